@@ -1,0 +1,118 @@
+"""Every choice of a run, as frozen models that refuse unknown keys; `params.yaml` is read into `Params`."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tmu.errors import ConfigError
+from tmu.files import digest_of
+
+
+class Config(BaseModel):
+    """Base: frozen, strict about names, with a digest for cache keys and manifests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of all fields."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+class Seeds(Config):
+    """Separate seeds, so that a gold can share the original's order and augmentation (`speed.md` 1.2)."""
+
+    init: int = 0
+    order: int = 0
+    augment: int = 0
+    unlearn: int = 0
+    evaluate: int = 0
+
+    @classmethod
+    def all(cls, seed: int) -> "Seeds":
+        """The same number on every axis."""
+        return cls(init=seed, order=seed, augment=seed, unlearn=seed, evaluate=seed)
+
+
+class ModelConfig(Config):
+    """An architecture by registry name, with its options (`width`, ...)."""
+
+    name: str = "small_resnet"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TrainConfig(Config):
+    """One run of the training engine."""
+
+    epochs: int = Field(12, ge=1)
+    batch_size: int = Field(128, ge=2)
+    lr: float = Field(0.1, gt=0, description="peak learning rate of SGD with Nesterov momentum")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["triangle", "cosine", "constant"] = "triangle"
+    warmup: float = Field(0.2, ge=0, le=1, description="share of the steps that raise the rate (triangle)")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augment: Literal["none", "shift", "flip_shift"] = "none"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
+
+
+class TwinConfig(Config):
+    """The twin problem (`docs/method.md`): fine-tune, features, predictor."""
+
+    train: TrainConfig = TrainConfig(epochs=5, lr=0.05, schedule="triangle")
+    max_rounds: int = Field(6, ge=1, description="rounds of `train.epochs` before the gate gives up")
+    accuracy_tolerance: float = Field(0.02, gt=0, description="gate: |acc(twin, hold-out) - acc(original, train)|")
+    confidence_tolerance: float = Field(0.05, gt=0, description="gate: difference of mean true-class confidence")
+    features: tuple[str, ...] = ("distance", "adversarial", "curriculum")
+    attack_steps: int = Field(5, ge=1)
+    attack_epsilon: float = Field(4 / 255, gt=0, description="L-infinity radius in pixel units (0..1)")
+    curriculum_epochs: int = Field(2, ge=1)
+    curriculum_nets: int = Field(2, ge=1)
+    neighbours: int = Field(5, ge=1)
+    predictor_epochs: int = Field(200, ge=1)
+    predictor_lr: float = Field(1e-2, gt=0)
+    folds: int = Field(5, ge=2)
+
+
+class UnlearnConfig(Config):
+    """A method by registry name; `options` are checked by the method's own config class."""
+
+    method: str = "tmu"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class AuditConfig(Config):
+    """What the audit computes and what its gate allows."""
+
+    bootstrap: int = Field(1000, ge=100, description="resamples for the intervals")
+    batch_size: int = Field(512, ge=1)
+    utility_drop_pct: float = Field(2.0, ge=0, description="gate: test accuracy may fall this far below the gold's")
+
+
+class Params(Config):
+    """All of `params.yaml`."""
+
+    dataset: str = "digits"
+    seed: int = 0
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    twin: TwinConfig = TwinConfig()
+    unlearn: UnlearnConfig = UnlearnConfig()
+    audit: AuditConfig = AuditConfig()
+
+
+def load_params(path: Path) -> Params:
+    """Read `params.yaml`; an unknown or bad key is refused by its name."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text()) or {}
+        return Params.model_validate(raw)
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no {path}.", "Run `tmu init` in this folder, or name another with --home.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", "Mend that line.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: `{where}`: {first['msg']}.", "Mend that key; `tmu show params` lists them all.") from error

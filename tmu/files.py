@@ -1,0 +1,125 @@
+"""Files that are whole or absent: atomic writes, folders made in one move, digests, canonical JSON."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tmu.errors import StorageError
+
+_MENDS = {
+    errno.ENOSPC: ("The disk is full", "Free some space and run the same command again; nothing was changed."),
+    errno.EDQUOT: ("The disk quota is used up", "Free some space and run the same command again; nothing was changed."),
+    errno.EFBIG: ("The file size limit is reached", "Raise the limit and run the same command again."),
+    errno.EROFS: ("The folder is read-only", "Choose a folder that can be written, or mount it writable."),
+    errno.EACCES: ("No permission to write", "Choose a folder that you may write, or change its permissions."),
+    errno.EPERM: ("No permission to write", "Choose a folder that you may write, or change its permissions."),
+    errno.ENOTDIR: ("A part of the path is a file, not a folder", "Choose another folder."),
+}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path | str) -> Iterator[None]:
+    """Turn the operating system's refusals at `path` into a `StorageError` that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MENDS:
+            raise
+        what, mend = _MENDS[error.errno]
+        raise StorageError(f"{what}: {path}.", mend) from error
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string of a JSON value: sorted keys, no spaces, UTF-8, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (hex) of a JSON value's canonical bytes."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a restart after kill -9, sees the old bytes or the new ones."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value for people and machines alike: sorted, indented, atomic."""
+    write_atomic(path, (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Build a folder beside `path` and move it there in one step; on any error nothing is left behind.
+
+    An existing folder at `path` is replaced.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield building
+            for file in building.rglob("*"):
+                if file.is_file():
+                    _sync_file(file)
+            os.chmod(building, 0o755)
+            _swap(building, path)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def _swap(building: Path, path: Path) -> None:
+    if not path.exists():
+        os.replace(building, path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+    os.replace(path, old / "was")
+    os.replace(building, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
