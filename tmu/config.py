@@ -45,8 +45,8 @@ class ModelConfig(Config):
 class TrainConfig(Config):
     """One run of the training engine."""
 
-    epochs: int = Field(12, ge=1)
-    batch_size: int = Field(128, ge=2)
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=2)
     lr: float = Field(0.1, gt=0, description="peak learning rate of SGD with Nesterov momentum")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
@@ -79,7 +79,7 @@ class TwinConfig(Config):
 class UnlearnConfig(Config):
     """A method by registry name; `options` are checked by the method's own config class."""
 
-    method: str = "tmu"
+    method: str = "tmu-soft"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -109,10 +109,14 @@ def load_params(path: Path) -> Params:
         raw = yaml.safe_load(Path(path).read_text()) or {}
         return Params.model_validate(raw)
     except FileNotFoundError as error:
-        raise ConfigError(f"There is no {path}.", "Run `tmu init` in this folder, or name another with --home.") from error
+        raise ConfigError(
+            f"There is no {path}.", "Run `tmu init` in this folder, or name another with --home."
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", "Mend that line.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: `{where}`: {first['msg']}.", "Mend that key; `tmu show params` lists them all.") from error
+        raise ConfigError(
+            f"{path}: `{where}`: {first['msg']}.", "Mend that key; `tmu show params` lists them all."
+        ) from error

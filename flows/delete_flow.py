@@ -1,0 +1,91 @@
+"""The deletion itself, as a Prefect flow."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.audit import audited
+from flows.report import show_plan, tell
+from flows.train_original import original_of
+from tasks.erase import erase
+from tasks.fit_twin import fit_twin
+from tasks.register import register
+from tasks.unlearn import unlearn
+from tmu.config import Params
+from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.journal import advance, find_entry, find_same, open_entry
+from tmu.steps.loading import data_ref
+from tmu.steps.plan_deletion import acknowledge, plan_deletion
+from tmu.steps.register_model import champion_of
+from tmu.workspace import Workspace
+
+
+@flow(name="delete")
+def delete_flow(
+    home: str = ".",
+    subjects: list[str] | None = None,
+    records: list[str] | None = None,
+    method: str | None = None,
+    audit: bool = True,
+    resume: str | None = None,
+) -> dict[str, Any]:
+    """Delete subjects and records, given by their keys (HMAC), from data and model.
+
+    method: an unlearning method, else the one in params.yaml. audit: prove the result against two golds. resume: the
+    id of a request that was interrupted.
+    """
+    workspace = Workspace.open(home)
+    entry = _received(workspace, subjects or [], records or [], method, resume)
+    params = _params(workspace, entry["method"])
+    before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
+    if entry["plan"]["n_train"] and not entry.get("base"):
+        base = champion_of(workspace, before) or original_of(home, before)
+        entry = advance(workspace, entry["id"], "acknowledged", base=base.model_dump())
+    tell("Erasing the records from the data")
+    after = erase(home, before, forget)
+    entry = advance(workspace, entry["id"], "erased", data=after.model_dump())
+    if not entry["plan"]["n_train"]:
+        return _completed(workspace, entry, {"verdict": None})
+    base = ModelRef.model_validate(entry["base"])
+    tell("Fitting the twin problem (kept for later deletions)")
+    twin = fit_twin(home, before, base, params)
+    tell(f"Unlearning with {params.unlearn.method}")
+    unlearned = unlearn(home, before, forget, base, twin, params)
+    facts = {"twin": twin.model_dump(), "unlearned": unlearned.model_dump()}
+    entry = advance(workspace, entry["id"], "unlearned", **facts)
+    if not audit:
+        register(home, after, unlearned, params, ["candidate"], forget=forget, parent=base, request=entry["id"])
+        return _completed(workspace, entry, {"verdict": None})
+    outcome = audited(home, entry, params, golds=2)
+    entry = advance(workspace, entry["id"], "audited", **outcome)
+    return _completed(workspace, entry, outcome)
+
+
+def _received(
+    workspace: Workspace, subjects: list[str], records: list[str], method: str | None, resume: str | None
+) -> dict[str, Any]:
+    """The journal's entry: a resumed one, the one of the same request, or a new one after planning."""
+    same = find_entry(workspace, resume) if resume else find_same(workspace, subjects, records)
+    if same is not None:
+        tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
+        return same
+    plan = plan_deletion(workspace, data_ref(workspace), subjects, records)
+    show_plan(plan)
+    tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
+    forget = acknowledge(workspace, plan)
+    chosen = method or workspace.params.unlearn.method
+    return open_entry(
+        workspace, plan, {"forget": forget.model_dump(), "method": chosen, "asked": [sorted(subjects), sorted(records)]}
+    )
+
+
+def _params(workspace: Workspace, method: str) -> Params:
+    params = workspace.params
+    if method == params.unlearn.method:
+        return params
+    return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method, "options": {}})})
+
+
+def _completed(workspace: Workspace, entry: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
+    advance(workspace, entry["id"], "completed")
+    return {"request": entry["id"], "data": entry["data"], "ui": workspace.registry.ui_command(), **outcome}

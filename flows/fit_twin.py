@@ -1,0 +1,21 @@
+"""Flow `fit-twin`: prepare the predictor once; every deletion from this revision and model reuses it."""
+
+from prefect import flow
+
+from flows.report import tell
+from flows.train_original import original_of
+from tasks.fit_twin import fit_twin
+from tmu.refs import TwinRef
+from tmu.steps.loading import data_ref
+from tmu.steps.register_model import champion_of
+from tmu.workspace import Workspace
+
+
+@flow(name="fit-twin")
+def fit_twin_flow(home: str = ".") -> TwinRef:
+    """The twin problem of the model in service (trained first where there is none)."""
+    workspace = Workspace.open(home)
+    data = data_ref(workspace)
+    original = champion_of(workspace, data) or original_of(home, data)
+    tell("Fitting the twin problem")
+    return fit_twin(home, data, original, workspace.params)

@@ -1,0 +1,38 @@
+"""What a run says while it works: lines in the terminal, tables on Prefect's page."""
+
+from typing import Any
+
+from prefect.artifacts import create_table_artifact
+from rich.console import Console
+
+from tmu.steps.plan_deletion import Plan
+
+
+def tell(line: str) -> None:
+    """One line for whoever watches (stderr, so that JSON on stdout stays clean)."""
+    Console(stderr=True).print(f"[bold]•[/] {line}")
+
+
+def show_plan(plan: Plan) -> None:
+    """The plan as a table artifact: counts only."""
+    rows = [{"what": "request", "number": plan.id}, {"what": "records", "number": len(plan.records)}]
+    rows += [{"what": f"{split} records", "number": count} for split, count in plan.by_split.items()]
+    rows += [{"what": f"training records of class {name}", "number": count} for name, count in plan.by_class.items()]
+    rows.append({"what": "shards touched", "number": len(plan.shards)})
+    create_table_artifact(table=rows, key="deletion-plan", description=f"What request {plan.id} touches")
+
+
+def show_audit(numbers: dict[str, Any]) -> None:
+    """The audit as a table artifact: one row a model, value and interval by metric."""
+    rows = [
+        {
+            "model": row["name"],
+            **{
+                name: "" if cell is None else f"{cell['value']:.4g} ({cell['low']:.4g} to {cell['high']:.4g})"
+                for name, cell in row["metrics"].items()
+            },
+        }
+        for row in numbers["result"]["rows"]
+    ]
+    verdict = "passed" if numbers["verdict"]["passed"] else "did not pass: the gold takes over"
+    create_table_artifact(table=rows, key="audit", description=f"{numbers['verdict']['row']} {verdict}")

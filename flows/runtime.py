@@ -1,0 +1,28 @@
+"""Prefect without a server of your own: set up before `prefect` is imported.
+
+With PREFECT_API_URL set, nothing here applies and the flows run against that server. Without it Prefect starts a
+temporary server in the workspace; its database and the tasks' JSON results lie beside the artifacts they refer to.
+"""
+
+import os
+from pathlib import Path
+
+
+def prepare(home: str) -> None:
+    """Point Prefect at the workspace, quietly; variables that are set already win."""
+    state = Path(home).resolve() / ".tmu" / "prefect"
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
+    if not os.environ.get("PREFECT_API_URL"):
+        defaults |= {
+            "PREFECT_HOME": str(state),
+            "PREFECT_LOCAL_STORAGE_PATH": str(state / "results"),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150",
+            "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,23 @@
+"""Task: audit."""
+
+from tasks.common import step_task
+from tmu.config import Params
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.steps import audit_models as step
+from tmu.workspace import Workspace
+
+
+@step_task("audit", step.ROOMS, gpu=True)
+def audit(
+    home: str,
+    data: DataRef,
+    forget: ForgetRef,
+    original: ModelRef,
+    golds: list[ModelRef],
+    control: ModelRef,
+    unlearned: ModelRef,
+    twin: TwinRef,
+    params: Params,
+) -> AuditRef:
+    """The unlearned model beside its golds, the original and the control."""
+    return step.audit_models(Workspace.open(home), data, forget, original, golds, control, unlearned, twin, params)

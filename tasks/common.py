@@ -1,0 +1,72 @@
+"""What all tasks share: tags, retries, the cache key, JSON results that hold references only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import task
+from prefect.context import TaskRunContext
+from prefect.tasks import Task
+
+from tmu.config import Config
+from tmu.errors import StorageError, TmuError
+from tmu.files import digest_of
+from tmu.provenance import code_digest
+from tmu.refs import Ref
+from tmu.workspace import Workspace
+
+RETRY_DELAYS = [5, 30]  # seconds
+
+
+def step_task(
+    stage: str, rooms: tuple[str, ...] = (), *, gpu: bool = False, cached: bool = True
+) -> Callable[..., Task]:
+    """Decorator: one Prefect task for one step.
+
+    Cached tasks are keyed by stage, code digest of `rooms`, and the digests of all references and configs given to
+    them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones.
+    """
+    return lambda function: task(
+        function,
+        name=stage,
+        tags=["gpu"] if gpu else ["cpu"],
+        retries=len(RETRY_DELAYS),
+        retry_delay_seconds=RETRY_DELAYS,
+        retry_condition_fn=may_pass_next_time,
+        cache_key_fn=cache_key(stage, rooms) if cached else None,
+        persist_result=cached,
+        result_serializer="json",
+    )
+
+
+def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, dict[str, Any]], str]:
+    """The function that makes a task's cache key out of its arguments."""
+
+    def key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
+        workspace = Workspace.open(arguments["home"])
+        store = workspace.settings.artifacts or str(workspace.state("artifacts"))
+        inputs = {name: _digest(value) for name, value in arguments.items() if name != "home"}
+        return digest_of({"stage": stage, "code": code_digest(*rooms), "store": store, "inputs": inputs})
+
+    return key
+
+
+def _digest(value: Any) -> Any:
+    """A JSON value that changes when the argument's content does, wherever the content lies."""
+    if isinstance(value, Ref):
+        return value.model_dump(exclude={"uri"})
+    if isinstance(value, Config):
+        return value.digest()
+    if isinstance(value, list):
+        return [_digest(item) for item in value]
+    return value
+
+
+def may_pass_next_time(task: Task, task_run: Any, state: Any) -> bool:
+    """Retry what the world caused (stores, memory, a lost device), not what the request or the data cause."""
+    try:
+        state.result()
+    except TmuError as error:
+        return isinstance(error, StorageError)
+    except Exception:
+        return True
+    return False

@@ -1,0 +1,55 @@
+"""What all tests share: one thread, the folder of real image sets, and one small solved unlearning problem."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small tensors gain nothing from a second thread, and tests in parallel lose by it."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real image sets: `TMU_SHARED_DATA`, or `shared/data` beside the repository; else skip."""
+    folder = os.environ.get("TMU_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    if not Path(folder).is_dir():
+        pytest.skip("the real image sets are not here: set TMU_SHARED_DATA to their folder")
+    return Path(folder)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A memorised original with its data and its twin. Shared by tests: copy a network before changing it."""
+
+    original: object
+    train: object
+    holdout: object
+    twin: object
+    report: object
+
+
+@pytest.fixture(scope="session")
+def solved(one_thread: None) -> Solved:
+    """An original that knows its 240 training records by heart and errs on unseen ones, and its twin problem."""
+    from synthetic import MEMORISE, SEEDS, TWIN, blobs, tiny_net
+
+    from tmu.train import fit
+    from tmu.twin.twin import build_twin
+
+    train, holdout = blobs(240, seed=1), blobs(240, seed=2)
+    original = tiny_net()
+    fit(original, train, MEMORISE, SEEDS)
+
+    def fresh(index: int) -> object:
+        return tiny_net(100 + index)
+
+    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter)
+    return Solved(original, train, holdout, twin, report)

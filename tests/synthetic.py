@@ -1,0 +1,47 @@
+"""Small made-up problems: images that a tiny network memorises but cannot generalise on perfectly."""
+
+import torch
+from torch import nn
+
+from tmu.config import Seeds, TrainConfig, TwinConfig
+from tmu.models.registry import build
+from tmu.train import Examples
+
+CLASSES = 3
+SHAPE = (1, 8, 8)
+RECIPE = TrainConfig(epochs=2, batch_size=16, lr=0.05, precision="fp32")
+MEMORISE = TrainConfig(epochs=20, batch_size=32, lr=0.1, weight_decay=0.0, precision="fp32")
+TWIN = TwinConfig(train=MEMORISE.model_copy(update={"epochs": 8}))
+SEEDS = Seeds.all(1)
+
+
+def blobs(n: int, seed: int = 0, *, label_noise: float = 0.15, spread: float = 0.3) -> Examples:
+    """`n` records of three overlapping classes: a fixed pattern each, pixel noise, some labels drawn anew.
+
+    The noisy labels cannot be predicted, so a network that knows them has memorised them.
+    """
+    patterns = torch.rand(CLASSES, *SHAPE, generator=torch.Generator().manual_seed(99))
+    generator = torch.Generator().manual_seed(1000 + seed)
+    shown = torch.randint(0, CLASSES, (n,), generator=generator)
+    images = patterns[shown] + spread * torch.randn(n, *SHAPE, generator=generator)
+    redrawn = torch.rand(n, generator=generator) < label_noise
+    labels = torch.where(redrawn, torch.randint(0, CLASSES, (n,), generator=generator), shown)
+    keys = torch.randint(-(2**63), 2**63 - 1, (n,), generator=generator)
+    return Examples((images.clamp(0, 1) * 255).round().to(torch.uint8), labels, keys)
+
+
+def tiny_net(seed: int = 0, width: int = 4) -> nn.Module:
+    """A residual network of a few thousand weights; the seed decides its first ones, torch's generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build("small_resnet", SHAPE, CLASSES, {"width": width})
+
+
+def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all weights and statistics."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def same_weights(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    """Whether two copies are equal bit by bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,177 @@
+"""The gate's controls: what must fail fails for its own reason, and an honest retrain passes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tmu.audit.gate import judge
+from tmu.audit.table import AuditResult, audit_table
+from tmu.config import AuditConfig
+from tmu.errors import RequestError
+
+GOLDS = ["gold", "second gold"]
+
+
+def _verdict(world, model=None, row="tmu", changed=True, config=None):
+    models = world.models() if model is None else {**world.models(), row: model}
+    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=200)
+    return judge(result, row, config or AuditConfig(), weights_changed=changed)
+
+
+def _failures(verdict):
+    return [reason for reason in verdict.reasons if reason.startswith("FAIL")]
+
+
+def _more_noise(outputs, change_logits, name, noise):
+    rng = np.random.default_rng(0)
+    return change_logits(outputs, name, lambda z: z + rng.normal(0, noise, z.shape))
+
+
+def test_the_unchanged_original_fails_even_if_called_changed(world):
+    for changed in (True, False):
+        verdict = _verdict(world, row="original", changed=changed)
+        assert not verdict.passed
+        assert any("activation distance" in reason and "doing nothing" in reason for reason in _failures(verdict))
+
+
+def test_a_step_that_changes_next_to_nothing_fails_as_doing_nothing(world, mix):
+    gold_like = world.model(5, "retain")
+    hair = _verdict(world, mix(world.models()["original"], gold_like, 0.02))
+    assert any("doing nothing" in reason for reason in _failures(hair))
+    jitter = world.model(1, "forget", "retain")
+    for logits in jitter.logits.values():
+        logits += np.random.default_rng(3).normal(0, 1e-3, logits.shape).astype(np.float32)
+    assert any("doing nothing" in reason for reason in _failures(_verdict(world, jitter)))
+
+
+def test_a_significant_but_immaterial_gain_fails(world, mix):
+    verdict = _verdict(world, mix(world.models()["original"], world.model(5, "retain"), 0.4))
+    assert any("less than the 25 % asked for" in reason for reason in _failures(verdict))
+
+
+def test_honest_retrains_pass_every_rule(world):
+    second = _verdict(world, row="second gold")
+    held_out = _verdict(world, world.model(11, "retain"))
+    for verdict in (second, held_out):
+        assert verdict.passed and not _failures(verdict) and len(verdict.reasons) == 5
+
+
+def test_unchanged_weights_fail_whatever_the_outputs_say(world):
+    verdict = _verdict(world, world.model(11, "retain"), changed=False)
+    assert not verdict.passed
+    assert _failures(verdict) == ["FAIL: the weights are the original's: nothing was unlearned."]
+
+
+def test_over_unlearning_is_flagged_by_ua_and_by_the_streisand_effect(world, change_logits):
+    labels = world.sets.labels["forget"]
+
+    def wrong(z):
+        z[np.arange(len(labels)), labels] -= 14.0
+        return z
+
+    failures = _failures(_verdict(world, change_logits(world.model(5, "retain"), "forget", wrong)))
+    assert any("UA" in reason and "over-unlearned" in reason for reason in failures)
+    assert any("membership AUC" in reason and "Streisand" in reason for reason in failures)
+
+
+def test_a_low_confidence_that_keeps_every_label_is_still_the_streisand_effect(world, change_logits):
+    timid = change_logits(world.model(5, "retain"), "forget", lambda z: z * 0.2)
+    failures = _failures(_verdict(world, timid))
+    assert any("Streisand" in reason for reason in failures)
+    assert not any("over-unlearned" in reason for reason in failures)
+
+
+def test_records_still_recognised_as_members_are_flagged(world, change_logits):
+    sure = change_logits(world.model(5, "retain"), "forget", lambda z: z * 4)
+    failures = _failures(_verdict(world, sure))
+    assert any("still recognised as members" in reason for reason in failures)
+
+
+def test_destroyed_utility_is_flagged_with_its_numbers_and_the_setting_decides(world, change_logits):
+    ruined = _more_noise(world.model(5, "retain"), change_logits, "test", 3.0)
+    failures = _failures(_verdict(world, ruined))
+    assert any("test accuracy" in reason and "weakest gold - 2 points" in reason for reason in failures)
+    lenient = _verdict(world, ruined, config=AuditConfig(utility_drop_pct=100.0))
+    assert not any("test accuracy" in reason for reason in _failures(lenient))
+
+
+def test_an_indistinguishable_original_is_said_to_be_so(make_world):
+    world = make_world(forget=2, retain=100, test=100)
+    verdict = _verdict(world, row="original", changed=True)
+    assert verdict.passed
+    assert any("not distinguishable at this size (2 forget records)" in reason for reason in verdict.reasons)
+    assert not _verdict(world, row="original", changed=False).passed
+
+
+def _result(original, second, method):
+    """An audit of hand-made numbers: metric values per row; what is not given is the same for every row."""
+    common = {"ua": 5.0, "membership_auc": 50.0, "accuracy_test": 95.0, "distance_gain": 0.0}
+
+    def row(name, given):
+        cells = {metric: given.get(metric, common.get(metric, 0.1)) for metric in (*common, *_MEASURES)}
+        cells = {metric: {"value": v, "low": v - 0.01, "high": v + 0.01} for metric, v in cells.items()}
+        return {"name": name, "seconds": None, "metrics": cells}
+
+    rows = {"original": original, "gold": {}, "second gold": second, "tmu": method}
+    return AuditResult(
+        {"golds": GOLDS, "records": {"forget": 9}, "rows": [row(name, given) for name, given in rows.items()]}
+    )
+
+
+_MEASURES = ("activation_distance", "average_gap")
+
+
+@pytest.mark.parametrize(("method_gap", "passes"), [(4.0, False), (3.0, True), (1.0, True)])
+def test_where_distances_cannot_tell_the_original_the_average_gap_does(method_gap, passes):
+    """4 is the original's own gap, 3 is significantly below it, 1 is the floor."""
+    result = _result({"average_gap": 4.0}, {"average_gap": 1.0}, {"average_gap": method_gap})
+    verdict = judge(result, "tmu", AuditConfig(), weights_changed=True)
+    assert verdict.passed == passes
+    assert "average gap" in verdict.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "word"),
+    [
+        ("ua", 10.1, "over-unlearned"),
+        ("membership_auc", 44.9, "Streisand"),
+        ("membership_auc", 55.1, "recognised"),
+        ("accuracy_test", 92.9, "weakest gold"),
+    ],
+)
+def test_each_limit_bites_just_beyond_and_not_just_before(metric, value, word):
+    middle = {"ua": 5.0, "membership_auc": 50.0, "accuracy_test": 95.0}[metric]
+    beyond = judge(_result({}, {}, {metric: value}), "tmu", AuditConfig(), weights_changed=True)
+    assert [word in reason for reason in _failures(beyond)] == [True]
+    before = judge(
+        _result({}, {}, {metric: value + (0.2 if value < middle else -0.2)}), "tmu", AuditConfig(), weights_changed=True
+    )
+    assert before.passed
+
+
+def test_a_missing_floor_original_or_row_is_refused(world):
+    models = world.models()
+    one = audit_table(world.sets, models, ["gold"], {}, 0, resamples=100)
+    with pytest.raises(RequestError, match="second gold"):
+        judge(one, "original", AuditConfig(), weights_changed=True)
+    del models["original"]
+    without = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
+    with pytest.raises(RequestError, match="no row `original`"):
+        judge(without, "second gold", AuditConfig(), weights_changed=True)
+    both = audit_table(world.sets, world.models(), GOLDS, {}, 0, resamples=100)
+    with pytest.raises(RequestError, match="no row `tmu`"):
+        judge(both, "tmu", AuditConfig(), weights_changed=True)
+    with pytest.raises(RequestError, match="reference"):
+        judge(both, "gold", AuditConfig(), weights_changed=True)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 10_000), st.sampled_from([1, 3, 40, 150]))
+def test_the_second_gold_always_passes_and_the_original_never_where_it_can_be_told(make_world, seed, forget):
+    world = make_world(forget=forget, retain=200, test=150, seed=seed)
+    result = audit_table(world.sets, world.models(), GOLDS, {}, seed, resamples=100)
+    assert judge(result, "second gold", AuditConfig(), weights_changed=True).passed
+    distances = [result.value(row, "activation_distance") for row in ("original", "second gold")]
+    if distances[0].value > distances[1].high:
+        assert not judge(result, "original", AuditConfig(), weights_changed=True).passed

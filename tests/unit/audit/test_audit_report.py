@@ -1,0 +1,114 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tmu.audit.gate import Verdict, judge
+from tmu.audit.report import report_page, write_audit
+from tmu.audit.table import AuditResult, audit_table
+from tmu.config import AuditConfig
+
+GOLDS = ["gold", "second gold"]
+VOID = {"meta", "img", "br"}
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag closed out of turn and collects the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.addresses = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def _parse(page):
+    parser = Balanced()
+    parser.feed(page)
+    assert not parser.open
+    return parser
+
+
+@pytest.fixture(scope="module")
+def audit(world):
+    models = {**world.models(), "tmu": world.model(7, "retain")}
+    result = audit_table(world.sets, models, GOLDS, {"tmu": 2.0}, 0, resamples=100)
+    return result, models, judge(result, "tmu", AuditConfig(), weights_changed=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, world, audit):
+    result, models, verdict = audit
+    folder = tmp_path_factory.mktemp("audit")
+    provenance = {"dataset": "digits", "code": {"commit": "abc123"}}
+    write_audit(
+        folder, result, verdict, provenance, world.sets, models, method_row="tmu", ceiling={"auroc": {"mean": 0.71234}}
+    )
+    return folder
+
+
+def test_audit_json_holds_everything_needed_to_show_the_audit_again(folder, audit):
+    stored = json.loads((folder / "audit.json").read_text())
+    assert AuditResult(stored["result"]).to_markdown() == audit[0].to_markdown()
+    assert stored["verdict"] == {"row": "tmu", "passed": audit[2].passed, "reasons": audit[2].reasons}
+    assert stored["provenance"]["code"]["commit"] == "abc123"
+    assert stored["predictor"]["auroc"]["mean"] == 0.71234
+
+
+def test_the_page_is_sound_html_and_asks_for_nothing_outside_itself(folder):
+    page = (folder / "report.html").read_text()
+    parser = _parse(page)
+    assert len(parser.addresses) == 3
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in parser.addresses)
+    assert not re.search(r"https?://|url\(|@import|<script", page)
+
+
+def test_the_page_says_verdict_numbers_meanings_limits_and_provenance(folder, audit):
+    text = "\n".join(_parse((folder / "report.html").read_text()).text)
+    assert "Passed: tmu" in text
+    for reason in audit[2].reasons:
+        assert reason in text
+    for metric in audit[0].data["metrics"]:
+        assert metric["meaning"] in text
+    for expected in ("avg gap (pts) ↓", "code.commit", "abc123", "auroc.mean", "0.7123", "Not shown: that no trace"):
+        assert expected in text
+
+
+def test_a_failed_verdict_is_shown_as_failed(audit):
+    page = report_page(audit[0], Verdict(False, ["FAIL: too far.", "pass: fine."]), {}, {}, method_row="tmu")
+    assert "Not passed: tmu" in page
+    assert page.count('<li class="fail">') == 1
+
+
+def test_foreign_text_is_escaped(audit):
+    verdict = Verdict(True, ["<script>alert(1)</script>"])
+    page = report_page(audit[0], verdict, {"<b>": "<img src=x>"}, {}, method_row="tmu")
+    assert "<script>" not in page and "<img" not in page and "&lt;script&gt;" in page
+
+
+def test_the_same_audit_gives_the_same_bytes(tmp_path, folder, world, audit):
+    result, models, verdict = audit
+    provenance = {"dataset": "digits", "code": {"commit": "abc123"}}
+    files = write_audit(
+        tmp_path,
+        result,
+        verdict,
+        provenance,
+        world.sets,
+        models,
+        method_row="tmu",
+        ceiling={"auroc": {"mean": 0.71234}},
+    )
+    assert {file.name for file in files} == {file.name for file in folder.iterdir()}
+    for file in files:
+        assert file.read_bytes() == (folder / file.name).read_bytes()

@@ -1,0 +1,120 @@
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tmu.audit.metrics import all_metrics
+from tmu.audit.outputs import Outputs, Sets
+from tmu.audit.table import AuditResult, audit_table
+from tmu.errors import DataError, RequestError
+
+GOLDS = ["gold", "second gold"]
+
+
+@pytest.fixture(scope="module")
+def result(world):
+    models = {**world.models(), "tmu": world.model(7, "retain", noise=0.6)}
+    return audit_table(world.sets, models, GOLDS, {"original": 20.0, "tmu": 3.456}, 0, resamples=100)
+
+
+def test_rows_keep_the_order_and_every_cell_is_there_but_the_reference_golds(result):
+    assert result.rows == ["original", "gold", "second gold", "tmu"]
+    for name, each in all_metrics().items():
+        empty = [row for row in result.rows if result.value(row, name) is None]
+        assert empty == (["gold"] if each.needs_gold else [])
+
+
+def test_a_row_is_measured_against_all_golds_but_itself(world):
+    models = {**world.models(), "third gold": world.model(4, "retain"), "tmu": world.model(7, "retain")}
+    three = audit_table(world.sets, models, [*GOLDS, "third gold"], {}, 0, resamples=100)
+
+    def alone(row, gold):
+        one = audit_table(world.sets, {gold: models[gold], row: models[row]}, [gold], {}, 0, resamples=100)
+        return one.value(row, "activation_distance").value
+
+    def mean(row, *golds):
+        return pytest.approx(np.mean([alone(row, gold) for gold in golds]))
+
+    assert three.value("tmu", "activation_distance").value == mean("tmu", *GOLDS, "third gold")
+    assert three.value("second gold", "activation_distance").value == mean("second gold", "gold", "third gold")
+
+
+def test_the_json_form_is_complete_and_repeatable(world, result):
+    text = json.dumps(result.data, allow_nan=False)
+    again = AuditResult(json.loads(text))
+    assert again.to_markdown() == result.to_markdown()
+    assert again.value("tmu", "ua") == result.value("tmu", "ua")
+    models = {**world.models(), "tmu": world.model(7, "retain", noise=0.6)}
+    same = audit_table(world.sets, models, GOLDS, {"original": 20.0, "tmu": 3.456}, 0, resamples=100)
+    assert json.dumps(same.data) == text
+
+
+def test_another_seed_moves_intervals_and_not_values(world, result):
+    models = {**world.models(), "tmu": world.model(7, "retain", noise=0.6)}
+    other = audit_table(world.sets, models, GOLDS, {}, 1, resamples=100)
+    for metric in ("activation_distance", "membership_auc", "accuracy_test"):
+        assert other.value("tmu", metric).value == result.value("tmu", metric).value
+        assert other.value("tmu", metric) != result.value("tmu", metric)
+
+
+def test_every_header_carries_unit_and_direction(result):
+    header = result.to_markdown().splitlines()[0]
+    for expected in ("avg gap (pts) ↓", "MIA (%) → gold", "label agreement (%) ↑", "activation distance (L2) ↓"):
+        assert expected in header
+    names = [cell.strip() for cell in header.strip("|").split("|")][1:]
+    assert all(name.endswith(("↓", "↑", "→ gold")) and "(" in name for name in names)
+
+
+def test_markdown_has_one_line_per_row_and_intervals(result):
+    lines = [line for line in result.to_markdown().splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(result.rows)
+    assert len({line.count("|") for line in lines}) == 1
+    assert " to " in lines[2] and lines[-1].endswith("| 3.5 |")
+
+
+def test_five_models_fit_a_terminal_of_80_columns(world):
+    models = {**world.models(), "random choice": world.model(8, "retain"), "tmu": world.model(7, "retain")}
+    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(result.to_rich())
+    text = console.export_text()
+    auc = result.value("tmu", "membership_auc")
+    assert f"{auc.low:.1f}–{auc.high:.1f}" in text and "…" not in text
+
+
+def test_one_forgotten_record_gives_wide_finite_intervals(make_world):
+    world = make_world(forget=1, retain=60, test=40)
+    result = audit_table(world.sets, {**world.models(), "tmu": world.model(7, "retain")}, GOLDS, {}, 0, resamples=100)
+    json.dumps(result.data, allow_nan=False)
+    for metric, least in {"ua": 90, "activation_distance": 0.9, "membership_auc": 60, "forget_confidence": 0.5}.items():
+        value = result.value("tmu", metric)
+        assert value.high - value.low > least, metric
+
+
+@pytest.mark.parametrize(("name", "error"), [("forget", RequestError), ("retain", DataError), ("test", DataError)])
+def test_an_empty_set_is_refused_by_name(name, error):
+    sizes = {"forget": 2, "retain": 2, "test": 2} | {name: 0}
+    sets = Sets({key: np.zeros(n, np.int64) for key, n in sizes.items()})
+    outputs = Outputs({key: np.zeros((n, 2), np.float32) for key, n in sizes.items()})
+    with pytest.raises(error, match=f"The {name} set is empty"):
+        audit_table(sets, {"gold": outputs}, ["gold"], {}, 0)
+
+
+def test_missing_golds_rows_and_misfits_are_refused(world, result):
+    with pytest.raises(RequestError, match="has no gold"):
+        audit_table(world.sets, world.models(), [], {}, 0)
+    with pytest.raises(RequestError, match="no outputs of the gold `third`"):
+        audit_table(world.sets, world.models(), ["gold", "third"], {}, 0)
+    with pytest.raises(RequestError, match="no row `nobody`"):
+        result.value("nobody", "ua")
+    short = Outputs({name: logits[:-1] for name, logits in world.models()["gold"].logits.items()})
+    with pytest.raises(DataError, match="`tmu` has outputs for"):
+        audit_table(world.sets, {**world.models(), "tmu": short}, GOLDS, {}, 0)
+
+
+def test_without_the_original_only_the_gain_is_missing(world):
+    models = {name: each for name, each in world.models().items() if name != "original"}
+    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
+    missing = [name for name in all_metrics() if result.value("second gold", name) is None]
+    assert missing == ["distance_gain"]

@@ -1,0 +1,125 @@
+"""Gaps to the gold and their average (Unlearn-Sparse, SalUn: arXiv 2304.04934, 2310.12508), in percentage points.
+
+Average gap = (|dUA| + |dRA| + |dTA| + |dMIA|) / 4, each difference against the mean over the golds; paired by record.
+Failure mode: gaps of means cancel errors on single records; read them beside `alignment.py`. Doing nothing scores about
+4 in SalUn's setting, two retrains differ by .2 to .3 (`evaluation.md` 1.4).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tmu.audit.bootstrap import Value, absolute, interval, mean_value, resampled_means
+from tmu.audit.metrics.registry import metric
+from tmu.audit.view import Case, View
+
+_Hits = Callable[[View], np.ndarray]
+
+
+def _wrong_forget(view: View) -> np.ndarray:
+    return ~view.correct["forget"]
+
+
+def _correct_retain(view: View) -> np.ndarray:
+    return view.correct["retain"]
+
+
+def _correct_test(view: View) -> np.ndarray:
+    return view.correct["test"]
+
+
+def _nonmember(view: View) -> np.ndarray:
+    return view.nonmember
+
+
+def _difference(case: Case, hits: _Hits) -> np.ndarray:
+    """Percentage points (N,) by which each record differs from the mean over the golds."""
+    return 100.0 * (hits(case.model) - np.mean([hits(gold) for gold in case.golds], axis=0))
+
+
+def _gap(case: Case, hits: _Hits) -> Value:
+    return absolute(mean_value(_difference(case, hits), (-100.0, 100.0), case.resamples, case.seed))
+
+
+@metric(
+    "gap_ua",
+    title="UA gap",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    meaning="How far UA is from the retrained models'.",
+)
+def gap_ua(case: Case) -> Value:
+    """|UA - mean UA of the golds|."""
+    return _gap(case, _wrong_forget)
+
+
+@metric(
+    "gap_ra",
+    title="RA gap",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    meaning="How far RA is from the retrained models'.",
+)
+def gap_ra(case: Case) -> Value:
+    """|RA - mean RA of the golds|."""
+    return _gap(case, _correct_retain)
+
+
+@metric(
+    "gap_ta",
+    title="TA gap",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    meaning="How far TA is from the retrained models'.",
+)
+def gap_ta(case: Case) -> Value:
+    """|TA - mean TA of the golds|."""
+    return _gap(case, _correct_test)
+
+
+@metric(
+    "gap_mia",
+    title="MIA gap",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    meaning="How far MIA is from the retrained models'.",
+)
+def gap_mia(case: Case) -> Value:
+    """|MIA - mean MIA of the golds|."""
+    return _gap(case, _nonmember)
+
+
+@metric(
+    "average_gap",
+    title="avg gap",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    headline=True,
+    meaning="Mean of the four gaps above: one number for how unlike a retrained model this one is on average.",
+)
+def average_gap(case: Case) -> Value:
+    """(|dUA| + |dRA| + |dTA| + |dMIA|) / 4; UA and MIA share their resampled records.
+
+    The three sets are independent draws, so their intervals are joined in quadrature (MOVER: Zou and Donner 2008).
+    Resampling the sum instead would pass off a forget set of two records, on which nothing differed, as certain.
+    """
+    forget = np.stack([_difference(case, _wrong_forget), _difference(case, _nonmember)], axis=1)
+    columns = [forget, _difference(case, _correct_retain)[:, None], _difference(case, _correct_test)[:, None]]
+    parts = [_quarter_of_gaps(case, each) for each in columns]
+    value = sum(part.value for part in parts)
+    low = value - np.hypot.reduce([part.value - part.low for part in parts])
+    high = value + np.hypot.reduce([part.high - part.value for part in parts])
+    return Value(value, float(max(low, 0.0)), float(min(high, 100.0)))
+
+
+def _quarter_of_gaps(case: Case, differences: np.ndarray) -> Value:
+    """Sum over columns of |mean of `differences` (N, M)|, divided by 4, in points."""
+    resampled = resampled_means(differences, case.resamples, np.random.default_rng(case.seed))
+    value = float(np.abs(differences.mean(axis=0)).sum() / 4)
+    span = (0.0, 25.0 * differences.shape[1])
+    return interval(value, np.abs(resampled).sum(axis=1) / 4, len(differences), span)

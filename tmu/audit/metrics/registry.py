@@ -1,0 +1,69 @@
+"""Registry of metrics: each declares name, unit, direction and what it needs to be computed."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tmu.audit.bootstrap import Value
+from tmu.audit.view import Case
+
+Better = Literal["lower", "higher", "gold"]
+_METRICS: dict[str, "Metric"] = {}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of the audit. `better` is "gold" where the aim is the gold's number, neither more nor less."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    needs_gold: bool
+    needs_original: bool
+    headline: bool
+    meaning: str
+    compute: Callable[[Case], Value]
+
+    def possible(self, case: Case) -> bool:
+        """Whether the case holds the models that this metric compares with."""
+        return (bool(case.golds) or not self.needs_gold) and (case.original is not None or not self.needs_original)
+
+
+def metric(
+    name: str,
+    *,
+    title: str,
+    unit: str,
+    better: Better,
+    meaning: str,
+    needs_gold: bool = False,
+    needs_original: bool = False,
+    headline: bool = False,
+) -> Callable[[Callable[[Case], Value]], Callable[[Case], Value]]:
+    """Register a function `Case -> Value`. `meaning` is one line for a reader who knows no statistics.
+
+    Raises ValueError for a name taken twice or a direction other than lower, higher, gold.
+    """
+    if better not in get_args(Better):
+        raise ValueError(f"`{name}`: better is one of {get_args(Better)}, not {better!r}")
+    if name in _METRICS:
+        raise ValueError(f"the metric `{name}` is registered twice")
+
+    def register(compute: Callable[[Case], Value]) -> Callable[[Case], Value]:
+        _METRICS[name] = Metric(
+            name, title, unit, better, needs_gold, needs_original, headline, meaning, compute
+        )  # fmt: skip
+        return compute
+
+    return register
+
+
+def all_metrics() -> dict[str, Metric]:
+    """All metrics by name, in the order of file names and, within a file, of definition."""
+    package = importlib.import_module(__package__)
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        importlib.import_module(f"{__package__}.{module.name}")
+    return dict(_METRICS)

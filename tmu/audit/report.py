@@ -1,0 +1,120 @@
+"""Writes an audit: `audit.json` (numbers, verdict, provenance), the figures, and `report.html` with both in one."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from tmu.audit import render
+from tmu.audit.figures import Predictor, draw_figures
+from tmu.audit.gate import Verdict
+from tmu.audit.outputs import Outputs, Sets
+from tmu.audit.page import LIMITS, TEMPLATE
+from tmu.audit.table import AuditResult
+from tmu.files import write_atomic, write_json
+
+_CAPTIONS = {
+    "accuracy_bars": "Accuracy on the forget, retain and test set, as distance from the gold.",
+    "forget_confidence": "How sure each model is of the true class of the forgotten records.",
+    "alignment": "Activation distance and average gap to the gold; the band is the noise floor.",
+    "reliability": "Predicted and observed share of records that a retrained model gets wrong.",
+}
+
+
+def write_audit(
+    folder: Path,
+    result: AuditResult,
+    verdict: Verdict,
+    provenance: dict[str, Any],
+    sets: Sets,
+    models: dict[str, Outputs],
+    *,
+    method_row: str,
+    predictor: Predictor | None = None,
+    ceiling: dict[str, Any] | None = None,
+) -> list[Path]:
+    """Write audit.json, report.html and the figures (PNG and SVG) into `folder`; returns the files written.
+
+    `method_row`: the row that `verdict` judges. `predictor`, `ceiling` (`predictor_ceiling`): left out where the
+    method has no easy / hard predictor. `provenance` is shown as given: JSON-ready, free of personal data.
+    """
+    figures = draw_figures(folder, result, sets, models, method_row, predictor)
+    numbers = {
+        "result": result.data,
+        "verdict": {"row": method_row, "passed": verdict.passed, "reasons": verdict.reasons},
+        "predictor": ceiling,
+        "provenance": provenance,
+    }
+    write_json(folder / "audit.json", numbers)
+    svgs = {file.stem: file.read_bytes() for file in figures if file.suffix == ".svg"}
+    page = report_page(result, verdict, provenance, svgs, method_row=method_row, ceiling=ceiling)
+    write_atomic(folder / "report.html", page.encode())
+    return [folder / "audit.json", folder / "report.html", *figures]
+
+
+def report_page(
+    result: AuditResult,
+    verdict: Verdict,
+    provenance: dict[str, Any],
+    figures: dict[str, bytes],
+    *,
+    method_row: str,
+    ceiling: dict[str, Any] | None = None,
+) -> str:
+    """The page as HTML, everything escaped and embedded; `figures` are SVG bytes by name. No request leaves it."""
+    from jinja2 import Environment, StrictUndefined
+
+    data = result.data
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.globals["cell"] = _cell
+    metrics = [{**metric, "header": render.header(metric)} for metric in data["metrics"]]
+    return environment.from_string(TEMPLATE).render(
+        title=f"Unlearning audit: {method_row}",
+        caption=render.caption(data),
+        verdict=verdict,
+        row=method_row,
+        rows=[_row(row, data["metrics"]) for row in data["rows"]],
+        metrics=metrics,
+        headline=[metric for metric in metrics if metric["headline"]],
+        seconds_header=render.SECONDS_HEADER,
+        figures=[_figure(name, content) for name, content in figures.items()],
+        predictor=_flat(ceiling or {}),
+        limits=LIMITS,
+        provenance=_flat(provenance),
+    )
+
+
+def _cell(texts: tuple[str, str] | None) -> Any:
+    from markupsafe import Markup
+
+    if texts is None:
+        return Markup("<td>{}</td>").format(render.NONE)
+    return Markup("<td>{}<span>{}</span></td>").format(*texts)
+
+
+def _row(row: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    cells = {}
+    for metric in metrics:
+        cell, unit = row["metrics"][metric["name"]], metric["unit"]
+        cells[metric["name"]] = cell and (render.number(cell["value"], unit), render.span(cell, unit))
+    return {"name": row["name"], "seconds": render.seconds(row["seconds"]), "cells": cells}
+
+
+def _figure(name: str, svg: bytes) -> dict[str, str]:
+    return {"alt": _CAPTIONS[name], "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested names joined by dots with their values as text, in the order given."""
+    lines: list[tuple[str, str]] = []
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            lines += _flat(inner, f"{prefix}{name}.")
+        else:
+            lines.append((prefix + name, _text(inner)))
+    return lines
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return render.NONE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,116 @@
+"""The audit table: every model of an audit by every metric, as one JSON-ready value.
+
+Rows carry their role as name: `original` (do nothing), the golds (the first is the reference, each further one is an
+independent retrain and so the noise floor), `random choice`, and the methods. A row is measured against all golds but
+itself; the first gold, being the reference, shows its plain numbers only.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from tmu.audit import render
+from tmu.audit.bootstrap import Value
+from tmu.audit.metrics import Metric, all_metrics
+from tmu.audit.outputs import Outputs, Sets, check_fit
+from tmu.audit.view import Case, View
+from tmu.errors import DataError, RequestError
+
+ORIGINAL = "original"
+RANDOM_CHOICE = "random choice"
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """An audit's numbers. `data` is JSON-ready: what `audit.json` holds, and all that is needed to show them again."""
+
+    data: dict[str, Any]
+
+    @property
+    def rows(self) -> list[str]:
+        """Names of the rows, in order."""
+        return [row["name"] for row in self.data["rows"]]
+
+    @property
+    def golds(self) -> list[str]:
+        """Names of the rows that are golds, the reference first."""
+        return self.data["golds"]
+
+    def value(self, row: str, metric: str) -> Value | None:
+        """One number with its interval; None where the row has nothing to be compared with."""
+        cell = self._row(row)["metrics"][metric]
+        return None if cell is None else Value(cell["value"], cell["low"], cell["high"])
+
+    def seconds(self, row: str) -> float | None:
+        """Whole cost of the row's model in seconds, where the caller gave it."""
+        return self._row(row)["seconds"]
+
+    def to_markdown(self) -> str:
+        """The headline numbers with intervals as a Markdown table."""
+        return render.markdown(self.data)
+
+    def to_rich(self) -> Table:
+        """The headline numbers with intervals as a table for the terminal."""
+        return render.rich_table(self.data)
+
+    def _row(self, name: str) -> dict[str, Any]:
+        for row in self.data["rows"]:
+            if row["name"] == name:
+                return row
+        raise RequestError(f"The audit has no row `{name}`.", f"Its rows are: {', '.join(self.rows)}.")
+
+
+def audit_table(
+    sets: Sets,
+    models: dict[str, Outputs],
+    golds: list[str],
+    seconds: dict[str, float],
+    seed: int,
+    *,
+    resamples: int = 1000,
+) -> AuditResult:
+    """Every metric of every row, with 95 % intervals.
+
+    `models`: outputs by row name, in the order to be shown. `golds`: the rows that are retrained models, at least one.
+    `seconds`: whole cost by row name; rows may be missing. `seed` draws resamples and the attack's training records.
+    Raises RequestError for an empty forget set or missing gold, DataError for outputs that do not fit the sets.
+    """
+    _check(sets, models, golds)
+    metrics = all_metrics()
+    views = {name: View(sets, outputs, seed) for name, outputs in models.items()}
+    rows = []
+    for name, view in views.items():
+        others = tuple(views[gold] for gold in golds if gold != name and name != golds[0])
+        case = Case(view, others, views.get(ORIGINAL), seed, resamples)
+        cells = {key: asdict(each.compute(case)) if each.possible(case) else None for key, each in metrics.items()}
+        rows.append({"name": name, "seconds": seconds.get(name), "metrics": cells})
+    return AuditResult(
+        {
+            "records": sets.sizes(),
+            "golds": list(golds),
+            "seed": seed,
+            "resamples": resamples,
+            "metrics": [_describe(each) for each in metrics.values()],
+            "rows": rows,
+        }
+    )
+
+
+def _check(sets: Sets, models: dict[str, Outputs], golds: list[str]) -> None:
+    sizes = sets.sizes()
+    if sizes["forget"] == 0:
+        raise RequestError("The forget set is empty.", "Name at least one record or subject to delete.")
+    for name in ("retain", "test"):
+        if sizes[name] == 0:
+            raise DataError(f"The {name} set is empty.", "The audit needs kept and never-seen records to compare with.")
+    missing = [gold for gold in golds if gold not in models]
+    if not golds or missing:
+        what = f"The audit has no outputs of the gold `{missing[0]}`." if missing else "The audit has no gold."
+        raise RequestError(what, "Train a gold (a retrain without the forget set) and audit again.")
+    for name, outputs in models.items():
+        check_fit(sets, outputs, name)
+
+
+def _describe(metric: Metric) -> dict[str, Any]:
+    return {key: getattr(metric, key) for key in ("name", "title", "unit", "better", "headline", "meaning")}

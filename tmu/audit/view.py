@@ -1,0 +1,60 @@
+"""What a metric sees: one model's outputs with shared derivations computed once, and the models it is compared with."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tmu.audit.attack import nonmembers
+from tmu.audit.outputs import SETS, Outputs, Sets, logit_confidence, softmax, true_class_probability
+
+
+class View:
+    """One model on the audit's sets; `seed` draws the attack's training records, the same for every model."""
+
+    def __init__(self, sets: Sets, outputs: Outputs, seed: int):
+        self.sets, self.outputs, self.seed = sets, outputs, seed
+
+    @cached_property
+    def predicted(self) -> dict[str, np.ndarray]:
+        """Predicted class (N,) by set."""
+        return {name: self.outputs.logits[name].argmax(axis=1) for name in SETS}
+
+    @cached_property
+    def correct(self) -> dict[str, np.ndarray]:
+        """Whether the predicted class is the true one, bool (N,), by set."""
+        return {name: self.predicted[name] == self.sets.labels[name] for name in SETS}
+
+    @cached_property
+    def probabilities(self) -> dict[str, np.ndarray]:
+        """Softmax (N, K) of the forget and the test set."""
+        return {name: softmax(self.outputs.logits[name]) for name in ("forget", "test")}
+
+    @cached_property
+    def confidence(self) -> dict[str, np.ndarray]:
+        """True-class probability (N,), 0..1, by set."""
+        return {name: true_class_probability(self.outputs.logits[name], self.sets.labels[name]) for name in SETS}
+
+    @cached_property
+    def logit_confidence(self) -> dict[str, np.ndarray]:
+        """Logit-scaled true-class confidence (N,) of the forget and the test set."""
+        return {
+            name: logit_confidence(self.outputs.logits[name], self.sets.labels[name]) for name in ("forget", "test")
+        }
+
+    @cached_property
+    def nonmember(self) -> np.ndarray:
+        """Which forget records the population attack calls non-member, bool (N,)."""
+        seen = self.confidence
+        return nonmembers(seen["retain"], seen["test"], seen["forget"], seed=self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One row of the audit: the model, the golds it is measured against (never itself), and the original."""
+
+    model: View
+    golds: tuple[View, ...]
+    original: View | None
+    seed: int
+    resamples: int

@@ -1,0 +1,133 @@
+"""Erasing records: a new revision in which the touched shards are rewritten and all other files are the same bytes.
+
+A deletion of records B from a store A gives exactly A without B, plus a tombstone for each key of B, so that a later
+import cannot bring them back. Erasing twice, or in two steps, gives the same bytes as erasing once.
+"""
+
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tmu.data.digest import dvc_digest, manifest
+from tmu.data.index import Index
+from tmu.data.info import STORE_FILE, read_info, shard_path
+from tmu.data.keys import sorted_union, to_hex
+from tmu.data.shards import ShardTable, read_keys, read_shard, write_shard
+from tmu.errors import DataError, RequestError
+from tmu.files import new_folder, storage_errors
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure did. Keys are hex and sorted; `digest` is DVC's digest of the new revision."""
+
+    digest: str
+    records: tuple[str, ...]
+    subjects: tuple[str, ...]
+    already_erased: int
+    shards_touched: tuple[int, ...]
+    bytes_rewritten: int
+
+
+def erase(source: Path, destination: Path, record_keys: Collection[str], *, cache: Path | None = None) -> Erasure:
+    """Build at `destination` the revision of the store at `source` without the records.
+
+    Keys that were erased before count as done; a key that the store never held is a `RequestError` and nothing is
+    built. A subject gets a tombstone of its own when the last of their records goes. `source` is not changed.
+    """
+    read_info(source)
+    index = Index.build(source, cache)
+    positions, absent = index.find_records(record_keys)
+    unknown = [key for key in absent if not index.is_erased(key)]
+    if unknown:
+        raise RequestError(
+            f"{len(unknown)} of {len(set(record_keys))} records are not in the store.",
+            "Check the ids and the secret of the request.",
+        )
+    touched = np.unique(index.buckets[positions]).tolist()
+    subjects: list[str] = []
+    with new_folder(destination) as building:
+        _link_tree(source, building, without={shard_path(source, bucket) for bucket in touched})
+        for bucket in touched:
+            gone = index.record_keys[positions[index.buckets[positions] == bucket]]
+            shard, ended = _without(read_shard(shard_path(source, bucket)), gone)
+            write_shard(shard_path(building, bucket), shard)
+            subjects += ended
+    return Erasure(
+        digest=dvc_digest(destination),
+        records=tuple(index.keys_at(positions)),
+        subjects=sorted_union(subjects),
+        already_erased=len(absent),
+        shards_touched=tuple(touched),
+        bytes_rewritten=sum(shard_path(destination, bucket).stat().st_size for bucket in touched),
+    )
+
+
+def _without(shard: ShardTable, gone: np.ndarray) -> tuple[ShardTable, list[str]]:
+    """The shard without the records `gone` (S16), with their tombstones; and the subjects that have no record left."""
+    going = np.isin(shard.record_keys, gone)
+    # all records of a subject are in one shard, so that this shard alone shows whether any is left
+    ended = to_hex(np.setdiff1d(shard.subject_keys[going], shard.subject_keys[~going]))
+    tombstones = {
+        "erased": sorted_union(shard.erased, to_hex(gone)),
+        "erased_subjects": sorted_union(shard.erased_subjects, ended),
+    }
+    return shard.rows(~going, **tombstones), ended
+
+
+def _link_tree(source: Path, destination: Path, *, without: Collection[Path]) -> None:
+    """Hard-link every file (copy where the file system cannot); the store's files are only ever replaced whole."""
+    for path in sorted(source.rglob("*")):
+        if path in without or not path.is_file():
+            continue
+        target = destination / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(path, target)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """A hard link at `target`, or a copy across file systems."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def apply_in_place(source_revision: Path, data_dir: Path) -> list[str]:
+    """Make the store at `data_dir` the same as a revision that was erased from it; returns the files replaced.
+
+    File by file and each in one step, so that a kill between any two leaves a readable store in which some shards are
+    erased and some not yet; running it again completes it, and once more changes nothing. `DataError`, and nothing is
+    changed, if the revision does not descend from what is in `data_dir`.
+    """
+    wanted, present = manifest(source_revision), manifest(data_dir)
+    changed = [name for name, md5 in wanted.items() if present.get(name) != md5]
+    _check_descent(source_revision, data_dir, changed, set(present) - set(wanted))
+    waiting = data_dir.parent / f".{data_dir.name}.incoming"  # outside: a kill must not leave a stranger inside
+    for name in changed:
+        with storage_errors(data_dir / name):
+            shutil.copyfile(source_revision / name, waiting)
+            with open(waiting, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(waiting, data_dir / name)
+    return changed
+
+
+def _check_descent(source: Path, data_dir: Path, changed: Collection[str], extra: Collection[str]) -> None:
+    """A revision descends if it is of the same import and remembers all that was erased from `data_dir`."""
+    known = all(name != STORE_FILE and (data_dir / name).is_file() for name in changed)
+    if extra or not known or not all(_remembers(source / name, data_dir / name) for name in changed):
+        raise DataError(
+            f"The revision was not erased from what is in {data_dir} now.",
+            "Run the deletion again from the current revision.",
+        )
+
+
+def _remembers(new: Path, old: Path) -> bool:
+    """Whether every record of `new` is in `old`, and every tombstone of `old` in `new`."""
+    before, after = read_keys(old), read_keys(new)
+    return set(before.erased) <= set(after.erased) and bool(np.isin(after.record_keys, before.record_keys).all())

@@ -1,0 +1,140 @@
+"""Where each record is: a table over all shards, derived from their key columns and cached outside the store.
+
+The cache holds one Arrow file a shard, named by the digest of what it was derived from and memory-mapped when read,
+so that after a deletion only the touched shards are read again. `prune` removes the files of shards that are gone.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tmu.data.info import shard_paths
+from tmu.data.keys import KEY_DTYPE, from_hex, to_hex
+from tmu.data.shards import ShardFacts, ShardKeys, keys_table, read_facts, read_keys, shard_keys
+from tmu.files import write_atomic
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """All records in ascending order of record key; every array (N,).
+
+    `record_keys`, `subject_keys`: `S16`; `labels` int32; `splits` int8 (position in `SPLITS`); `buckets`, `rows`:
+    shard and row in it. A position in these arrays is what `find_record` and `find_subject` return.
+    """
+
+    record_keys: np.ndarray
+    subject_keys: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    buckets: np.ndarray
+    rows: np.ndarray
+    erased: frozenset[str]
+    erased_subjects: frozenset[str]
+
+    @classmethod
+    def build(cls, store: Path, cache: Path | None = None) -> "Index":
+        """The index of a store; with `cache`, each shard's part is read from there or left there for next time."""
+        facts = {path: read_facts(path) for path in shard_paths(store)}
+        shards = [_cached(path, fact, cache) if cache else read_keys(path) for path, fact in facts.items()]
+
+        def joined(name: str, dtype: np.dtype | type) -> np.ndarray:
+            return np.concatenate([getattr(shard, name) for shard in shards] or [np.empty(0, dtype)])
+
+        keys = joined("record_keys", KEY_DTYPE)
+        order = np.argsort(keys)
+        counts = [len(shard.record_keys) for shard in shards]
+        buckets = np.repeat(np.array([shard.bucket for shard in shards], np.int32), counts)
+        rows = np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.empty(0, np.int32)])
+        return cls(
+            record_keys=keys[order],
+            subject_keys=joined("subject_keys", KEY_DTYPE)[order],
+            labels=joined("labels", np.int32)[order],
+            splits=joined("splits", np.int8)[order],
+            buckets=buckets[order],
+            rows=rows[order],
+            erased=frozenset(key for fact in facts.values() for key in fact.erased),
+            erased_subjects=frozenset(key for fact in facts.values() for key in fact.erased_subjects),
+        )
+
+    def __len__(self) -> int:
+        return len(self.record_keys)
+
+    @cached_property
+    def _by_subject(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.subject_keys, kind="stable")
+        return order, self.subject_keys[order]
+
+    def find_record(self, record_key: str) -> np.ndarray:
+        """Position of a record, int64 (1,), or (0,) if it is not in the store."""
+        return self.find_records([record_key])[0]
+
+    def find_records(self, record_keys: Collection[str]) -> tuple[np.ndarray, list[str]]:
+        """Positions of those of the records that are in the store, ascending, and the keys of the others."""
+        wanted = np.unique(from_hex(record_keys))
+        places = np.searchsorted(self.record_keys, wanted)
+        inside = places < len(self)
+        found = np.zeros(len(wanted), bool)
+        found[inside] = self.record_keys[places[inside]] == wanted[inside]
+        return places[found], to_hex(wanted[~found])
+
+    def find_subject(self, subject_key: str) -> np.ndarray:
+        """Positions of all records of a subject, ascending; (0,) if there are none."""
+        order, subjects = self._by_subject
+        wanted = from_hex([subject_key])
+        first, last = np.searchsorted(subjects, wanted, "left")[0], np.searchsorted(subjects, wanted, "right")[0]
+        return order[first:last]
+
+    def keys_at(self, positions: np.ndarray) -> list[str]:
+        """Record keys (hex) at positions."""
+        return to_hex(self.record_keys[positions])
+
+    def is_erased(self, record_key: str) -> bool:
+        """Whether a record was erased from this store."""
+        return record_key in self.erased
+
+    def is_erased_subject(self, subject_key: str) -> bool:
+        """Whether a subject had records here and all of them were erased."""
+        return subject_key in self.erased_subjects
+
+
+def prune(cache: Path, stores: Iterable[Path]) -> int:
+    """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed.
+
+    An old part still links erased records to their subject: prune after an erasure.
+    """
+    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
+    dead = [path for path in cache.glob("*.arrow") if path.name not in live]
+    for path in dead:
+        path.unlink(missing_ok=True)
+    return len(dead)
+
+
+def _cached(path: Path, facts: ShardFacts, cache: Path) -> ShardKeys:
+    part = cache / f"{facts.keys_digest}.arrow"
+    shard = _read_part(part, facts) if part.exists() else None
+    if shard is None:
+        shard = read_keys(path)
+        _write_part(part, shard)
+    return shard
+
+
+def _write_part(part: Path, shard: ShardKeys) -> None:
+    table = keys_table(shard)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    write_atomic(part, sink.getvalue().to_pybytes())
+
+
+def _read_part(part: Path, facts: ShardFacts) -> ShardKeys | None:
+    """The cached part, mapped into memory; None if it is not what its name says, so that it is made anew."""
+    try:
+        with pa.memory_map(str(part)) as source:
+            shard = shard_keys(pa.ipc.open_file(source).read_all(), facts)
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return None
+    return shard if shard.keys_digest() == facts.keys_digest else None

@@ -1,0 +1,81 @@
+"""`store.json`: what a store is, without anything that a deletion changes (no counts)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from tmu.config import Config
+from tmu.errors import DataError
+from tmu.files import canonical_json, storage_errors
+
+STORE_FILE = "store.json"
+SHARD_FOLDER = "shards"
+MOST_BUCKETS = 256  # two hex digits name a shard, and an import holds one open file a bucket
+
+
+class SplitRule(Config):
+    """Shares of the records that the key sends to each split, where the reader does not say."""
+
+    holdout: float = Field(0.25, ge=0, lt=1)
+    test: float = Field(0.25, ge=0, lt=1)
+    seed: int = 0
+
+    def split(self, fraction: float) -> str:
+        """The split of a record whose `Keys.split_fraction` is `fraction`."""
+        if fraction < self.test:
+            return "test"
+        return "holdout" if fraction < self.test + self.holdout else "train"
+
+
+class StoreInfo(Config):
+    """The content of `store.json`. `shape` is (C, H, W) of uint8 images; `key_id` tells the secret (`Keys.id`)."""
+
+    format: Literal[1] = 1
+    reader: str
+    dataset: str
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    n_buckets: int = Field(64, ge=1, le=MOST_BUCKETS)
+    key_id: str
+    simulated: bool
+    split_rule: SplitRule
+
+    @property
+    def image_bytes(self) -> int:
+        """C·H·W, the size of one image."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+
+def shard_path(store: Path, bucket: int) -> Path:
+    """Where the shard of a bucket lies."""
+    return store / SHARD_FOLDER / f"{bucket:02x}.parquet"
+
+
+def shard_paths(store: Path) -> list[Path]:
+    """All shards of a store in bucket order."""
+    return sorted((store / SHARD_FOLDER).glob("*.parquet"))
+
+
+def write_info(store: Path, info: StoreInfo) -> None:
+    """Write `store.json` as canonical JSON."""
+    path = store / STORE_FILE
+    with storage_errors(path):
+        path.write_bytes(canonical_json(info.model_dump(mode="json")) + b"\n")
+
+
+def read_info(store: Path) -> StoreInfo:
+    """Read `store.json`; `DataError` where there is none or it is of another format."""
+    path = store / STORE_FILE
+    try:
+        return StoreInfo.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f"There is no record store at {store}.", "Import a dataset first, or name its folder."
+        ) from error
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
+        raise DataError(
+            f"{path} does not describe a store ({where}).", "Restore it with `dvc checkout`, or import again."
+        ) from error

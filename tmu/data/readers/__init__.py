@@ -1,0 +1,84 @@
+"""Readers of datasets, by name. A new file in this folder that decorates a class with `@reader("name")` is found."""
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from tmu.config import Config
+from tmu.data.records import Record
+from tmu.errors import ConfigError
+
+_READERS: dict[str, type["Reader"]] = {}
+
+
+class Reader(ABC):
+    """A dataset as a stream of records.
+
+    `simulated`: no record is about a person who could ask for deletion, so that the public demonstration secret
+    will do.
+    """
+
+    name: ClassVar[str]
+    simulated: ClassVar[bool]
+    Options: ClassVar[type[Config]]
+
+    def __init__(self, options: Any):
+        self.options = options
+
+    @abstractmethod
+    def classes(self) -> list[str]:
+        """Class names; a record's label is a position in this list."""
+
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """The records in a fixed order, one at a time."""
+
+    def count(self) -> int | None:
+        """How many records there will be, where that is known beforehand."""
+        return None
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.records()
+
+
+def reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
+    """Class decorator: make a reader known by `name`."""
+
+    def register(cls: type[Reader]) -> type[Reader]:
+        cls.name = name
+        _READERS[name] = cls
+        return cls
+
+    return register
+
+
+def known_readers() -> list[str]:
+    """The names of all readers, sorted. Reader modules import what is heavy only when they read."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return sorted(_READERS)
+
+
+def get_reader(name: str, options: dict[str, Any] | None = None) -> Reader:
+    """A reader with its options; `ConfigError` on an unknown reader or option, or a bad value."""
+    names = known_readers()
+    if name not in names:
+        raise ConfigError(f"There is no reader `{name}`.", f"Known readers: {', '.join(names)}.")
+    cls = _READERS[name]
+    try:
+        return cls(cls.Options.model_validate(options or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(cls.Options.model_fields) or "none"
+        raise ConfigError(
+            f"Reader `{name}`, option `{option}`: {first['msg']}.", f"Its options are: {known}."
+        ) from error

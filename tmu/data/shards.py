@@ -1,0 +1,187 @@
+"""One shard: the records of one bucket in a Parquet file whose bytes depend on its content alone.
+
+Columns: `record_key` and `subject_key` (16 bytes), `label` (int32), `split` (int8, position in `SPLITS`), `image`
+(C·H·W bytes); rows ascend by record key. The schema metadata (`tmu`, JSON) carries the bucket, the tombstones of what
+was erased, and a digest of all that an index needs, so that a cached index is found without reading the columns.
+Every page has a CRC, so that a changed byte is noticed and not learned.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tmu.data.keys import KEY_BYTES, KEY_DTYPE
+from tmu.errors import DataError
+from tmu.files import canonical_json, write_atomic
+
+_METADATA = b"tmu"
+_KEY_COLUMNS = ("record_key", "subject_key", "label", "split")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShardKeys:
+    """A shard without its images. Arrays (N,): keys `S16`, `labels` int32, `splits` int8. Tombstones: hex, sorted."""
+
+    bucket: int
+    record_keys: np.ndarray
+    subject_keys: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    erased: tuple[str, ...] = ()
+    erased_subjects: tuple[str, ...] = ()
+
+    def keys_digest(self) -> str:
+        """SHA-256 of everything but the images: the name of this shard's part of the index."""
+        facts = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
+        digest = hashlib.sha256(canonical_json(facts))
+        columns = (self.record_keys, self.subject_keys, self.labels.astype("<i4"), self.splits)
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShardTable(ShardKeys):
+    """A shard. `images` is uint8 (N, C·H·W)."""
+
+    images: np.ndarray
+
+    def rows(self, chosen: np.ndarray, **changes: Any) -> "ShardTable":
+        """The same shard with only the `chosen` rows (boolean or positions) and other `changes`."""
+        columns = ("record_keys", "subject_keys", "labels", "splits", "images")
+        kept = {name: getattr(self, name)[chosen] for name in columns}
+        rest = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
+        return ShardTable(**(rest | kept | changes))
+
+
+def write_shard(path: Path, shard: ShardTable) -> None:
+    """Write a shard, whole or not at all. A file hard-linked at `path` elsewhere keeps its bytes there."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        _to_arrow(shard),
+        sink,
+        row_group_size=max(1, len(shard.record_keys)),
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=False,
+        write_statistics=False,  # smallest and largest keys would be copies of keys
+        write_page_checksum=True,
+    )
+    write_atomic(path, sink.getvalue().to_pybytes())
+
+
+def read_shard(path: Path) -> ShardTable:
+    """Read a shard whole; `DataError` with the shard's name if it is missing, cut short or changed."""
+    table, keys = _read(path, (*_KEY_COLUMNS, "image"))
+    images = table.column("image").combine_chunks()
+    pixels = _fixed(images, np.dtype(np.uint8)).reshape(len(images), images.type.byte_width)
+    return ShardTable(**vars(keys), images=pixels)
+
+
+def read_keys(path: Path) -> ShardKeys:
+    """Read a shard's key columns and tombstones and leave the images where they are; errors as `read_shard`."""
+    return _read(path, _KEY_COLUMNS)[1]
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """A shard's metadata. `keys_digest` as `ShardKeys.keys_digest`, `image_bytes` = C·H·W, tombstones hex."""
+
+    bucket: int
+    erased: tuple[str, ...]
+    erased_subjects: tuple[str, ...]
+    keys_digest: str
+    image_bytes: int
+
+
+def read_facts(path: Path) -> ShardFacts:
+    """Read a shard's metadata alone (the last few kilobytes of the file); errors as `read_shard`."""
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _broken(path) from error
+    return _facts(schema, path)
+
+
+def keys_table(shard: ShardKeys) -> pa.Table:
+    """A shard's key columns as an Arrow table."""
+    arrays = {
+        "record_key": _to_fixed(shard.record_keys, KEY_BYTES),
+        "subject_key": _to_fixed(shard.subject_keys, KEY_BYTES),
+        "label": pa.array(shard.labels, pa.int32()),
+        "split": pa.array(shard.splits, pa.int8()),
+    }
+    fields = [pa.field(name, array.type, nullable=False) for name, array in arrays.items()]
+    return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields))
+
+
+def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
+    """The inverse of `keys_table`; arrays are views of the table where it is in one piece."""
+    return ShardKeys(
+        bucket=facts.bucket,
+        erased=facts.erased,
+        erased_subjects=facts.erased_subjects,
+        record_keys=_fixed(table.column("record_key").combine_chunks(), KEY_DTYPE),
+        subject_keys=_fixed(table.column("subject_key").combine_chunks(), KEY_DTYPE),
+        labels=table.column("label").to_numpy(),
+        splits=table.column("split").to_numpy(),
+    )
+
+
+def _to_arrow(shard: ShardTable) -> pa.Table:
+    facts = {
+        "bucket": shard.bucket,
+        "erased": shard.erased,
+        "erased_subjects": shard.erased_subjects,
+        "keys_digest": shard.keys_digest(),
+    }
+    images = _to_fixed(shard.images, shard.images.shape[1])
+    table = keys_table(shard).append_column(pa.field("image", images.type, nullable=False), images)
+    return table.replace_schema_metadata({_METADATA: canonical_json(facts)})
+
+
+def _to_fixed(values: np.ndarray, width: int) -> pa.Array:
+    values = np.ascontiguousarray(values)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(values.tobytes())])
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> tuple[pa.Table, ShardKeys]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            facts = _facts(file.schema_arrow, path)
+            table = file.read(columns=list(columns), use_threads=False)
+        keys = shard_keys(table, facts)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _broken(path) from error
+    if keys.keys_digest() != facts.keys_digest:
+        raise _broken(path)
+    return table, keys
+
+
+def _facts(schema: pa.Schema, path: Path) -> ShardFacts:
+    try:
+        raw = json.loads((schema.metadata or {})[_METADATA])
+        raw |= {"erased": tuple(raw["erased"]), "erased_subjects": tuple(raw["erased_subjects"])}
+        return ShardFacts(**raw, image_bytes=schema.field("image").type.byte_width)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _broken(path) from error
+
+
+def _fixed(array: pa.Array, dtype: np.dtype) -> np.ndarray:
+    """A fixed-size binary array's bytes as numpy (a view), flat."""
+    width = array.type.byte_width
+    whole = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return whole[array.offset * width : (array.offset + len(array)) * width].view(dtype)
+
+
+def _broken(path: Path) -> DataError:
+    return DataError(
+        f"Shard {path.name} is missing, cut short or changed.",
+        "Restore it with `dvc checkout`; `dvc pull` if that fails.",
+    )

@@ -1,0 +1,120 @@
+"""A record store, opened for reading: arrays of a split, counts, the index, a full check, the revision's digest."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmu.data.digest import dvc_digest
+from tmu.data.index import Index
+from tmu.data.info import StoreInfo, read_info, shard_path
+from tmu.data.keys import Keys, key64, to_hex
+from tmu.data.records import SPLITS
+from tmu.data.shards import read_shard
+from tmu.data.verify import verify_store
+from tmu.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, eq=False)
+class SplitArrays:
+    """Records in ascending order of record key. `images` uint8 (N, C, H, W), `labels` int64 (N,), keys `S16` (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    record_keys: np.ndarray
+    subject_keys: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Record keys, hex."""
+        return to_hex(self.record_keys)
+
+    @cached_property
+    def key64(self) -> np.ndarray:
+        """int64 (N,): the first 8 bytes of each record key (big-endian, reinterpreted as signed)."""
+        return key64(self.record_keys)
+
+
+class RecordStore:
+    """A store folder. Open it with `RecordStore.open`."""
+
+    def __init__(self, path: Path, info: StoreInfo, cache: Path | None):
+        self.path, self.info, self._cache = path, info, cache
+
+    @classmethod
+    def open(cls, path: Path, keys: Keys | None = None, *, cache: Path | None = None) -> "RecordStore":
+        """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts."""
+        info = read_info(path)
+        if keys is not None and keys.id != info.key_id:
+            raise DataError(
+                f"The store was built under another secret (key id {info.key_id}, given {keys.id}).",
+                "Use the secret of the import; with another one no record would ever be found.",
+            )
+        return cls(path, info, cache)
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index.build(self.path, self._cache)
+
+    def index(self) -> Index:
+        """The index, built on first use. It does not follow later changes of the folder: open the store again."""
+        return self._index
+
+    def load(self, split: str, *, without: Collection[str] = (), only: Collection[str] | None = None) -> SplitArrays:
+        """The records of a split, less those `without`, and with `only`, no others.
+
+        Keys of `only` that belong to another split are passed over; one that is not in the store at all is a
+        `DataError`. Keys of `without` may be unknown (erased already). Memory: the result and one shard.
+        """
+        if split not in SPLITS:
+            raise ConfigError(f"There is no split `{split}`.", f"Use {', '.join(SPLITS)}.")
+        index = self._index
+        chosen = index.splits == SPLITS.index(split)
+        if only is not None:
+            places, unknown = index.find_records(only)
+            if unknown:
+                raise DataError(
+                    f"{len(unknown)} of the wanted records are not in the store.", "Resolve the forget set again."
+                )
+            wanted = np.zeros(len(index), bool)
+            wanted[places] = True
+            chosen &= wanted
+        chosen[index.find_records(without)[0]] = False
+        return self._gather(np.flatnonzero(chosen))
+
+    def _gather(self, positions: np.ndarray) -> SplitArrays:
+        index = self._index
+        images = np.empty((len(positions), *self.info.shape), np.uint8)
+        flat = images.reshape(len(positions), self.info.image_bytes)
+        buckets, rows = index.buckets[positions], index.rows[positions]
+        for bucket in np.unique(buckets):
+            here = np.flatnonzero(buckets == bucket)
+            shard = read_shard(shard_path(self.path, int(bucket)))
+            if not np.array_equal(shard.record_keys[rows[here]], index.record_keys[positions[here]]):
+                raise DataError("The store changed while it was being read.", "Run the same command again.")
+            flat[here] = shard.images[rows[here]]
+        labels = index.labels[positions].astype(np.int64)
+        return SplitArrays(images, labels, index.record_keys[positions], index.subject_keys[positions])
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Records by split and class name."""
+        index, classes = self._index, self.info.classes
+        table = {}
+        for code, split in enumerate(SPLITS):
+            numbers = np.bincount(index.labels[index.splits == code], minlength=len(classes))
+            table[split] = {name: int(number) for name, number in zip(classes, numbers, strict=True)}
+        return table
+
+    def verify(self) -> dict[str, Any]:
+        """Read everything and check it (`tmu/data/verify.py`)."""
+        return verify_store(self.path, self.info)
+
+    def digest(self) -> str:
+        """DVC's digest of the folder: the identity of this data revision."""
+        return dvc_digest(self.path)

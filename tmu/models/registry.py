@@ -1,0 +1,124 @@
+"""Architectures by name. A new file in this folder with an `@architecture` function adds one; nothing else changes."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tmu.errors import ConfigError, ModelError
+
+Builder = Callable[..., nn.Module]
+
+_BUILDERS: dict[str, Builder] = {}
+
+_PIXEL_MEAN, _PIXEL_STD = 0.5, 0.25
+_FIXED_ARGUMENTS = 2  # a builder's first two parameters are `shape` and `classes`; the rest are its options
+
+
+class Normalise(nn.Module):
+    """Pixels in 0..1 to roughly zero mean: (x - 0.5) / 0.25.
+
+    Constants, never statistics of the data: a mean computed over the training set would carry the forgotten
+    records into the gold and the unlearned model.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in 0..1 to the same shape, about -2..2."""
+        return (x - _PIXEL_MEAN) / _PIXEL_STD
+
+
+def architecture(name: str) -> Callable[[Builder], Builder]:
+    """Register a builder `(shape, classes, **options) -> nn.Module` under `name`.
+
+    A name that ends in `/` is a family: its builder gets the rest of the name as its third argument.
+    """
+
+    def register(builder: Builder) -> Builder:
+        _BUILDERS[name] = builder
+        return builder
+
+    return register
+
+
+def names() -> list[str]:
+    """The known names, sorted; a family shows as `prefix/<name>`."""
+    return sorted(f"{name}<name>" if name.endswith("/") else name for name in _builders())
+
+
+def build(name: str, shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
+    """A fresh model for inputs (N, C, H, W) float in 0..1, ending in an `nn.Linear` head with `classes` outputs.
+
+    The initial weights depend on torch's generator state alone: seed it before the call. `shape` is (C, H, W).
+    Raises `ModelError` for an unknown name, `ConfigError` for an unknown option.
+    """
+    builder, extra = _find(name)
+    options = dict(options or {})
+    _check_options(name, list(inspect.signature(builder).parameters.values())[_FIXED_ARGUMENTS + len(extra) :], options)
+    model = builder(tuple(shape), classes, *extra, **options)
+    if head_of(model).out_features != classes:
+        raise ModelError(f"`{name}` does not end in an nn.Linear head.", "Choose another architecture.")
+    return model
+
+
+def width_option(width: Any) -> int:
+    """Check the `width` option: a number of channels."""
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise ConfigError(f"The option `width` is {width!r}.", "Give a whole number of channels, 1 or more.")
+    return width
+
+
+def head_of(model: nn.Module) -> nn.Linear:
+    """The last `nn.Linear` in module order: the classifier head."""
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linears:
+        raise ModelError("The model has no nn.Linear head.", "Use an architecture that ends in nn.Linear.")
+    return linears[-1]
+
+
+def penultimate(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """One forward pass of (N, C, H, W): logits (N, K) and the head's input features (N, D)."""
+    caught: list[Tensor] = []
+
+    def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        caught.append(inputs[0])
+
+    hook = head_of(model).register_forward_pre_hook(catch)
+    try:
+        logits = model(x)
+    finally:
+        hook.remove()
+    return logits, torch.flatten(caught[-1], 1)
+
+
+def _find(name: str) -> tuple[Builder, tuple[str, ...]]:
+    builders = _builders()
+    if name in builders and not name.endswith("/"):
+        return builders[name], ()
+    prefix, slash, rest = name.partition("/")
+    if rest and prefix + slash in builders:
+        return builders[prefix + slash], (rest,)
+    raise ModelError(f"There is no architecture `{name}`.", f"Known: {', '.join(names())}.")
+
+
+def _check_options(name: str, parameters: list[inspect.Parameter], options: dict[str, Any]) -> None:
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return  # a family passes its options on and checks them itself
+    known = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in known:
+            listed = ", ".join(known) or "none"
+            raise ConfigError(f"`{name}` has no option `{option}`.", f"Known options: {listed}.")
+
+
+@cache
+def _builders() -> dict[str, Builder]:
+    """Import every module of this folder once, so that each registers what it holds."""
+    package = importlib.import_module("tmu.models")
+    for module in pkgutil.iter_modules(package.__path__, "tmu.models."):
+        importlib.import_module(module.name)
+    return _BUILDERS

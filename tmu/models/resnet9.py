@@ -1,0 +1,43 @@
+"""ResNet-9, the DAWNBench form: few wide layers, 6.6 million parameters at width 64."""
+
+import torch
+from torch import Tensor, nn
+
+from tmu.models.blocks import conv_bn
+from tmu.models.registry import Normalise, architecture, width_option
+
+
+@architecture("resnet9")
+def resnet9(shape: tuple[int, int, int], classes: int, width: int = 64) -> nn.Module:
+    """Two residual pairs between pooled convolutions (Page 2018, "How to train your ResNet"); images of 8x8 or more."""
+    w = width_option(width)
+    return nn.Sequential(
+        Normalise(),
+        _conv(shape[0], w),
+        _conv(w, 2 * w, pool=True),
+        _Pair(2 * w),
+        _conv(2 * w, 4 * w, pool=True),
+        _conv(4 * w, 8 * w, pool=True),
+        _Pair(8 * w),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8 * w, classes),
+    )
+
+
+class _Pair(nn.Module):
+    """Two convolutions around which the input is added."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.body = nn.Sequential(_conv(channels, channels), _conv(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.add(x, self.body(x))
+
+
+def _conv(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
+    layers: list[nn.Module] = [*conv_bn(inputs, outputs), nn.ReLU()]
+    if pool:
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)

@@ -1,0 +1,151 @@
+"""Audit: set an unlearned model beside its gold, and beside the three rows that say what the numbers mean."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmu.audit.ceiling import predictor_ceiling
+from tmu.audit.figures import Predictor
+from tmu.audit.gate import judge
+from tmu.audit.outputs import Outputs, Sets
+from tmu.audit.report import write_audit
+from tmu.audit.table import ORIGINAL, RANDOM_CHOICE, audit_table
+from tmu.config import Params
+from tmu.errors import RequestError
+from tmu.files import write_json
+from tmu.manifest import digest
+from tmu.provenance import hardware, lock_digest
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.steps.fit_twin import load_twin, twin_report
+from tmu.steps.loading import examples, forget_keys, load_model, open_store, run_record
+from tmu.steps.making import identity_of, make
+from tmu.train import Examples, logits_of
+from tmu.train.lane import pick_device
+from tmu.unlearn.choose import hard_count
+from tmu.workspace import Workspace
+
+ROOMS = ("audit", "models", "train", "twin")
+GOLD_ROWS = ("gold", "second gold")
+
+
+def audit_models(
+    workspace: Workspace,
+    data: DataRef,
+    forget: ForgetRef,
+    original: ModelRef,
+    golds: list[ModelRef],
+    control: ModelRef,
+    unlearned: ModelRef,
+    twin: TwinRef,
+    params: Params,
+    *,
+    out: str | None = None,
+) -> AuditRef:
+    """Numbers, verdict, figures and report of one deletion.
+
+    golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
+    model of "right fraction, random choice". Raises RequestError with fewer golds, or where no training record was
+    forgotten.
+    """
+    if len(golds) < 2:
+        raise RequestError("The audit has fewer than two golds.", "Train a second one: the noise floor comes from it.")
+    rows = _rows(params.unlearn.method, original, golds, control, unlearned)
+    identity = identity_of(
+        "audit",
+        ROOMS,
+        data=data.digest,
+        forget=forget.digest,
+        models={name: model.weights for name, model in rows.items()},
+        twin=twin.digest,
+        config=params.audit.model_dump(mode="json"),
+        seed=params.seed,
+    )
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        parts = _splits(workspace, data, forget)
+        if not len(parts["forget"]):
+            raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
+        sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
+        outputs = {name: _outputs(workspace, model, parts, params) for name, model in rows.items()}
+        seconds = _seconds(workspace, rows, twin)
+        gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
+        result = audit_table(sets, outputs, gold_rows, seconds["whole"], params.seed, resamples=params.audit.bootstrap)
+        method = list(rows)[-1]
+        changed = original.weights != unlearned.weights
+        verdict = judge(result, method, params.audit, weights_changed=changed)
+        p_wrong, n_hard = _predicted(workspace, original, twin, parts)
+        wrong = np.stack([outputs[name].logits["forget"].argmax(1) != sets.labels["forget"] for name in gold_rows])
+        write_audit(
+            folder,
+            result,
+            verdict,
+            _provenance(data, forget, rows),
+            sets,
+            outputs,
+            method_row=method,
+            predictor=Predictor(p_wrong, wrong[0]),
+            ceiling=predictor_ceiling(p_wrong, wrong, n_hard=n_hard),
+        )
+        write_json(folder / "twin.json", twin_report(workspace, twin))
+        run.update(seconds_by_row=seconds)
+
+    uri, folder = make(workspace, "audit", identity, build, out)
+    return AuditRef(uri=uri, digest=digest(folder))
+
+
+def _rows(
+    method: str, original: ModelRef, golds: list[ModelRef], control: ModelRef, unlearned: ModelRef
+) -> dict[str, ModelRef]:
+    names = [*GOLD_ROWS, *(f"gold {number}" for number in range(3, len(golds) + 1))]
+    return {ORIGINAL: original, **dict(zip(names, golds, strict=False)), RANDOM_CHOICE: control, method: unlearned}
+
+
+def _splits(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[str, Examples]:
+    """Forget, retain and test set. A forgotten person's test records are left out: they are to be erased, too."""
+    store, keys = open_store(workspace, data), forget_keys(workspace, forget)
+    return {
+        "forget": examples(store, "train", only=keys),
+        "retain": examples(store, "train", without=keys),
+        "test": examples(store, "test", without=keys),
+    }
+
+
+def _outputs(workspace: Workspace, model: ModelRef, parts: dict[str, Examples], params: Params) -> Outputs:
+    module, _ = load_model(workspace, model)
+    device, size = pick_device(workspace.settings.device), params.audit.batch_size
+    return Outputs(
+        {name: logits_of(module, part.images, batch_size=size, device=device).numpy() for name, part in parts.items()}
+    )
+
+
+def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef) -> dict[str, dict[str, float]]:
+    """`alone`: making the model; `whole`: with the twin counted in full (one twin serves many deletions)."""
+    alone = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
+    shared = run_record(workspace, twin)["seconds_total"]
+    needs_twin = {RANDOM_CHOICE, list(rows)[-1]} - {"retrain", "finetune", "random-label"}
+    return {
+        "alone": alone,
+        "whole": {name: value + (shared if name in needs_twin else 0.0) for name, value in alone.items()},
+        "twin": {"twin": shared},
+    }
+
+
+def _predicted(
+    workspace: Workspace, original: ModelRef, twin: TwinRef, parts: dict[str, Examples]
+) -> tuple[np.ndarray, int]:
+    model, _ = load_model(workspace, original)
+    fitted = load_twin(workspace, twin)
+    side = fitted.side(model, parts["forget"], parts["retain"], pick_device(workspace.settings.device))
+    return fitted.p_wrong(side).numpy(), hard_count(parts["forget"].labels, fitted.predictor.class_error)
+
+
+def _provenance(data: DataRef, forget: ForgetRef, rows: dict[str, ModelRef]) -> dict[str, Any]:
+    models = {f"weights of {name}": model.weights for name, model in rows.items()}
+    return {
+        "data revision": data.digest,
+        "forget set": forget.digest,
+        "lock file": lock_digest(),
+        "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
+        **models,
+    }

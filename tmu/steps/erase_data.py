@@ -1,0 +1,39 @@
+"""Erase records from the data: a new revision in which only the touched shards differ."""
+
+import shutil
+from pathlib import Path
+
+from tmu.data.digest import dvc_digest
+from tmu.data.erase import apply_in_place, erase
+from tmu.refs import DataRef, ForgetRef
+from tmu.steps.loading import data_folder, forget_keys
+from tmu.stores.lock import locked
+from tmu.workspace import Workspace
+
+
+def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: str | None = None) -> DataRef:
+    """The revision of `data` without the forget set.
+
+    Without `out`, `data/` itself moves on: the new revision is built whole, then its shards replace the touched ones
+    one by one, then DVC records it. A kill -9 anywhere leaves a state from which the same call completes.
+    """
+    keys = forget_keys(workspace, forget)
+    source = data_folder(workspace, data)
+    if out is not None:
+        erase(source, workspace.root / out, keys)
+        return DataRef(uri=f"file:{out}", digest=dvc_digest(workspace.root / out))
+    with locked(workspace.state("data.lock")):
+        revision = workspace.state("revisions", f"without-{forget.digest[:32]}")
+        if not revision.exists():
+            _keep(workspace, source, data)
+            erase(source, revision, keys)
+        apply_in_place(revision, workspace.data)
+        digest = workspace.versions.commit(workspace.data)
+        shutil.rmtree(revision, ignore_errors=True)  # DVC's cache has it now
+    return DataRef(uri="data", digest=digest)
+
+
+def _keep(workspace: Workspace, source: Path, data: DataRef) -> None:
+    """Make sure that DVC's cache holds the old revision: unlearning and audit read it until a purge."""
+    if workspace.versions.revision(workspace.data) != data.digest and source == workspace.data:
+        workspace.versions.commit(workspace.data)

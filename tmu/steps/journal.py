@@ -1,0 +1,64 @@
+"""The journal of deletions: one file a request, written before each stage takes effect.
+
+A request once acknowledged is found here after any crash; `tmu delete --resume` (or the same request again) goes on
+where it stopped. The journal holds keys (HMAC) and references only.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from tmu.errors import RequestError
+from tmu.files import read_json, write_json
+from tmu.provenance import now
+from tmu.steps.plan_deletion import Plan
+from tmu.workspace import Workspace
+
+STAGES = ("acknowledged", "erased", "unlearned", "audited", "completed")
+
+
+def open_entry(workspace: Workspace, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
+    """Acknowledge a plan: write its entry, or return the one that is there."""
+    path = _path(workspace, plan.id)
+    if path.exists():
+        return read_json(path)
+    entry = {"id": plan.id, "stage": "acknowledged", "plan": plan.as_json(), **facts, "times": {"acknowledged": now()}}
+    write_json(path, entry)
+    return entry
+
+
+def find_same(workspace: Workspace, subjects: list[str], records: list[str]) -> dict[str, Any] | None:
+    """The unfinished entry of the very same request (keys), if there is one: asking again goes on with it."""
+    asked = [sorted(subjects), sorted(records)]
+    return next((entry for entry in unfinished(workspace) if entry["asked"] == asked), None)
+
+
+def advance(workspace: Workspace, request: str, stage: str, **facts: Any) -> dict[str, Any]:
+    """Record that a stage is done, with its references. A stage that was reached before is not taken back."""
+    entry = find_entry(workspace, request)
+    if STAGES.index(stage) >= STAGES.index(entry["stage"]):
+        entry = {**entry, **facts, "stage": stage, "times": {stage: now()} | entry["times"]}
+        write_json(_path(workspace, request), entry)
+    return entry
+
+
+def find_entry(workspace: Workspace, request: str) -> dict[str, Any]:
+    """The entry of a request. Raises RequestError for an unknown id."""
+    path = _path(workspace, request)
+    if not path.exists():
+        raise RequestError(f"There is no request {request}.", "`tmu show requests` lists them.")
+    return read_json(path)
+
+
+def entries(workspace: Workspace) -> list[dict[str, Any]]:
+    """All requests, oldest first."""
+    found = [read_json(path) for path in workspace.state("requests").glob("*.json")]
+    return sorted(found, key=lambda entry: (entry["times"]["acknowledged"], entry["id"]))
+
+
+def unfinished(workspace: Workspace) -> list[dict[str, Any]]:
+    """Requests that were acknowledged and are not completed."""
+    return [entry for entry in entries(workspace) if entry["stage"] != "completed"]
+
+
+def _path(workspace: Workspace, request: str) -> Path:
+    return workspace.state("requests", f"{request}.json")

@@ -1,0 +1,92 @@
+"""What steps load: data revisions, forget sets and models behind references, as tensors and modules."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tmu.data.store import RecordStore
+from tmu.errors import StorageError
+from tmu.models.bundle import Arch, load_bundle
+from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
+from tmu.train import Examples, Fit, fit
+from tmu.train.engine import Progress
+from tmu.train.lane import pick_device
+from tmu.train.order import stream
+from tmu.workspace import Workspace
+
+
+def data_ref(workspace: Workspace, folder: str | None = None) -> DataRef:
+    """The record store as it is now: the workspace's `data/`, or another folder (a `dvc.yaml` output)."""
+    from tmu.data.digest import dvc_digest
+
+    path = workspace.root / folder if folder else workspace.data
+    if not (path / "store.json").is_file():
+        raise StorageError(f"There is no record store in {path}.", "Run `tmu data import` first.")
+    uri = "data" if path.resolve() == workspace.data.resolve() else f"file:{folder}"
+    return DataRef(uri=uri, digest=dvc_digest(path))
+
+
+def data_folder(workspace: Workspace, data: DataRef) -> Path:
+    """The local folder of a data revision, taken from DVC's cache where `data/` has moved on."""
+    from tmu.data.digest import dvc_digest
+
+    path = workspace.root / data.uri.removeprefix("file:")
+    if path.is_dir() and dvc_digest(path) == data.digest:
+        return path
+    return workspace.versions.materialise(data.digest)
+
+
+def open_store(workspace: Workspace, data: DataRef) -> RecordStore:
+    """The record store of a revision."""
+    return RecordStore.open(data_folder(workspace, data), cache=workspace.state("index"))
+
+
+def forget_keys(workspace: Workspace, forget: ForgetRef) -> frozenset[str]:
+    """The record keys (HMAC) of a forget set, of all splits."""
+    folder = workspace.artifacts.fetch(forget.uri, forget.digest)
+    return frozenset(json.loads((folder / "forget.json").read_text())["records"])
+
+
+def examples(
+    store: RecordStore, split: str, *, without: frozenset[str] = frozenset(), only: frozenset[str] | None = None
+) -> Examples:
+    """Records of one split as tensors, in ascending order of their keys."""
+    arrays = store.load(split, without=without, only=only)
+    return Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), torch.from_numpy(arrays.key64))
+
+
+def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:
+    """A bundle's model (evaluation mode, on the CPU) and architecture."""
+    module, arch, _ = load_bundle(workspace.artifacts.fetch(model.uri, model.digest))
+    return module, arch
+
+
+def run_record(workspace: Workspace, ref: Ref) -> dict:
+    """What an artifact's making took: `run.json`."""
+    return json.loads((workspace.artifacts.fetch(ref.uri, ref.digest) / "run.json").read_text())
+
+
+def fresh_model(arch: Arch, seed: int, purpose: str = "init") -> nn.Module:
+    """A newly initialised network; the weights depend on seed and purpose alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
+        return arch.build()
+
+
+def engine(workspace: Workspace, key: str, progress: Progress | None = None) -> Callable[..., Fit]:
+    """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own."""
+    settings, calls = workspace.settings, iter(range(10**6))
+    bound = partial(
+        fit,
+        device=pick_device(settings.device),
+        threads=settings.threads,
+        snapshot_seconds=settings.snapshot_seconds,
+        progress=progress,
+    )
+    return lambda *args, **kwargs: bound(
+        *args, snapshot=workspace.state("snapshots", f"{key[:32]}-{next(calls)}.safetensors"), **kwargs
+    )

@@ -1,0 +1,46 @@
+"""How every step makes its artifact: key from what goes in, found or built, sealed, referred to."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tmu import manifest
+from tmu.files import digest_of, new_folder
+from tmu.provenance import code_digest, hardware, now
+from tmu.workspace import Workspace
+
+Build = Callable[[Path, dict[str, Any]], None]  # (folder to fill, run record to fill)
+
+
+def identity_of(stage: str, rooms: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
+    """All that determines an artifact: stage, digest of the code that computes it, and the inputs (JSON values)."""
+    return {"stage": stage, "code": code_digest(*rooms), **inputs}
+
+
+def make(
+    workspace: Workspace, kind: str, identity: dict[str, Any], build: Build, out: str | None = None
+) -> tuple[str, Path]:
+    """The artifact of `identity`: (uri, local folder). Built only where it is not there yet.
+
+    `out` names a folder relative to the workspace that a `dvc.yaml` stage owns; the artifact is then built there.
+    """
+    key, run = digest_of(identity), {}
+    if out is not None:
+        target = workspace.root / out
+        with new_folder(target) as folder:
+            _timed(build, folder, run)
+            manifest.seal(folder, kind, identity, run)
+        return f"file:{out}", target
+    found = workspace.artifacts.find(kind, key)
+    if found is None:
+        with workspace.artifacts.create(kind, key, identity, run) as folder:
+            _timed(build, folder, run)
+        found = workspace.artifacts.find(kind, key)
+    return f"{kind}/{key}", found
+
+
+def _timed(build: Build, folder: Path, run: dict[str, Any]) -> None:
+    started = time.perf_counter()
+    build(folder, run)
+    run.update(seconds_total=time.perf_counter() - started, hardware=hardware(), at=now())

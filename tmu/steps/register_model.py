@@ -1,0 +1,88 @@
+"""Register models in MLflow: versions with tags and lineage, audit numbers by the same names, aliases."""
+
+import json
+from typing import Any
+
+from tmu.config import Params
+from tmu.data.info import read_info
+from tmu.errors import ConfigError
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef
+from tmu.steps.loading import data_folder, open_store, run_record
+from tmu.stores.mlflow import Version
+from tmu.workspace import Workspace
+
+
+def dataset_name(workspace: Workspace, data: DataRef) -> str:
+    """The name under which a dataset's models are registered."""
+    return read_info(data_folder(workspace, data)).dataset
+
+
+def register_model(
+    workspace: Workspace,
+    data: DataRef,
+    model: ModelRef,
+    params: Params,
+    *,
+    forget: ForgetRef | None = None,
+    parent: ModelRef | None = None,
+    request: str | None = None,
+    parent_run: str | None = None,
+) -> Version:
+    """Make a model a registered version (the same one when called again)."""
+    run = run_record(workspace, model)
+    method = params.unlearn.method if model.role == "unlearned" else model.role
+    tags = {
+        "parent": parent.weights if parent else "none",
+        "forget_set_digest": forget.digest if forget else "none",
+        "method": method,
+        "artifact": json.dumps(model.model_dump(exclude={"kind"}), sort_keys=True),
+        "config_digest": params.digest(),
+    }
+    if request:
+        tags["request"] = request
+    counts = open_store(workspace, data).counts()
+    return workspace.registry.register(
+        workspace.artifacts.fetch(model.uri, model.digest),
+        dataset=dataset_name(workspace, data),
+        role=model.role,
+        params=params.model_dump(mode="json"),
+        tags=tags,
+        metrics={"seconds_total": run["seconds_total"], "seconds_train": run["seconds_train"]},
+        data_digest=data.digest,
+        n_records={split: sum(by_class.values()) for split, by_class in counts.items()},
+        parent_run=parent_run,
+        history=run["history"],
+    )
+
+
+def model_of(version: Version) -> ModelRef:
+    """The reference to a registered version's bundle."""
+    return ModelRef.model_validate(json.loads(version.tags["artifact"]))
+
+
+def champion_of(workspace: Workspace, data: DataRef) -> ModelRef | None:
+    """The model in service, or None where there is none yet.
+
+    Raises ConfigError where it was not made for this data revision: unlearning from it would not do what it says.
+    """
+    version = workspace.registry.get_alias(dataset_name(workspace, data), "champion")
+    if version is None:
+        return None
+    if version.tags["data_revision"] != data.digest:
+        raise ConfigError(
+            f"The model in service (version {version.version}) belongs to another data revision.",
+            "Train on the data as they are now: `tmu train original --register`.",
+        )
+    return model_of(version)
+
+
+def log_audit(workspace: Workspace, audit: AuditRef, versions: dict[str, Version]) -> dict[str, Any]:
+    """Tie the audit's numbers to each row's version, and its report to the last one; returns the audit as JSON."""
+    folder = workspace.artifacts.fetch(audit.uri, audit.digest)
+    result = json.loads((folder / "audit.json").read_text())
+    for row in result["result"]["rows"]:
+        if row["name"] in versions:
+            cells = {name: cell["value"] for name, cell in row["metrics"].items() if cell is not None}
+            workspace.registry.log_audit(versions[row["name"]], cells)
+    workspace.registry.log_files(list(versions.values())[-1], folder, "audit")
+    return result

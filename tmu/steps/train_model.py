@@ -1,0 +1,90 @@
+"""Train an original on all training records, or a gold on those that a deletion leaves."""
+
+from pathlib import Path
+from typing import Any
+
+from tmu.config import Params, Seeds
+from tmu.data.store import RecordStore
+from tmu.errors import DataError
+from tmu.files import digest_of
+from tmu.manifest import digest
+from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_store
+from tmu.steps.making import identity_of, make
+from tmu.train.engine import Progress
+from tmu.workspace import Workspace
+
+ROOMS = ("train", "models")
+
+
+def train_original(
+    workspace: Workspace, data: DataRef, params: Params, *, progress: Progress | None = None, out: str | None = None
+) -> ModelRef:
+    """M_o: the recipe of `params` on the whole training split."""
+    return _train(workspace, "original", data, None, params, Seeds.all(params.seed), progress, out)
+
+
+def train_gold(
+    workspace: Workspace,
+    data: DataRef,
+    forget: ForgetRef,
+    params: Params,
+    *,
+    run: int = 0,
+    progress: Progress | None = None,
+    out: str | None = None,
+) -> ModelRef:
+    """M_g: the same recipe without the forget set.
+
+    Run 0 is paired: it shares the original's seeds, so that it differs by the forgotten records alone. Every other run
+    has seeds of its own and is independent; the noise floor comes from those.
+    """
+    seeds = Seeds.all(params.seed if run == 0 else params.seed + 10_000 * run)
+    return _train(workspace, "gold", data, forget, params, seeds, progress, out)
+
+
+def _train(
+    workspace: Workspace,
+    role: str,
+    data: DataRef,
+    forget: ForgetRef | None,
+    params: Params,
+    seeds: Seeds,
+    progress: Progress | None,
+    out: str | None,
+) -> ModelRef:
+    identity = identity_of(
+        role,
+        ROOMS,
+        data=data.digest,
+        forget=forget.digest if forget else None,
+        model=params.model.model_dump(mode="json"),
+        train=params.train.model_dump(mode="json"),
+        seeds=seeds.model_dump(mode="json"),
+    )
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        store = open_store(workspace, data)
+        without = forget_keys(workspace, forget) if forget else frozenset()
+        train = examples(store, "train", without=without)
+        model = fresh_model(arch_of(store, params), seeds.init)
+        report = engine(workspace, digest_of(identity), progress)(model, train, params.train, seeds)
+        save_bundle(folder, model, arch_of(store, params), identity)
+        run.update(
+            seconds_train=report.seconds_train,
+            history=report.history,
+            precision=report.precision,
+            resumed_at=report.resumed_at,
+            n_records=len(train),
+        )
+
+    uri, folder = make(workspace, "model", identity, build, out)
+    return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role=role)
+
+
+def arch_of(store: RecordStore, params: Params) -> Arch:
+    """The architecture of `params` for a store's images and classes."""
+    if len(store.info.classes) < 2:
+        raise DataError("The dataset has one class.", "A classifier needs at least two.")
+    return Arch(params.model.name, tuple(store.info.shape), tuple(store.info.classes), dict(params.model.options))

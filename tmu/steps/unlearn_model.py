@@ -1,0 +1,80 @@
+"""Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
+
+from pathlib import Path
+from typing import Any
+
+from tmu.config import Params, Seeds, UnlearnConfig
+from tmu.errors import ConfigError
+from tmu.files import digest_of
+from tmu.manifest import digest
+from tmu.models.bundle import save_bundle, weights_digest
+from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.steps.fit_twin import load_twin
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
+from tmu.steps.making import identity_of, make
+from tmu.train.engine import Progress
+from tmu.train.lane import pick_device
+from tmu.unlearn import get_method, read_options
+from tmu.workspace import Workspace
+
+ROOMS = ("train", "models", "twin", "unlearn")
+CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right fraction, random choice"
+
+
+def unlearn_model(
+    workspace: Workspace,
+    data: DataRef,
+    forget: ForgetRef,
+    original: ModelRef,
+    twin: TwinRef | None,
+    params: Params,
+    *,
+    progress: Progress | None = None,
+    out: str | None = None,
+) -> ModelRef:
+    """Run `params.unlearn` on the records of revision `data`. Raises ConfigError for an unknown method or option."""
+    method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
+    if method.NEEDS_TWIN and twin is None:
+        raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
+    seeds = Seeds.all(params.seed)
+    identity = identity_of(
+        "unlearned",
+        ROOMS,
+        data=data.digest,
+        forget=forget.digest,
+        original=original.weights,
+        twin=twin.digest if method.NEEDS_TWIN else None,
+        method=params.unlearn.method.replace("_", "-"),
+        options=options.model_dump(mode="json"),
+        recipe=params.train.model_dump(mode="json"),
+        seeds=seeds.model_dump(mode="json"),
+    )
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        outcome, arch = _unlearn(workspace, data, forget, original, twin, params, seeds, digest_of(identity), progress)
+        save_bundle(folder, outcome.model, arch, identity)
+        run.update(seconds_train=outcome.fit.seconds_train, history=outcome.fit.history, notes=outcome.notes)
+
+    uri, folder = make(workspace, "model", identity, build, out)
+    return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
+
+
+def _unlearn(workspace, data, forget, original, twin, params, seeds, key, progress):
+    from tmu.unlearn.problem import Problem
+
+    method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
+    store, keys = open_store(workspace, data), forget_keys(workspace, forget)
+    model, arch = load_model(workspace, original)
+    problem = Problem(
+        model=model,
+        forget=examples(store, "train", only=keys),
+        retain=examples(store, "train", without=keys),
+        classes=len(arch.classes),
+        recipe=params.train,
+        seeds=seeds,
+        fit=engine(workspace, key, progress),
+        fresh=lambda: fresh_model(arch, seeds.init),
+        twin=load_twin(workspace, twin) if method.NEEDS_TWIN else None,
+        device=pick_device(workspace.settings.device),
+    )
+    return method.unlearn(problem, options), arch

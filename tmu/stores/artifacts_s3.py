@@ -1,0 +1,139 @@
+"""Artifacts in S3 with a local cache.
+
+Objects: `prefix/kind/key/<digest>/<file>` for the files and `prefix/kind/key/manifest.json`, written last, which
+decides: an upload that was cut short is never found, and two writers never mix their files.
+"""
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tmu import manifest
+from tmu.errors import StorageError
+from tmu.files import new_folder, write_atomic
+from tmu.stores.artifacts import Artifacts, LocalArtifacts
+from tmu.stores.lock import locked
+
+_ABSENT = ("NoSuchKey", "404")
+_LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+class S3Artifacts(Artifacts):
+    """Artifacts under `s3://bucket/prefix`; `cache` is a local folder that may be deleted at any time.
+
+    Credentials come from the usual AWS_* variables or profile. Raises `StorageError` if the service refuses.
+    """
+
+    def __init__(self, bucket: str, prefix: str, endpoint_url: str | None, cache: Path, workspace: Path = Path()):
+        super().__init__(workspace)
+        self.bucket, self.prefix, self.endpoint_url = bucket, prefix, endpoint_url
+        self.cache = LocalArtifacts(cache, workspace)
+
+    def find(self, kind: str, key: str) -> Path | None:
+        folder = self.cache.folder(kind, key)
+        wanted = self._get(f"{kind}/{key}/{manifest.MANIFEST}")
+        if wanted is None:
+            return None  # a cached copy alone does not count: nobody else would see it
+        with locked(folder.parent / ".lock"):  # of two processes that lack it, one downloads
+            if self.cache.find(kind, key) and (folder / manifest.MANIFEST).read_bytes() == wanted:
+                return folder
+            return self._download(kind, key, wanted)
+
+    @contextlib.contextmanager
+    def create(
+        self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
+    ) -> Iterator[Path]:
+        with self.cache.create(kind, key, identity, run) as building:
+            yield building
+        self._publish(kind, key, self.cache.folder(kind, key))
+
+    def _publish(self, kind: str, key: str, folder: Path) -> None:
+        """Upload a finished folder, unless another writer's sound artifact is there: the cache then takes that one."""
+        decider, ours = f"{kind}/{key}/{manifest.MANIFEST}", (folder / manifest.MANIFEST).read_bytes()
+        theirs = self._get(decider)
+        if theirs not in (None, ours) and self.find(kind, key):
+            return
+        content = hashlib.sha256(ours).hexdigest()
+        for name in [*manifest.read(folder)["files"], manifest.RUN]:
+            if (folder / name).exists():
+                self._put(f"{kind}/{key}/{content}/{name}", (folder / name).read_bytes())
+        self._put(decider, ours, only_if_absent=theirs is None)
+        self.find(kind, key)
+
+    def _download(self, kind: str, key: str, wanted: bytes) -> Path | None:
+        content = hashlib.sha256(wanted).hexdigest()
+        with contextlib.suppress(_Unsound), new_folder(self.cache.folder(kind, key)) as building:
+            write_atomic(building / manifest.MANIFEST, wanted)
+            for name in [*_listed(building), manifest.RUN]:
+                data = self._get(f"{kind}/{key}/{content}/{name}")
+                if data is not None:
+                    write_atomic(building / name, data)
+            _sound(manifest.check, building, kind)
+            return building.parent / key  # where the folder moves as this block ends
+        return None
+
+    def _get(self, name: str) -> bytes | None:
+        with self._refusals() as ignored:
+            ignored.extend(_ABSENT)
+            return self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
+        return None
+
+    def _put(self, name: str, data: bytes, only_if_absent: bool = False) -> None:
+        """Store an object; the service compares the checksum before it accepts the bytes."""
+        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        with self._refusals() as ignored:
+            ignored.extend(_LOST_RACE if only_if_absent else ())
+            self._client.put_object(
+                Bucket=self.bucket, Key=self._key(name), Body=data, ChecksumSHA256=checksum, **condition
+            )
+
+    def _key(self, name: str) -> str:
+        return str(PurePosixPath(self.prefix, name))
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        settings = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 4, "mode": "standard"})
+        return boto3.client("s3", endpoint_url=self.endpoint_url, config=settings)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[list[str]]:
+        """Turn the service's errors into `StorageError`, except for the codes put into the yielded list."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        ignored: list[str] = []
+        mend = "Check the address, the bucket and the AWS_* credentials, then run the same command again."
+        try:
+            yield ignored
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in ignored:
+                raise StorageError(f"The artifact store s3://{self.bucket} answered {code}.", mend) from error
+        except BotoCoreError as error:
+            raise StorageError(f"The artifact store s3://{self.bucket} does not answer.", mend) from error
+
+
+def _listed(folder: Path) -> list[str]:
+    """The file names of a manifest from afar; one that would leave the folder makes it unsound."""
+    files = list(_sound(manifest.read, folder)["files"])
+    if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
+        raise _Unsound
+    return files
+
+
+def _sound(look: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    try:
+        return look(*arguments)
+    except StorageError as error:
+        raise _Unsound from error
+
+
+class _Unsound(Exception):
+    """What lies in the bucket does not match its manifest; nothing of it may enter the cache."""

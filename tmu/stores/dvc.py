@@ -1,0 +1,174 @@
+"""DVC, which versions the data: behind this adapter because its Python interface is not documented.
+
+Calls go through DVC's command line in a process of its own; what a revision holds is read from DVC's cache, whose
+layout (`files/md5/xx/…`, folders as JSON lists) a contract test pins. One DVC writer at a time: commands wait for the
+repository's lock.
+"""
+
+import configparser
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from tmu.data.digest import md5_file
+from tmu.data.erase import link_or_copy
+from tmu.errors import DataError, StorageError
+from tmu.files import new_folder, write_atomic
+
+_SECTION = 'remote "storage"'
+
+
+class DvcVersions:
+    """The data versions of one project. `root` holds `.dvc`, the data folder and `<folder>.dvc`.
+
+    `remote_url`: where `push` and `pull` go (`s3://bucket/prefix` or a folder); `endpoint_url`: an S3 server that is
+    not Amazon's. Credentials come from the environment (`AWS_*`) and are not written anywhere.
+    """
+
+    def __init__(self, root: Path, remote_url: str | None = None, endpoint_url: str | None = None):
+        self.root, self.remote_url, self.endpoint_url = Path(root).resolve(), remote_url, endpoint_url
+        self._site_cache = self.root / ".tmu" / "dvc-site"
+
+    def init(self) -> None:
+        """Make `root` a DVC repository with our settings; may be repeated.
+
+        `--no-scm` unless `root` is the top of a git repository: a `.dvc` below the top of a repository that is about
+        something else would have its files tracked there. `site_cache_dir` is kept inside `root`, because DVC's
+        system-wide one keeps file names and hashes after a purge; it goes to `config.local`, which is never committed.
+        """
+        if not (self.root / ".dvc").is_dir():
+            in_git = (self.root / ".git").exists()
+            self._dvc("init", *(() if in_git else ("--no-scm",)))
+        self._configure("config", "core", {"analytics": "false", "check_update": "false", "autostage": "false"})
+        if self.remote_url:
+            remote = {"url": self.remote_url} | ({"endpointurl": self.endpoint_url} if self.endpoint_url else {})
+            self._configure("config", f"'{_SECTION}'", remote)
+            self._configure("config", "core", {"remote": "storage"})
+        self._configure("config.local", "core", {"site_cache_dir": str(self._site_cache)})
+
+    def commit(self, folder: Path) -> str:
+        """`dvc add` a folder below `root`: its files go to the cache, `<folder>.dvc` names the revision. → digest."""
+        self._dvc("add", self._relative(folder))
+        return self.revision(folder)
+
+    def revision(self, folder: Path) -> str:
+        """The digest (`….dir`) that `<folder>.dvc` names; `DataError` if the folder was never committed."""
+        pointer = self.root / f"{self._relative(folder)}.dvc"
+        try:
+            digest = yaml.safe_load(pointer.read_text())["outs"][0]["md5"]
+        except FileNotFoundError as error:
+            raise DataError(f"There is no {pointer.name}.", "Import a dataset first.") from error
+        except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+            raise DataError(
+                f"{pointer.name} names no revision.", "Restore it from git, or commit the data again."
+            ) from error
+        return str(digest)
+
+    def materialise(self, digest: str) -> Path:
+        """A folder with the files of a revision, `.tmu/revisions/<digest>`; hard links into DVC's cache where possible.
+
+        Every file's MD5 is checked when the folder is made; a folder that is there already is used as it is. Nothing
+        may write into it. It keeps the bytes of a revision alive, so that a purge has to remove it as well.
+        """
+        if not re.fullmatch(r"[0-9a-f]{32}\.dir", digest):
+            raise DataError(
+                "That is no data revision.", "A revision is 32 hexadecimal digits and `.dir`, as in `data.dvc`."
+            )
+        target = self.root / ".tmu" / "revisions" / digest
+        if target.is_dir():
+            return target
+        cache = self._cache()
+        entries = _read_listing(_object(cache, digest), digest)
+        with new_folder(target) as building:
+            for name, md5 in entries.items():
+                path = building / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _place(_object(cache, md5), path, md5)
+        return target
+
+    def push(self) -> None:
+        """Send the current revision to the remote."""
+        self._dvc("push")
+
+    def pull(self) -> None:
+        """Fetch the current revision from the remote and put it in place."""
+        self._dvc("pull")
+
+    def _relative(self, folder: Path) -> str:
+        path = (self.root / folder).resolve()
+        if not path.is_relative_to(self.root) or path == self.root:
+            raise DataError(f"{folder} is not below {self.root}.", "Keep the data folder inside the project.")
+        return path.relative_to(self.root).as_posix()
+
+    def _cache(self) -> Path:
+        return Path(self._dvc("cache", "dir").strip()) / "files" / "md5"
+
+    def _dvc(self, *arguments: str) -> str:
+        """Run DVC in `root` and return its output; `StorageError` with DVC's own reason if it fails."""
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+        environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self._site_cache)}
+        if self.endpoint_url:
+            # away from Amazon there is no metadata service, and asking for it turns a missing key into a long wait
+            environment.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StorageError(f"`dvc {arguments[0]}` failed: {_reason(done.stderr)}.", "Mend that and run it again.")
+        return done.stdout
+
+    def _configure(self, name: str, section: str, settings: dict[str, str]) -> None:
+        """Set values in one of DVC's INI files and leave the others; `dvc config` would take a second a value."""
+        path = self.root / ".dvc" / name
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(path)
+        if not parser.has_section(section):
+            parser.add_section(section)
+        parser[section].update(settings)
+        lines = [
+            f"[{part}]\n" + "".join(f"    {key} = {value}\n" for key, value in parser[part].items())
+            for part in parser.sections()
+        ]
+        write_atomic(path, "".join(lines).encode())
+
+
+def _object(cache: Path, md5: str) -> Path:
+    return cache / md5[:2] / md5[2:]
+
+
+def _absent(digest: str) -> StorageError:
+    return StorageError(
+        f"A part of revision {digest} is not in DVC's cache.", "Fetch it with `dvc pull` or `dvc fetch`."
+    )
+
+
+def _read_listing(path: Path, digest: str) -> dict[str, str]:
+    """MD5 by relative path, from DVC's object of a folder; checked against its name."""
+    if not path.is_file():
+        raise _absent(digest)
+    if f"{md5_file(path)}.dir" != digest:
+        raise StorageError(f"DVC's list of revision {digest} was changed.", "Delete it from the cache and `dvc fetch`.")
+    entries = {entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())}
+    for name in entries:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise StorageError(f"Revision {digest} names a file outside its folder.", "Do not use that revision.")
+    return entries
+
+
+def _place(cached: Path, path: Path, md5: str) -> None:
+    if not cached.is_file():
+        raise _absent(md5)
+    link_or_copy(cached, path)
+    if md5_file(path) != md5:
+        raise StorageError(f"Object {md5} in DVC's cache was changed.", "Delete it from the cache and `dvc fetch`.")
+
+
+def _reason(stderr: str) -> str:
+    """DVC's first error line, without its label and full stop."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    chosen = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "no reason given")
+    return chosen.removeprefix("ERROR:").strip().rstrip(".")

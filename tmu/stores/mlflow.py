@@ -1,0 +1,167 @@
+"""Runs and model versions in MLflow: one experiment and one registered model, `tmu-<dataset>`, for each dataset.
+
+Every call names its run: MLflow's ambient run is thread-local and would mix up steps that run side by side.
+"""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tmu.models.bundle import load_bundle, weights_digest
+from tmu.provenance import git_state, lock_digest
+from tmu.stores import mlflow_link, mlflow_runs, mlflow_versions
+from tmu.stores.lock import locked
+from tmu.stores.mlflow_versions import Version, as_version, model_name
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two answers to an unknown alias
+_NOT_GIVEN = {"parent": "none", "forget_set_digest": "none", "method": "none"}
+_PAGE = "http://127.0.0.1:5000"
+
+
+class ModelRegistry:
+    """MLflow at `tracking_uri`, or (None) a SQLite file and a folder below `root/.tmu`.
+
+    `artifact_root` places new experiments' artifacts; by default the server decides, or `root/.tmu/mlartifacts`.
+    Raises `StorageError` if MLflow refuses or does not answer.
+    """
+
+    def __init__(self, tracking_uri: str | None, root: Path, artifact_root: str | None = None):
+        self.root, home = root, root.resolve() / ".tmu"
+        self.embedded = tracking_uri is None
+        self.uri = tracking_uri or f"sqlite:///{home / 'mlflow.db'}"
+        self.artifact_root = artifact_root or ((home / "mlartifacts").as_uri() if self.embedded else None)
+        self._lock = home / "mlflow.lock"
+
+    def register(
+        self,
+        bundle: Path,
+        *,
+        dataset: str,
+        role: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        data_digest: str,
+        n_records: Mapping[str, int],
+        parent_run: str | None = None,
+        history: Sequence[Mapping[str, float]] | None = None,
+    ) -> Version:
+        """Log a bundle in a new run and make it a version of `tmu-<dataset>`.
+
+        The same weights, role and data revision give the version that exists, so a retry after a crash does not
+        double it. `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters
+        must not hold paths (`ConfigError`).
+        """
+        params = mlflow_runs.flat(params)
+        mlflow_runs.refuse_paths({**tags, **params})
+        _, arch, _ = load_bundle(bundle)
+        key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
+        with self._client() as client, locked(self._lock):
+            if existing := mlflow_versions.search(client, dataset, key):
+                return existing[0]
+            experiment = self._experiment(client, dataset)
+            mlflow_runs.end_abandoned(client, experiment, key)
+            all_tags = {**_NOT_GIVEN, **self._code_tags(), **tags, **key}
+            run_id = mlflow_runs.start_run(client, experiment, role, all_tags, parent_run)
+            with mlflow_runs.finishing(client, run_id):
+                mlflow_runs.log_params(client, run_id, params)
+                mlflow_runs.log_data(client, run_id, dataset, data_digest, n_records)
+                model_id = mlflow_versions.log_model(client, experiment, run_id, bundle, arch, all_tags)
+                numbers = mlflow_runs.final_metrics(metrics, model_id)
+                mlflow_runs.log_metrics(client, run_id, [*mlflow_runs.history_metrics(history or ()), *numbers])
+                return mlflow_versions.create(client, self.uri, dataset, model_id, run_id, all_tags)
+
+    def versions(self, dataset: str) -> list[Version]:
+        """All versions of `tmu-<dataset>`, oldest first; empty if there is none."""
+        with self._client() as client:
+            return mlflow_versions.search(client, dataset, {})
+
+    def set_alias(self, dataset: str, alias: str, version: Version | int) -> None:
+        """Point `@alias` (original, gold, candidate, champion, blocked) of `tmu-<dataset>` to a version."""
+        number = version.version if isinstance(version, Version) else version
+        with self._client() as client:
+            client.set_registered_model_alias(model_name(dataset), alias, str(number))
+
+    def get_alias(self, dataset: str, alias: str) -> Version | None:
+        """The version `@alias` points to, or None."""
+        with self._client() as client:
+            from mlflow.exceptions import MlflowException
+
+            try:
+                return as_version(client.get_model_version_by_alias(model_name(dataset), alias))
+            except MlflowException as error:
+                if error.error_code in _ABSENT:
+                    return None
+                raise
+
+    def log_audit(self, version: Version, metrics: Mapping[str, float]) -> None:
+        """Log final numbers to the version's run and to its model, which is what MLflow's compare page shows.
+
+        Use the same names for original, gold and unlearned.
+        """
+        with self._client() as client:
+            mlflow_runs.log_metrics(client, version.run_id, mlflow_runs.final_metrics(metrics, version.model_id))
+
+    def log_files(self, version: Version, folder: Path, artifact_path: str) -> None:
+        """Copy a folder (an audit's report and figures) below `artifact_path` of the version's run."""
+        with self._client() as client:
+            client.log_artifacts(version.run_id, str(folder), artifact_path)
+
+    def start_batch(self, name: str, tags: Mapping[str, str], *, dataset: str) -> str:
+        """Start the parent run of one deletion batch in `tmu-<dataset>`; returns its run id. End it with `close`."""
+        mlflow_runs.refuse_paths(tags)
+        with self._client() as client, locked(self._lock):
+            experiment = self._experiment(client, dataset)
+            return mlflow_runs.start_run(client, experiment, name, {**self._code_tags(), **tags}, None)
+
+    def close(self, run_id: str, status: str = "FINISHED") -> None:
+        """End a run as FINISHED, FAILED or KILLED."""
+        with self._client() as client:
+            client.set_terminated(run_id, status)
+
+    def ui_command(self) -> str:
+        """The shell command that opens MLflow's pages for this registry; for a server, its address."""
+        if not self.embedded:
+            return self.uri
+        off = "MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"  # spares seven processes
+        return f"{off} mlflow server --backend-store-uri {shlex.quote(self.uri)} --workers 1 --host 127.0.0.1"
+
+    def compare_url_hint(self, versions: Sequence[Version]) -> str:
+        """The address that shows versions of one model side by side, once the command of `ui_command` runs."""
+        runs = json.dumps({str(version.version): version.run_id for version in versions}, separators=(",", ":"))
+        base = _PAGE if self.embedded else self.uri.rstrip("/")
+        name = quote(json.dumps(versions[0].name))
+        return f"{base}/#/compare-model-versions?name={name}&runs={quote(runs)}"
+
+    @cached_property
+    def _connection(self) -> "MlflowClient":
+        return mlflow_link.connect(self.uri, self._lock)
+
+    @contextmanager
+    def _client(self) -> "Iterator[MlflowClient]":
+        with mlflow_link.refusals():
+            yield self._connection
+
+    def _experiment(self, client: "MlflowClient", dataset: str) -> str:
+        found = client.get_experiment_by_name(model_name(dataset))
+        if found is not None:
+            return found.experiment_id
+        place = f"{self.artifact_root.rstrip('/')}/{model_name(dataset)}" if self.artifact_root else None
+        return client.create_experiment(model_name(dataset), artifact_location=place)
+
+    def _code_tags(self) -> dict[str, str]:
+        state = git_state(self.root)
+        return {
+            "git_commit": state["commit"],
+            "git_branch": state["branch"],
+            "git_dirty": state["dirty"],
+            "lock_digest": lock_digest(),
+        }

@@ -1,0 +1,100 @@
+"""Registered versions of `tmu-<dataset>`: how one is logged, made, read and found."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tmu.models.bundle import Arch
+from tmu.stores.mlflow_package import mlflow_folder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+_MODEL = "models:/"
+_MOST = 10_000  # versions of one dataset that a search returns
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version and the run that it came from."""
+
+    name: str
+    version: int
+    run_id: str
+    model_id: str
+    role: str
+    weights_sha256: str
+    tags: dict[str, str]
+
+
+def model_name(dataset: str) -> str:
+    """The name of a dataset's experiment and registered model."""
+    return f"tmu-{dataset}"
+
+
+def as_version(found: "ModelVersion") -> Version:
+    """MLflow's entity as ours."""
+    tags = dict(found.tags)
+    return Version(
+        name=found.name,
+        version=int(found.version),
+        run_id=found.run_id,
+        model_id=found.source.removeprefix(_MODEL),  # `found.model_id` is always None with a SQL registry
+        role=tags["role"],
+        weights_sha256=tags["weights_sha256"],
+        tags=tags,
+    )
+
+
+def search(client: "MlflowClient", dataset: str, tags: Mapping[str, str]) -> list[Version]:
+    """Versions of a dataset that carry all of `tags`, oldest first."""
+    wanted = [f"name = '{model_name(dataset)}'", *(f"tags.{key} = '{value}'" for key, value in tags.items())]
+    found = client.search_model_versions(" and ".join(wanted), max_results=_MOST)
+    return sorted((as_version(item) for item in found), key=lambda version: version.version)
+
+
+def log_model(
+    client: "MlflowClient", experiment: str, run_id: str, bundle: Path, arch: Arch, tags: dict[str, str]
+) -> str:
+    """Log a bundle as a model of the run; returns MLflow's model id."""
+    from mlflow.entities import LoggedModelOutput
+
+    model_id = client.create_logged_model(experiment, tags["role"], source_run_id=run_id, tags=tags).model_id
+    with mlflow_folder(bundle, arch, run_id, model_id) as folder:
+        client.log_model_artifacts(model_id, str(folder))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def create(client: "MlflowClient", uri: str, dataset: str, model_id: str, run_id: str, tags: dict[str, str]) -> Version:
+    """Register a logged model as the next version of its dataset."""
+    from mlflow.exceptions import MlflowException
+
+    name = model_name(dataset)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    with _ambient(uri):
+        return as_version(
+            client.create_model_version(name, f"{_MODEL}{model_id}", run_id=run_id, tags=tags, model_id=model_id)
+        )
+
+
+@contextmanager
+def _ambient(uri: str) -> Iterator[None]:
+    """MLflow's SQL registry looks a logged model up through the process-wide address, not the client's."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -1,0 +1,231 @@
+"""`fit`: the one training loop of the project.
+
+Data stay on the device as uint8; a batch is one gather. There is no host synchronisation inside the loop except
+at epoch ends. Deterministic: the same model, examples, config and seeds give the same weights on the same machine
+class, also across a kill -9 (see `snapshot.py`).
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tmu.config import Seeds, TrainConfig
+from tmu.errors import DataError, ModelError
+from tmu.files import digest_of
+from tmu.models.registry import head_of
+from tmu.train.examples import Examples, as_probabilities
+from tmu.train.lane import autocast, exact, pick_precision
+from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
+from tmu.train.schedule import learning_rate
+from tmu.train.snapshot import load_snapshot, save_snapshot
+
+Progress = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, numbers of the last epoch)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an objective sees: views float (B, C, H, W) in 0..1, rows of the examples, their fields."""
+
+    views: Tensor
+    rows: Tensor
+    labels: Tensor
+    targets: Tensor
+    weights: Tensor | None
+
+
+Objective = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # → (loss to minimise, logits (B, K))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a run reports: one entry an epoch (`epoch`, `loss`, `accuracy_pct` on the views), steps, seconds."""
+
+    history: list[dict[str, float]]
+    steps: int
+    seconds_train: float
+    precision: str
+    resumed_at: int = 0
+
+
+def soft_cross_entropy(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """mean_i w_i · CE(target_i, p_i): cross-entropy against probabilities, weights not normalised."""
+    logits = model(batch.views).float()
+    losses = -(batch.targets * logits.log_softmax(1)).sum(1)
+    return (losses if batch.weights is None else losses * batch.weights).mean(), logits
+
+
+@dataclass
+class _Run:
+    """The state of one `fit` call."""
+
+    model: nn.Module
+    examples: Examples
+    targets: Tensor
+    config: TrainConfig
+    seeds: Seeds
+    objective: Objective
+    precision: str
+    optimiser: torch.optim.Optimizer
+    steps: int
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    view_bits: Tensor | None = None  # of the running epoch: hashing needs the host, so not in every step
+    totals: Tensor | None = None  # (loss·n, correct, n) of the running epoch, on the device
+
+
+def fit(
+    model: nn.Module,
+    examples: Examples,
+    config: TrainConfig,
+    seeds: Seeds,
+    *,
+    objective: Objective = soft_cross_entropy,
+    device: torch.device | str = "cpu",
+    threads: int | None = None,
+    snapshot: Path | None = None,
+    snapshot_seconds: float = 10.0,
+    progress: Progress | None = None,
+) -> Fit:
+    """Train `model` in place (and leave it in evaluation mode on `device`).
+
+    `snapshot` names the file that makes the run resumable; it is removed when the run is done. Raises DataError for
+    an empty set and ModelError where the loss is no longer finite.
+    """
+    if len(examples) < 2:
+        raise DataError(f"There are {len(examples)} records to train on.", "Training needs at least two.")
+    device = torch.device(device)
+    with exact(threads):
+        run = _prepare(model, examples.to(device), config, seeds, objective, device)
+        fingerprint = _fingerprint(run) if snapshot else ""
+        resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
+        started = time.perf_counter()
+        _loop(run, snapshot, snapshot_seconds, fingerprint, progress)
+        seconds = time.perf_counter() - started
+    model.eval()
+    if snapshot:
+        snapshot.unlink(missing_ok=True)
+    return Fit(run.history, run.steps, seconds, run.precision, resumed)
+
+
+def _prepare(
+    model: nn.Module, examples: Examples, config: TrainConfig, seeds: Seeds, objective: Objective, device: torch.device
+) -> _Run:
+    model.to(device, memory_format=torch.channels_last).train()
+    targets = examples.targets
+    if targets is None:
+        targets = as_probabilities(examples.labels, head_of(model).out_features)
+    if config.label_smoothing:
+        targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+        fused=True,
+    )
+    steps = config.epochs * batch_count(len(examples), config.batch_size)
+    precision = pick_precision(config.precision, device)
+    return _Run(model, examples, targets, config, seeds, objective, precision, optimiser, steps)
+
+
+def _loop(
+    run: _Run, snapshot: Path | None, snapshot_seconds: float, fingerprint: str, progress: Progress | None
+) -> None:
+    per_epoch = run.steps // run.config.epochs
+    saved = time.monotonic()
+    while run.step < run.steps:
+        epoch, first = divmod(run.step, per_epoch)
+        order = batches(epoch_order(run.examples.keys, run.seeds.order, epoch), run.config.batch_size)
+        run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
+        for rows in order[first:]:
+            _one_step(run, rows)
+            # never between an epoch's last step and its closing: a resumed run would miss that entry
+            if snapshot and run.step % per_epoch and time.monotonic() - saved >= snapshot_seconds:
+                _save(run, snapshot, fingerprint)
+                saved = time.monotonic()
+            if progress and run.step % 8 == 0:
+                progress(run.step, run.steps, run.history[-1] if run.history else {})
+        _close_epoch(run, epoch)
+        if progress:
+            progress(run.step, run.steps, run.history[-1])
+
+
+def _one_step(run: _Run, rows: Tensor) -> None:
+    for group in run.optimiser.param_groups:
+        group["lr"] = learning_rate(run.config, run.step, run.steps)
+    views = _views(run, rows)
+    weights = None if run.examples.weights is None else run.examples.weights[rows]
+    batch = Batch(views, rows, run.examples.labels[rows], run.targets[rows], weights)
+    with autocast(views.device, run.precision):
+        loss, logits = run.objective(run.model, batch)
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if run.config.clip_norm:
+        nn.utils.clip_grad_norm_(run.model.parameters(), run.config.clip_norm)
+    run.optimiser.step()
+    with torch.no_grad():
+        correct = (logits.argmax(1) == batch.labels).sum()
+        number = torch.full_like(correct, len(rows), dtype=torch.float64)  # filled on the device: no copy, no wait
+        seen = torch.stack([loss.detach().double() * len(rows), correct.double(), number])
+        run.totals = seen if run.totals is None else run.totals + seen
+    run.step += 1
+
+
+def _views(run: _Run, rows: Tensor) -> Tensor:
+    """The batch as the model sees it: scaled to 0..1, augmented by key, with input noise where asked."""
+    views = augment(run.examples.images[rows].float() / 255, run.view_bits[rows], run.config.augment)
+    if run.examples.noise is not None:
+        sigma = run.examples.noise[rows][:, None, None, None]
+        views = (views + sigma * _gaussian(views, stream(run.seeds.unlearn, "noise", run.step))).clamp(0, 1)
+    return views.contiguous(memory_format=torch.channels_last)
+
+
+def _gaussian(like: Tensor, start: int) -> Tensor:
+    generator = torch.Generator(like.device).manual_seed(start & (2**63 - 1))
+    return torch.randn(like.shape, generator=generator, device=like.device)
+
+
+def _close_epoch(run: _Run, epoch: int) -> None:
+    loss, correct, n = run.totals.tolist()
+    if loss != loss or loss in (float("inf"), float("-inf")):
+        raise ModelError(f"The loss is no longer finite in epoch {epoch + 1}.", "Lower `lr` or set `clip_norm`.")
+    run.history.append({"epoch": epoch + 1, "loss": loss / n, "accuracy_pct": 100 * correct / n})
+    run.totals = None
+
+
+def _fingerprint(run: _Run) -> str:
+    """Names this very run by all that enters it, so that another run's snapshot is never resumed.
+
+    Two objectives made by one function (closures) are told apart by name alone.
+    """
+    given = {f"examples.{name}": value for name, value in vars(run.examples).items() if value is not None}
+    given |= {"targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    tensors = {
+        name: hashlib.sha256(value.detach().cpu().contiguous().view(-1).numpy()).hexdigest()
+        for name, value in given.items()
+    }
+    loss = getattr(run.objective, "__qualname__", type(run.objective).__qualname__)
+    return digest_of([run.config.digest(), run.seeds.digest(), run.precision, loss, tensors])
+
+
+def _save(run: _Run, path: Path, fingerprint: str) -> None:
+    totals = None if run.totals is None else run.totals.tolist()
+    counters: dict[str, Any] = {"fingerprint": fingerprint, "step": run.step, "history": run.history, "totals": totals}
+    save_snapshot(path, run.model, run.optimiser, counters)
+
+
+def _resume(run: _Run, path: Path, fingerprint: str) -> int:
+    counters = load_snapshot(path, run.model, run.optimiser, fingerprint)
+    if counters is None:
+        return 0
+    run.step, run.history = counters["step"], counters["history"]
+    if counters["totals"] is not None:
+        run.totals = torch.tensor(counters["totals"], dtype=torch.float64, device=run.examples.labels.device)
+    return run.step

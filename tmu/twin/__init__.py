@@ -1,0 +1,1 @@
+"""The twin problem: a second unlearning problem whose gold model, the original, is already in hand."""

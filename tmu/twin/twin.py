@@ -1,0 +1,109 @@
+"""Everything that one twin problem yields for later deletions, and how it is applied to a forget set.
+
+Keyed by data revision and original model; one twin serves many deletions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tmu.config import Seeds, TwinConfig
+from tmu.train import Examples, Fit
+from tmu.train.examples import join
+from tmu.twin.features import compute_features
+from tmu.twin.predictor import Predictor, fit_predictor
+from tmu.twin.problem import GateReport, fit_twin
+from tmu.twin.quality import predictor_quality
+from tmu.twin.side import Side, make_side
+from tmu.twin.target import TargetModel, fit_targets
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What the deletions need: nets, predictor, target model.
+
+    easy_confidence: mean true-class confidence of the original on the hold-out records it gets right.
+    """
+
+    model: nn.Module
+    curriculum: list[nn.Module]
+    predictor: Predictor
+    targets: TargetModel
+    easy_confidence: float
+    config: TwinConfig
+
+    def side(self, original: nn.Module, forget: Examples, retain: Examples, device: torch.device | str) -> Side:
+        """The real side: D_f under the original, with D_r as reference."""
+        return make_side(original, forget, retain, self.curriculum, self.config, device)
+
+    def p_wrong(self, side: Side) -> Tensor:
+        """Calibrated chance (N,) that the gold gets each sample of the side wrong."""
+        return self.predictor.p_wrong(compute_features(side), side.samples.labels.cpu())
+
+
+@dataclass(frozen=True)
+class TwinReport:
+    """Numbers for the report: the gate, the predictor's cross-fitted quality, seconds by part."""
+
+    gate: GateReport
+    quality: dict
+    seconds: dict[str, float]
+
+
+def build_twin(
+    original: nn.Module,
+    fresh: Callable[[int], nn.Module],
+    train: Examples,
+    holdout: Examples,
+    config: TwinConfig,
+    seeds: Seeds,
+    fit: Callable[..., Fit],
+    clock: Callable[[], float],
+    device: torch.device | str = "cpu",
+) -> tuple[Twin, TwinReport]:
+    """Fit M_t, the curriculum nets, the predictor and the target model.
+
+    `fresh(i)` gives the i-th newly initialised network of the architecture. Raises GateError (see `fit_twin`,
+    `fit_predictor`).
+    """
+    marks = [clock()]
+    model, gate, _ = fit_twin(original, train, holdout, config, seeds, fit, device=device)
+    marks.append(clock())
+    curriculum = _curriculum(fresh, train, holdout, config, seeds, fit)
+    marks.append(clock())
+    side = make_side(model, holdout, train, curriculum, config, device)
+    unseen = make_side(original, holdout, holdout, [], config, device).logits  # the free gold of the twin problem
+    features, labels = compute_features(side), holdout.labels.cpu()
+    wrong = unseen.argmax(1) != labels
+    marks.append(clock())
+    predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seeds.evaluate)
+    targets = fit_targets(side, held_out, unseen)
+    marks.append(clock())
+    right = ~wrong
+    confidence = unseen.softmax(1).gather(1, labels[:, None])[:, 0]
+    twin = Twin(model, curriculum, predictor, targets, float(confidence[right].mean()), config)
+    parts = ("twin_model", "curriculum_nets", "features", "predictor")
+    seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
+    return twin, TwinReport(gate, predictor_quality(held_out.numpy(), wrong.numpy()), seconds)
+
+
+def _curriculum(
+    fresh: Callable[[int], nn.Module],
+    train: Examples,
+    holdout: Examples,
+    config: TwinConfig,
+    seeds: Seeds,
+    fit: Callable[..., Fit],
+) -> list[nn.Module]:
+    nets = []
+    recipe = config.train.model_copy(update={"epochs": config.curriculum_epochs})
+    for index in range(config.curriculum_nets):
+        net = fresh(index)
+        both = join(train, holdout, 1 + int(max(train.labels.max(), holdout.labels.max())))
+        plain = Examples(both.images, both.labels, both.keys)
+        offset = 5000 + index
+        fit(net, plain, recipe, Seeds(order=seeds.order + offset, augment=seeds.augment + offset))
+        nets.append(net)
+    return nets
