@@ -4,7 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.report import show_audit, tell
+from flows.report import show_audit
+from flows.tell import tell
 from flows.train_gold import golds_of
 from tasks.audit import audit
 from tasks.register import register

@@ -5,7 +5,8 @@ from typing import Any
 from prefect import flow
 
 from flows.audit import audited
-from flows.report import show_plan, tell
+from flows.report import show_plan
+from flows.tell import tell
 from flows.train_original import original_of
 from tasks.erase import erase
 from tasks.fit_twin import fit_twin

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.report import tell
 from flows.runtime import prepare
+from flows.tell import tell
 from tmu.errors import ConfigError
 from tmu.files import write_atomic
 from tmu.steps.import_data import import_data

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.report import tell
+from flows.tell import tell
 from flows.train_original import original_of
 from tasks.fit_twin import fit_twin
 from tmu.refs import TwinRef

@@ -1,16 +1,10 @@
-"""What a run says while it works: lines in the terminal, tables on Prefect's page."""
+"""What a run shows on Prefect's page: tables."""
 
 from typing import Any
 
 from prefect.artifacts import create_table_artifact
-from rich.console import Console
 
 from tmu.steps.plan_deletion import Plan
-
-
-def tell(line: str) -> None:
-    """One line for whoever watches (stderr, so that JSON on stdout stays clean)."""
-    Console(stderr=True).print(f"[bold]•[/] {line}")
 
 
 def show_plan(plan: Plan) -> None:

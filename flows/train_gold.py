@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.report import tell
+from flows.tell import tell
 from tasks.train_gold import train_gold
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.journal import find_entry

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.report import tell
+from flows.tell import tell
 from tasks.register import register
 from tasks.train_original import train_original
 from tmu.refs import DataRef, ModelRef

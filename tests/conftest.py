@@ -39,8 +39,7 @@ class Solved:
 @pytest.fixture(scope="session")
 def solved(one_thread: None) -> Solved:
     """An original that knows its 240 training records by heart and errs on unseen ones, and its twin problem."""
-    from synthetic import MEMORISE, SEEDS, TWIN, blobs, tiny_net
-
+    from tests.synthetic import MEMORISE, SEEDS, TWIN, blobs, tiny_net
     from tmu.train import fit
     from tmu.twin.twin import build_twin
 

@@ -108,12 +108,15 @@ def apply_in_place(source_revision: Path, data_dir: Path) -> list[str]:
     changed = [name for name, md5 in wanted.items() if present.get(name) != md5]
     _check_descent(source_revision, data_dir, changed, set(present) - set(wanted))
     waiting = data_dir.parent / f".{data_dir.name}.incoming"  # outside: a kill must not leave a stranger inside
-    for name in changed:
-        with storage_errors(data_dir / name):
-            shutil.copyfile(source_revision / name, waiting)
-            with open(waiting, "rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(waiting, data_dir / name)
+    try:
+        for name in changed:
+            with storage_errors(data_dir / name):
+                shutil.copyfile(source_revision / name, waiting)
+                with open(waiting, "rb+") as file:
+                    os.fsync(file.fileno())
+                os.replace(waiting, data_dir / name)
+    finally:
+        waiting.unlink(missing_ok=True)
     return changed
 
 

@@ -63,18 +63,16 @@ def audit_models(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        parts = _splits(workspace, data, forget)
-        if not len(parts["forget"]):
-            raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
+        parts = audit_sets(workspace, data, forget)
         sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
-        outputs = {name: _outputs(workspace, model, parts, params) for name, model in rows.items()}
+        outputs = {name: outputs_of(workspace, model, parts, params) for name, model in rows.items()}
         seconds = _seconds(workspace, rows, twin)
         gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
         result = audit_table(sets, outputs, gold_rows, seconds["whole"], params.seed, resamples=params.audit.bootstrap)
         method = list(rows)[-1]
         changed = original.weights != unlearned.weights
         verdict = judge(result, method, params.audit, weights_changed=changed)
-        p_wrong, n_hard = _predicted(workspace, original, twin, parts)
+        p_wrong, n_hard = predicted(workspace, original, twin, parts)
         wrong = np.stack([outputs[name].logits["forget"].argmax(1) != sets.labels["forget"] for name in gold_rows])
         write_audit(
             folder,
@@ -101,17 +99,21 @@ def _rows(
     return {ORIGINAL: original, **dict(zip(names, golds, strict=False)), RANDOM_CHOICE: control, method: unlearned}
 
 
-def _splits(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[str, Examples]:
+def audit_sets(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[str, Examples]:
     """Forget, retain and test set. A forgotten person's test records are left out: they are to be erased, too."""
     store, keys = open_store(workspace, data), forget_keys(workspace, forget)
-    return {
+    parts = {
         "forget": examples(store, "train", only=keys),
         "retain": examples(store, "train", without=keys),
         "test": examples(store, "test", without=keys),
     }
+    if not len(parts["forget"]):
+        raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
+    return parts
 
 
-def _outputs(workspace: Workspace, model: ModelRef, parts: dict[str, Examples], params: Params) -> Outputs:
+def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples], params: Params) -> Outputs:
+    """A model's logits on the sets, computed once; every metric is derived from them."""
     module, _ = load_model(workspace, model)
     device, size = pick_device(workspace.settings.device), params.audit.batch_size
     return Outputs(
@@ -131,9 +133,10 @@ def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef) -> 
     }
 
 
-def _predicted(
+def predicted(
     workspace: Workspace, original: ModelRef, twin: TwinRef, parts: dict[str, Examples]
 ) -> tuple[np.ndarray, int]:
+    """What the twin's predictor says of the forget set: P(gold wrong) (N,), and the calibrated number of hard ones."""
     model, _ = load_model(workspace, original)
     fitted = load_twin(workspace, twin)
     side = fitted.side(model, parts["forget"], parts["retain"], pick_device(workspace.settings.device))

@@ -110,6 +110,9 @@ class DvcVersions:
 
     def _dvc(self, *arguments: str) -> str:
         """Run DVC in `root` and return its output; `StorageError` with DVC's own reason if it fails."""
+        if arguments[0] != "init" and not (self.root / ".dvc").is_dir():
+            # DVC would look further up and take a repository that is not ours
+            raise StorageError(f"There is no DVC repository at {self.root}.", "Run `tmu init` there first.")
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
         environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self._site_cache)}
         if self.endpoint_url:

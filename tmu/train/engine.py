@@ -203,7 +203,7 @@ def _close_epoch(run: _Run, epoch: int) -> None:
 def _fingerprint(run: _Run) -> str:
     """Names this very run by all that enters it, so that another run's snapshot is never resumed.
 
-    Two objectives made by one function (closures) are told apart by name alone.
+    The number of threads enters too: sums in another order are other bytes. Objectives are told apart by name alone.
     """
     given = {f"examples.{name}": value for name, value in vars(run.examples).items() if value is not None}
     given |= {"targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
@@ -212,7 +212,8 @@ def _fingerprint(run: _Run) -> str:
         for name, value in given.items()
     }
     loss = getattr(run.objective, "__qualname__", type(run.objective).__qualname__)
-    return digest_of([run.config.digest(), run.seeds.digest(), run.precision, loss, tensors])
+    lane = [run.precision, run.targets.device.type, torch.get_num_threads()]
+    return digest_of([run.config.digest(), run.seeds.digest(), lane, loss, tensors])
 
 
 def _save(run: _Run, path: Path, fingerprint: str) -> None:

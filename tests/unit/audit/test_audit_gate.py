@@ -110,7 +110,8 @@ def _result(original, second, method):
 
     def row(name, given):
         cells = {metric: given.get(metric, common.get(metric, 0.1)) for metric in (*common, *_MEASURES)}
-        cells = {metric: {"value": v, "low": v - 0.01, "high": v + 0.01} for metric, v in cells.items()}
+        half = given.get("half", 0.01)
+        cells = {metric: {"value": v, "low": v - half, "high": v + half} for metric, v in cells.items()}
         return {"name": name, "seconds": None, "metrics": cells}
 
     rows = {"original": original, "gold": {}, "second gold": second, "tmu": method}
@@ -120,6 +121,14 @@ def _result(original, second, method):
 
 
 _MEASURES = ("activation_distance", "average_gap")
+
+
+@pytest.mark.parametrize(("half", "passes"), [(0.41, False), (0.39, True)])
+def test_a_large_gain_counts_only_if_it_is_significant(half, passes):
+    method = {"activation_distance": 0.5, "distance_gain": 0.4, "half": half}
+    verdict = judge(_result({"activation_distance": 0.9}, {}, method), "tmu", AuditConfig(), weights_changed=True)
+    assert verdict.passed == passes
+    assert ("not distinguishable from doing nothing" in verdict.reasons[1]) != passes
 
 
 @pytest.mark.parametrize(("method_gap", "passes"), [(4.0, False), (3.0, True), (1.0, True)])

@@ -31,7 +31,9 @@ def test_area_and_tpr_against_slow_loops_with_ties(levels, fpr):
 def test_one_in_a_hundred_is_allowed_one_in_99_is_not():
     negatives = np.arange(100.0)
     below_top = tally(np.append(negatives, 98.5), np.append(np.zeros(100), 1))
-    assert tpr_at(0.01, *below_top) == 1.0  # 0.01 * 100 rounds below 1 in floating point
+    assert tpr_at(0.01, *below_top) == 1.0
+    below_29 = tally(np.append(negatives, 70.5), np.append(np.zeros(100), 1))
+    assert tpr_at(0.29, *below_29) == 1.0  # 0.29 * 100 is below 29 in floating point
     fewer = tally(np.append(negatives[1:], 98.5), np.append(np.zeros(99), 1))
     assert tpr_at(0.01, *fewer) == 0.0
 

@@ -142,10 +142,12 @@ def test_apply_in_place_on_a_full_disk(make_store, tmp_path, keys, monkeypatch):
     digest = store.digest()
     erase(store.path, tmp_path / "next", [keys.record("r1")])
 
-    def full(*_):
+    def full(_, target):
+        target.write_bytes(b"half of the shard")
         raise OSError(28, "full")
 
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(StorageError):
         apply_in_place(tmp_path / "next", store.path)
     assert store.digest() == digest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "next"]

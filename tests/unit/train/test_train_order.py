@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from synthetic import RECIPE, SEEDS, blobs, tiny_net
 
+from tests.synthetic import RECIPE, SEEDS, blobs, tiny_net
 from tmu.train import fit
 from tmu.train import order as order_room
 from tmu.train.engine import soft_cross_entropy
@@ -24,7 +24,9 @@ def test_streams_of_other_seeds_purposes_and_epochs_differ():
 def test_order_and_views_differ_between_seeds_and_epochs():
     examples = blobs(64)
     orders = [epoch_order(examples.keys, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
-    views = [augment(examples.images.float(), view_bits(examples.keys, s, e), "shift") for s, e in ((0, 0), (0, 1), (1, 0))]
+    views = [
+        augment(examples.images.float(), view_bits(examples.keys, s, e), "shift") for s, e in ((0, 0), (0, 1), (1, 0))
+    ]
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert not torch.equal(orders[first], orders[second])
         assert not torch.equal(views[first], views[second])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save
-from synthetic import CLASSES, SEEDS, blobs, same_weights, tiny_net, weights_of
 
+from tests.synthetic import CLASSES, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.config import TrainConfig
 from tmu.train import fit
 from tmu.train.engine import soft_cross_entropy
@@ -57,7 +57,7 @@ def digest(net, report) -> str:
 
 def _process(kill_at: int, snapshot: Path) -> subprocess.Popen:
     here = Path(__file__).parent
-    paths = os.pathsep.join(map(str, [here, here.parents[1], here.parents[2]]))
+    paths = os.pathsep.join(map(str, [here, here.parents[2]]))
     command = [sys.executable, "-c", PROCESS, str(kill_at), str(snapshot)]
     env = {**os.environ, "PYTHONPATH": paths}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
@@ -129,6 +129,7 @@ OTHERS = {
     "weights": lambda: {"examples": replace(_examples(), weights=None)},
     "noise": lambda: {"examples": replace(_examples(), noise=None)},
     "objective": lambda: {"objective": _climb},
+    "threads": lambda: {"threads": 2},
 }
 
 

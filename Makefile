@@ -1,0 +1,47 @@
+# The verbs of the project. `make help` lists them; demo and test set up what they need on the first call.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c \
+	'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $(p))))
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test test-fast lint format bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make the virtual environment (done by itself when needed)
+
+# torch is named in the same command: a range alone could pull another build (docs/decisions/0002-pins.md)
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or call make PYTHON=/path/to/python." >&2; exit 2; }
+	@echo "Setting up $(VENV) (once; a few minutes, about 2 GB)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation torch==2.13.0 -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## process a real deletion request, from data to audited, registered, unlearned model
+	@$(BIN)/tmu demo
+
+test: $(READY) ## run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(READY) ## run the tests that take seconds
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(READY) ## check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY) ## mend style
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(READY) ## measure alignment over five seeds (about an hour; resumes where it stopped)
+	@$(BIN)/python -m bench.alignment digits fashion-mnist
+
+clean: ## remove the environment and everything the demo made
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache

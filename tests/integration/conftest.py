@@ -1,0 +1,49 @@
+"""Workspaces and Prefect for the integration tests: small, real, and apart from whoever runs them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tmu.steps.import_data import import_data
+from tmu.workspace import Workspace
+
+QUICK = {
+    "train": {"epochs": 4},
+    "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
+    "audit": {"bootstrap": 100},
+}
+LAYOUT = {"holdout": 0.35, "test": 0.35}
+
+
+def make_workspace(folder: Path, **extra: object) -> Workspace:
+    """A workspace with the embedded digits and quick parameters."""
+    workspace = Workspace.create(folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump({**QUICK, **extra}))
+    workspace = Workspace.open(folder)
+    import_data(workspace, "digits", {}, **LAYOUT)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One Prefect server for all tests of the process; yields the environment that child processes need."""
+    home = tmp_path_factory.mktemp("prefect")
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=150),
+        temporary_settings({PREFECT_LOCAL_STORAGE_PATH: home / "results"}),
+    ):
+        yield {
+            "PREFECT_API_URL": PREFECT_API_URL.value(),
+            "PREFECT_HOME": str(home),
+            "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+        }

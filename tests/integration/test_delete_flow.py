@@ -1,0 +1,128 @@
+"""A whole deletion through Prefect, on real data: what changes, what does not, what is left behind, and a second one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import make_workspace
+from tmu.data.digest import manifest
+from tmu.data.store import RecordStore
+from tmu.errors import RequestError
+from tmu.refs import ModelRef
+from tmu.steps.journal import find_entry, unfinished
+from tmu.steps.loading import data_ref, open_store
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+PEOPLE = [f"contributor-{number:03d}" for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, dict]:
+    """A workspace after its first deletion: (workspace, outcome, state before)."""
+    from flows.delete_flow import delete_flow
+
+    workspace = make_workspace(tmp_path_factory.mktemp("workspace") / "w")
+    subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
+    before = {"files": manifest(workspace.data), "digest": data_ref(workspace).digest, "subjects": subjects}
+    outcome = delete_flow(home=str(workspace.root), subjects=subjects)
+    return Workspace.open(workspace.root), outcome, before
+
+
+def test_only_the_touched_shards_of_the_data_differ(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, outcome, before = done
+    entry = find_entry(workspace, outcome["request"])
+    touched = {f"shards/{bucket:02x}.parquet" for bucket in entry["plan"]["shards"]}
+    after = manifest(workspace.data)
+    assert {name for name in before["files"] if after.get(name) != before["files"][name]} == touched
+    assert set(after) == set(before["files"])
+    listing = json.loads(_object(workspace, outcome["data"]["digest"]).read_text())
+    assert {item["relpath"]: item["md5"] for item in listing} == after
+
+
+def test_the_people_are_gone_from_the_data_and_all_others_are_there(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, outcome, before = done
+    index = open_store(workspace, data_ref(workspace)).index()
+    for key in before["subjects"]:
+        assert not len(index.find_subject(key))
+        assert index.is_erased_subject(key)
+    entry = find_entry(workspace, outcome["request"])
+    assert len(index) == 1797 - entry["plan"]["n_records"]
+    assert RecordStore.open(workspace.data).verify()
+
+
+def test_every_model_is_registered_with_its_lineage_and_the_same_metrics(done: tuple[Workspace, dict, dict]) -> None:
+    from mlflow import MlflowClient
+
+    workspace, outcome, before = done
+    versions = {version.version: version for version in workspace.registry.versions("digits")}
+    assert sorted(versions) == [1, 2, 3, 4]
+    client = MlflowClient(tracking_uri=workspace.registry.uri)
+    names = [set(client.get_run(versions[number].run_id).data.metrics) for number in outcome["versions"].values()]
+    shared = {"ua", "accuracy_retain", "accuracy_test", "mia_efficacy", "membership_auc", "forget_confidence"}
+    assert all(shared <= found for found in names)
+    unlearned = workspace.registry.get_alias("digits", "candidate")
+    entry = find_entry(workspace, outcome["request"])
+    assert unlearned.tags["parent"] == entry["base"]["weights"]
+    assert unlearned.tags["data_revision"] == outcome["data"]["digest"] != before["digest"]
+    assert unlearned.tags["forget_set_digest"] == entry["forget"]["digest"]
+    assert unlearned.weights_sha256 == entry["unlearned"]["weights"]
+    assert workspace.registry.get_alias("digits", "original").weights_sha256 == entry["base"]["weights"]
+    assert workspace.registry.get_alias("digits", "champion").version == outcome["champion"]
+
+
+def test_the_loaded_version_answers_like_the_bundle(done: tuple[Workspace, dict, dict]) -> None:
+    import mlflow
+    import numpy as np
+    import torch
+
+    from tmu.steps.loading import load_model
+
+    workspace, outcome, _ = done
+    entry = find_entry(workspace, outcome["request"])
+    images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
+    mlflow.set_tracking_uri(workspace.registry.uri)
+    served = mlflow.pyfunc.load_model("models:/tmu-digits@candidate").predict(images)
+    model, _ = load_model(workspace, ModelRef.model_validate(entry["unlearned"]))
+    with torch.no_grad():
+        assert np.allclose(served, model(torch.from_numpy(images)).softmax(1).numpy(), atol=1e-6)
+
+
+def test_no_raw_id_is_left_anywhere(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, _, before = done
+    seen = False
+    for path in workspace.root.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"contributor-0" not in content, path
+            seen = seen or before["subjects"][0].encode() in content
+    assert seen  # the search can see: the person's key is in the journal
+
+
+def test_the_same_request_again_is_refused_and_changes_nothing(done: tuple[Workspace, dict, dict]) -> None:
+    from flows.delete_flow import delete_flow
+
+    workspace, _, before = done
+    digest = data_ref(workspace).digest
+    with pytest.raises(RequestError, match="erased before"):
+        delete_flow(home=str(workspace.root), subjects=before["subjects"])
+    assert data_ref(workspace).digest == digest
+    assert len(workspace.registry.versions("digits")) == 4
+
+
+def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspace, dict, dict]) -> None:
+    from flows.delete_flow import delete_flow
+
+    workspace, first, _ = done
+    key = workspace.keys(simulated=True).subject("contributor-050")
+    second = delete_flow(home=str(workspace.root), subjects=[key], audit=False)
+    champion = workspace.registry.get_alias("digits", "champion")
+    assert champion.version == first["champion"]  # without an audit nothing goes into service
+    entry = find_entry(workspace, second["request"])
+    assert entry["base"]["weights"] == champion.weights_sha256
+    assert not unfinished(workspace)
+
+
+def _object(workspace: Workspace, digest: str) -> Path:
+    return workspace.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]

@@ -1,0 +1,92 @@
+"""The command line `tmu`: one file a group of verbs, each of which imports what is heavy only when it runs."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tmu import __version__
+from tmu.cli import audit, compare, data, delete, demo, doctor, init, output, plan, show, train, twin, unlearn
+from tmu.cli.place import choose_home, home
+from tmu.errors import TmuError
+from tmu.files import storage_errors
+
+EXIT_CODES = """Exit codes: 0 done · 1 a fault of tmu, or doctor found one · 2 a wrong option or parameter ·
+3 a request that cannot be honoured · 4 unusable data · 5 an unusable model · 6 a gate refused to go on ·
+7 disk or store refused · 130 interrupted"""
+
+
+class Tmu(TyperGroup):
+    """Turns every error into one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the verb. TMU_DEBUG=1 lets the traceback of a fault through."""
+        try:
+            with storage_errors(home() or "."):  # the net below the rooms' own translations
+                return super().invoke(ctx)
+        except TmuError as error:
+            output.emit_error(error)
+            raise typer.Exit(error.exit_code) from error
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError, EOFError):
+            raise
+        except Exception as error:
+            if os.environ.get("TMU_DEBUG"):
+                raise
+            output.emit_fault(error)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Tmu,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EXIT_CODES,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tmu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    folder: Annotated[
+        str | None, typer.Option("--home", metavar="DIR", help="The workspace; else TMU_HOME, else this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON; also after the verb.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Delete a person from a trained image classifier, and prove it.
+
+    A first look: [bold]tmu demo[/]. With data of your own: [bold]tmu init[/], [bold]tmu data import[/],
+    [bold]tmu delete --subject ID --dry-run[/].
+    """
+    output.MODE.json = as_json
+    choose_home(folder)
+
+
+app.command("init")(init.init)
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+app.add_typer(twin.app, name="twin")
+app.command("plan")(plan.plan)
+app.command("erase")(plan.erase)
+app.command("unlearn")(unlearn.unlearn)
+app.command("audit")(audit.audit)
+app.command("delete")(delete.delete)
+app.command("compare")(compare.compare)
+app.command("show")(show.show)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """The entry point of `tmu`."""
+    app(prog_name="tmu")

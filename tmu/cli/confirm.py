@@ -1,0 +1,24 @@
+"""Asking before what cannot be undone."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tmu.errors import ConfigError, RequestError
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def confirm(question: str, yes: bool, shown: list[Any]) -> None:
+    """Show what is about to happen and ask. Raises ConfigError where nobody can answer, RequestError for a no."""
+    console = Console(stderr=True, highlight=False)
+    for part in shown:
+        console.print(part)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
+    if not typer.confirm(f"{question} This cannot be undone.", err=True):
+        raise RequestError("The request was not confirmed.", "Nothing was changed.")

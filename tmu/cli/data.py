@@ -1,0 +1,155 @@
+"""`tmu data …`: import, show, verify, erase; readers."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.data_erase import erase
+from tmu.cli.overrides import pair
+from tmu.cli.place import workspace
+from tmu.cli.selection import Found, keys_of, look_up, ordinal, select
+from tmu.errors import DataError
+
+if TYPE_CHECKING:
+    from tmu.data.store import RecordStore
+    from tmu.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="Import, look at, check and erase records.")
+app.command("erase")(erase)
+
+
+@app.command("import")
+def import_(
+    reader: Annotated[str, typer.Argument(metavar="READER", help="`tmu data readers` lists them.")],
+    options: Annotated[list[str], typer.Option("--option", metavar="KEY=VALUE", help="An option of the reader.")] = [],  # noqa: B006 - Typer copies it
+    root: Annotated[str | None, typer.Option(metavar="DIR", help="The reader's `root`: the folder it reads.")] = None,
+    subjects_csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The reader's `subjects`: CSV of path,label,subject[,split].")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; default: the reader's.")] = None,
+    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin [default: 0.25].")] = None,
+    test: Annotated[float | None, typer.Option(help="Share of the records for tests [default: 0.25].")] = None,
+    buckets: Annotated[int | None, typer.Option(help="Number of shards [default: 64].")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Read a dataset into the record store and make it a data revision.
+
+    Examples: [bold]tmu data import digits[/] · [bold]tmu data import image-folder --root photos --subjects-csv
+    who.csv --option size=64[/]
+    """
+    from tmu.steps.import_data import import_data
+
+    given = dict(pair(option, "--option") for option in options)
+    given |= {name: value for name, value in {"root": root, "subjects": subjects_csv}.items() if value is not None}
+    layout = {"holdout": holdout, "test": test, "n_buckets": buckets}
+    layout = {name: value for name, value in layout.items() if value is not None}
+    with output.progress(f"import {reader}") as report:
+        ref, imported = import_data(
+            workspace(), reader, given, dataset=dataset, replace=replace, progress=report, **layout
+        )
+    facts = {"dataset": imported.info.dataset, "records": imported.records, "kept erased": imported.skipped_erased}
+    value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id}
+    output.emit(value, lambda: ["Imported.", output.facts(value)])
+
+
+@app.command()
+def show(
+    subject: Annotated[str | None, typer.Option(metavar="ID", help="Is this person known? Shows counts.")] = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="Is this record known?")] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Counts by split and class; with an id, what the store knows of it (and of nobody else).
+
+    Examples: [bold]tmu data show[/] · [bold]tmu data show --subject contributor-007[/]
+    """
+    place = workspace()
+    store = _open(place)
+    if subject is not None or record is not None:
+        given = [[id_] if id_ is not None else [] for id_ in (subject, record)]
+        found = list(look_up(store.index(), select(place, store.info, *given, None)))
+        value = [_known(store, each) for each in found]
+        output.emit(value, lambda: (output.facts(each) for each in value))
+        return
+    value = _summary(store)
+    counts = value.pop("counts")
+    output.emit(value | {"counts": counts}, lambda: [output.facts(value), _table(counts)])
+
+
+@app.command()
+def verify(as_json: output.Json = False) -> None:
+    """Read every byte of the store and check every rule; exit code 4 where it is broken.
+
+    Example: [bold]tmu data verify --json[/]
+    """
+    place = workspace()
+    store = _open(place)
+    if not store.info.simulated:
+        keys_of(place, store.info)
+    report = store.verify()
+    if store.digest() != place.versions.revision(place.data):
+        raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
+    output.emit(report, lambda: ["The store is sound and is the revision of data.dvc.", output.facts(report)])
+
+
+@app.command()
+def readers(as_json: output.Json = False) -> None:
+    """The readers there are, with their options.
+
+    Example: [bold]tmu data readers[/]
+    """
+    from tmu.data.readers import Reader, known_readers
+
+    names = known_readers()
+    known = {each.name: list(each.Options.model_fields) for each in _below(Reader) if vars(each).get("name") in names}
+    rows = output.table("reader", "options")
+    for name, options in sorted(known.items()):
+        rows.add_row(name, ", ".join(options) or "none")
+    output.emit(known, lambda: [rows])
+
+
+def _below(cls: type) -> list[type]:
+    return [each for child in cls.__subclasses__() for each in (child, *_below(child))]
+
+
+def _open(place: "Workspace") -> "RecordStore":
+    from tmu.data.store import RecordStore
+
+    return RecordStore.open(place.data, cache=place.state("index"))
+
+
+def _summary(store: "RecordStore") -> dict[str, Any]:
+    import numpy as np
+
+    index = store.index()
+    return {
+        "dataset": store.info.dataset,
+        "reader": store.info.reader,
+        "digest": store.digest(),
+        "key_id": store.info.key_id,
+        "people": "simulated" if store.info.simulated else "real",
+        "records": len(index),
+        "subjects": len(np.unique(index.subject_keys)),
+        "erased": len(index.erased),
+        "counts": store.counts(),
+    }
+
+
+def _known(store: "RecordStore", found: Found) -> dict[str, Any]:
+    import numpy as np
+
+    from tmu.data.records import SPLITS
+
+    numbers = np.bincount(store.index().splits[found.positions], minlength=len(SPLITS)).tolist()
+    what = f"{ordinal(found.place)} {found.kind}"
+    return {"id": what, "key": found.key, "state": found.state} | dict(zip(SPLITS, numbers, strict=True))
+
+
+def _table(counts: dict[str, dict[str, int]]) -> Any:
+    rows = output.table("class", *counts, numbers=counts)
+    for name in next(iter(counts.values())):
+        rows.add_row(name, *(f"{by_class[name]:,}" for by_class in counts.values()))
+    rows.add_section()
+    rows.add_row("all", *(f"{sum(by_class.values()):,}" for by_class in counts.values()))
+    return rows

@@ -1,0 +1,95 @@
+"""`tmu delete`: the whole of it, from the request to the audited model."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmu.cli import flow, output
+from tmu.cli.confirm import Yes, confirm
+from tmu.cli.outcome import completed, shown_outcome
+from tmu.cli.place import data_of, workspace
+from tmu.cli.planning import planned, shown, sizes
+from tmu.cli.preflight import check_parameters
+from tmu.cli.selection import File, Records, Selection, Subjects, select
+from tmu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tmu.workspace import Workspace
+
+
+def delete(
+    subjects: Subjects = [],  # noqa: B006 - Typer copies it
+    records: Records = [],  # noqa: B006
+    file: File = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    yes: Yes = False,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method.")] = None,
+    no_audit: Annotated[bool, typer.Option("--no-audit", help="Do not train golds: no proof, no promotion.")] = False,
+    resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a request that was interrupted.")] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Delete people or records from the data and from the model, and audit the result.
+
+    Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·
+    [bold]tmu delete --resume 0123456789abcdef[/]
+    """
+    place = workspace()
+    if resume is not None:
+        _refuse_both(resume, subjects, records, file, dry_run)
+        summary = _run(place, Selection(), method, not no_audit, resume)
+    else:
+        selection = _selected(place, subjects, records, file)
+        if not dry_run and _waiting(place, selection):
+            output.note("This very request was interrupted: going on with it.")
+        elif not _agreed(place, selection, method, dry_run, yes):
+            return
+        summary = _run(place, selection, method, not no_audit, None)
+    output.emit(summary, lambda: shown_outcome(summary))
+
+
+def _refuse_both(resume: str, subjects: list[str], records: list[str], file: str | None, dry_run: bool) -> None:
+    if subjects or records or file is not None or dry_run:
+        raise ConfigError(f"--resume {resume} names a request already.", "Leave out the other options of the request.")
+
+
+def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None) -> Selection:
+    from tmu.data.info import read_info
+
+    return select(place, read_info(place.data), subjects, records, file)
+
+
+def _waiting(place: "Workspace", selection: Selection) -> bool:
+    """Whether this request was acknowledged before and not completed; its records may be half erased by now."""
+    from tmu.steps.journal import find_same
+
+    return find_same(place, selection.subjects, selection.records) is not None
+
+
+def _agreed(place: "Workspace", selection: Selection, method: str | None, dry_run: bool, yes: bool) -> bool:
+    """Plan, show, ask; False after a dry run. Up to here nothing is written."""
+    from tmu.data.store import RecordStore
+
+    data = data_of(place, None)
+    store = RecordStore.open(place.data)
+    plan = planned(place, data, store, selection)
+    check_parameters(store, place.params, method)
+    if dry_run:
+        output.emit(plan.as_json(), lambda: [*shown(plan), "Nothing was changed."])
+        return False
+    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown(plan))
+    return True
+
+
+def _run(
+    place: "Workspace", selection: Selection, method: str | None, audit: bool, resume: str | None
+) -> dict[str, Any]:
+    run = flow.load("delete")
+    summary = run(
+        home=str(place.root),
+        subjects=selection.subjects,
+        records=selection.records,
+        method=method,
+        audit=audit,
+        resume=resume,
+    )
+    return completed(place, summary)

@@ -1,0 +1,53 @@
+"""How a deletion's summary is completed with its audit and shown."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tmu.cli import output
+
+if TYPE_CHECKING:
+    from tmu.workspace import Workspace
+
+
+def completed(place: "Workspace", summary: dict[str, Any]) -> dict[str, Any]:
+    """The flow's summary with `table` (the audit's numbers) and `report` (path), where there was an audit."""
+    if "table" in summary or not summary.get("audit"):
+        return summary
+    folder = place.artifacts.fetch(summary["audit"]["uri"], summary["audit"]["digest"])
+    return summary | read_audit(folder)
+
+
+def read_audit(folder: Path) -> dict[str, Any]:
+    """`table`, `verdict` and `report` of an audit's folder."""
+    raw = json.loads((folder / "audit.json").read_text())
+    return {"table": raw["result"], "verdict": raw["verdict"], "report": str(folder / "report.html")}
+
+
+def shown_outcome(summary: dict[str, Any]) -> list[Any]:
+    """Table, verdict with its reasons, versions, and where to look next."""
+    parts: list[Any] = []
+    if "request" in summary:
+        parts.append(f"Request {summary['request']} is completed.")
+    if summary.get("table"):
+        from tmu.audit.render import rich_table
+
+        parts += ["", rich_table(summary["table"])]
+    parts += _verdict(summary.get("verdict"))
+    names = {"versions": _versions(summary), "report": summary.get("report"), "MLflow": summary.get("ui")}
+    parts.append(output.facts({name: value for name, value in names.items() if value}))
+    return parts
+
+
+def _verdict(verdict: dict[str, Any] | None) -> list[str]:
+    if not verdict:
+        return ["There was no audit: nothing about the model is proved."]
+    word = "[bold green]passed[/]" if verdict["passed"] else "[bold red]did not pass[/]"
+    return [f"The model `{verdict['row']}` {word} the audit.", *(f"  {reason}" for reason in verdict["reasons"])]
+
+
+def _versions(summary: dict[str, Any]) -> str:
+    lines = [f"{row}: {version}" for row, version in summary.get("versions", {}).items()]
+    if "champion" in summary:
+        lines.append(f"in service: {summary['champion']}")
+    return ", ".join(lines)

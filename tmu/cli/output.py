@@ -1,0 +1,104 @@
+"""What the command line says: results on stdout (JSON or for people), everything else on stderr."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tmu.errors import TmuError
+
+Report = Callable[[int, int | None], None]
+
+
+@dataclass
+class Mode:
+    """How this call speaks. One call is one process, so there is one of it; `tmu.cli.root` resets it."""
+
+    json: bool = False
+
+
+MODE = Mode()
+
+
+def _choose_json(value: bool) -> bool:
+    MODE.json = MODE.json or value
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", callback=_choose_json, help="Print the result as JSON.")]
+
+
+def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
+    """Print a result: `value` as JSON, or what `show` yields (strings and Rich renderables) for people."""
+    if MODE.json:
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=False)
+    for part in show():
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def emit_error(error: TmuError) -> None:
+    """One line on stderr; with --json an object on stdout instead."""
+    if MODE.json:
+        facts = {"type": type(error).__name__, "what": error.what, "mend": error.mend, "exit_code": error.exit_code}
+        typer.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
+        return
+    _complain(f"error: {error.what} {error.mend}")
+
+
+def emit_fault(error: Exception) -> None:
+    """One line for an error that is not the user's."""
+    what = f"this is a fault of tmu: {type(error).__name__}."
+    mend = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
+    if MODE.json:
+        facts = {"type": type(error).__name__, "what": what, "mend": mend, "exit_code": 1}
+        typer.echo(json.dumps({"error": facts}, indent=2))
+        return
+    _complain(f"{what} {mend}")
+
+
+def _complain(line: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(" ".join(line.split()), style="red", soft_wrap=True, markup=False)
+
+
+def note(line: str) -> None:
+    """One line beside the result, on stderr."""
+    Console(stderr=True, highlight=False).print(line, soft_wrap=True, markup=False)
+
+
+def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) -> Table:
+    """An empty table in the house's form; the columns of `numbers` are set to the right."""
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in set(numbers) else "left")
+    return made
+
+
+def facts(pairs: dict[str, Any]) -> Table:
+    """Names and values, one pair a line."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in pairs.items():
+        made.add_row(name, str(value))
+    return made
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr while the block runs; yields `report(done, total, ...)`. Shown in a terminal only."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=MODE.json or not console.is_terminal) as bars:
+        bar = bars.add_task(title, total=None)
+        yield lambda done, total, *_: bars.update(bar, completed=done, total=total)

@@ -1,0 +1,65 @@
+"""Registered versions with their aliases and audit numbers, read for people."""
+
+from typing import TYPE_CHECKING, Any
+
+from tmu.errors import RequestError
+
+if TYPE_CHECKING:
+    from tmu.stores.mlflow import Version
+    from tmu.workspace import Workspace
+
+ALIASES = ("original", "gold", "candidate", "champion", "blocked")
+
+
+def dataset_of(place: "Workspace") -> str:
+    """The workspace's dataset."""
+    from tmu.data.info import read_info
+
+    return read_info(place.data).dataset
+
+
+def versions(place: "Workspace") -> list["Version"]:
+    """All versions, oldest first. Looking does not make MLflow's embedded store."""
+    if place.registry.embedded and not place.state("mlflow.db").exists():
+        return []
+    return place.registry.versions(dataset_of(place))
+
+
+def aliases(place: "Workspace") -> dict[int, list[str]]:
+    """Aliases by version number."""
+    found: dict[int, list[str]] = {}
+    for alias in ALIASES:
+        version = place.registry.get_alias(dataset_of(place), alias)
+        if version is not None:
+            found.setdefault(version.version, []).append(alias)
+    return found
+
+
+def pick(place: "Workspace", name: str) -> "Version":
+    """A version by number, or by `@alias`. Raises RequestError for one that is not there."""
+    known = versions(place)
+    if name.startswith("@"):
+        found = place.registry.get_alias(dataset_of(place), name[1:]) if known else None
+        chosen = [found] if found else []
+    else:
+        chosen = [each for each in known if str(each.version) == name]
+    if not chosen:
+        raise RequestError(f"There is no registered version `{name}`.", "`tmu show versions` lists them.")
+    return chosen[0]
+
+
+def metrics(place: "Workspace", version: "Version") -> dict[str, float]:
+    """The final numbers of the version's run."""
+    return place.registry.metrics(version)
+
+
+def row(version: "Version", names: dict[int, list[str]]) -> dict[str, Any]:
+    """One version as JSON."""
+    return {
+        "version": version.version,
+        "aliases": names.get(version.version, []),
+        "role": version.role,
+        "method": version.tags.get("method", "none"),
+        "data": version.tags["data_revision"],
+        "weights": version.weights_sha256,
+    }

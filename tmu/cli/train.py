@@ -1,0 +1,86 @@
+"""`tmu train …`: originals and golds."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.overrides import Set, overridden
+from tmu.cli.place import Data, Out, data_of, out_of, workspace
+from tmu.cli.references import forget_ref
+
+if TYPE_CHECKING:
+    from tmu.config import Params
+    from tmu.refs import DataRef, ModelRef
+    from tmu.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="Train an original, or a gold that never saw the forget set.")
+
+
+@app.command()
+def original(
+    register: Annotated[bool, typer.Option("--register", help="Register it in MLflow and put it into service.")] = False,
+    data: Data = None,
+    out: Out = None,
+    sets: Set = [],  # noqa: B006 - Typer copies it
+    as_json: output.Json = False,
+) -> None:
+    """Train the original on all training records.
+
+    Examples: [bold]tmu train original --register[/] · [bold]tmu train original --set train.epochs=3 --out
+    out/original[/]
+    """
+    place = workspace()
+    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    from tmu.steps.train_model import train_original
+
+    with output.progress("train original") as report:
+        ref = train_original(place, source, params, progress=report, out=target)
+    value = ref.model_dump() | _numbers(place, ref)
+    if register:
+        value["version"] = _registered(place, source, ref, params)
+    output.emit(value, lambda: [output.facts(value)])
+
+
+@app.command()
+def gold(
+    forget: Annotated[str, typer.Option(metavar="REF", help="The forget set that it must not see.")],
+    run: Annotated[int, typer.Option(min=0, help="0 shares the original's seeds; every other is independent.")] = 0,
+    data: Data = None,
+    out: Out = None,
+    sets: Set = [],  # noqa: B006 - Typer copies it
+    as_json: output.Json = False,
+) -> None:
+    """Train a gold: the same recipe without the forget set.
+
+    Example: [bold]tmu train gold --forget out/forget --run 1 --out out/gold-2[/]
+    """
+    place = workspace()
+    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    from tmu.steps.train_model import train_gold
+
+    without = forget_ref(place, forget)
+    with output.progress("train gold") as report:
+        ref = train_gold(place, source, without, params, run=run, progress=report, out=target)
+    value = ref.model_dump() | _numbers(place, ref)
+    output.emit(value, lambda: [output.facts(value)])
+
+
+def _numbers(place: "Workspace", ref: "ModelRef") -> dict[str, Any]:
+    """Seconds and the last epoch's numbers, from the run's record."""
+    from tmu.steps.loading import run_record
+
+    record = run_record(place, ref)
+    last = record["history"][-1]
+    return {name: round(last[name], 4) for name in ("loss", "accuracy_pct")} | {
+        "seconds_train": round(record["seconds_train"], 3)
+    }
+
+
+def _registered(place: "Workspace", data: "DataRef", ref: "ModelRef", params: "Params") -> int:
+    from tmu.steps.register_model import dataset_name, register_model
+
+    version = register_model(place, data, ref, params)
+    for alias in ("original", "champion"):
+        place.registry.set_alias(dataset_name(place, data), alias, version)
+    return version.version

@@ -1,0 +1,68 @@
+"""`tmu twin …`: fit the twin problem and look at it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.overrides import Set, overridden
+from tmu.cli.place import Data, Out, data_of, out_of, workspace
+from tmu.cli.references import model_ref, twin_ref
+
+if TYPE_CHECKING:
+    from tmu.refs import TwinRef
+    from tmu.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="The twin problem: fitted once, used by every deletion.")
+
+
+@app.command()
+def fit(
+    original: Annotated[str, typer.Option(metavar="REF", help="The model whose twin it is.")],
+    data: Data = None,
+    out: Out = None,
+    sets: Set = [],  # noqa: B006 - Typer copies it
+    as_json: output.Json = False,
+) -> None:
+    """Fit twin, curriculum nets and predictor; exit code 6 where the gate finds that they would mislead.
+
+    Example: [bold]tmu twin fit --original out/original --out out/twin[/]
+    """
+    place = workspace()
+    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    from tmu.steps.fit_twin import fit_twin
+
+    model = model_ref(place, original, "original")
+    with output.progress("fit twin") as report:
+        ref = fit_twin(place, source, model, params, progress=report, out=target)
+    _tell(place, ref)
+
+
+@app.command()
+def show(
+    twin: Annotated[str, typer.Argument(metavar="REF", help="A fitted twin.")],
+    as_json: output.Json = False,
+) -> None:
+    """The gate's and the predictor's numbers.
+
+    Example: [bold]tmu twin show out/twin[/]
+    """
+    place = workspace()
+    _tell(place, twin_ref(place, twin))
+
+
+def _tell(place: "Workspace", ref: "TwinRef") -> None:
+    from tmu.steps.fit_twin import twin_report
+
+    report = twin_report(place, ref)
+    value = ref.model_dump() | report
+    plain = {f"{part}: {name}": number for part in report for name, number in _plain(report[part]).items()}
+    output.emit(value, lambda: [output.facts(ref.model_dump() | plain)])
+
+
+def _plain(part: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: f"{number:.4g}" if isinstance(number, float) else number
+        for name, number in part.items()
+        if not isinstance(number, list | dict)
+    }

@@ -1,0 +1,60 @@
+"""`tmu unlearn`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.overrides import Set, overridden
+from tmu.cli.place import Data, Out, data_of, out_of, workspace
+from tmu.cli.references import forget_ref, model_ref, twin_ref
+from tmu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tmu.config import Params
+
+
+def unlearn(
+    forget: Annotated[str, typer.Option(metavar="REF", help="What to forget.")],
+    original: Annotated[str, typer.Option(metavar="REF", help="The model that learned it.")],
+    twin: Annotated[str | None, typer.Option(metavar="REF", help="Its twin, for the methods that need one.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Instead of the one in params.yaml.")] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="The audit's control: right fraction, random choice.")
+    ] = False,
+    data: Data = None,
+    out: Out = None,
+    sets: Set = [],  # noqa: B006 - Typer copies it
+    as_json: output.Json = False,
+) -> None:
+    """Make the model forget.
+
+    Examples: [bold]tmu unlearn --forget out/forget --original out/original --twin out/twin --out out/unlearned[/] ·
+    [bold]tmu show methods[/] lists the methods.
+    """
+    place = workspace()
+    params = _chosen(overridden(place.params, sets), method, control)
+    target, source = out_of(place, out), data_of(place, data)
+    from tmu.steps.unlearn_model import unlearn_model
+
+    known = [forget_ref(place, forget), model_ref(place, original, "original"), twin_ref(place, twin) if twin else None]
+    with output.progress("unlearn") as report:
+        ref = unlearn_model(place, source, *known, params, progress=report, out=target)
+    output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
+
+
+def _chosen(params: "Params", method: str | None, control: bool) -> "Params":
+    """`params` with the method of the options; an unknown one is refused before anything is loaded."""
+    from tmu.config import UnlearnConfig
+    from tmu.unlearn import get_method
+
+    if control and method is not None:
+        raise ConfigError("--control is a method of its own.", "Leave out --method.")
+    if control:
+        from tmu.steps.unlearn_model import CONTROL
+
+        return params.model_copy(update={"unlearn": CONTROL})
+    get_method(method or params.unlearn.method)
+    if method is None or method == params.unlearn.method:
+        return params
+    return params.model_copy(update={"unlearn": UnlearnConfig(method=method)})
