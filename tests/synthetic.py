@@ -31,7 +31,7 @@ def blobs(n: int, seed: int = 0, *, label_noise: float = 0.15, spread: float = 0
 
 
 def tiny_net(seed: int = 0, width: int = 4) -> nn.Module:
-    """A residual network of a few thousand weights; the seed decides its first ones, torch's generator stays as it was."""
+    """A residual network of a few thousand weights drawn from the seed; torch's own generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build("small_resnet", SHAPE, CLASSES, {"width": width})

@@ -12,13 +12,26 @@ from tmu.cli.place import choose_home, home
 from tmu.errors import TmuError
 from tmu.files import storage_errors
 
-EXIT_CODES = """Exit codes: 0 done · 1 a fault of tmu, or doctor found one · 2 a wrong option or parameter ·
-3 a request that cannot be honoured · 4 unusable data · 5 an unusable model · 6 a gate refused to go on ·
-7 disk or store refused · 130 interrupted"""
+EXIT_CODES = {
+    0: "done",
+    1: "a fault of tmu, or `tmu doctor` found one",
+    2: "a wrong option, parameter or setting",
+    3: "a request that cannot be honoured as it stands",
+    4: "unusable data",
+    5: "an unusable model",
+    6: "a gate refused to go on",
+    7: "the disk or a store refused",
+    130: "interrupted",
+}
+_ORDER = ("init", "data", "train", "twin", "delete", "compare", "show", "doctor", "demo")
 
 
 class Tmu(TyperGroup):
-    """Turns every error into one line and an exit code."""
+    """Turns every error into one line and an exit code; lists first what is used first."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """The verbs of a user's way, then those that `dvc.yaml` calls."""
+        return [*_ORDER, *(name for name in super().list_commands(ctx) if name not in _ORDER)]
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run the verb. TMU_DEBUG=1 lets the traceback of a fault through."""
@@ -43,7 +56,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    epilog=EXIT_CODES,
+    epilog="Exit codes:\n" + "\n".join(f"{code}: {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 
 

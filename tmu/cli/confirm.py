@@ -15,7 +15,7 @@ def confirm(question: str, yes: bool, shown: list[Any]) -> None:
     """Show what is about to happen and ask. Raises ConfigError where nobody can answer, RequestError for a no."""
     console = Console(stderr=True, highlight=False)
     for part in shown:
-        console.print(part)
+        console.print(part, markup=False)
     if yes:
         return
     if not sys.stdin.isatty():

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from tmu.cli import output
 from tmu.cli.data_erase import erase
@@ -31,7 +32,9 @@ def import_(
     holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin [default: 0.25].")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the records for tests [default: 0.25].")] = None,
     buckets: Annotated[int | None, typer.Option(help="Number of shards [default: 64].")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")
+    ] = False,
     as_json: output.Json = False,
 ) -> None:
     """Read a dataset into the record store and make it a data revision.
@@ -149,7 +152,7 @@ def _known(store: "RecordStore", found: Found) -> dict[str, Any]:
 def _table(counts: dict[str, dict[str, int]]) -> Any:
     rows = output.table("class", *counts, numbers=counts)
     for name in next(iter(counts.values())):
-        rows.add_row(name, *(f"{by_class[name]:,}" for by_class in counts.values()))
+        rows.add_row(Text(name), *(f"{by_class[name]:,}" for by_class in counts.values()))
     rows.add_section()
     rows.add_row("all", *(f"{sum(by_class.values()):,}" for by_class in counts.values()))
     return rows

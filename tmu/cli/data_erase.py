@@ -50,7 +50,9 @@ def erase(
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from the data?", yes, shown(plan))
     after = _erased(place, plan)
     value = {"plan": plan.as_json(), "data": after.model_dump(), "warning": _MODELS_KNOW}
-    output.emit(value, lambda: [f"Erased {len(plan.records):,} records; the data are now {after.digest}.", _MODELS_KNOW])
+    output.emit(
+        value, lambda: [f"Erased {len(plan.records):,} records; the data are now {after.digest}.", _MODELS_KNOW]
+    )
 
 
 def _revision(place: "Workspace") -> "DataRef":

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from tmu.cli import output
 
 if TYPE_CHECKING:
@@ -39,11 +41,12 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
     return parts
 
 
-def _verdict(verdict: dict[str, Any] | None) -> list[str]:
+def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
         return ["There was no audit: nothing about the model is proved."]
-    word = "[bold green]passed[/]" if verdict["passed"] else "[bold red]did not pass[/]"
-    return [f"The model `{verdict['row']}` {word} the audit.", *(f"  {reason}" for reason in verdict["reasons"])]
+    word, style = ("passed", "bold green") if verdict["passed"] else ("did not pass", "bold red")
+    line = Text(f"The model `{verdict['row']}` {word} the audit.", style)
+    return [line, *(f"  {reason}" for reason in verdict["reasons"])]
 
 
 def _versions(summary: dict[str, Any]) -> str:

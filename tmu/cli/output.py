@@ -10,6 +10,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tmu.errors import TmuError
 
@@ -35,13 +36,13 @@ Json = Annotated[bool, typer.Option("--json", callback=_choose_json, help="Print
 
 
 def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
-    """Print a result: `value` as JSON, or what `show` yields (strings and Rich renderables) for people."""
+    """Print a result: `value` as JSON, or what `show` yields for people: plain strings and Rich renderables."""
     if MODE.json:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False, soft_wrap=False)
     for part in show():
-        console.print(part, soft_wrap=isinstance(part, str))
+        console.print(part, soft_wrap=isinstance(part, str), markup=False)
 
 
 def emit_error(error: TmuError) -> None:
@@ -88,7 +89,7 @@ def facts(pairs: dict[str, Any]) -> Table:
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(name, str(value))
+        made.add_row(name, Text(str(value)))
     return made
 
 

@@ -18,7 +18,9 @@ def plan(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
-    keys_only: Annotated[bool, typer.Option("--keys-only", help="Print the request as keys, for request.json.")] = False,
+    keys_only: Annotated[
+        bool, typer.Option("--keys-only", help="Print the request as keys, for request.json.")
+    ] = False,
     data: Data = None,
     out: Out = None,
     as_json: output.Json = False,

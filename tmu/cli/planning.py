@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from tmu.cli import output
 from tmu.cli.place import untouched
 from tmu.cli.selection import Selection, all_known
@@ -36,6 +38,6 @@ def shown(plan: "Plan") -> list[Any]:
     for split, count in plan.by_split.items():
         rows.add_row(split, f"{count:,}")
     for name, count in plan.by_class.items():
-        rows.add_row(f"train, class {name}", f"{count:,}", style="dim")
-    touched = f"{sizes(plan, len(plan.subjects))}; {len(plan.shards)} shards are rewritten."
-    return [f"Plan {plan.id}: {touched}", rows, *(f"[yellow]{warning}[/]" for warning in plan.warnings)]
+        rows.add_row(Text(f"train, class {name}"), f"{count:,}", style="dim")
+    touched = f"{sizes(plan, len(plan.subjects))}; shards to rewrite: {len(plan.shards)}."
+    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings)]

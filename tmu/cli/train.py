@@ -19,7 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="Train an original, or a gold that 
 
 @app.command()
 def original(
-    register: Annotated[bool, typer.Option("--register", help="Register it in MLflow and put it into service.")] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Register it in MLflow and put it into service.")
+    ] = False,
     data: Data = None,
     out: Out = None,
     sets: Set = [],  # noqa: B006 - Typer copies it

@@ -86,7 +86,7 @@ def load_twin(workspace: Workspace, ref: TwinRef) -> Twin:
     predictor = Predictor.from_state({name[10:]: value for name, value in fitted.items() if name[:10] == "predictor."})
     targets = TargetModel(fitted["targets.a"], fitted["targets.b"])
     config = TwinConfig.model_validate(raw["config"])
-    return Twin(nets[0], nets[1:], predictor, targets, raw["easy_confidence"], config)
+    return Twin(nets[0], nets[1:], predictor, targets, raw["easy_confidence"], tuple(raw["hard_confidence"]), config)
 
 
 def _save(folder: Path, twin: Twin, report: TwinReport, arch: Arch) -> None:
@@ -98,6 +98,7 @@ def _save(folder: Path, twin: Twin, report: TwinReport, arch: Arch) -> None:
     fitted |= {"targets.a": twin.targets.a, "targets.b": twin.targets.b}
     write_atomic(folder / "predictor.safetensors", save({name: value.contiguous() for name, value in fitted.items()}))
     facts = {"arch": asdict(arch), "nets": names, "easy_confidence": twin.easy_confidence}
+    facts |= {"hard_confidence": list(twin.hard_confidence)}
     write_json(folder / "twin.json", facts | {"config": twin.config.model_dump(mode="json")})
     write_json(folder / "report.json", {"gate": report.gate.as_json(), "predictor": report.quality})
 

@@ -35,8 +35,9 @@ class Predictor:
     def score(self, features: Tensor, labels: Tensor) -> Tensor:
         """Raw scores (N,), larger meaning harder, of features (N, F) and classes (N,)."""
         x = _inputs(features, labels, self.low, self.high, self.class_error)
-        net = _network(x.shape[1])
-        net.load_state_dict(self.weights)
+        with torch.device("meta"):  # no first weights are drawn: the process's generator stays as it is
+            net = _network(x.shape[1])
+        net.load_state_dict(self.weights, assign=True)
         with torch.no_grad():
             return net(x)[:, 0]
 

@@ -25,6 +25,7 @@ class Twin:
     """What the deletions need: nets, predictor, target model.
 
     easy_confidence: mean true-class confidence of the original on the hold-out records it gets right.
+    hard_confidence: the original's mean probabilities of the true class and of its own answer on those it gets wrong.
     """
 
     model: nn.Module
@@ -32,6 +33,7 @@ class Twin:
     predictor: Predictor
     targets: TargetModel
     easy_confidence: float
+    hard_confidence: tuple[float, float]
     config: TwinConfig
 
     def side(self, original: nn.Module, forget: Examples, retain: Examples, device: torch.device | str) -> Side:
@@ -81,9 +83,10 @@ def build_twin(
     predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seeds.evaluate)
     targets = fit_targets(side, held_out, unseen)
     marks.append(clock())
-    right = ~wrong
-    confidence = unseen.softmax(1).gather(1, labels[:, None])[:, 0]
-    twin = Twin(model, curriculum, predictor, targets, float(confidence[right].mean()), config)
+    p = unseen.softmax(1)
+    of_true, of_answer = p.gather(1, labels[:, None])[:, 0], p.amax(1)
+    easy, hard = float(of_true[~wrong].mean()), (float(of_true[wrong].mean()), float(of_answer[wrong].mean()))
+    twin = Twin(model, curriculum, predictor, targets, easy, hard, config)
     parts = ("twin_model", "curriculum_nets", "features", "predictor")
     seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
     return twin, TwinReport(gate, predictor_quality(held_out.numpy(), wrong.numpy()), seconds)

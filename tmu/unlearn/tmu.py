@@ -33,6 +33,9 @@ class Options(Config):
     lr: float = Field(0.05, gt=0)
     hard_weight: float = Field(1.0, gt=0, description="alpha, the weight of the hard samples' loss")
     easy_weight: float = Field(1.0, ge=0)
+    confidence: Literal["hold-out", "one"] = Field(
+        "hold-out", description="how sure the labels are: as the original is of easy / hard hold-out records, or wholly"
+    )
     hard_label: Literal["runner-up", "random"] = Field(
         "runner-up", description="the wrong label: the class the original ranks second, or any other class"
     )
@@ -68,13 +71,35 @@ def _teach(
     """The forget set with the labels, weights and noise it is to be taught with."""
     labels = forget.labels.cpu()
     if options.hard_label == "runner-up":
-        wrong = logits.scatter(1, labels[:, None], float("-inf")).argmax(1)
+        wrong = _runner_up(labels, logits)
     else:
         wrong = wrong_labels(labels, problem.classes, problem.seeds.unlearn)
-    targets = as_probabilities(torch.where(hard, wrong, labels), problem.classes).to(forget.labels.device)
+    targets = _targets(labels, hard, wrong, _runner_up(labels, logits), problem, options).to(forget.labels.device)
     weights = torch.where(hard, options.hard_weight, options.easy_weight).float().to(forget.labels.device)
     noise = torch.where(hard, 0.0, sigma).float()
     return Examples(forget.images, forget.labels, forget.keys, targets, weights, noise.to(forget.labels.device))
+
+
+def _runner_up(labels: Tensor, logits: Tensor) -> Tensor:
+    """The class that the original ranks first among the wrong ones (N,)."""
+    return logits.scatter(1, labels[:, None], float("-inf")).argmax(1)
+
+
+def _targets(labels: Tensor, hard: Tensor, wrong: Tensor, second: Tensor, problem: Problem, options: Options) -> Tensor:
+    """Labels as probabilities (N, K).
+
+    With `confidence="hold-out"` they are as sure as the original is of hold-out records: of an easy one, what it leaves
+    for the true class goes to the runner-up; of a hard one, the rest is shared by the other classes.
+    """
+    if options.confidence == "one":
+        return as_probabilities(torch.where(hard, wrong, labels), problem.classes)
+    sure, (of_true, of_answer) = problem.twin.easy_confidence, problem.twin.hard_confidence
+    true, answer = as_probabilities(labels, problem.classes), as_probabilities(wrong, problem.classes)
+    rest = (1 - true - answer) * max(0.0, 1 - of_true - of_answer) / max(1, problem.classes - 2)
+    taught_hard = of_true * true + of_answer * answer + rest
+    taught_easy = sure * true + (1 - sure) * as_probabilities(second, problem.classes)
+    taught = torch.where(hard[:, None], taught_hard, taught_easy)
+    return taught / taught.sum(1, keepdim=True)
 
 
 def _matching_noise(model: nn.Module, easy: Examples, confidence: float, problem: Problem, steps: int = 8) -> float:

@@ -174,7 +174,7 @@ def test_a_loss_that_is_not_finite_is_refused(bad, step):
         steps.append(0)
         return (loss * 0 + bad if len(steps) == step + 1 else loss), logits
 
-    with pytest.raises(ModelError, match="no longer finite in epoch 1.*Lower `lr`"):
+    with pytest.raises(ModelError, match=r"no longer finite in epoch 1.*Lower `lr`"):
         fit(tiny_net(), blobs(64), RECIPE, SEEDS, objective=burst)
 
 

@@ -23,10 +23,9 @@ def test_streams_of_other_seeds_purposes_and_epochs_differ():
 
 def test_order_and_views_differ_between_seeds_and_epochs():
     examples = blobs(64)
-    orders = [epoch_order(examples.keys, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
-    views = [
-        augment(examples.images.float(), view_bits(examples.keys, s, e), "shift") for s, e in ((0, 0), (0, 1), (1, 0))
-    ]
+    draws = ((0, 0), (0, 1), (1, 0))  # (seed, epoch)
+    orders = [epoch_order(examples.keys, *draw) for draw in draws]
+    views = [augment(examples.images.float(), view_bits(examples.keys, *draw), "shift") for draw in draws]
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert not torch.equal(orders[first], orders[second])
         assert not torch.equal(views[first], views[second])

@@ -52,14 +52,14 @@ def test_probabilities_are_calibrated_on_new_records(fitted):
 
 def test_quality_on_noise_is_that_of_a_coin():
     crossed, own = [], []
-    for seed in range(4):
+    for seed in range(3):
         features, labels, generator = _features(seed)
         wrong = torch.rand(N, generator=generator) < 0.15
         predictor, held_out = fit_predictor(features, labels, wrong, 3, CONFIG, seed)
         crossed.append(roc_auc_score(wrong, held_out))
         own.append(roc_auc_score(wrong, predictor.p_wrong(features, labels)))
-    assert 0.4 < sum(crossed) / 4 < 0.57
-    assert sum(own) / 4 > 0.65  # what a predictor says of its own training records would have flattered it
+    assert 0.4 < sum(crossed) / 3 < 0.57
+    assert sum(own) / 3 > 0.65  # what a predictor says of its own training records would have flattered it
 
 
 @pytest.mark.parametrize(("n_wrong", "of"), [(0, 50), (1, 50), (49, 50), (50, 50)])

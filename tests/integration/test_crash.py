@@ -1,0 +1,87 @@
+"""kill -9 at every stage of one deletion: the same request goes on, and takes effect exactly once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import make_workspace
+from tmu.data.store import RecordStore
+from tmu.steps.journal import entries, find_entry
+from tmu.steps.loading import data_ref
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+PEOPLE = [f"contributor-{number:03d}" for number in range(20, 28)]
+POINTS = (
+    "training the original",
+    "acknowledged",
+    "between two shards",
+    "before DVC knows",
+    "erased",
+    "unlearned",
+    "training the gold",
+    "in the middle of registering",
+    "audited",
+)
+
+
+def delete(home: Path, point: str, subjects: list[str], server: dict[str, str]) -> subprocess.CompletedProcess:
+    child = Path(__file__).with_name("crash_child.py")
+    environment = os.environ | server | {"TMU_SNAPSHOT_SECONDS": "0"}
+    command = [sys.executable, str(child), str(home), point, *subjects]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Workspace]:
+    """The same deletion in two workspaces: undisturbed, and killed at every point in turn."""
+    folder = tmp_path_factory.mktemp("crash")
+    calm, killed = make_workspace(folder / "calm"), make_workspace(folder / "killed")
+    subjects = [calm.keys(simulated=True).subject(name) for name in PEOPLE]
+    done = delete(calm.root, "none", subjects, prefect_server)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for point in POINTS:
+        died = delete(killed.root, point, subjects, prefect_server)
+        assert died.returncode == -9, f"{point}: {died.returncode} {died.stderr[-2000:]}"
+    done = delete(killed.root, "none", subjects, prefect_server)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1])["request"]
+    return Workspace.open(calm.root), Workspace.open(killed.root)
+
+
+def test_the_data_end_in_the_same_revision(twice: tuple[Workspace, Workspace]) -> None:
+    calm, killed = twice
+    assert data_ref(calm).digest == data_ref(killed).digest == killed.versions.revision(killed.data)
+    assert RecordStore.open(killed.data).verify() == RecordStore.open(calm.data).verify()
+
+
+def test_the_models_end_in_the_same_weights_and_once_each(twice: tuple[Workspace, Workspace]) -> None:
+    calm, killed = twice
+    weights = [
+        sorted((version.role, version.weights_sha256) for version in workspace.registry.versions("digits"))
+        for workspace in twice
+    ]
+    assert weights[0] == weights[1]
+    assert len(weights[0]) == 4
+    for alias in ("original", "gold", "candidate", "champion"):
+        first, second = (workspace.registry.get_alias("digits", alias) for workspace in twice)
+        assert first.weights_sha256 == second.weights_sha256
+
+
+def test_the_journal_holds_one_completed_request(twice: tuple[Workspace, Workspace]) -> None:
+    for workspace in twice:
+        (entry,) = entries(workspace)
+        assert entry["stage"] == "completed"
+        assert list(find_entry(workspace, entry["id"])["times"]) != []
+
+
+def test_no_run_is_left_running_in_mlflow(twice: tuple[Workspace, Workspace]) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=twice[1].registry.uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    assert [run for run in client.search_runs(experiments) if run.info.status == "RUNNING"] == []

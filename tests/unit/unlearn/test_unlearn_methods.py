@@ -1,0 +1,102 @@
+"""Every method on one small deletion: it changes the model it is given, and no other."""
+
+import pytest
+import torch
+
+from tests.synthetic import CLASSES, MEMORISE, SEEDS, same_weights, tiny_net, weights_of
+from tmu.train import Fit, fit, logits_of
+from tmu.train.examples import as_probabilities
+from tmu.unlearn import get_method, method_names, read_options
+from tmu.unlearn.finetune import recipe_of
+from tmu.unlearn.random_label import wrong_labels
+
+
+def _run(name: str, problem, steps: int = 32):
+    method = get_method(name)
+    short = {"steps": steps} if "steps" in method.Options.model_fields else {}
+    return method.unlearn(problem, read_options(name, short))
+
+
+def _confidence(model, examples) -> float:
+    p = logits_of(model, examples.images).softmax(1)
+    return float(p.gather(1, examples.labels[:, None]).mean())
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_each_method_moves_the_weights_and_leaves_the_original_alone(make_problem, solved, name):
+    """A published SCRUB never steps its student (largest change 0.0); this is the test that catches it."""
+    before = weights_of(solved.original)
+    kept = {part: weights_of(net) for part, net in (("twin", solved.twin.model), ("net", solved.twin.curriculum[0]))}
+    outcome = _run(name, make_problem())
+    after = dict(outcome.model.named_parameters())
+    assert max(float((value.detach() - before[key]).abs().max()) for key, value in after.items()) > 1e-3
+    assert same_weights(weights_of(solved.original), before)
+    assert same_weights(weights_of(solved.twin.model), kept["twin"])
+    assert same_weights(weights_of(solved.twin.curriculum[0]), kept["net"])
+    assert isinstance(outcome.fit, Fit)
+    assert outcome.fit.steps > 0
+    assert not outcome.model.training
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_each_method_repeats_bit_by_bit(make_problem, name):
+    first, second = (_run(name, make_problem()).model for _ in range(2))
+    assert same_weights(weights_of(first), weights_of(second))
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if not get_method(name).NEEDS_TWIN])
+def test_a_method_that_needs_no_twin_runs_without_one(make_problem, name):
+    assert _run(name, make_problem(twin=None)).fit.steps > 0
+
+
+@pytest.mark.parametrize("name", ["random-label", "tmu", "tmu-soft"])
+def test_relabelling_lowers_confidence_in_the_forgotten_and_keeps_the_rest(make_problem, name):
+    problem = make_problem()
+    forgotten, kept = _confidence(problem.model, problem.forget), _confidence(problem.model, problem.retain)
+    model = _run(name, problem, steps=80).model
+    assert forgotten > 0.98
+    assert _confidence(model, problem.forget) < forgotten - 0.05
+    assert _confidence(model, problem.retain) > kept - 0.15
+
+
+def test_finetune_only_sees_the_retain_set(make_problem):
+    seen = []
+    problem = make_problem(fit=lambda model, examples, *rest: seen.append(examples) or fit(model, examples, *rest))
+    _run("finetune", problem)
+    assert [examples is problem.retain for examples in seen] == [True]
+
+
+def test_retrain_is_the_gold(make_problem):
+    """Same seeds, same recipe, fresh start, retain set: bit by bit what training a gold gives."""
+    problem, gold = make_problem(), tiny_net()
+    fit(gold, problem.retain, MEMORISE, SEEDS)
+    outcome = _run("retrain", problem)
+    assert same_weights(weights_of(outcome.model), weights_of(gold))
+    assert outcome.model is not problem.model
+
+
+def test_random_label_teaches_a_wrong_label_to_each_forgotten_record(make_problem):
+    seen = []
+    problem = make_problem(fit=lambda model, examples, *rest: seen.append(examples) or fit(model, examples, *rest))
+    _run("random-label", problem)
+    (taught,) = seen
+    assert len(taught) == 240
+    assert not (taught.targets[:48].argmax(1) == problem.forget.labels).any()
+    assert torch.equal(taught.targets[48:], as_probabilities(problem.retain.labels, CLASSES))
+    assert torch.equal(taught.labels, torch.cat([problem.forget.labels, problem.retain.labels]))
+
+
+def test_wrong_labels_are_uniform_over_the_others_and_follow_the_seed():
+    labels = torch.zeros(6000, dtype=torch.int64)
+    drawn = wrong_labels(labels, 4, 0)
+    assert torch.bincount(drawn, minlength=4).tolist() == pytest.approx([0, 2000, 2000, 2000], abs=150)
+    assert torch.equal(drawn, wrong_labels(labels, 4, 0))
+    assert not torch.equal(drawn, wrong_labels(labels, 4, 1))
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (21, 3), (24, 3), (300, 43)])
+def test_the_recipe_keeps_all_but_length_and_rate(steps, epochs):
+    original = MEMORISE.model_copy(update={"augment": "shift", "weight_decay": 1e-4})
+    recipe = recipe_of(original, steps, 0.02, 200)  # seven steps of at most 32 records an epoch
+    assert (recipe.epochs, recipe.lr, recipe.augment, recipe.weight_decay) == (epochs, 0.02, "shift", 1e-4)
+    assert recipe.batch_size == original.batch_size

@@ -1,0 +1,113 @@
+"""`tmu show`: parameters, requests, versions, methods, architectures."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from tmu.cli import output, registered
+from tmu.cli.place import workspace
+from tmu.errors import ConfigError
+
+
+def show(
+    what: Annotated[str, typer.Argument(help="params, requests, request, versions, methods, models, or a version.")],
+    name: Annotated[str | None, typer.Argument(metavar="[ID]", help="The id, for `request`.")] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Look at one thing: parameters, requests, versions, methods, models (architectures), one version.
+
+    Examples: [bold]tmu show params[/] · [bold]tmu show request 0123456789abcdef[/] · [bold]tmu show @champion[/] ·
+    [bold]tmu show 3[/]
+    """
+    views: dict[str, Callable[[], None]] = {
+        "params": _params,
+        "requests": _requests,
+        "versions": _versions,
+        "methods": _methods,
+        "models": _models,
+    }
+    if what == "request":
+        _request(name)
+    elif name is not None:
+        raise ConfigError(f"`tmu show {what}` takes no id.", "Leave it out.")
+    elif what in views:
+        views[what]()
+    elif what.isdecimal() or what.startswith("@"):
+        _version(what)
+    else:
+        raise ConfigError(f"There is no view `{what}`.", f"Choose from {', '.join(views)}, request ID, 3, @champion.")
+
+
+def _params() -> None:
+    import yaml
+
+    value = workspace().params.model_dump(mode="json")
+    output.emit(value, lambda: [yaml.safe_dump(value, sort_keys=False).rstrip()])
+
+
+def _requests() -> None:
+    from tmu.steps.journal import entries
+
+    found = entries(workspace())
+    rows = output.table("request", "stage", "records", "acknowledged", numbers=["records"])
+    for entry in found:
+        rows.add_row(entry["id"], entry["stage"], str(entry["plan"]["n_records"]), entry["times"]["acknowledged"])
+    output.emit(found, lambda: [rows] if found else ["There are no requests yet."])
+
+
+def _request(name: str | None) -> None:
+    if name is None:
+        raise ConfigError("`tmu show request` needs an id.", "`tmu show requests` lists them.")
+    from tmu.steps.journal import find_entry
+
+    entry = find_entry(workspace(), name)
+    plan = entry["plan"]
+    pairs = {
+        "request": entry["id"],
+        "stage": entry["stage"],
+        "subjects": len(plan["subjects"]),
+        "records": plan["n_records"],
+        **{f"{split} records": count for split, count in plan["by_split"].items()},
+        **{f"{stage} at": time for stage, time in entry["times"].items()},
+    }
+    verdict = entry.get("verdict")
+    pairs |= {"audit": "passed" if verdict["passed"] else "did not pass"} if verdict else {}
+    output.emit(entry, lambda: [output.facts(pairs)])
+
+
+def _versions() -> None:
+    place = workspace()
+    found = registered.versions(place)
+    names = registered.aliases(place) if found else {}
+    value = [registered.row(version, names) for version in found]
+    rows = output.table("version", "aliases", "role", "method", "data", "weights", numbers=["version"])
+    for each in value:
+        facts = (each["role"], each["method"], each["data"][:8], each["weights"][:8])
+        rows.add_row(str(each["version"]), ", ".join(each["aliases"]), *facts)
+    output.emit(value, lambda: [rows] if value else ["No version is registered yet."])
+
+
+def _version(name: str) -> None:
+    place = workspace()
+    version = registered.pick(place, name)
+    value: dict[str, Any] = registered.row(version, registered.aliases(place)) | {"tags": version.tags}
+    value["metrics"] = registered.final_numbers(place, [version])[0]
+    plain = {name: part for name, part in value.items() if name not in ("tags", "metrics")}
+    plain["aliases"] = ", ".join(value["aliases"]) or "none"
+    numbers = {name: f"{number:.4g}" for name, number in value["metrics"].items()}
+    output.emit(value, lambda: [output.facts(plain), output.facts(numbers)])
+
+
+def _methods() -> None:
+    from tmu.unlearn import method_names
+
+    names = method_names()
+    output.emit(names, lambda: names)
+
+
+def _models() -> None:
+    from tmu.models.registry import names
+
+    known = names()
+    output.emit(known, lambda: known)
