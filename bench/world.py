@@ -60,7 +60,6 @@ def measure(world: World, methods: Sequence[str], golds: int) -> list[dict[str, 
     gold_rows = [row for row in models if row.endswith("gold") or row.startswith("gold ")]
     alone = {row: run_record(world.workspace, model)["seconds_total"] for row, model in models.items()}
     result = audit_table(sets, outputs, gold_rows, alone, world.params.seed)
-    stamp = {"commit": git_state(Path(__file__).parents[1])["commit"], "hardware": _hardware(), "at": now()}
     rows = [
         {"method": row["name"], "metric": name, "value": cell["value"], "unit": units[name], "seconds": row["seconds"]}
         for units in [{metric["name"]: metric["unit"] for metric in result.data["metrics"]}]
@@ -73,7 +72,8 @@ def measure(world: World, methods: Sequence[str], golds: int) -> list[dict[str, 
         for row, value in alone.items()
     ]
     rows += _predictor_rows(world, models[ORIGINAL], twin, parts, sets, [outputs[row] for row in gold_rows])
-    return [{**row, **stamp} for row in rows]
+    marks = stamp()
+    return [{**row, **marks} for row in rows]
 
 
 def _models(world: World, methods: Sequence[str], golds: int) -> tuple[dict[str, ModelRef], TwinRef]:
@@ -119,5 +119,7 @@ def _predictor_rows(
     ]
 
 
-def _hardware() -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(hardware().items()))
+def stamp() -> dict[str, str]:
+    """Commit, hardware and time of a measurement."""
+    machine = ", ".join(f"{name} {value}" for name, value in sorted(hardware().items()))
+    return {"commit": git_state(Path(__file__).parents[1])["commit"], "hardware": machine, "at": now()}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tmu.config import Params
 from tmu.steps.import_data import import_data
 from tmu.workspace import Workspace
 
@@ -21,7 +22,8 @@ LAYOUT = {"holdout": 0.35, "test": 0.35}
 def make_workspace(folder: Path, **extra: object) -> Workspace:
     """A workspace with the embedded digits and quick parameters."""
     workspace = Workspace.create(folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump({**QUICK, **extra}))
+    params = Params.model_validate({**QUICK, **extra}).model_dump(mode="json")  # every key: DVC asks for them by name
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
     workspace = Workspace.open(folder)
     import_data(workspace, "digits", {}, **LAYOUT)
     return workspace

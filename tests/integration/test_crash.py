@@ -60,7 +60,6 @@ def test_the_data_end_in_the_same_revision(twice: tuple[Workspace, Workspace]) -
 
 
 def test_the_models_end_in_the_same_weights_and_once_each(twice: tuple[Workspace, Workspace]) -> None:
-    calm, killed = twice
     weights = [
         sorted((version.role, version.weights_sha256) for version in workspace.registry.versions("digits"))
         for workspace in twice

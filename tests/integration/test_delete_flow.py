@@ -1,4 +1,4 @@
-"""A whole deletion through Prefect, on real data: what changes, what does not, what is left behind, and a second one."""
+"""A whole deletion through Prefect, on real data: what changes, what stays, what is left behind; and a second one."""
 
 import json
 from pathlib import Path

@@ -12,12 +12,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def confirm(question: str, yes: bool, shown: list[Any]) -> None:
-    """Show what is about to happen and ask. Raises ConfigError where nobody can answer, RequestError for a no."""
-    console = Console(stderr=True, highlight=False)
-    for part in shown:
-        console.print(part, markup=False)
+    """Show what is about to happen and ask, unless `yes`. Raises ConfigError where nobody can answer, RequestError for a no."""
     if yes:
         return
+    console = Console(stderr=True, highlight=False)
+    for part in shown:
+        console.print(part, markup=not isinstance(part, str))
     if not sys.stdin.isatty():
         raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
     if not typer.confirm(f"{question} This cannot be undone.", err=True):

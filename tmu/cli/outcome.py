@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from tmu.cli import output
-
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
 
@@ -36,9 +34,8 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
-    names = {"versions": _versions(summary), "report": summary.get("report"), "MLflow": summary.get("ui")}
-    parts.append(output.facts({name: value for name, value in names.items() if value}))
-    return parts
+    names = {"Versions": _versions(summary), "Report": summary.get("report"), "MLflow": summary.get("ui")}
+    return [*parts, *(f"{name}: {value}" for name, value in names.items() if value)]
 
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:

@@ -42,7 +42,8 @@ def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
         return
     console = Console(highlight=False, soft_wrap=False)
     for part in show():
-        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+        plain = isinstance(part, str)
+        console.print(part, soft_wrap=plain, markup=not plain)
 
 
 def emit_error(error: TmuError) -> None:

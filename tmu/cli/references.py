@@ -57,6 +57,6 @@ def _locate(place: "Workspace", text: str) -> tuple[str, Path]:
     folder = place.artifacts.find(kind, key) if slash and "/" not in key else None
     if folder is None:
         raise ConfigError(
-            f"There is no artifact `{text}`.", "Give a folder that a step wrote, or the kind/key that it printed."
+            f"There is no sound artifact `{text}`.", "Give a folder that a step wrote, or the kind/key that it printed."
         )
     return text, folder

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tmu.config import Seeds, TwinConfig
-from tmu.train import Examples, Fit
+from tmu.train import Examples, Fit, logits_of
 from tmu.train.examples import join
 from tmu.twin.features import compute_features
 from tmu.twin.predictor import Predictor, fit_predictor
@@ -75,21 +75,38 @@ def build_twin(
     marks.append(clock())
     curriculum = _curriculum(fresh, train, holdout, config, seeds, fit)
     marks.append(clock())
+    twin, quality = fit_on_side(model, curriculum, original, train, holdout, config, seeds.evaluate, device)
+    marks.append(clock())
+    parts = ("twin_model", "curriculum_nets", "predictor")
+    seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
+    return twin, TwinReport(gate, quality, seconds)
+
+
+def fit_on_side(
+    model: nn.Module,
+    curriculum: list[nn.Module],
+    original: nn.Module,
+    train: Examples,
+    holdout: Examples,
+    config: TwinConfig,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> tuple[Twin, dict]:
+    """Predictor and targets from features of `holdout` under the twin model and outcomes under the original.
+
+    Returns the twin and the predictor's cross-fitted quality.
+    """
     side = make_side(model, holdout, train, curriculum, config, device)
-    unseen = make_side(original, holdout, holdout, [], config, device).logits  # the free gold of the twin problem
+    unseen = logits_of(original, holdout.images, device=device)  # the free gold of the twin problem
     features, labels = compute_features(side), holdout.labels.cpu()
     wrong = unseen.argmax(1) != labels
-    marks.append(clock())
-    predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seeds.evaluate)
+    predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seed)
     targets = fit_targets(side, held_out, unseen)
-    marks.append(clock())
     p = unseen.softmax(1)
     of_true, of_answer = p.gather(1, labels[:, None])[:, 0], p.amax(1)
     easy, hard = float(of_true[~wrong].mean()), (float(of_true[wrong].mean()), float(of_answer[wrong].mean()))
     twin = Twin(model, curriculum, predictor, targets, easy, hard, config)
-    parts = ("twin_model", "curriculum_nets", "features", "predictor")
-    seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
-    return twin, TwinReport(gate, predictor_quality(held_out.numpy(), wrong.numpy()), seconds)
+    return twin, predictor_quality(held_out.numpy(), wrong.numpy())
 
 
 def _curriculum(

@@ -1,0 +1,71 @@
+"""One deletion through Prefect and through `dvc repro`: the same weights, and the same rest where it is comparable."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import make_workspace
+from tmu.files import read_json, sha256_file
+from tmu.steps.journal import find_entry
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+PEOPLE = [f"contributor-{number:03d}" for number in range(40, 48)]
+
+
+def repro(root: Path) -> str:
+    """`dvc repro` as a user types it; the stages call the `tmu` of this environment."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    environment.pop("TMU_HOME", None)
+    command = [sys.executable, "-m", "dvc", "repro"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def both(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Workspace, dict]:
+    """(workspace of the flow, workspace of DVC, the flow's journal entry) after the same request."""
+    from flows.delete_flow import delete_flow
+
+    folder = tmp_path_factory.mktemp("paths")
+    by_flow, by_dvc = make_workspace(folder / "flow"), make_workspace(folder / "dvc")
+    subjects = [by_flow.keys(simulated=True).subject(name) for name in PEOPLE]
+    outcome = delete_flow(home=str(by_flow.root), subjects=subjects)
+    (by_dvc.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
+    repro(by_dvc.root)
+    return by_flow, by_dvc, find_entry(by_flow, outcome["request"]) | {"outcome": outcome}
+
+
+def test_the_weights_are_equal(both: tuple[Workspace, Workspace, dict]) -> None:
+    by_flow, by_dvc, entry = both
+    gold = by_flow.registry.get_alias("digits", "gold").weights_sha256
+    flow = {"original": entry["base"]["weights"], "unlearned": entry["unlearned"]["weights"], "gold": gold}
+    dvc = {name: sha256_file(by_dvc.root / "out" / name / "weights.safetensors") for name in flow}
+    assert dvc == flow
+    assert len(set(flow.values())) == 3
+
+
+def test_twin_and_forget_set_are_the_same_artifacts(both: tuple[Workspace, Workspace, dict]) -> None:
+    _, by_dvc, entry = both
+    for name in ("twin", "forget"):
+        assert sha256_file(by_dvc.root / "out" / name / "manifest.json") == entry[name]["digest"]
+
+
+def test_the_audits_say_the_same(both: tuple[Workspace, Workspace, dict]) -> None:
+    by_flow, by_dvc, entry = both
+    folder = by_flow.artifacts.fetch(entry["outcome"]["audit"]["uri"], entry["outcome"]["audit"]["digest"])
+    flow, dvc = (_numbers(read_json(path / "audit.json")) for path in (folder, by_dvc.root / "out" / "audit"))
+    assert flow == dvc
+
+
+def test_a_second_repro_runs_nothing(both: tuple[Workspace, Workspace, dict]) -> None:
+    assert "Running stage" not in repro(both[1].root)
+
+
+def _numbers(audit: dict) -> dict:
+    return {row["name"]: row["metrics"] for row in audit["result"]["rows"]} | {"verdict": audit["verdict"]["passed"]}

@@ -1,0 +1,112 @@
+"""The doctor's findings: what is broken fails, what waits warns, and each says how to mend it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli_tools import tmu
+from tmu.cli import doctor, installation
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
+from tmu.data.readers import get_reader
+from tmu.files import write_json
+from tmu.workspace import Workspace
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace without DVC; the heavy imports are left to their own test."""
+    monkeypatch.setattr(installation, "_IMPORTED", ())
+    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    return Workspace.open(tmp_path)
+
+
+def _findings(home: Path, code: int) -> dict[str, dict]:
+    import json
+
+    result = tmu(home, "doctor", "--json")
+    assert result.exit_code == code, result.output
+    return {each["name"]: each for each in json.loads(result.stdout)}
+
+
+def test_a_fresh_workspace_is_well_but_has_no_data(place: Workspace) -> None:
+    found = _findings(place.root, 0)
+    assert found["data"]["state"] == "warn"
+    assert {each["state"] for name, each in found.items() if name not in ("data", "disk")} == {"ok"}
+    assert {"prefect", "mlflow", "dvc", "fastapi", "sqlalchemy"} <= set(found)
+
+
+def test_no_workspace_fails_with_a_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_IMPORTED", ())
+    assert "tmu init" in _findings(tmp_path, 1)["workspace"]["mend"]
+
+
+def test_bad_parameters_fail(place: Workspace) -> None:
+    (place.root / "params.yaml").write_text("sed: 0\n")
+    assert "`sed`" in _findings(place.root, 1)["workspace"]["text"]
+
+
+def test_a_version_that_is_not_the_pinned_one_fails(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "pins", lambda: {"fastapi": "0.0.1", "no-such-package": "1"})
+    found = _findings(place.root, 1)
+    assert "pinned is 0.0.1" in found["fastapi"]["text"]
+    assert found["no-such-package"]["text"] == "not installed"
+
+
+def test_a_package_that_cannot_be_imported_fails(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_IMPORTED", ("torch", "no_such_package"))
+    found = _findings(place.root, 1)
+    assert (found["import torch"]["state"], found["import no_such_package"]["state"]) == ("ok", "fail")
+
+
+def test_data_that_moved_away_from_its_revision_fails(place: Workspace) -> None:
+    import_records(get_reader("digits"), place.data, Keys(DEMO_SECRET), n_buckets=1)
+    assert "no data.dvc" in _findings(place.root, 1)["data"]["text"]
+    (place.root / "data.dvc").write_text("outs:\n- md5: 0.dir\n")
+    assert "dvc checkout" in _findings(place.root, 1)["data"]["mend"]
+
+
+def test_an_unfinished_request_warns_and_says_how_to_go_on(place: Workspace) -> None:
+    entry = {"id": "abc", "stage": "erased", "times": {"acknowledged": "now"}}
+    write_json(place.state("requests", "abc.json"), entry)
+    found = _findings(place.root, 0)["requests"]
+    assert (found["state"], found["mend"]) == ("warn", "`tmu delete --resume abc`")
+
+
+def test_an_old_snapshot_warns_and_a_fresh_one_does_not(place: Workspace) -> None:
+    path = place.state("snapshots", "x.safetensors")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert _findings(place.root, 0)["snapshots"]["state"] == "ok"
+    os.utime(path, (time.time() - 2 * 86400,) * 2)
+    assert _findings(place.root, 0)["snapshots"]["state"] == "warn"
+
+
+def test_little_room_warns_and_next_to_none_fails(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+    from types import SimpleNamespace
+
+    for gib, state in ((100, "ok"), (2, "warn"), (0.1, "fail")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, gib=gib: SimpleNamespace(free=gib * 2**30))
+        assert doctor._disk().state == state
+
+
+def test_a_missing_secret_of_real_people_fails(place: Workspace, tmp_path: Path) -> None:
+    (place.data).mkdir()
+    write_json(
+        place.data / "store.json",
+        {
+            "reader": "image-folder",
+            "dataset": "d",
+            "shape": [1, 2, 2],
+            "classes": ["a", "b"],
+            "key_id": "0" * 16,
+            "simulated": False,
+            "split_rule": {},
+        },
+    )
+    found = _findings(place.root, 1)["secret"]
+    assert found["state"] == "fail"
+    assert "backup" in found["mend"]
