@@ -32,10 +32,13 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     before = DataRef.model_validate(entry["plan"]["data"])
     after = DataRef.model_validate(entry["data"])
     forget, base = ForgetRef.model_validate(entry["forget"]), ModelRef.model_validate(entry["base"])
-    unlearned, twin = ModelRef.model_validate(entry["unlearned"]), TwinRef.model_validate(entry["twin"])
+    unlearned = ModelRef.model_validate(entry["unlearned"])
+    twin = TwinRef.model_validate(entry["twin"]) if entry["twin"] else None
     references = golds_of(home, before, forget, golds)
-    tell("Unlearning a random choice, as control")
-    control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
+    control = None
+    if twin:
+        tell("Unlearning a random choice, as control")
+        control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
     tell("Auditing")
     proof: AuditRef = audit(home, before, forget, base, references, control, unlearned, twin, params)
     lineage = {"forget": forget, "parent": base, "request": entry["id"]}

@@ -1,8 +1,9 @@
 """The deletion itself, as a Prefect flow."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from prefect import flow
+from pydantic import Field
 
 from flows.audit import audited
 from flows.report import show_plan
@@ -13,31 +14,42 @@ from tasks.fit_twin import fit_twin
 from tasks.register import register
 from tasks.unlearn import unlearn
 from tmu.config import Params
-from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.errors import GateError
+from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.journal import advance, find_entry, find_same, open_entry
 from tmu.steps.loading import data_ref
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.register_model import champion_of
+from tmu.unlearn import method_names, needs_twin
 from tmu.workspace import Workspace
+
+Method = Literal[tuple(method_names())]  # a drop-down in Prefect's form
+Key = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]  # a raw id is refused before Prefect stores it
 
 
 @flow(name="delete")
 def delete_flow(
     home: str = ".",
-    subjects: list[str] | None = None,
-    records: list[str] | None = None,
-    method: str | None = None,
+    subjects: list[Key] | None = None,
+    records: list[Key] | None = None,
+    method: Method | None = None,
     audit: bool = True,
     resume: str | None = None,
 ) -> dict[str, Any]:
-    """Delete subjects and records, given by their keys (HMAC), from data and model.
+    """Delete subjects and records from data and model.
 
-    method: an unlearning method, else the one in params.yaml. audit: prove the result against two golds. resume: the
-    id of a request that was interrupted.
+    Args:
+        home: Folder of the workspace.
+        subjects: Keys (HMAC) of the people to delete; `tmu plan --subject ID --keys-only` prints them. Never raw ids:
+            Prefect keeps parameters.
+        records: Keys of single records to delete.
+        method: Unlearning method; empty: the one in params.yaml.
+        audit: Prove the result against two retrained models (golds).
+        resume: Id of an interrupted request to go on with.
     """
     workspace = Workspace.open(home)
     entry = _received(workspace, subjects or [], records or [], method, resume)
-    params = _params(workspace, entry["method"])
+    params = _params(workspace.params, entry["method"])
     before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
     if entry["plan"]["n_train"] and not entry.get("base"):
         base = champion_of(workspace, before) or original_of(home, before)
@@ -48,11 +60,10 @@ def delete_flow(
     if not entry["plan"]["n_train"]:
         return _completed(workspace, entry, {"verdict": None})
     base = ModelRef.model_validate(entry["base"])
-    tell("Fitting the twin problem (kept for later deletions)")
-    twin = fit_twin(home, before, base, params)
+    twin, params = _twin_or_retrain(home, before, base, params, needed=audit)
     tell(f"Unlearning with {params.unlearn.method}")
     unlearned = unlearn(home, before, forget, base, twin, params)
-    facts = {"twin": twin.model_dump(), "unlearned": unlearned.model_dump()}
+    facts = {"twin": twin and twin.model_dump(), "unlearned": unlearned.model_dump(), "method": params.unlearn.method}
     entry = advance(workspace, entry["id"], "unlearned", **facts)
     if not audit:
         register(home, after, unlearned, params, ["candidate"], forget=forget, parent=base, request=entry["id"])
@@ -60,6 +71,20 @@ def delete_flow(
     outcome = audited(home, entry, params, golds=2)
     entry = advance(workspace, entry["id"], "audited", **outcome)
     return _completed(workspace, entry, outcome)
+
+
+def _twin_or_retrain(
+    home: str, data: DataRef, base: ModelRef, params: Params, *, needed: bool
+) -> tuple[TwinRef | None, Params]:
+    """The twin, where method or audit need it. Where its gate refuses, exact retraining takes over, and it is said."""
+    if not (needed or needs_twin(params.unlearn.method)):
+        return None, params
+    tell("Fitting the twin problem (kept for later deletions)")
+    try:
+        return fit_twin(home, data, base, params), params
+    except GateError as refusal:
+        tell(f"{refusal.what} Exact retraining takes over.")
+        return None, _params(params, "retrain")
 
 
 def _received(
@@ -80,8 +105,7 @@ def _received(
     )
 
 
-def _params(workspace: Workspace, method: str) -> Params:
-    params = workspace.params
+def _params(params: Params, method: str) -> Params:
     if method == params.unlearn.method:
         return params
     return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method, "options": {}})})

@@ -14,9 +14,9 @@ def audit(
     forget: ForgetRef,
     original: ModelRef,
     golds: list[ModelRef],
-    control: ModelRef,
+    control: ModelRef | None,
     unlearned: ModelRef,
-    twin: TwinRef,
+    twin: TwinRef | None,
     params: Params,
 ) -> AuditRef:
     """The unlearned model beside its golds, the original and the control."""

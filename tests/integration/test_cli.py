@@ -20,8 +20,15 @@ from tmu.workspace import Workspace
 
 KEYS = Keys(DEMO_SECRET)
 QUICK = {
+    "model": {"options": {"width": 8}},
     "train": {"epochs": 4},
-    "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
+    "twin": {
+        "train": {"epochs": 4, "batch_size": 64, "lr": 0.05},
+        "attack_steps": 1,
+        "curriculum_nets": 1,
+        "curriculum_epochs": 1,
+        "predictor_epochs": 40,
+    },
     "audit": {"bootstrap": 100},
 }
 

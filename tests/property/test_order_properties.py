@@ -64,6 +64,10 @@ def test_learning_rate_stays_within_its_peak(schedule, warmup, steps):
         peak = rates.index(max(rates))
         assert rates[: peak + 1] == sorted(rates[: peak + 1])
         assert rates[peak:] == sorted(rates[peak:], reverse=True)
+        if warmup <= 0.5:  # the last step is half a step before zero
+            assert abs(rates[-1] - 0.3 * 0.5 / steps / (1 - warmup)) < 1e-12
+    if schedule == "constant":
+        assert set(rates) == {0.3}
     if schedule == "cosine":
         assert rates == sorted(rates, reverse=True)
 

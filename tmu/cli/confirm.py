@@ -12,7 +12,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def confirm(question: str, yes: bool, shown: list[Any]) -> None:
-    """Show what is about to happen and ask, unless `yes`. Raises ConfigError where nobody can answer, RequestError for a no."""
+    """Unless `yes`: show what is about to happen and ask.
+
+    Raises ConfigError where nobody can answer, RequestError for a no.
+    """
     if yes:
         return
     console = Console(stderr=True, highlight=False)

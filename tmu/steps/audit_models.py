@@ -22,6 +22,7 @@ from tmu.steps.loading import examples, forget_keys, load_model, open_store, run
 from tmu.steps.making import identity_of, make
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
+from tmu.unlearn import method_names, needs_twin
 from tmu.unlearn.choose import hard_count
 from tmu.workspace import Workspace
 
@@ -35,9 +36,9 @@ def audit_models(
     forget: ForgetRef,
     original: ModelRef,
     golds: list[ModelRef],
-    control: ModelRef,
+    control: ModelRef | None,
     unlearned: ModelRef,
-    twin: TwinRef,
+    twin: TwinRef | None,
     params: Params,
     *,
     out: str | None = None,
@@ -45,7 +46,8 @@ def audit_models(
     """Numbers, verdict, figures and report of one deletion.
 
     golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
-    model of "right fraction, random choice". Raises RequestError with fewer golds, or where no training record was
+    model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
+    Raises RequestError with fewer golds, or where no training record was
     forgotten.
     """
     if len(golds) < 2:
@@ -57,7 +59,7 @@ def audit_models(
         data=data.digest,
         forget=forget.digest,
         models={name: model.weights for name, model in rows.items()},
-        twin=twin.digest,
+        twin=twin.digest if twin else None,
         config=params.audit.model_dump(mode="json"),
         seed=params.seed,
     )
@@ -72,8 +74,7 @@ def audit_models(
         method = list(rows)[-1]
         changed = original.weights != unlearned.weights
         verdict = judge(result, method, params.audit, weights_changed=changed)
-        p_wrong, n_hard = predicted(workspace, original, twin, parts)
-        wrong = np.stack([outputs[name].logits["forget"].argmax(1) != sets.labels["forget"] for name in gold_rows])
+        predictor, ceiling = _predictor(workspace, original, twin, parts, sets, [outputs[row] for row in gold_rows])
         write_audit(
             folder,
             result,
@@ -82,10 +83,11 @@ def audit_models(
             sets,
             outputs,
             method_row=method,
-            predictor=Predictor(p_wrong, wrong[0]),
-            ceiling=predictor_ceiling(p_wrong, wrong, n_hard=n_hard),
+            predictor=predictor,
+            ceiling=ceiling,
         )
-        write_json(folder / "twin.json", twin_report(workspace, twin))
+        if twin:
+            write_json(folder / "twin.json", twin_report(workspace, twin))
         run.update(seconds_by_row=seconds)
 
     uri, folder = make(workspace, "audit", identity, build, out)
@@ -93,10 +95,11 @@ def audit_models(
 
 
 def _rows(
-    method: str, original: ModelRef, golds: list[ModelRef], control: ModelRef, unlearned: ModelRef
+    method: str, original: ModelRef, golds: list[ModelRef], control: ModelRef | None, unlearned: ModelRef
 ) -> dict[str, ModelRef]:
     names = [*GOLD_ROWS, *(f"gold {number}" for number in range(3, len(golds) + 1))]
-    return {ORIGINAL: original, **dict(zip(names, golds, strict=False)), RANDOM_CHOICE: control, method: unlearned}
+    rows = {ORIGINAL: original, **dict(zip(names, golds, strict=False))}
+    return rows | ({RANDOM_CHOICE: control} if control else {}) | {method: unlearned}
 
 
 def audit_sets(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[str, Examples]:
@@ -121,16 +124,29 @@ def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples]
     )
 
 
-def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef) -> dict[str, dict[str, float]]:
+def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef | None) -> dict[str, dict[str, float]]:
     """`alone`: making the model; `whole`: with the twin counted in full (one twin serves many deletions)."""
     alone = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
-    shared = run_record(workspace, twin)["seconds_total"]
-    needs_twin = {RANDOM_CHOICE, list(rows)[-1]} - {"retrain", "finetune", "random-label"}
-    return {
-        "alone": alone,
-        "whole": {name: value + (shared if name in needs_twin else 0.0) for name, value in alone.items()},
-        "twin": {"twin": shared},
-    }
+    shared = run_record(workspace, twin)["seconds_total"] if twin else 0.0
+    with_twin = {name for name in rows if name == RANDOM_CHOICE or (name in method_names() and needs_twin(name))}
+    whole = {name: value + (shared if name in with_twin else 0.0) for name, value in alone.items()}
+    return {"alone": alone, "whole": whole, "twin": {"twin": shared}}
+
+
+def _predictor(
+    workspace: Workspace,
+    original: ModelRef,
+    twin: TwinRef | None,
+    parts: dict[str, Examples],
+    sets: Sets,
+    golds: list[Outputs],
+) -> tuple[Predictor | None, dict[str, Any] | None]:
+    """The predictor's word beside the first gold's outcome (for the picture), and its score against all golds."""
+    if twin is None:
+        return None, None
+    p_wrong, n_hard = predicted(workspace, original, twin, parts)
+    wrong = np.stack([gold.logits["forget"].argmax(1) != sets.labels["forget"] for gold in golds])
+    return Predictor(p_wrong, wrong[0]), predictor_ceiling(p_wrong, wrong, n_hard=n_hard)
 
 
 def predicted(

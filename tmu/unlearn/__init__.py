@@ -24,6 +24,11 @@ def get_method(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
+def needs_twin(name: str) -> bool:
+    """Whether the method works with a twin."""
+    return get_method(name).NEEDS_TWIN
+
+
 def read_options(name: str, options: dict):
     """The method's options, checked by its own `Options`; an unknown or bad one is refused by name."""
     from pydantic import ValidationError

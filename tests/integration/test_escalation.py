@@ -1,0 +1,52 @@
+"""Where approximate unlearning does not hold, exact retraining takes over by itself."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.integration.conftest import QUICK, make_workspace
+from tmu.steps.journal import find_entry
+from tmu.steps.loading import data_ref
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+def delete(workspace: Workspace, people: range, **options: object) -> dict:
+    from flows.delete_flow import delete_flow
+
+    keys = workspace.keys(simulated=True)
+    subjects = [keys.subject(f"contributor-{number:03d}") for number in people]
+    return delete_flow(home=str(workspace.root), subjects=subjects, **options)
+
+
+def test_a_twin_that_did_not_memorise_leads_to_retraining(prefect_server: dict, tmp_path: Path) -> None:
+    never = {**QUICK["twin"], "max_rounds": 1, "confidence_tolerance": 1e-9}
+    workspace = make_workspace(tmp_path / "w", twin=never)
+    outcome = delete(workspace, range(3), audit=False)
+    entry = find_entry(workspace, outcome["request"])
+    assert entry["method"] == "retrain"
+    assert entry["twin"] is None
+    candidate = workspace.registry.get_alias("digits", "candidate")
+    assert candidate.tags["method"] == "retrain"
+
+
+def test_a_model_that_fails_the_audit_is_not_put_into_service(prefect_server: dict, tmp_path: Path) -> None:
+    harsh = {"method": "random-label", "options": {"lr": 0.1, "steps": 150}}
+    workspace = make_workspace(tmp_path / "w", unlearn=harsh)
+    outcome = delete(workspace, range(25))
+    assert not outcome["verdict"]["passed"]
+    assert outcome["champion"] == outcome["versions"]["gold"] != outcome["versions"]["random-label"]
+    assert workspace.registry.get_alias("digits", "champion").role == "gold"
+
+
+def test_a_raw_id_is_refused_before_prefect_stores_it(prefect_server: dict, tmp_path: Path) -> None:
+    from flows.delete_flow import delete_flow
+    from prefect.exceptions import ParameterTypeError
+
+    workspace = make_workspace(tmp_path / "w")
+    before = data_ref(workspace).digest
+    with pytest.raises((ParameterTypeError, ValidationError)):
+        delete_flow(home=str(workspace.root), subjects=["contributor-001"])
+    assert data_ref(workspace).digest == before
