@@ -20,6 +20,7 @@ from tmu.steps.journal import advance, find_entry, find_same, open_entry
 from tmu.steps.loading import data_ref
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.register_model import champion_of
+from tmu.steps.tidy import tidy
 from tmu.unlearn import method_names, needs_twin
 from tmu.workspace import Workspace
 
@@ -95,7 +96,9 @@ def _received(
     if same is not None:
         tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
         return same
-    plan = plan_deletion(workspace, data_ref(workspace), subjects, records)
+    data = data_ref(workspace)
+    plan = plan_deletion(workspace, data, subjects, records)
+    champion_of(workspace, data)  # refuses a model of another revision now, before the request is acknowledged
     show_plan(plan)
     tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
     forget = acknowledge(workspace, plan)
@@ -112,5 +115,6 @@ def _params(params: Params, method: str) -> Params:
 
 
 def _completed(workspace: Workspace, entry: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
+    tidy(workspace)
     advance(workspace, entry["id"], "completed")
     return {"request": entry["id"], "data": entry["data"], "ui": workspace.registry.ui_command(), **outcome}

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -52,16 +53,20 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a restart after kill -9, sees the old bytes or the new ones."""
+def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file so that a reader, or a restart after kill -9, sees the old bytes or the new ones.
+
+    `private`: readable by its owner alone (secrets).
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_building(path))
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+                os.fchmod(file.fileno(), 0o600 if private else 0o644)
             os.replace(name, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -90,7 +95,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        building = Path(tempfile.mkdtemp(dir=path.parent, prefix=_building(path)))
         try:
             yield building
             for file in building.rglob("*"):
@@ -104,11 +109,45 @@ def new_folder(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> int:
+    """Remove what dead processes were building in `folder` (after kill -9), and return how many things that were.
+
+    Such leftovers may hold images of people. What a living process builds is left alone.
+    """
+    swept = 0
+    for path in folder.glob(".*") if folder.is_dir() else ():
+        match = _BUILDING.fullmatch(path.name)
+        if match and not _alive(int(match["pid"])):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            swept += 1
+    return swept
+
+
+_BUILDING = re.compile(r"\..+\.building-(?P<pid>\d+)-\w+")
+
+
+def _building(path: Path) -> str:
+    return f".{path.name}.building-{os.getpid()}-"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _swap(building: Path, path: Path) -> None:
     if not path.exists():
         os.replace(building, path)
         return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_building(path)))
     os.replace(path, old / "was")
     os.replace(building, path)
     shutil.rmtree(old, ignore_errors=True)

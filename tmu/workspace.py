@@ -94,5 +94,5 @@ class Workspace:
     def _secret(self) -> bytes:
         path = self.settings.key_file or self.state("hash.key")
         if not path.exists():
-            write_atomic(path, secrets.token_bytes(32))  # mkstemp makes it readable by its owner alone
+            write_atomic(path, secrets.token_bytes(32), private=True)
         return path.read_bytes()

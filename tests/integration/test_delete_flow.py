@@ -100,6 +100,14 @@ def test_no_raw_id_is_left_anywhere(done: tuple[Workspace, dict, dict]) -> None:
     assert seen  # the search can see: the person's key is in the journal
 
 
+def test_nothing_on_the_way_still_links_the_people_to_their_records(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, _, before = done
+    assert list(workspace.state("revisions").glob("*")) == []
+    key = before["subjects"][0]
+    open_store(workspace, data_ref(workspace)).index()  # made anew where it is missing
+    assert not any(bytes.fromhex(key) in path.read_bytes() for path in workspace.state("index").glob("*"))
+
+
 def test_the_same_request_again_is_refused_and_changes_nothing(done: tuple[Workspace, dict, dict]) -> None:
     from flows.delete_flow import delete_flow
 

@@ -42,8 +42,9 @@ def test_a_model_that_fails_the_audit_is_not_put_into_service(prefect_server: di
 
 
 def test_a_raw_id_is_refused_before_prefect_stores_it(prefect_server: dict, tmp_path: Path) -> None:
-    from flows.delete_flow import delete_flow
     from prefect.exceptions import ParameterTypeError
+
+    from flows.delete_flow import delete_flow
 
     workspace = make_workspace(tmp_path / "w")
     before = data_ref(workspace).digest

@@ -1,0 +1,31 @@
+"""Tidy a workspace after a deletion: what was only needed on the way goes, so that it does not keep the person.
+
+Kept are the artifacts, DVC's cache and the models: purging those is a decision of its own.
+"""
+
+import shutil
+
+from tmu.data.index import prune
+from tmu.files import sweep
+from tmu.stores.lock import locked
+from tmu.workspace import Workspace
+
+
+def tidy(workspace: Workspace) -> dict[str, int]:
+    """Remove index parts of old shards, unpacked old revisions, and what killed processes left half built.
+
+    Returns how many of each were removed.
+    """
+    with locked(workspace.state("data.lock")):
+        pruned = prune(workspace.state("index"), [workspace.data])
+        revisions = [path for path in workspace.state("revisions").glob("*") if path.is_dir()]
+        for path in revisions:
+            shutil.rmtree(path, ignore_errors=True)
+        places = [
+            workspace.root,
+            workspace.state(),
+            *workspace.state("artifacts").glob("*"),
+            workspace.state("requests"),
+        ]
+        swept = sum(sweep(place) for place in [*places, workspace.state("snapshots"), workspace.state("revisions")])
+    return {"index_parts": pruned, "revisions": len(revisions), "leftovers": swept}
