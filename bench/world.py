@@ -38,7 +38,7 @@ class World:
 def build_world(folder: Path, dataset: str, recipe: dict[str, Any], seed: int, share: float) -> World:
     """Import (once) and choose a random `share` of the training records to forget."""
     workspace = Workspace.create(folder)
-    params = Params.model_validate({"dataset": dataset, "seed": seed, "train": recipe["train"], "twin": recipe["twin"]})
+    params = Params.model_validate({"seed": seed, "train": recipe["train"], "twin": recipe["twin"]})
     if not workspace.data.exists():
         options = dict(recipe["options"])
         if dataset != "digits":

@@ -1,65 +1,13 @@
-"""Flow `audit`: golds, control, numbers, verdict. The flow behind `delete`'s proof; it can be run again on its own."""
+"""What `tmu audit --request` calls: prepare Prefect for the workspace, then run the flow `audit`."""
 
 from typing import Any
 
-from prefect import flow
-
-from flows.report import show_audit
-from flows.tell import tell
-from flows.train_gold import golds_of
-from tasks.audit import audit
-from tasks.register import register
-from tasks.unlearn import unlearn
-from tmu.config import Params
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.journal import find_entry
-from tmu.steps.register_model import dataset_name, log_audit
-from tmu.steps.unlearn_model import CONTROL
-from tmu.workspace import Workspace
+from flows.runtime import prepare
 
 
-@flow(name="audit")
-def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
-    """Audit (again) what a request led to, with more golds if wanted; aliases stay as they are."""
-    workspace = Workspace.open(home)
-    entry = find_entry(workspace, request)
-    return audited(home, entry, _params(workspace.params, entry["method"]), golds)
+def run(home: str, request: str, golds: int = 2) -> dict[str, Any]:
+    """Audit a request's model (again); see `audit_flow`."""
+    prepare(home)
+    from flows.audit_flow import audit_flow
 
-
-def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dict[str, Any]:
-    """Train what the audit compares with, audit, register every row, and tie the numbers to them."""
-    workspace = Workspace.open(home)
-    before = DataRef.model_validate(entry["plan"]["data"])
-    after = DataRef.model_validate(entry["data"])
-    forget, base = ForgetRef.model_validate(entry["forget"]), ModelRef.model_validate(entry["base"])
-    unlearned = ModelRef.model_validate(entry["unlearned"])
-    twin = TwinRef.model_validate(entry["twin"]) if entry["twin"] else None
-    references = golds_of(home, before, forget, golds)
-    control = None
-    if twin:
-        tell("Unlearning a random choice, as control")
-        control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
-    tell("Auditing")
-    proof: AuditRef = audit(home, before, forget, base, references, control, unlearned, twin, params)
-    lineage = {"forget": forget, "parent": base, "request": entry["id"]}
-    versions = {"original": register(home, before, base, params, [])}
-    for row, model in zip(("gold", "second gold"), references, strict=False):
-        versions[row] = register(home, after, model, params, ["gold"] if row == "gold" else [], **lineage)
-    versions[params.unlearn.method] = register(home, after, unlearned, params, ["candidate"], **lineage)
-    tell("Writing the numbers to MLflow")
-    numbers = log_audit(workspace, proof, versions)
-    show_audit(numbers)
-    passed = numbers["verdict"]["passed"]
-    promoted = versions[params.unlearn.method] if passed else versions["gold"]
-    workspace.registry.set_alias(dataset_name(workspace, after), "champion", promoted)
-    return {
-        "audit": proof.model_dump(),
-        "verdict": numbers["verdict"],
-        "versions": {row: version.version for row, version in versions.items()},
-        "champion": promoted.version,
-        "compare": workspace.registry.compare_url_hint(list(versions.values())),
-    }
-
-
-def _params(params: Params, method: str) -> Params:
-    return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})})
+    return audit_flow(request=request, golds=golds, home=home)

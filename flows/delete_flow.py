@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
-from flows.audit import audited
+from flows.audit_flow import audited
 from flows.report import show_plan
 from flows.tell import tell
 from flows.train_original import original_of
@@ -16,7 +16,7 @@ from tasks.unlearn import unlearn
 from tmu.config import Params
 from tmu.errors import GateError
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.journal import advance, find_entry, find_same, open_entry
+from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second
 from tmu.steps.loading import data_ref
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.register_model import champion_of
@@ -59,6 +59,7 @@ def delete_flow(
     after = erase(home, before, forget)
     entry = advance(workspace, entry["id"], "erased", data=after.model_dump())
     if not entry["plan"]["n_train"]:
+        _carry_over(home, before, after, params)
         return _completed(workspace, entry, {"verdict": None})
     base = ModelRef.model_validate(entry["base"])
     twin, params = _twin_or_retrain(home, before, base, params, needed=audit)
@@ -80,7 +81,7 @@ def _twin_or_retrain(
     """The twin, where method or audit need it. Where its gate refuses, exact retraining takes over, and it is said."""
     if not (needed or needs_twin(params.unlearn.method)):
         return None, params
-    tell("Fitting the twin problem (kept for later deletions)")
+    tell("Fitting the twin problem (once for all requests on this revision and model)")
     try:
         return fit_twin(home, data, base, params), params
     except GateError as refusal:
@@ -96,6 +97,7 @@ def _received(
     if same is not None:
         tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
         return same
+    refuse_a_second(workspace)
     data = data_ref(workspace)
     plan = plan_deletion(workspace, data, subjects, records)
     champion_of(workspace, data)  # refuses a model of another revision now, before the request is acknowledged
@@ -112,6 +114,14 @@ def _params(params: Params, method: str) -> Params:
     if method == params.unlearn.method:
         return params
     return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method, "options": {}})})
+
+
+def _carry_over(home: str, before: DataRef, after: DataRef, params: Params) -> None:
+    """No model learned the erased records: the one in service stays, now as the model of the new revision."""
+    workspace = Workspace.open(home)
+    champion = champion_of(workspace, before, after)
+    if champion is not None:
+        register(home, after, champion, params, ["champion"])
 
 
 def _completed(workspace: Workspace, entry: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:

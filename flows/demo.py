@@ -1,4 +1,4 @@
-"""The demonstration: ten simulated contributors ask to be deleted from a digit classifier.
+"""The demonstration: twenty simulated contributors ask to be deleted from a digit classifier.
 
 Everything is real but the people: import, training, a deletion request through the `delete` flow with its audit, MLflow
 versions. It runs in a folder of its own, which each run makes anew.
@@ -18,7 +18,7 @@ from tmu.steps.import_data import import_data
 from tmu.workspace import Workspace
 
 MARK = ".tmu-demo"
-CONTRIBUTORS = [f"contributor-{number:03d}" for number in range(10)]
+CONTRIBUTORS = [f"contributor-{number:03d}" for number in range(20)]
 
 
 def run(home: str | None = None) -> dict[str, Any]:

@@ -29,4 +29,6 @@ def show_audit(numbers: dict[str, Any]) -> None:
         for row in numbers["result"]["rows"]
     ]
     verdict = "passed" if numbers["verdict"]["passed"] else "did not pass: the gold takes over"
+    if not numbers["verdict"]["conclusive"]:
+        verdict += " (inconclusive: too few forgotten records to tell)"
     create_table_artifact(table=rows, key="audit", description=f"{numbers['verdict']['row']} {verdict}")

@@ -15,10 +15,10 @@ def prepare(home: str) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
     }
     if not os.environ.get("PREFECT_API_URL"):
         defaults |= {
+            "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors reach the terminal as the command line's own one line
             "PREFECT_HOME": str(state),
             "PREFECT_LOCAL_STORAGE_PATH": str(state / "results"),
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150",

@@ -16,7 +16,7 @@ def main() -> None:
     prepare(home)
     from prefect import serve
 
-    from flows.audit import audit_flow
+    from flows.audit_flow import audit_flow
     from flows.delete_flow import delete_flow
     from flows.fit_twin import fit_twin_flow
     from flows.train_gold import train_gold_flow

@@ -94,7 +94,6 @@ class AuditConfig(Config):
 class Params(Config):
     """All of `params.yaml`."""
 
-    dataset: str = "digits"
     seed: int = 0
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

@@ -29,10 +29,14 @@ SHARE_CLOSED = 0.25
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the model passed, and one sentence with its numbers for every rule, each opening with pass or FAIL."""
+    """Whether the model passed, and one sentence with its numbers for every rule, each opening with pass or FAIL.
+
+    Not `conclusive`: the forget set is so small that even the unchanged original is within the noise floor.
+    """
 
     passed: bool
     reasons: list[str]
+    conclusive: bool = True
 
 
 _Finding = tuple[bool, str]
@@ -54,7 +58,8 @@ def judge(result: AuditResult, method_row: str, config: AuditConfig, *, weights_
         _utility(result, method_row, config.utility_drop_pct),
     ]
     passed = all(ok for ok, _ in findings)
-    return Verdict(passed, [f"{'pass' if ok else 'FAIL'}: {text}" for ok, text in findings])
+    reasons = [f"{'pass' if ok else 'FAIL'}: {text}" for ok, text in findings]
+    return Verdict(passed, reasons, conclusive=_original_shows(result))
 
 
 def _check(result: AuditResult, method_row: str) -> None:
@@ -90,6 +95,12 @@ def _forgetting(result: AuditResult, row: str) -> _Finding:
         f"not distinguishable at this size ({count} forget records): even the unchanged original is within the noise "
         f"floor (average gap {_points(original)}, floor ends at {noise.high:.1f}), so this rule can prove nothing."
     )
+
+
+def _original_shows(result: AuditResult) -> bool:
+    """Whether the unchanged original can be told from a gold at all, by one of the two numbers of the rule above."""
+    numbers = ("activation_distance", "average_gap")
+    return any(result.value(ORIGINAL, name).value > _floor(result, name).high for name in numbers)
 
 
 def _floor(result: AuditResult, metric: str) -> Value:

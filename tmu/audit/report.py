@@ -1,6 +1,7 @@
 """Writes an audit: `audit.json` (numbers, verdict, provenance), the figures, and `report.html` with both in one."""
 
 import base64
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def write_audit(
     figures = draw_figures(folder, result, sets, models, method_row, predictor)
     numbers = {
         "result": result.data,
-        "verdict": {"row": method_row, "passed": verdict.passed, "reasons": verdict.reasons},
+        "verdict": {"row": method_row, **asdict(verdict)},
         "predictor": ceiling,
         "provenance": provenance,
     }

@@ -5,20 +5,25 @@ from typing import Annotated
 
 import typer
 
-from tmu.cli import output
-from tmu.cli.outcome import read_audit, shown_outcome
+from tmu.cli import flow, output
+from tmu.cli.outcome import completed, read_audit, shown_outcome
 from tmu.cli.overrides import Set, overridden
 from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.references import forget_ref, identity, model_ref, twin_ref
+from tmu.errors import ConfigError
 
 
 def audit(
-    forget: Annotated[str, typer.Option(metavar="REF", help="What was to be forgotten.")],
-    original: Annotated[str, typer.Option(metavar="REF", help="The model before.")],
-    gold: Annotated[list[str], typer.Option(metavar="REF", help="At least two: run 0 first, then independent ones.")],
-    control: Annotated[str, typer.Option(metavar="REF", help="The model of `tmu unlearn --control`.")],
-    unlearned: Annotated[str, typer.Option(metavar="REF", help="The model to judge.")],
-    twin: Annotated[str, typer.Option(metavar="REF", help="The twin behind it.")],
+    request: Annotated[str | None, typer.Option(metavar="ID", help="A deletion to audit (again), by its id.")] = None,
+    golds: Annotated[int, typer.Option(min=2, help="With --request: how many retrained models to compare with.")] = 2,
+    forget: Annotated[str | None, typer.Option(metavar="REF", help="What was to be forgotten.")] = None,
+    original: Annotated[str | None, typer.Option(metavar="REF", help="The model before.")] = None,
+    gold: Annotated[
+        list[str], typer.Option(metavar="REF", help="At least two: run 0 first, then independent ones.")
+    ] = [],  # noqa: B006 - Typer copies it
+    control: Annotated[str | None, typer.Option(metavar="REF", help="The model of `tmu unlearn --control`.")] = None,
+    unlearned: Annotated[str | None, typer.Option(metavar="REF", help="The model to judge.")] = None,
+    twin: Annotated[str | None, typer.Option(metavar="REF", help="The twin behind it.")] = None,
     data: Data = None,
     out: Out = None,
     sets: Set = [],  # noqa: B006 - Typer copies it
@@ -26,10 +31,16 @@ def audit(
 ) -> None:
     """Set the unlearned model beside retrained ones: numbers, verdict, figures, report.
 
-    Example: [bold]tmu audit --forget out/forget --original out/original --gold out/gold --gold out/gold-2
+    Examples: [bold]tmu audit --request 1f2e3d4c5b6a7988 --golds 5[/] ·
+    [bold]tmu audit --forget out/forget --original out/original --gold out/gold --gold out/gold-2
     --control out/control --unlearned out/unlearned --twin out/twin --out out/audit[/]
     """
     place = workspace()
+    if request:
+        summary = completed(place, flow.load("audit")(home=str(place.root), request=request, golds=golds))
+        output.emit(summary, lambda: shown_outcome(summary))
+        return
+    _require(forget=forget, original=original, gold=gold, control=control, unlearned=unlearned, twin=twin)
     params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
     from tmu.steps.audit_models import audit_models
 
@@ -50,3 +61,9 @@ def audit(
     folder: Path = place.artifacts.fetch(ref.uri, ref.digest)
     value = ref.model_dump() | read_audit(folder)
     output.emit(value, lambda: [output.facts(ref.model_dump()), *shown_outcome(value)])
+
+
+def _require(**given: str | list[str] | None) -> None:
+    missing = [f"--{name}" for name, value in given.items() if not value]
+    if missing:
+        raise ConfigError(f"Without --request, {', '.join(missing)} must be given.", "See `tmu audit --help`.")

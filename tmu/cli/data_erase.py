@@ -35,6 +35,7 @@ def erase(
     [bold]tmu data erase --file request.json --yes[/]
     """
     from tmu.data.store import RecordStore
+    from tmu.steps.journal import refuse_a_second
     from tmu.steps.loading import data_folder
 
     place = workspace()
@@ -47,6 +48,7 @@ def erase(
     if dry_run:
         output.emit(plan.as_json(), lambda: [*shown(plan), "Nothing was changed."])
         return
+    refuse_a_second(place)
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from the data?", yes, shown(plan))
     after = _erased(place, plan)
     value = {"plan": plan.as_json(), "data": after.model_dump(), "warning": _MODELS_KNOW}

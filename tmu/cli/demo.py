@@ -6,7 +6,7 @@ from tmu.cli.place import home
 
 
 def demo(as_json: output.Json = False) -> None:
-    """See it all work: ten simulated people are deleted from a small digit classifier, with audit and report.
+    """See it all work: twenty simulated people are deleted from a small digit classifier, with audit and report.
 
     It runs in a folder of its own (--home, else `demo`), which each run makes anew. Example: [bold]tmu demo[/]
     """

@@ -42,7 +42,10 @@ def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
         return ["There was no audit: nothing about the model is proved."]
     word, style = ("passed", "bold green") if verdict["passed"] else ("did not pass", "bold red")
-    line = Text(f"The model `{verdict['row']}` {word} the audit.", style)
+    tail = ""
+    if verdict["passed"] and not verdict.get("conclusive", True):
+        tail, style = ". That proves little: with so few forgotten records even the unchanged model passes", "yellow"
+    line = Text(f"The model `{verdict['row']}` {word} the audit{tail}.", style)
     return [line, *(f"  {reason}" for reason in verdict["reasons"])]
 
 

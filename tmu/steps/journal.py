@@ -26,6 +26,15 @@ def open_entry(workspace: Workspace, plan: Plan, facts: dict[str, Any]) -> dict[
     return entry
 
 
+def refuse_a_second(workspace: Workspace) -> None:
+    """Raise RequestError while another request is under way: each is resolved against the data it will change."""
+    for entry in unfinished(workspace):
+        raise RequestError(
+            f"Request {entry['id']} is not finished (stage `{entry['stage']}`).",
+            f"Finish it first: `tmu delete --resume {entry['id']}`.",
+        )
+
+
 def find_same(workspace: Workspace, subjects: list[str], records: list[str]) -> dict[str, Any] | None:
     """The unfinished entry of the very same request (keys), if there is one: asking again goes on with it."""
     asked = [sorted(subjects), sorted(records)]

@@ -124,9 +124,7 @@ def _rows_of_records(index: Index, keys: Sequence[str]) -> np.ndarray:
 
 def _refuse_missing(what: str, key: str, erased: bool) -> None:
     if erased:
-        raise RequestError(
-            f"The {what} with the key {key} was erased before.", "Leave it out of the request; nothing is left of it."
-        )
+        raise RequestError(f"The {what} with the key {key} was erased before.", "Leave it out of the request.")
     raise RequestError(
         f"There is no {what} with the key {key}.",
         f"Check the spelling of the id; `tmu data show --{what} ID` tells whether it is known.",

@@ -60,18 +60,19 @@ def model_of(version: Version) -> ModelRef:
     return ModelRef.model_validate(json.loads(version.tags["artifact"]))
 
 
-def champion_of(workspace: Workspace, data: DataRef) -> ModelRef | None:
+def champion_of(workspace: Workspace, *revisions: DataRef) -> ModelRef | None:
     """The model in service, or None where there is none yet.
 
-    Raises ConfigError where it was not made for this data revision: unlearning from it would not do what it says.
+    Raises ConfigError where it was made for none of these data revisions: unlearning from it would not do what it says.
     """
-    version = workspace.registry.get_alias(dataset_name(workspace, data), "champion")
+    version = workspace.registry.get_alias(dataset_name(workspace, revisions[-1]), "champion")
     if version is None:
         return None
-    if version.tags["data_revision"] != data.digest:
+    if version.tags["data_revision"] not in {data.digest for data in revisions}:
         raise ConfigError(
             f"The model in service (version {version.version}) belongs to another data revision.",
-            "Train on the data as they are now: `tmu train original --register`.",
+            "Audit the last deletion (`tmu show requests`, `tmu audit --request ID`), or train anew: "
+            "`tmu train original --register`.",
         )
     return model_of(version)
 

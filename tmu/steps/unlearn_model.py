@@ -75,6 +75,7 @@ def _unlearn(workspace, data, forget, original, twin, params, seeds, key, progre
         fit=engine(workspace, key, progress),
         fresh=lambda: fresh_model(arch, seeds.init),
         twin=load_twin(workspace, twin) if method.NEEDS_TWIN else None,
+        holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
         device=pick_device(workspace.settings.device),
     )
     return method.unlearn(problem, options), arch

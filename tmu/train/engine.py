@@ -30,16 +30,23 @@ Progress = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in
 
 @dataclass(frozen=True)
 class Batch:
-    """What an objective sees: views float (B, C, H, W) in 0..1, rows of the examples, their fields."""
+    """What an objective sees: views float (B, C, H, W) in 0..1, rows of the examples, their fields.
+
+    done: the share of the run's steps that lie behind, 0 <= done < 1, for losses that change on the way.
+    """
 
     views: Tensor
     rows: Tensor
     labels: Tensor
     targets: Tensor
     weights: Tensor | None
+    done: float = 0.0
 
 
 Objective = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # → (loss to minimise, logits (B, K))
+# (model, steps done) → None; may change the weights in place. A function of these two alone: a resumed run calls it
+# from the snapshot's step on, so what it remembered from earlier steps would be lost.
+AfterStep = Callable[[nn.Module, int], None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class _Run:
     config: TrainConfig
     seeds: Seeds
     objective: Objective
+    after_step: AfterStep | None
     precision: str
     optimiser: torch.optim.Optimizer
     steps: int
@@ -86,6 +94,7 @@ def fit(
     seeds: Seeds,
     *,
     objective: Objective = soft_cross_entropy,
+    after_step: AfterStep | None = None,
     device: torch.device | str = "cpu",
     threads: int | None = None,
     snapshot: Path | None = None,
@@ -94,6 +103,7 @@ def fit(
 ) -> Fit:
     """Train `model` in place (and leave it in evaluation mode on `device`).
 
+    `after_step` is called after every optimiser step, before any snapshot of it, with the model in training mode.
     `snapshot` names the file that makes the run resumable; it is removed when the run is done. Raises DataError for
     an empty set and ModelError where the loss is no longer finite.
     """
@@ -101,7 +111,7 @@ def fit(
         raise DataError(f"There are {len(examples)} records to train on.", "Training needs at least two.")
     device = torch.device(device)
     with exact(threads):
-        run = _prepare(model, examples.to(device), config, seeds, objective, device)
+        run = _prepare(model, examples.to(device), config, seeds, objective, after_step, device)
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
@@ -114,7 +124,13 @@ def fit(
 
 
 def _prepare(
-    model: nn.Module, examples: Examples, config: TrainConfig, seeds: Seeds, objective: Objective, device: torch.device
+    model: nn.Module,
+    examples: Examples,
+    config: TrainConfig,
+    seeds: Seeds,
+    objective: Objective,
+    after_step: AfterStep | None,
+    device: torch.device,
 ) -> _Run:
     model.to(device, memory_format=torch.channels_last).train()
     targets = examples.targets
@@ -132,7 +148,7 @@ def _prepare(
     )
     steps = config.epochs * batch_count(len(examples), config.batch_size)
     precision = pick_precision(config.precision, device)
-    return _Run(model, examples, targets, config, seeds, objective, precision, optimiser, steps)
+    return _Run(model, examples, targets, config, seeds, objective, after_step, precision, optimiser, steps)
 
 
 def _loop(
@@ -162,7 +178,7 @@ def _one_step(run: _Run, rows: Tensor) -> None:
         group["lr"] = learning_rate(run.config, run.step, run.steps)
     views = _views(run, rows)
     weights = None if run.examples.weights is None else run.examples.weights[rows]
-    batch = Batch(views, rows, run.examples.labels[rows], run.targets[rows], weights)
+    batch = Batch(views, rows, run.examples.labels[rows], run.targets[rows], weights, run.step / run.steps)
     with autocast(views.device, run.precision):
         loss, logits = run.objective(run.model, batch)
     run.optimiser.zero_grad(set_to_none=True)
@@ -176,6 +192,8 @@ def _one_step(run: _Run, rows: Tensor) -> None:
         seen = torch.stack([loss.detach().double() * len(rows), correct.double(), number])
         run.totals = seen if run.totals is None else run.totals + seen
     run.step += 1
+    if run.after_step is not None:
+        run.after_step(run.model, run.step)
 
 
 def _views(run: _Run, rows: Tensor) -> Tensor:
@@ -203,7 +221,8 @@ def _close_epoch(run: _Run, epoch: int) -> None:
 def _fingerprint(run: _Run) -> str:
     """Names this very run by all that enters it, so that another run's snapshot is never resumed.
 
-    The number of threads enters too: sums in another order are other bytes. Objectives are told apart by name alone.
+    The number of threads enters too: sums in another order are other bytes. Objectives and hooks are told apart
+    by name alone.
     """
     given = {f"examples.{name}": value for name, value in vars(run.examples).items() if value is not None}
     given |= {"targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
@@ -211,9 +230,9 @@ def _fingerprint(run: _Run) -> str:
         name: hashlib.sha256(value.detach().cpu().contiguous().view(-1).numpy()).hexdigest()
         for name, value in given.items()
     }
-    loss = getattr(run.objective, "__qualname__", type(run.objective).__qualname__)
+    calls = [getattr(part, "__qualname__", type(part).__qualname__) for part in (run.objective, run.after_step)]
     lane = [run.precision, run.targets.device.type, torch.get_num_threads()]
-    return digest_of([run.config.digest(), run.seeds.digest(), lane, loss, tensors])
+    return digest_of([run.config.digest(), run.seeds.digest(), lane, calls, tensors])
 
 
 def _save(run: _Run, path: Path, fingerprint: str) -> None:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from tmu.errors import ConfigError
 
-_SHARED = {"problem", "choose"}
+_SHARED = {"problem", "choose", "importance", "mixture", "teacher"}
 
 
 def method_names() -> list[str]:
@@ -15,7 +15,7 @@ def method_names() -> list[str]:
 
 
 def get_method(name: str) -> ModuleType:
-    """The method's module: `NEEDS_TWIN`, `Options` and `unlearn(problem, options) -> Outcome`.
+    """The method's module: `NEEDS_TWIN`, `NEEDS_HOLDOUT`, `Options` and `unlearn(problem, options) -> Outcome`.
 
     `_` and `-` are the same in a name. Raises ConfigError for an unknown one.
     """

@@ -18,7 +18,8 @@ class Problem:
 
     model: a copy of the original, which the method changes in place. forget, retain: D_f and D_r with true labels.
     recipe: how the original was trained. fit: the engine, bound to device, threads, snapshot and progress.
-    fresh: a newly initialised network of the same architecture. twin: present where the method asks for one.
+    fresh: a newly initialised network of the same architecture. twin: present where the method asks for one. holdout:
+    D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
     """
 
     model: nn.Module
@@ -30,6 +31,7 @@ class Problem:
     fit: Callable[..., Fit]
     fresh: Callable[[], nn.Module]
     twin: Twin | None = None
+    holdout: Examples | None = None
     device: torch.device | str = "cpu"
 
 

@@ -8,6 +8,7 @@ from tmu.config import Config
 from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
+NEEDS_HOLDOUT = False
 
 
 class Options(Config):

@@ -24,6 +24,7 @@ from tmu.unlearn.problem import Outcome, Problem
 from tmu.unlearn.random_label import wrong_labels
 
 NEEDS_TWIN = True
+NEEDS_HOLDOUT = False
 
 
 class Options(Config):
@@ -31,8 +32,8 @@ class Options(Config):
 
     steps: int = Field(450, ge=1)
     lr: float = Field(0.05, gt=0)
-    hard_weight: float = Field(1.0, gt=0, description="alpha, the weight of the hard samples' loss")
-    easy_weight: float = Field(1.0, ge=0)
+    hard_weight: float = Field(0.5, gt=0, description="alpha, the weight of the hard samples' loss")
+    easy_weight: float = Field(0.5, ge=0)
     confidence: Literal["hold-out", "one"] = Field(
         "hold-out", description="how sure the labels are: as the original is of easy / hard hold-out records, or wholly"
     )

@@ -16,6 +16,7 @@ from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = True
+NEEDS_HOLDOUT = False
 
 
 class Options(Config):

@@ -69,6 +69,24 @@ def test_hard_ones_are_taught_the_runner_up_and_easy_ones_their_label_with_noise
     assert outcome.notes == {"n_forget": 48, "n_hard": int(hard.sum()), "noise": 0.1}
 
 
+def test_labels_are_as_sure_as_the_original_is_of_the_hold_out(make_problem, solved):
+    hard, _ = _hard(make_problem, solved)
+    problem, _, _, taught = _run(make_problem, noise=0.0)
+    sure, (of_true, of_answer) = solved.twin.easy_confidence, solved.twin.hard_confidence
+    assert taught.targets.sum(1).tolist() == pytest.approx([1.0] * 48, abs=1e-6)
+    of_label = taught.targets.gather(1, problem.forget.labels[:, None])[:, 0]
+    assert of_label[~hard].tolist() == pytest.approx([sure] * int((~hard).sum()), abs=1e-5)
+    assert of_label[hard].tolist() == pytest.approx([of_true] * int(hard.sum()), abs=1e-5)
+    assert taught.targets[hard].amax(1).tolist() == pytest.approx([of_answer] * int(hard.sum()), abs=1e-5)
+
+
+def test_labels_are_wholly_sure_when_asked(make_problem, solved):
+    hard, _ = _hard(make_problem, solved)
+    problem, _, _, taught = _run(make_problem, confidence="one", noise=0.0)
+    assert torch.equal(taught.targets, as_probabilities(taught.targets.argmax(1), CLASSES))
+    assert torch.equal(taught.targets.argmax(1) != problem.forget.labels, hard)
+
+
 def test_random_wrong_labels_are_wrong(make_problem, solved):
     hard, _ = _hard(make_problem, solved)
     problem, _, _, taught = _run(make_problem, hard_label="random", noise=0.0)

@@ -1,0 +1,73 @@
+"""Flow `audit`: golds, control, numbers, verdict. The flow behind `delete`'s proof; it can be run again on its own."""
+
+from typing import Any
+
+from prefect import flow
+
+from flows.report import show_audit
+from flows.tell import tell
+from flows.train_gold import golds_of
+from tasks.audit import audit
+from tasks.register import register
+from tasks.unlearn import unlearn
+from tmu.config import Params
+from tmu.errors import RequestError
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.steps.journal import find_entry
+from tmu.steps.loading import data_ref
+from tmu.steps.register_model import dataset_name, log_audit
+from tmu.steps.unlearn_model import CONTROL
+from tmu.workspace import Workspace
+
+
+@flow(name="audit")
+def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
+    """Audit (again) what a request led to, with more golds if wanted. What passes goes into service, if it is current.
+
+    Raises RequestError where the request has led to no model (yet).
+    """
+    workspace = Workspace.open(home)
+    entry = find_entry(workspace, request)
+    if "unlearned" not in entry:
+        raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
+    outcome = audited(home, entry, _params(workspace.params, entry["method"]), golds)
+    return {"request": request, "ui": workspace.registry.ui_command(), **outcome}
+
+
+def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dict[str, Any]:
+    """Train what the audit compares with, audit, register every row, and tie the numbers to them."""
+    workspace = Workspace.open(home)
+    before = DataRef.model_validate(entry["plan"]["data"])
+    after = DataRef.model_validate(entry["data"])
+    forget, base = ForgetRef.model_validate(entry["forget"]), ModelRef.model_validate(entry["base"])
+    unlearned = ModelRef.model_validate(entry["unlearned"])
+    twin = TwinRef.model_validate(entry["twin"]) if entry["twin"] else None
+    references = golds_of(home, before, forget, golds)
+    control = None
+    if twin:
+        tell("Unlearning a random choice, as control")
+        control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
+    tell("Auditing")
+    proof: AuditRef = audit(home, before, forget, base, references, control, unlearned, twin, params)
+    lineage = {"forget": forget, "parent": base, "request": entry["id"]}
+    versions = {"original": register(home, before, base, params, [])}
+    for row, model in zip(("gold", "second gold"), references, strict=False):
+        versions[row] = register(home, after, model, params, ["gold"] if row == "gold" else [], **lineage)
+    versions[params.unlearn.method] = register(home, after, unlearned, params, ["candidate"], **lineage)
+    tell("Writing the numbers to MLflow")
+    numbers = log_audit(workspace, proof, versions)
+    show_audit(numbers)
+    promoted = versions[params.unlearn.method if numbers["verdict"]["passed"] else "gold"]
+    if after.digest == data_ref(workspace).digest:  # never put an older deletion's model back into service
+        workspace.registry.set_alias(dataset_name(workspace, after), "champion", promoted)
+    return {
+        "audit": proof.model_dump(),
+        "verdict": numbers["verdict"],
+        "versions": {row: version.version for row, version in versions.items()},
+        "champion": promoted.version,
+        "compare": workspace.registry.compare_url_hint(list(versions.values())),
+    }
+
+
+def _params(params: Params, method: str) -> Params:
+    return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})})

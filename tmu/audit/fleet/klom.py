@@ -1,0 +1,108 @@
+"""KLoM: do unlearned models give each record the margins that retrained models (oracles) give it?
+
+Per record: KL( histogram of the oracles' margins || histogram of the unlearned models' margins ), in nats, 20 equal
+bins; reported as mean and 95th percentile over records (arXiv 2410.23232, 2602.16400). 0 is best, lower is better.
+The margin z_y - logsumexp of the other logits is `tmu.audit.outputs.logit_confidence`.
+As published: margins clipped to +-100, bins between the joint minimum and maximum, where the oracles have mass the
+unlearned share is at least 1e-5 and the shares sum to 1 again (so the largest value is a little over 11.5).
+Unlike the public code: the last bin is closed on the right, so that no sample falls out, and the direction is the
+name. A joint range hides how far apart two fleets are; with `span` the bins are the same for every record and pair.
+Floor: never 0. Two fleets of the same law score 0.35 with 100 models a side and 0.15 with 200, hence `klom_table`
+prints what two disjoint halves of the oracles score, and the unlearned models' number at the same fleet size.
+Cost: one pass, O(models x records). Failure mode: a few models a side say little; 100 are published.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tmu.audit.fleet.sides import check_sides, halves
+
+BINS = 20
+CLIP = 100.0
+SMALLEST_SHARE = 1e-5
+
+
+def klom_oracle_vs_unlearned(
+    oracle: np.ndarray, unlearned: np.ndarray, *, span: tuple[float, float] | None = None
+) -> np.ndarray:
+    """KL(oracle || unlearned) per record (N,), nats, of margins (A, N) and (B, N).
+
+    `span`: the fixed-range variant; margins beyond it count in its end bins. None: the record's joint range, which is
+    comparable with published numbers. Raises DataError for sides that do not fit or an empty span.
+    """
+    check_sides(oracle, unlearned)
+    lowest, highest = span or (-CLIP, CLIP)
+    sides = [np.clip(side.astype(np.float64), lowest, highest) for side in (oracle, unlearned)]
+    if span is None:
+        low = np.minimum(*(side.min(axis=0) for side in sides))
+        high = np.maximum(*(side.max(axis=0) for side in sides))
+    else:
+        low, high = (np.full(oracle.shape[1], float(end)) for end in span)
+    edges = np.linspace(low, np.where(high > low, high, low + 1), BINS + 1)  # (21, N)
+    p, q = (_shares(side, edges) for side in sides)
+    q = np.where(p > 0, np.maximum(q, SMALLEST_SHARE), q)
+    q /= q.sum(axis=0)
+    mass = p > 0
+    logs = np.log(np.where(mass, p, 1.0)) - np.log(np.where(mass, q, 1.0))
+    return np.maximum((p * logs).sum(axis=0), 0.0)
+
+
+def _shares(margins: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of the models (A, N) in each bin, (20, N); bins [a, b), the last one closed, as `numpy.histogram` has it."""
+    records = margins.shape[1]
+    place = ((margins - edges[0]) / (edges[-1] - edges[0]) * BINS).astype(np.int64).clip(0, BINS - 1)
+    column = np.arange(records)
+    place -= margins < edges[place, column]  # the division rounds; the edges decide
+    place += (margins >= edges[place + 1, column]) & (place < BINS - 1)
+    counts = np.bincount((place * records + column).ravel(), minlength=BINS * records).reshape(BINS, records)
+    assert (counts.sum(axis=0) == len(margins)).all()
+    return counts / len(margins)
+
+
+@dataclass(frozen=True)
+class Klom:
+    """Nats over the records of one set; `models`: fleet sizes (oracle, unlearned) behind mean and 95th percentile.
+
+    `floor_*`: one half of the oracles against the other, `floor_models` each. `*_at_floor_size`: the unlearned models
+    against one of these halves with as many models; only these two may be compared.
+    """
+
+    mean: float
+    p95: float
+    models: tuple[int, int]
+    floor_mean: float
+    floor_p95: float
+    mean_at_floor_size: float
+    p95_at_floor_size: float
+    floor_models: int
+    span: tuple[float, float] | None
+
+
+def klom_table(
+    oracle: np.ndarray, unlearned: np.ndarray, seed: int, *, span: tuple[float, float] | None = None
+) -> Klom:
+    """KLoM of margins (A, N), (B, N) with its oracle-versus-oracle floor on disjoint halves drawn by `seed`.
+
+    Raises DataError with fewer than four oracles, or fewer unlearned models than half of the oracles.
+    """
+    check_sides(oracle, oracle, at_least=4)
+    check_sides(oracle, unlearned, at_least=len(oracle) // 2)
+    first, second = halves(oracle, seed)
+    drawn = np.random.default_rng(seed).permutation(len(unlearned))[: len(first)]
+    whole, floor, matched = (
+        klom_oracle_vs_unlearned(*pair, span=span)
+        for pair in ((oracle, unlearned), (first, second), (first, unlearned[drawn]))
+    )
+    return Klom(
+        *_mean_and_p95(whole),
+        (len(oracle), len(unlearned)),
+        *_mean_and_p95(floor),
+        *_mean_and_p95(matched),
+        len(first),
+        span,
+    )
+
+
+def _mean_and_p95(per_record: np.ndarray) -> tuple[float, float]:
+    return float(per_record.mean()), float(np.percentile(per_record, 95))
