@@ -51,7 +51,7 @@ def nearest_adversarial(problem: Problem, options: Options) -> Examples:
     images, answers = forget.images.clone(), forget.labels.clone()
     for tried in range(options.rounds):
         left = (answers == forget.labels).nonzero()[:, 0]
-        for rows in left.split(512):
+        for rows in left.split(512) if len(left) else ():
             views, labels = forget.images[rows].to(problem.device), forget.labels[rows].to(problem.device)
             attacked = attack_l2(model, views.float() / 255, labels, options.epsilon * 2**tried, options.attack_steps)
             images[rows] = (attacked * 255).round().to(images)

@@ -32,6 +32,7 @@ def test_the_unchanged_original_fails_even_if_called_changed(world):
     for changed in (True, False):
         verdict = _verdict(world, row="original", changed=changed)
         assert not verdict.passed
+        assert verdict.conclusive
         assert any("activation distance" in reason and "doing nothing" in reason for reason in _failures(verdict))
 
 
@@ -100,6 +101,7 @@ def test_an_indistinguishable_original_is_said_to_be_so(make_world):
     world = make_world(forget=2, retain=100, test=100)
     verdict = _verdict(world, row="original", changed=True)
     assert verdict.passed
+    assert not verdict.conclusive
     assert any("not distinguishable at this size (2 forget records)" in reason for reason in verdict.reasons)
     assert not _verdict(world, row="original", changed=False).passed
 

@@ -87,7 +87,8 @@ def _moments(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Mean (N,) and unbiased variance (N,) of the used (S, N) values of each column."""
     count = used.sum(axis=0)
     mean = np.where(used, values, 0.0).sum(axis=0, dtype=np.float64) / count
-    return mean, np.where(used, values - mean, 0.0).__pow__(2).sum(axis=0) / (count - 1)
+    deviations = np.where(used, values - mean, 0.0)
+    return mean, (deviations**2).sum(axis=0) / (count - 1)
 
 
 def _left_out(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
