@@ -60,7 +60,7 @@ def main() -> None:
     missing = [w for w in wanted if w[1] not in results.values(stored, dataset=w[0], method="gold", metric="ua")]
     with ThreadPoolExecutor(options.jobs) as pool:
         codes = list(pool.map(lambda w: _in_process(w[0], w[1], options.golds), missing))
-    render.render(SUITE, options.datasets)
+    render.render(SUITE, sorted(set(results.read(SUITE)["dataset"].to_pylist()), reverse=True))
     sys.exit(max(codes, default=0))
 
 

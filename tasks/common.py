@@ -45,7 +45,8 @@ def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, d
         workspace = Workspace.open(arguments["home"])
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
         inputs = {name: _digest(value) for name, value in arguments.items() if name != "home"}
-        return digest_of({"stage": stage, "code": code_digest(*rooms), "store": store, "inputs": inputs})
+        lane = [workspace.settings.device, workspace.settings.threads]  # both change the bits of a training
+        return digest_of({"stage": stage, "code": code_digest(*rooms), "store": store, "lane": lane, "inputs": inputs})
 
     return key
 

@@ -63,7 +63,7 @@ class TwinConfig(Config):
 
     train: TrainConfig = TrainConfig(epochs=5, lr=0.05, schedule="triangle")
     max_rounds: int = Field(6, ge=1, description="rounds of `train.epochs` before the gate gives up")
-    accuracy_tolerance: float = Field(0.02, gt=0, description="gate: |acc(twin, hold-out) - acc(original, train)|")
+    accuracy_tolerance: float = Field(0.02, gt=0, description="gate: acc(original, train) - acc(twin, hold-out)")
     confidence_tolerance: float = Field(0.05, gt=0, description="gate: difference of mean true-class confidence")
     features: tuple[str, ...] = ("distance", "adversarial", "curriculum")
     attack_steps: int = Field(5, ge=1)

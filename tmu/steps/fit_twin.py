@@ -16,7 +16,7 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch
 from tmu.refs import DataRef, ModelRef, TwinRef
 from tmu.steps.loading import engine, examples, fresh_model, load_model, open_store
-from tmu.steps.making import identity_of, make
+from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.predictor import Predictor
@@ -48,6 +48,7 @@ def fit_twin(
         original=original.weights,
         twin=params.twin.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
+        lane=lane_of(workspace, params.twin.train),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tmu import manifest
+from tmu.config import TrainConfig
 from tmu.files import digest_of, new_folder
 from tmu.provenance import code_digest, hardware, now
+from tmu.train.lane import pick_device, pick_precision
 from tmu.workspace import Workspace
 
 Build = Callable[[Path, dict[str, Any]], None]  # (folder to fill, run record to fill)
@@ -16,6 +18,13 @@ Build = Callable[[Path, dict[str, Any]], None]  # (folder to fill, run record to
 def identity_of(stage: str, rooms: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
     """All that determines an artifact: stage, digest of the code that computes it, and the inputs (JSON values)."""
     return {"stage": stage, "code": code_digest(*rooms), **inputs}
+
+
+def lane_of(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:
+    """What else decides the bits of a training: device, precision as resolved there, number of threads."""
+    device = pick_device(workspace.settings.device)
+    precision = pick_precision(recipe.precision, device)
+    return {"device": device.type, "precision": precision, "threads": workspace.settings.threads}
 
 
 def make(

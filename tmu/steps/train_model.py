@@ -11,7 +11,7 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_store
-from tmu.steps.making import identity_of, make
+from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
@@ -62,6 +62,7 @@ def _train(
         model=params.model.model_dump(mode="json"),
         train=params.train.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
+        lane=lane_of(workspace, params.train),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:

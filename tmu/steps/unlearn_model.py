@@ -11,7 +11,7 @@ from tmu.models.bundle import save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
-from tmu.steps.making import identity_of, make
+from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.unlearn import get_method, read_options
@@ -48,6 +48,7 @@ def unlearn_model(
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
+        lane=lane_of(workspace, params.train),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from tmu.train import Examples
 from tmu.train.lane import exact
 
+_RECORDS_AT_ONCE = 64  # more is slower on a processor: the gradients leave its cache
 _NUMBERS_AT_ONCE = 2**26  # gradients of single records held together: 256 MiB of float32
 
 
@@ -41,7 +42,7 @@ def diagonal_fisher(model: nn.Module, examples: Examples, device: torch.device |
 
     of_each = vmap(grad(loss), in_dims=(None, 0, 0))
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    at_once = max(1, min(512, _NUMBERS_AT_ONCE // sum(value.numel() for value in parameters.values())))
+    at_once = max(1, min(_RECORDS_AT_ONCE, _NUMBERS_AT_ONCE // sum(value.numel() for value in parameters.values())))
     with exact():
         for views, labels in _batches(examples, device, at_once):
             for name, part in of_each(parameters, views, labels).items():

@@ -25,6 +25,9 @@ DIRECTIONS = {
     "membership_auc": ("%", "gold"),
     "membership_tpr_at_1pct_fpr": ("%", "gold"),
     "forget_confidence": ("probability", "gold"),
+    "rf_jsd": ("1e-4 nats", "lower"),
+    "worst_class_drop": ("pts", "lower"),
+    "streisand_tpr_at_1pct_fpr": ("%", "gold"),
 }
 
 

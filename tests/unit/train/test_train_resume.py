@@ -63,6 +63,7 @@ def _process(kill_at: int, snapshot: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
+@pytest.mark.slow
 def test_two_fresh_processes_end_in_the_same_bytes(tmp_path):
     both = [_process(-1, tmp_path / name) for name in ("a", "b")]
     (first, errors), (second, _) = [process.communicate(timeout=120) for process in both]

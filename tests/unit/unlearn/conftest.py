@@ -27,6 +27,7 @@ def make_problem(solved) -> Callable[..., Problem]:
             "fit": fit,
             "fresh": tiny_net,
             "twin": solved.twin,
+            "holdout": solved.holdout,
         }
         return Problem(**{**given, **fields})
 

@@ -91,7 +91,7 @@ def test_a_problem_holds_no_gold_and_no_test_data():
     """What a method cannot reach it cannot be tuned on."""
     given = {field.name for field in dataclasses.fields(Problem)}
     assert given == {
-        "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "device"
+        "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "device"
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {
         "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config"

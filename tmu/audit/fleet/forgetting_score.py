@@ -11,7 +11,7 @@ narrower side (edges within 2 units, 100 a unit). The published code tries singl
 direction, so its epsilon is now and then smaller, and none where a grid is too coarse; and it stops on an assertion.
 Null: epsilon is a maximum over some 10^5 attacks without correction, so equal laws do not score 1 but about 0.18;
 `forgetting_null` computes it for the fleet at hand. Read F against it.
-Cost: about 2 ms a record with 512 models a side: counts come from sorted arrays, epsilons from one table of counts.
+Cost: about 1 ms a record with 512 models a side: counts come from sorted arrays, epsilons from one table of counts.
 """
 
 import numpy as np
@@ -23,6 +23,7 @@ CAP = 50.0
 BIN = 0.5
 _REACH = 2.0
 _STEPS = 400  # of the interval's edges: 100 a unit over +-2
+_STEP = 2 * _REACH / (_STEPS - 1)
 _FLAT = 0.01
 
 
@@ -75,8 +76,7 @@ def _epsilon(ours: np.ndarray, theirs: np.ndarray, table: np.ndarray) -> float:
         return 0.0 if ours[0] == theirs[0] else CAP
     if min(ranges) < _FLAT * max(ranges):
         return CAP
-    found = max(_single(ours, theirs, table), _double(ours, theirs, ranges, table))
-    return found if found >= 0 else CAP  # every attack was dropped: the sides share a tie at most
+    return max(_single(ours, theirs, table), _double(ours, theirs, ranges, table))
 
 
 def _single(ours: np.ndarray, theirs: np.ndarray, table: np.ndarray) -> float:
@@ -92,19 +92,22 @@ def _double(ours: np.ndarray, theirs: np.ndarray, ranges: tuple[float, float], t
     """Best epsilon of "inside the interval means the narrower side".
 
     Right edge r in [max - 2, max + 2] of the narrower side, left edge in [r - range - 2, r - range + 2], 400 steps
-    each. Both grids have one step, so that there are but 799 different left edges.
+    each. Both grids have one step, so that there are but 799 different left edges: min + a whole number of steps.
     """
     narrow_is_ours = ranges[0] < ranges[1]
     narrow = ours if narrow_is_ours else theirs
-    grid = np.arange(2 * _STEPS - 1) * (2 * _REACH / (_STEPS - 1))
-    right, left = narrow[-1] - _REACH + grid[:_STEPS], narrow[0] - 2 * _REACH + grid
-    pick = np.arange(_STEPS)[:, None] + np.arange(_STEPS)[None, :]
-    inside = [
-        np.maximum(
-            np.searchsorted(side, right, side="right")[:, None] - np.searchsorted(side, left, side="left")[pick], 0
-        )
-        for side in (ours, theirs)
-    ]
+    right = narrow[-1] + (np.arange(_STEPS) - (_STEPS - 1) / 2) * _STEP
+    left = narrow[0] + (np.arange(2 * _STEPS - 1) - (_STEPS - 1)) * _STEP
+    first, second = (_inside(side, right, left) for side in (ours, theirs))
     if narrow_is_ours:
-        return float(table[len(ours) - inside[0], inside[1]].max())
-    return float(table[inside[0], len(theirs) - inside[1]].max())
+        first = len(ours) - first
+    else:
+        second = len(theirs) - second
+    return float(table.ravel().take(first * table.shape[1] + second).max())
+
+
+def _inside(side: np.ndarray, right: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """How many of the sorted confidences (A,) lie in each interval, (400, 400): right edge k, left edge k + m."""
+    up_to = np.searchsorted(side, right, side="right")
+    below = np.lib.stride_tricks.sliding_window_view(np.searchsorted(side, left, side="left"), _STEPS)
+    return np.maximum(up_to[:, None] - below, 0)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tmu.audit.fleet.sides import check_sides, halves
+from tmu.errors import DataError
 
 BINS = 20
 CLIP = 100.0
@@ -32,6 +33,8 @@ def klom_oracle_vs_unlearned(
     comparable with published numbers. Raises DataError for sides that do not fit or an empty span.
     """
     check_sides(oracle, unlearned)
+    if span is not None and not span[0] < span[1]:
+        raise DataError(f"The range of margins {span} is empty.", "Give a lower and a higher end.")
     lowest, highest = span or (-CLIP, CLIP)
     sides = [np.clip(side.astype(np.float64), lowest, highest) for side in (oracle, unlearned)]
     if span is None:
@@ -49,7 +52,7 @@ def klom_oracle_vs_unlearned(
 
 
 def _shares(margins: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Share of the models (A, N) in each bin, (20, N); bins [a, b), the last one closed, as `numpy.histogram` has it."""
+    """Share of the models (A, N) in each bin, (20, N); bins [a, b), the last one closed, as in `numpy.histogram`."""
     records = margins.shape[1]
     place = ((margins - edges[0]) / (edges[-1] - edges[0]) * BINS).astype(np.int64).clip(0, BINS - 1)
     column = np.arange(records)

@@ -29,7 +29,9 @@ def lira_scores(observed: np.ndarray, shadows: np.ndarray, member: np.ndarray) -
     """
     check_sides(shadows, observed[None], at_least=1)
     if min(member.sum(axis=0).min(), (~member).sum(axis=0).min()) < 2:
-        raise DataError("A record has fewer than two shadow models that saw it, or that did not.", "Train more shadows.")
+        raise DataError(
+            "A record has fewer than two shadow models that saw it, or that did not.", "Train more shadows."
+        )
     sides = [_moments(shadows, each) for each in (member, ~member)]
     floor = _floor(*(variance for _, variance in sides))
     inside, outside = (_log_density(observed, mean, np.maximum(variance, floor)) for mean, variance in sides)
@@ -79,7 +81,7 @@ def u_lira(unlearned: np.ndarray, never: np.ndarray) -> ULira:
 
 
 def u_lira_floor(never: np.ndarray, seed: int) -> ULira:
-    """What U-LiRA finds between two disjoint halves of the never-trained models (S, N), where nothing is to be found."""
+    """What U-LiRA finds between disjoint halves of the never-trained models (S, N), where nothing is to be found."""
     return u_lira(*halves(never, seed))
 
 

@@ -1,4 +1,4 @@
-"""The two sides of a fleet comparison: arrays (models, records) of one number a record, such as its logit confidence."""
+"""The two sides of a fleet comparison: arrays (models, records) of one number a record, such as its confidence."""
 
 import numpy as np
 
@@ -17,7 +17,9 @@ def check_sides(first: np.ndarray, second: np.ndarray, *, at_least: int = 2) -> 
             f"The smaller fleet has {min(len(first), len(second))} models.", f"Train at least {at_least} for each side."
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise DataError("A fleet's outputs are not all finite numbers.", "Leave out, or train again, the diverged model.")
+        raise DataError(
+            "A fleet's outputs are not all finite numbers.", "Leave out, or train again, the diverged model."
+        )
 
 
 def halves(models: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from tmu.audit.view import Case
 _Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _roc_percent(case: Case, number: _Curve) -> Value:
+def roc_percent(case: Case, number: _Curve) -> Value:
     """100 x `number` of the attack's exact ROC; the interval resamples forget and test records, each on its own."""
     members, strangers = case.model.logit_confidence["forget"], case.model.logit_confidence["test"]
     claimed = np.repeat([1, 0], [len(members), len(strangers)])
@@ -40,7 +40,7 @@ def _roc_percent(case: Case, number: _Curve) -> Value:
 )
 def membership_auc(case: Case) -> Value:
     """AUC of the threshold attack, percent, ties counted one half."""
-    return _roc_percent(case, area)
+    return roc_percent(case, area)
 
 
 @metric(
@@ -53,7 +53,7 @@ def membership_auc(case: Case) -> Value:
 )
 def membership_tpr_at_1pct_fpr(case: Case) -> Value:
     """True-positive rate, percent, at a false-positive rate of at most 1 %."""
-    return _roc_percent(case, partial(tpr_at, 0.01))
+    return roc_percent(case, partial(tpr_at, 0.01))
 
 
 @metric(

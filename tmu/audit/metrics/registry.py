@@ -13,6 +13,10 @@ Better = Literal["lower", "higher", "gold"]
 _METRICS: dict[str, "Metric"] = {}
 
 
+def _always(case: Case) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number of the audit. `better` is "gold" where the aim is the gold's number, neither more nor less."""
@@ -26,10 +30,12 @@ class Metric:
     headline: bool
     meaning: str
     compute: Callable[[Case], Value]
+    defined: Callable[[Case], bool] = _always
 
     def possible(self, case: Case) -> bool:
-        """Whether the case holds the models that this metric compares with."""
-        return (bool(case.golds) or not self.needs_gold) and (case.original is not None or not self.needs_original)
+        """Whether the case holds the models that this metric compares with, and its number is defined there."""
+        models = (bool(case.golds) or not self.needs_gold) and (case.original is not None or not self.needs_original)
+        return models and self.defined(case)
 
 
 def metric(
@@ -42,9 +48,11 @@ def metric(
     needs_gold: bool = False,
     needs_original: bool = False,
     headline: bool = False,
+    defined: Callable[[Case], bool] = _always,
 ) -> Callable[[Callable[[Case], Value]], Callable[[Case], Value]]:
     """Register a function `Case -> Value`. `meaning` is one line for a reader who knows no statistics.
 
+    `defined`: whether the records of a case allow the number at all; where not, the table shows none.
     Raises ValueError for a name taken twice or a direction other than lower, higher, gold.
     """
     if better not in get_args(Better):
@@ -54,7 +62,7 @@ def metric(
 
     def register(compute: Callable[[Case], Value]) -> Callable[[Case], Value]:
         _METRICS[name] = Metric(
-            name, title, unit, better, needs_gold, needs_original, headline, meaning, compute
+            name, title, unit, better, needs_gold, needs_original, headline, meaning, compute, defined
         )  # fmt: skip
         return compute
 

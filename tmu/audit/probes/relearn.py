@@ -29,8 +29,12 @@ class Relearned:
     censored: bool
 
 
-class _Reached(Exception):
-    """Ends the training run from inside its hook."""
+class _Stop(Exception):
+    """Ends the training run from inside its hook; `back`: the accuracy was reached."""
+
+    def __init__(self, back: bool):
+        self.back = back
+        super().__init__()
 
 
 def relearn_steps(
@@ -58,15 +62,16 @@ def relearn_steps(
     def watch(trained: nn.Module, step: int) -> None:
         nonlocal done
         done = step
-        if _measured(trained, accuracy) >= aim:
-            raise _Reached
-        if step >= cap:
-            raise _Reached
+        back = _measured(trained, accuracy) >= aim
+        if back or step >= cap:
+            raise _Stop(back)
 
     try:
         fit(model, watch)
-    except _Reached:
-        return Relearned(done, censored=_measured(model, accuracy) < aim)
+    except _Stop as stop:
+        return Relearned(done, censored=not stop.back)
+    finally:
+        model.eval()
     raise ConfigError(f"Relearning ended after {done} of {cap} steps.", "Train for more epochs, or lower the cap.")
 
 

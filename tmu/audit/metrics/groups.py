@@ -1,0 +1,34 @@
+"""Who pays for the forgetting? The class whose test accuracy fell most against the golds.
+
+max over classes of [ accuracy of the golds (mean) - accuracy of the model ] on test records of the class, percentage
+points, at least 0. Lower is better. A maximum is above 0 by chance, the more so with many classes of few records: read
+it against the further golds' rows, which are the floor. Cost: one bootstrap a class.
+"""
+
+import numpy as np
+
+from tmu.audit.bootstrap import Value, interval, resampled_means
+from tmu.audit.metrics.registry import metric
+from tmu.audit.view import Case
+
+
+@metric(
+    "worst_class_drop",
+    title="worst class drop",
+    unit="pts",
+    better="lower",
+    needs_gold=True,
+    meaning="How far the accuracy of the worst hit class lies below the retrained models': who pays for the forgetting. Some drop is chance: compare with the second gold.",  # noqa: E501
+)
+def worst_class_drop(case: Case) -> Value:
+    """Largest drop of a class's test accuracy; paired by record, resampled within each class."""
+    labels, rng = case.model.sets.labels["test"], np.random.default_rng(case.seed)
+    golds = np.mean([gold.correct["test"] for gold in case.golds], axis=0)
+    drops = 100.0 * (golds - case.model.correct["test"])
+    classes, sizes = np.unique(labels, return_counts=True)
+    by_class = [drops[labels == each] for each in classes]
+    means = np.array([each.mean() for each in by_class])
+    resampled = [resampled_means(each[:, None], case.resamples, rng)[:, 0] for each in by_class]
+    worst = int(means.argmax())
+    value = float(max(means[worst], 0.0))
+    return interval(value, np.maximum(np.max(resampled, axis=0), 0.0), int(sizes[worst]), (0.0, 100.0))
