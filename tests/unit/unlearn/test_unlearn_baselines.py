@@ -1,4 +1,4 @@
-"""The baselines on one small deletion: the right direction, the targets and weights they teach, the phases they take."""
+"""The baselines on one small deletion: the right direction, what they teach with what weight, in which phases."""
 
 import copy
 
@@ -68,18 +68,25 @@ def test_only_regun_asks_for_the_hold_out():
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_direction_is_right(make_problem, solved, name):
-    """Loss on D_f rises at least threefold from the original's .001; the retain set is kept."""
+    """Loss on D_f at least doubles from the original's .0014; the retain set is kept."""
     problem = make_problem()
     outcome = _unlearn(name, problem)
     assert outcome.model is problem.model
     assert _largest_change(weights_of(solved.original), outcome.model) > 1e-3
     if name != "l1-sparse":
-        assert _loss(outcome.model, problem.forget) > 3 * _loss(solved.original, problem.forget)
+        assert _loss(outcome.model, problem.forget) > 2 * _loss(solved.original, problem.forget)
     assert _right(outcome.model, problem.retain) > 0.93
 
 
+def test_fine_tuning_does_not_pass_for_forgetting(make_problem, solved):
+    """The control for the test above: without a baseline's own doing the loss stays below the bound."""
+    problem = make_problem()
+    model = get_method("finetune").unlearn(problem, read_options("finetune", {"steps": 80})).model
+    assert _loss(model, problem.forget) < 1.7 * _loss(solved.original, problem.forget)
+
+
 def test_an_optimiser_that_never_steps_is_caught_by_the_weight_change(make_problem, solved):
-    """The control for the test above: the engine trains a copy, and the method's own model stays where it was."""
+    """The control for the change that the direction test asks for: the engine trains a copy of the method's model."""
     problem = make_problem(fit=lambda model, *rest, **hooks: fit(copy.deepcopy(model), *rest, **hooks))
     outcome = _unlearn("scrub", problem)
     assert _largest_change(weights_of(solved.original), outcome.model) == 0.0
@@ -88,7 +95,7 @@ def test_an_optimiser_that_never_steps_is_caught_by_the_weight_change(make_probl
 @pytest.mark.parametrize("name", ["salun", "scrub", "amun"])
 def test_the_draws_follow_the_seed(make_problem, name):
     """What repeats bit by bit for one seed (`test_unlearn_methods.py`) is not simply the same for all."""
-    nets = [_unlearn(name, make_problem(seeds=seeds)).model for seeds in (SEEDS, SEEDS.all(2))]
+    nets = [_unlearn(name, make_problem(seeds=seeds), steps=8).model for seeds in (SEEDS, SEEDS.all(2))]
     assert not same_weights(*map(weights_of, nets))
 
 
@@ -159,7 +166,7 @@ def test_amun_teaches_what_the_original_says_of_images_nearby(make_problem, solv
 
 def test_amun_leaves_out_what_does_not_flip(make_problem):
     problem = make_problem()
-    small = read_options("amun", {"attack_steps": 2, "epsilon": 0.3, "rounds": 1, "steps": 8})
+    small = read_options("amun", {"attack_steps": 10, "epsilon": 0.3, "rounds": 1, "steps": 8})
     found = nearest_adversarial(problem, small)
     assert 0 < len(found) < 48
     outcome = get_method("amun").unlearn(problem, small)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.synthetic import SEEDS, same_weights, tiny_net, weights_of
+from tests.synthetic import MEMORISE, SEEDS, same_weights, tiny_net, weights_of
 from tmu.errors import ConfigError
 from tmu.train import fit
 from tmu.unlearn import get_method, read_options
@@ -31,7 +31,7 @@ def _close(measured, expected) -> bool:
 
 
 def test_importance_agrees_with_one_record_at_a_time(make_problem):
-    """A half-trained net, so that no gradient drowns in rounding; more records than go through at once."""
+    """An untrained net, so that no gradient drowns in rounding; more records than go through at once."""
     problem, net = make_problem(), tiny_net().eval()
     some = problem.retain.take(torch.arange(70))
     each = list(_gradients_of_each(net, some))
@@ -67,8 +67,7 @@ def test_salun_moves_salient_weights_alone(make_problem, solved, keep):
         seen.append(hooks["after_step"])
         return fit(*given, **hooks)
 
-    problem = make_problem(fit=watch)
-    problem = make_problem(fit=watch, recipe=problem.recipe.model_copy(update={"weight_decay": 1e-2}))
+    problem = make_problem(fit=watch, recipe=MEMORISE.model_copy(update={"weight_decay": 1e-2}))
     model = get_method("salun").unlearn(problem, read_options("salun", {"steps": 24, "keep": keep})).model
     (hook,) = seen
     mask = torch.cat([part.flatten() for part in hook.mask.values()])
@@ -113,9 +112,9 @@ def test_a_forget_step_of_sfr_on_climbs_and_moves_masked_weights_alone(make_prob
     hook = _forget_step(problem)
     before = {name: value.detach().clone() for name, value in problem.model.named_parameters()}
     views = problem.forget.images.float() / 255
-    known = float(cross_entropy(problem.model.eval()(views), problem.forget.labels))
-    hook(problem.model.eval(), 5)
-    assert float(cross_entropy(problem.model(views), problem.forget.labels)) > 1.2 * known
+    known = cross_entropy(problem.model.eval()(views), problem.forget.labels).detach()
+    hook(problem.model, 5)
+    assert cross_entropy(problem.model(views), problem.forget.labels) > 1.2 * known
     for name, value in problem.model.named_parameters():
         assert torch.equal(value[~hook.mask[name]], before[name][~hook.mask[name]])
     share = torch.cat([part.flatten() for part in hook.mask.values()]).float().mean()
@@ -149,7 +148,7 @@ def test_well_known_records_weigh_more_in_a_forget_step():
     weights = torch.tensor([10.0, 1.0, 0.5])
     weights = weights / weights.mean()
     loss = weighed_loss(losses, 0.5)
-    assert float(loss) == pytest.approx(float((weights * losses).mean()), rel=1e-5)
+    assert loss.item() == pytest.approx((weights * losses).mean().item(), rel=1e-5)
     (gradient,) = torch.autograd.grad(loss, losses)
     assert gradient.tolist() == pytest.approx((weights / 3).tolist(), rel=1e-5)
 

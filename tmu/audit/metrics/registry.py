@@ -74,4 +74,5 @@ def all_metrics() -> dict[str, Metric]:
     package = importlib.import_module(__package__)
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         importlib.import_module(f"{__package__}.{module.name}")
-    return dict(_METRICS)
+    by_file = sorted(_METRICS.values(), key=lambda each: each.compute.__module__)  # whatever was imported before
+    return {each.name: each for each in by_file}

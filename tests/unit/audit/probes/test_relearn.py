@@ -2,19 +2,19 @@ import copy
 from functools import partial
 
 import pytest
-import torch
 from torch import nn
 
 from tests.synthetic import RECIPE, SEEDS, blobs, tiny_net
 from tmu.audit.probes.relearn import Ain, Relearned, ain, relearn_steps
 from tmu.errors import ConfigError
+from tmu.models.registry import head_of
 from tmu.train import fit, logits_of
 
-FORGET = blobs(64, seed=5, label_noise=0.0, spread=0.1)
+FORGET = blobs(48, seed=5, label_noise=0.6)  # labels that can only be learned by heart
 
 
-def _fit(model, after_step, epochs=40):
-    config = RECIPE.model_copy(update={"epochs": epochs, "schedule": "constant", "lr": 0.02})
+def _fit(model, after_step, epochs=35):
+    config = RECIPE.model_copy(update={"epochs": epochs, "schedule": "constant", "lr": 0.1})
     fit(model, FORGET, config, SEEDS, after_step=after_step)
 
 
@@ -93,13 +93,12 @@ def test_with_the_engine_a_model_that_kept_a_trace_relearns_faster():
     _fit(trained, None)
     original = _accuracy(trained)
     trace = copy.deepcopy(trained)
-    with torch.no_grad():
-        list(trace.parameters())[-2].mul_(-1)  # the last layer turned round: wrong answers, inner layers intact
+    head_of(trace).load_state_dict(head_of(tiny_net(8)).state_dict())  # forgets in its last layer alone
     found = {
         name: relearn_steps(model, _fit, _accuracy, original, cap=100)
         for name, model in {"trained": trained, "trace": trace, "never": never}.items()
     }
     assert found["trained"] == Relearned(0, censored=False)
-    assert 0 < found["trace"].steps < found["never"].steps < 100
-    assert ain(found["trace"], found["never"]).value < 1
+    assert 0 < found["trace"].steps < found["never"].steps / 2 < 50
+    assert ain(found["trace"], found["never"]).value < 0.5
     assert not trace.training and _accuracy(trace) >= original - 0.05
