@@ -104,6 +104,12 @@ def test_a_class_paid_with_stands_out_of_the_floor(world, cases, change_logits):
     assert abs(np.mean(spoilt.correct["test"]) - np.mean(golds[0].correct["test"])) < 0.15  # one accuracy hides it
 
 
+def test_intervals_of_numbers_that_resampling_raises_lie_about_the_value(cases):
+    for name in ("rf_jsd", "worst_class_drop"):
+        found = _value(name, cases["noisy"])
+        assert found.low < found.value - 0.2 * (found.high - found.low) and found.value < found.high
+
+
 def test_a_model_better_than_its_golds_everywhere_has_no_drop(cases):
     case = cases["further gold"]
     weak = cases["noisy"].model

@@ -109,12 +109,12 @@ def _forget_step(problem, **options) -> ForgetStep:
 
 def test_a_forget_step_of_sfr_on_climbs_and_moves_masked_weights_alone(make_problem):
     problem = make_problem()
-    hook = _forget_step(problem)
+    hook = _forget_step(problem, alpha=25.0)  # small, so that the sign shows
     before = {name: value.detach().clone() for name, value in problem.model.named_parameters()}
     views = problem.forget.images.float() / 255
     known = cross_entropy(problem.model.eval()(views), problem.forget.labels).detach()
     hook(problem.model, 5)
-    assert cross_entropy(problem.model(views), problem.forget.labels) > 1.2 * known
+    assert cross_entropy(problem.model(views), problem.forget.labels) > 1.001 * known
     for name, value in problem.model.named_parameters():
         assert torch.equal(value[~hook.mask[name]], before[name][~hook.mask[name]])
     share = torch.cat([part.flatten() for part in hook.mask.values()]).float().mean()
@@ -123,11 +123,12 @@ def test_a_forget_step_of_sfr_on_climbs_and_moves_masked_weights_alone(make_prob
 
 
 def test_sfr_on_steps_when_due_and_never_last(make_problem):
+    """Not even its batch-norm statistics: the last that they see is the retain set."""
     problem = make_problem()
     hook, moved = _forget_step(problem), []
     for done in range(1, 21):
         before = weights_of(problem.model)
-        hook(problem.model.eval(), done)
+        hook(problem.model.train(), done)
         moved.append(not same_weights(before, weights_of(problem.model)))
     assert [done for done, did in enumerate(moved, 1) if did] == [5, 10, 15]
 
