@@ -65,6 +65,7 @@ def tune(dataset: str, seed: int) -> None:
         Problem,
         forget=asked,
         retain=train,
+        holdout=rest,
         classes=len(store.info.classes),
         recipe=params.train,
         seeds=Seeds.all(seed),

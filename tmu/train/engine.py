@@ -137,7 +137,9 @@ def _prepare(
     if targets is None:
         targets = as_probabilities(examples.labels, head_of(model).out_features)
     if config.label_smoothing:
-        targets = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
+        sure = targets.amax(1, keepdim=True) == 1  # labels are smoothed, probabilities are meant as they are
+        smooth = targets * (1 - config.label_smoothing) + config.label_smoothing / targets.shape[1]
+        targets = torch.where(sure, smooth, targets)
     optimiser = torch.optim.SGD(
         model.parameters(),
         lr=config.lr,

@@ -140,6 +140,13 @@ def test_augmentation_reaches_the_model():
     assert not same_weights(_trained(), _trained(recipe=RECIPE.model_copy(update={"augment": "shift"})))
 
 
+def test_label_smoothing_leaves_probabilities_as_they_are():
+    some = blobs(32)
+    soft = some.taught(torch.full((32, 3), 1 / 3))
+    for batch in _batches(soft, RECIPE.model_copy(update={"label_smoothing": 0.3})):
+        assert torch.equal(batch.targets, torch.full_like(batch.targets, 1 / 3))
+
+
 def test_label_smoothing_mixes_the_targets_with_the_uniform():
     for batch in _batches(blobs(32), RECIPE.model_copy(update={"label_smoothing": 0.3})):
         assert torch.allclose(batch.targets, 0.7 * as_probabilities(batch.labels, CLASSES) + 0.1)
