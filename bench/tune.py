@@ -78,11 +78,13 @@ def tune(dataset: str, seed: int) -> None:
     results.add(SUITE, [{**common, **row} for row in _scores("do nothing", twin.model, gold, asked, train, 0.0)])
     for method, grid in GRID.items():
         for options in grid:
+            name = f"{method} {' '.join(f'{key}={value}' for key, value in options.items())}"
+            if seed in results.values(results.read(SUITE), dataset=dataset, method=name, metric="score"):
+                continue  # measured before: a run that was stopped goes on
             module, model = get_method(method), copy.deepcopy(twin.model)
             started = time.perf_counter()
             module.unlearn(problem(model=model), module.Options(**options))
             seconds = time.perf_counter() - started
-            name = f"{method} {' '.join(f'{key}={value}' for key, value in options.items())}"
             results.add(SUITE, [{**common, **row} for row in _scores(name, model, gold, asked, train, seconds)])
 
 
