@@ -9,7 +9,7 @@ from tmu import manifest
 from tmu.config import TrainConfig
 from tmu.files import digest_of, new_folder
 from tmu.provenance import code_digest, hardware, now
-from tmu.train.lane import pick_device, pick_precision
+from tmu.train.lane import exact, pick_device, pick_precision
 from tmu.workspace import Workspace
 
 Build = Callable[[Path, dict[str, Any]], None]  # (folder to fill, run record to fill)
@@ -38,18 +38,20 @@ def make(
     if out is not None:
         target = workspace.root / out
         with new_folder(target) as folder:
-            _timed(build, folder, run)
+            _timed(workspace, build, folder, run)
             manifest.seal(folder, kind, identity, run)
         return f"file:{out}", target
     found = workspace.artifacts.find(kind, key)
     if found is None:
         with workspace.artifacts.create(kind, key, identity, run) as folder:
-            _timed(build, folder, run)
+            _timed(workspace, build, folder, run)
         found = workspace.artifacts.find(kind, key)
     return f"{kind}/{key}", found
 
 
-def _timed(build: Build, folder: Path, run: dict[str, Any]) -> None:
+def _timed(workspace: Workspace, build: Build, folder: Path, run: dict[str, Any]) -> None:
+    """Build within the workspace's lane: features and audit, too, are bits that depend on the number of threads."""
     started = time.perf_counter()
-    build(folder, run)
+    with exact(workspace.settings.threads):
+        build(folder, run)
     run.update(seconds_total=time.perf_counter() - started, hardware=hardware(), at=now())
