@@ -14,6 +14,7 @@ BEGIN, END = "<!-- measured: python -m bench.readme -->", "<!-- /measured -->"
 ROWS = {
     "original": "original (nothing done)",
     "random-label": "random labels",
+    "finetune": "fine-tuning on what is kept",
     "random choice": "right fraction, random choice",
     "tmu": "`tmu`, hard labels",
     "tmu-soft": "`tmu-soft`, the default",

@@ -21,7 +21,11 @@ COLUMNS = {
 }
 ROWS = ("original", "gold", "second gold", "random choice", "finetune", "random-label", "tmu", "tmu-soft")
 COLOURS = {"original": "#4d4d4d", "second gold": "#8a6100", "random-label": "#cc79a7", "tmu": "#56b4e9"}
-TESTED = (("tmu", "original"), ("tmu", "random-label"), ("tmu-soft", "original"), ("tmu-soft", "random-label"))
+TESTED = (
+    ("tmu", "original"),
+    ("tmu", "random-label"),
+    *(("tmu-soft", other) for other in ("original", "random-label", "finetune", "second gold")),
+)
 
 
 def render(suite: str, datasets: list[str]) -> Path:
