@@ -127,3 +127,10 @@ def test_streisand_against_a_slow_loop_and_it_sees_records_driven_out(cases):
     assert _value(name, cases["hidden"]).low > floor.high  # over-unlearned: given away by what it no longer says
     assert _value(name, cases["original"]).value <= floor.high  # doing nothing shows in the ordinary attack instead
     assert _value("membership_tpr_at_1pct_fpr", cases["hidden"]).value <= 1
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-320, 1e-310])
+def test_jensen_shannon_of_the_smallest_numbers_is_no_nan(tiny):
+    p, q = np.array([1.0, tiny, 0.0]), np.array([1.0, 0.0, tiny])
+    assert jensen_shannon(p, q) == 0.0
+    assert jensen_shannon(np.array([1.0, 0.0]), np.array([tiny, 1.0])) == pytest.approx(np.log(2))

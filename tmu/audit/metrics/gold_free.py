@@ -9,21 +9,21 @@ the test set, so it may be reported, but nothing may be chosen by it.
 """
 
 import numpy as np
+from scipy.special import rel_entr
 
 from tmu.audit.bootstrap import Value, interval
 from tmu.audit.metrics.registry import metric
 from tmu.audit.view import Case
 
 _SCALE = 1e4
+_TINY = 1e-300
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """JSD (...,), nats, 0..ln 2, of probabilities (..., K)."""
+    p, q = (np.where(side > _TINY, side, 0.0) for side in (p, q))  # so that the middle cannot round to nothing
     middle = (p + q) / 2
-    halves = [np.where(side > 0, side, 1.0) for side in (p, q)]
-    middle = np.where(middle > 0, middle, 1.0)
-    divergence = sum((side * np.log(side / middle) * (given > 0)) for side, given in zip(halves, (p, q), strict=True))
-    return np.maximum(divergence.sum(axis=-1) / 2, 0.0)
+    return np.maximum((rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / 2, 0.0)
 
 
 def _classes(case: Case) -> np.ndarray:
