@@ -47,8 +47,7 @@ def audit_models(
 
     golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
     model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
-    Raises RequestError with fewer golds, or where no training record was
-    forgotten.
+    Raises RequestError with fewer golds, or where no training record was forgotten.
     """
     if len(golds) < 2:
         raise RequestError("The audit has fewer than two golds.", "Train a second one: the noise floor comes from it.")
@@ -66,32 +65,45 @@ def audit_models(
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         parts = audit_sets(workspace, data, forget)
-        sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
-        outputs = {name: outputs_of(workspace, model, parts, params) for name, model in rows.items()}
-        seconds = _seconds(workspace, rows, twin)
-        gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
-        result = audit_table(sets, outputs, gold_rows, seconds["whole"], params.seed, resamples=params.audit.bootstrap)
-        method = list(rows)[-1]
-        changed = original.weights != unlearned.weights
-        verdict = judge(result, method, params.audit, weights_changed=changed)
-        predictor, ceiling = _predictor(workspace, original, twin, parts, sets, [outputs[row] for row in gold_rows])
-        write_audit(
+        run["seconds_by_row"] = _seconds(workspace, rows, twin)
+        _audit(
+            workspace,
             folder,
-            result,
-            verdict,
+            parts,
+            rows,
+            twin,
+            params,
+            run["seconds_by_row"]["whole"],
             _provenance(data, forget, rows),
-            sets,
-            outputs,
-            method_row=method,
-            predictor=predictor,
-            ceiling=ceiling,
         )
         if twin:
             write_json(folder / "twin.json", twin_report(workspace, twin))
-        run.update(seconds_by_row=seconds)
 
     uri, folder = make(workspace, "audit", identity, build, out)
     return AuditRef(uri=uri, digest=digest(folder))
+
+
+def _audit(
+    workspace: Workspace,
+    folder: Path,
+    parts: dict[str, Examples],
+    rows: dict[str, ModelRef],
+    twin: TwinRef | None,
+    params: Params,
+    seconds: dict[str, float],
+    provenance: dict[str, Any],
+) -> None:
+    """Outputs once per model, then numbers, verdict, figures and report; the last row is the one that is judged."""
+    sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
+    outputs = {name: outputs_of(workspace, model, parts, params) for name, model in rows.items()}
+    gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
+    result = audit_table(sets, outputs, gold_rows, seconds, params.seed, resamples=params.audit.bootstrap)
+    original, method = rows[ORIGINAL], list(rows)[-1]
+    verdict = judge(result, method, params.audit, weights_changed=original.weights != rows[method].weights)
+    predictor, ceiling = _predictor(workspace, original, twin, parts, sets, [outputs[row] for row in gold_rows])
+    write_audit(
+        folder, result, verdict, provenance, sets, outputs, method_row=method, predictor=predictor, ceiling=ceiling
+    )
 
 
 def _rows(
