@@ -89,7 +89,7 @@ def _predictor(table: pa.Table, dataset: str) -> list[str]:
         f"- ceiling, the other golds predicting one: {number('auroc_ceiling')}",
         f"- against the mean of the golds: {number('auroc_mean_gold')}",
         f"- on the twin itself, cross-fitted: {number('auroc_on_twin')}",
-        f"- seconds of the twin, once for many deletions: {number('seconds_alone')}",
+        f"- seconds of the twin, once per model and data revision: {number('seconds_alone')}",
     ]
 
 

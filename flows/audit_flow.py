@@ -42,7 +42,8 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     forget, base = ForgetRef.model_validate(entry["forget"]), ModelRef.model_validate(entry["base"])
     unlearned = ModelRef.model_validate(entry["unlearned"])
     twin = TwinRef.model_validate(entry["twin"]) if entry["twin"] else None
-    references = golds_of(home, before, forget, golds)
+    # a retrained model is the paired gold itself: then all golds are independent ones
+    references = golds_of(home, before, forget, golds, first=int(params.unlearn.method == "retrain"))
     control = None
     if twin:
         tell("Unlearning a random choice, as control")
@@ -57,7 +58,8 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     tell("Writing the numbers to MLflow")
     numbers = log_audit(workspace, proof, versions)
     show_audit(numbers)
-    promoted = versions[params.unlearn.method if numbers["verdict"]["passed"] else "gold"]
+    proved = numbers["verdict"]["passed"] and numbers["verdict"]["conclusive"]
+    promoted = versions[params.unlearn.method if proved else "gold"]  # the gold is there, and exact
     if after.digest == data_ref(workspace).digest:  # never put an older deletion's model back into service
         workspace.registry.set_alias(dataset_name(workspace, after), "champion", promoted)
     return {

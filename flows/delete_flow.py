@@ -17,10 +17,12 @@ from tmu.config import Params
 from tmu.errors import GateError
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second
-from tmu.steps.loading import data_ref
+from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
+from tmu.steps.preflight import check_parameters
 from tmu.steps.register_model import champion_of
 from tmu.steps.tidy import tidy
+from tmu.stores.lock import locked
 from tmu.unlearn import method_names, needs_twin
 from tmu.workspace import Workspace
 
@@ -97,10 +99,19 @@ def _received(
     if same is not None:
         tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
         return same
+    with locked(workspace.state("request.lock")):  # two requests at once must not both be acknowledged
+        return _acknowledged(workspace, subjects, records, method)
+
+
+def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str], method: str | None) -> dict[str, Any]:
+    """A new request: planned, checked, and written down."""
     refuse_a_second(workspace)
     data = data_ref(workspace)
+    check_parameters(open_store(workspace, data), workspace.params, method)
     plan = plan_deletion(workspace, data, subjects, records)
-    champion_of(workspace, data)  # refuses a model of another revision now, before the request is acknowledged
+    champion_of(
+        workspace, data, params=workspace.params
+    )  # refuses a model of another revision now, before the request is acknowledged
     show_plan(plan)
     tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
     forget = acknowledge(workspace, plan)

@@ -1,4 +1,4 @@
-"""Flow `fit-twin`: prepare the predictor once; every deletion from this revision and model reuses it."""
+"""Flow `fit-twin`: prepare the predictor of the model in service, once per model and revision."""
 
 from prefect import flow
 

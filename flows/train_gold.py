@@ -18,8 +18,8 @@ def train_gold_flow(request: str, runs: int = 2, home: str = ".") -> list[ModelR
     )
 
 
-def golds_of(home: str, data: DataRef, forget: ForgetRef, runs: int) -> list[ModelRef]:
+def golds_of(home: str, data: DataRef, forget: ForgetRef, runs: int, first: int = 0) -> list[ModelRef]:
     """One task a gold."""
     params = Workspace.open(home).params
     tell(f"Training {runs} golds, without the forgotten records")
-    return [train_gold(home, data, forget, params, run) for run in range(runs)]
+    return [train_gold(home, data, forget, params, run) for run in range(first, first + runs)]

@@ -13,7 +13,7 @@ from tmu.files import digest_of
 class Config(BaseModel):
     """Base: frozen, strict about names, with a digest for cache keys and manifests."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""
@@ -111,7 +111,7 @@ def load_params(path: Path) -> Params:
         raise ConfigError(
             f"There is no {path}.", "Run `tmu init` in this folder, or name another with --home."
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", "Mend that line.") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,5 +1,7 @@
 """Where things run and lie: environment variables `TMU_…` over `tmu.toml` in the workspace over the defaults."""
 
+import os
+import tomllib
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +9,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tmu.errors import ConfigError
+
+_ELSEWHERE = {"TMU_HOME", "TMU_DEBUG", "TMU_SHARED_DATA"}  # read by the command line and the tests
 
 
 class Settings(BaseSettings):
@@ -42,6 +46,10 @@ class Settings(BaseSettings):
 def load_settings(root: Path) -> Settings:
     """The settings of a workspace. Raises ConfigError naming the bad key."""
 
+    known = {f"TMU_{name.upper()}" for name in Settings.model_fields} | _ELSEWHERE
+    for name in sorted(set(filter(lambda name: name.startswith("TMU_"), os.environ)) - known):
+        raise ConfigError(f"There is no setting `{name}`.", f"Known: {', '.join(sorted(known))}.")
+
     class Here(Settings):
         model_config = SettingsConfigDict(toml_file=root / "tmu.toml")
 
@@ -53,3 +61,5 @@ def load_settings(root: Path) -> Settings:
         raise ConfigError(
             f"Setting `{where}`: {first['msg']}.", "Mend it in tmu.toml or in TMU_… variables."
         ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{root / 'tmu.toml'} is not TOML: {error}.", "Mend that line.") from error

@@ -9,7 +9,6 @@ from tmu.cli.confirm import Yes, confirm
 from tmu.cli.outcome import completed, shown_outcome
 from tmu.cli.place import data_of, workspace
 from tmu.cli.planning import planned, shown, sizes
-from tmu.cli.preflight import check_parameters
 from tmu.cli.selection import File, Records, Selection, Subjects, select
 from tmu.errors import ConfigError
 
@@ -26,6 +25,9 @@ def delete(
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method.")] = None,
     no_audit: Annotated[bool, typer.Option("--no-audit", help="Do not train golds: no proof, no promotion.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a request that was interrupted.")] = None,
+    withdraw: Annotated[
+        str | None, typer.Option(metavar="ID", help="Take a request back of which nothing was erased yet.")
+    ] = None,
     as_json: output.Json = False,
 ) -> None:
     """Delete people or records from the data and from the model, and audit the result.
@@ -34,8 +36,15 @@ def delete(
     [bold]tmu delete --resume 0123456789abcdef[/]
     """
     place = workspace()
+    if withdraw is not None:
+        from tmu.steps import journal
+
+        _refuse_both("withdraw", withdraw, subjects, records, file, dry_run)
+        entry = journal.withdraw(place, withdraw)
+        output.emit(entry, lambda: [f"Request {withdraw} is withdrawn; nothing was erased."])
+        return
     if resume is not None:
-        _refuse_both(resume, subjects, records, file, dry_run)
+        _refuse_both("resume", resume, subjects, records, file, dry_run)
         summary = _run(place, Selection(), method, not no_audit, resume)
     else:
         selection = _selected(place, subjects, records, file)
@@ -47,9 +56,13 @@ def delete(
     output.emit(summary, lambda: shown_outcome(summary))
 
 
-def _refuse_both(resume: str, subjects: list[str], records: list[str], file: str | None, dry_run: bool) -> None:
+def _refuse_both(
+    option: str, request: str, subjects: list[str], records: list[str], file: str | None, dry_run: bool
+) -> None:
     if subjects or records or file is not None or dry_run:
-        raise ConfigError(f"--resume {resume} names a request already.", "Leave out the other options of the request.")
+        raise ConfigError(
+            f"--{option} {request} names a request already.", "Leave out the other options of the request."
+        )
 
 
 def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None) -> Selection:
@@ -68,6 +81,7 @@ def _waiting(place: "Workspace", selection: Selection) -> bool:
 def _agreed(place: "Workspace", selection: Selection, method: str | None, dry_run: bool, yes: bool) -> bool:
     """Plan, show, ask; False after a dry run. Up to here nothing is written."""
     from tmu.data.store import RecordStore
+    from tmu.steps.preflight import check_parameters
 
     data = data_of(place, None)
     store = RecordStore.open(place.data)

@@ -104,7 +104,7 @@ def all_known(index: "Index", selection: Selection) -> list[Found]:
         if each.state == "unknown":
             raise RequestError(f"{name} is unknown.", f"Check its spelling with `tmu data show --{each.kind} ID`.")
         if each.state == "erased":
-            raise RequestError(f"{name} was erased before.", "Leave it out; nothing is left of it.")
+            raise RequestError(f"{name} was erased before.", "Leave it out.")
     return found
 
 
@@ -125,7 +125,7 @@ def _read(file: str) -> str:
     if file == "-":
         return sys.stdin.read()
     try:
-        return Path(file).read_text()
+        return Path(file).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
         raise RequestError(f"The request file {file} cannot be read.", "Name a text file, or `-`.") from error
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tmu.refs import TwinRef
     from tmu.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, help="The twin problem: fitted once, used by every deletion.")
+app = typer.Typer(no_args_is_help=True, help="The twin problem of one model and data revision.")
 
 
 @app.command()

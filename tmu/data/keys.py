@@ -45,18 +45,18 @@ class Keys:
 
     def record(self, raw_record_id: str) -> str:
         """The record key of a raw record id."""
-        return self._mac(b"record\0" + raw_record_id.encode())[:KEY_BYTES].hex()
+        return self._mac(b"record\0" + raw_record_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
 
     def subject(self, raw_subject_id: str) -> str:
         """The subject key of a raw subject id (the person a record is about)."""
-        return self._mac(b"subject\0" + raw_subject_id.encode())[:KEY_BYTES].hex()
+        return self._mac(b"subject\0" + raw_subject_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
 
     def lone_subject(self, raw_record_id: str) -> str:
         """The subject key of a record without a subject.
 
         Its own domain: a record and a person that happen to share an id must not share a key.
         """
-        return self._mac(b"lone\0" + raw_record_id.encode())[:KEY_BYTES].hex()
+        return self._mac(b"lone\0" + raw_record_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
 
     def split_fraction(self, record_key: str, seed: int = 0) -> float:
         """A number in [0, 1), uniform over records, that decides a record's split; it never changes for a record."""

@@ -137,7 +137,7 @@ def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples]
 
 
 def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef | None) -> dict[str, dict[str, float]]:
-    """`alone`: making the model; `whole`: with the twin counted in full (one twin serves many deletions)."""
+    """`alone`: making the model; `whole`: with the twin counted in full."""
     alone = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
     shared = run_record(workspace, twin)["seconds_total"] if twin else 0.0
     with_twin = {name for name in rows if name == RANDOM_CHOICE or (name in method_names() and needs_twin(name))}

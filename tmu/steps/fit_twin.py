@@ -1,4 +1,4 @@
-"""Fit the twin problem of one model on one data revision; many deletions reuse it."""
+"""Fit the twin problem of one model on one data revision; every forget set of the two reuses it."""
 
 import json
 import time

@@ -1,15 +1,21 @@
 """Import a dataset into the workspace's record store and make it a data revision."""
 
+import re
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 from tmu.data.digest import dvc_digest
 from tmu.data.importer import Imported, import_records
 from tmu.data.readers import get_reader
-from tmu.errors import DataError
+from tmu.errors import ConfigError, DataError, StorageError
+from tmu.files import sweep
 from tmu.refs import DataRef
+from tmu.steps.journal import refuse_a_second
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
+
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def import_data(
@@ -27,9 +33,14 @@ def import_data(
     Raises DataError for unusable records and where a store is there already and `replace` is not set.
     """
     reader = get_reader(reader_name, options)
-    if workspace.data.exists() and not replace:
-        raise DataError(f"{workspace.data} holds a record store already.", "Use --replace, or another workspace.")
+    if not _NAME.fullmatch(dataset or reader.name):
+        raise ConfigError("That dataset name cannot name a model.", "Use letters, digits, `.`, `_` and `-`.")
+    refuse_a_second(workspace)
     with locked(workspace.state("data.lock")):
+        sweep(workspace.root)  # a killed import leaves images behind
+        committed = _restored(workspace)
+        if workspace.data.exists() and not replace:
+            raise DataError(f"{workspace.data} holds a record store already.", "Use --replace, or another workspace.")
         imported = import_records(
             reader,
             workspace.data,
@@ -39,5 +50,26 @@ def import_data(
             progress=progress,
             **layout,
         )
+        if committed is not None and dvc_digest(workspace.data) != committed:
+            shutil.rmtree(workspace.data)
+            raise DataError(
+                "data.dvc names another revision, and what was erased from it cannot be read here.",
+                "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
+            )
         workspace.versions.commit(workspace.data)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
+
+
+def _restored(workspace: Workspace) -> str | None:
+    """Bring back a missing `data/` that `data.dvc` names, so that its tombstones count: the erased stay erased.
+
+    Returns the revision where it is named but nowhere to be found; then only that very revision may be imported.
+    """
+    if workspace.data.exists() or not (workspace.root / "data.dvc").exists():
+        return None
+    digest = workspace.versions.revision(workspace.data)
+    try:
+        shutil.copytree(workspace.versions.materialise(digest), workspace.data)
+    except StorageError:
+        return digest
+    return None

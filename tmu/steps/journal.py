@@ -4,23 +4,26 @@ A request once acknowledged is found here after any crash; `tmu delete --resume`
 where it stopped. The journal holds keys (HMAC) and references only.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
-from tmu.errors import RequestError
+from tmu.errors import RequestError, StorageError
 from tmu.files import read_json, write_json
 from tmu.provenance import now
 from tmu.steps.plan_deletion import Plan
 from tmu.workspace import Workspace
 
+WITHDRAWN = "withdrawn"
+_ID = re.compile("[0-9a-f]{16}")
 STAGES = ("acknowledged", "erased", "unlearned", "audited", "completed")
 
 
 def open_entry(workspace: Workspace, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
     """Acknowledge a plan: write its entry, or return the one that is there."""
     path = _path(workspace, plan.id)
-    if path.exists():
-        return read_json(path)
+    if path.exists() and (entry := _read(path))["stage"] != WITHDRAWN:
+        return entry
     entry = {"id": plan.id, "stage": "acknowledged", "plan": plan.as_json(), **facts, "times": {"acknowledged": now()}}
     write_json(path, entry)
     return entry
@@ -53,20 +56,43 @@ def advance(workspace: Workspace, request: str, stage: str, **facts: Any) -> dic
 def find_entry(workspace: Workspace, request: str) -> dict[str, Any]:
     """The entry of a request. Raises RequestError for an unknown id."""
     path = _path(workspace, request)
-    if not path.exists():
-        raise RequestError(f"There is no request {request}.", "`tmu show requests` lists them.")
-    return read_json(path)
+    if not _ID.fullmatch(request) or not path.exists():
+        raise RequestError("There is no request of that id.", "`tmu show requests` lists them.")
+    return _read(path)
 
 
 def entries(workspace: Workspace) -> list[dict[str, Any]]:
     """All requests, oldest first."""
-    found = [read_json(path) for path in workspace.state("requests").glob("*.json")]
+    found = [_read(path) for path in workspace.state("requests").glob("*.json")]
     return sorted(found, key=lambda entry: (entry["times"]["acknowledged"], entry["id"]))
 
 
 def unfinished(workspace: Workspace) -> list[dict[str, Any]]:
-    """Requests that were acknowledged and are not completed."""
-    return [entry for entry in entries(workspace) if entry["stage"] != "completed"]
+    """Requests that were acknowledged and are neither completed nor withdrawn."""
+    return [entry for entry in entries(workspace) if entry["stage"] not in ("completed", WITHDRAWN)]
+
+
+def withdraw(workspace: Workspace, request: str) -> dict[str, Any]:
+    """Take a request back. Only before anything was erased: after that it can only be finished (RequestError)."""
+    entry = find_entry(workspace, request)
+    if entry["stage"] != "acknowledged":
+        raise RequestError(
+            f"Request {request} is past the point of no return (stage `{entry['stage']}`).",
+            f"Finish it: `tmu delete --resume {request}`.",
+        )
+    entry = {**entry, "stage": WITHDRAWN, "times": {**entry["times"], WITHDRAWN: now()}}
+    write_json(_path(workspace, request), entry)
+    return entry
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        entry = read_json(path)
+        return {**entry, "id": entry["id"], "stage": entry["stage"], "times": dict(entry["times"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(
+            f"The journal's entry {path.name} is damaged.", "Restore that file from a backup of the workspace."
+        ) from error
 
 
 def _path(workspace: Workspace, request: str) -> Path:

@@ -98,6 +98,8 @@ def read_request(text: str) -> tuple[list[str], list[str]]:
     try:
         raw = json.loads(text)
         subjects, records = raw.pop("subjects", []), raw.pop("records", [])
+        if not (isinstance(subjects, list) and isinstance(records, list)):
+            raise ValueError  # a string would fall apart into one-letter ids
         if raw or not all(isinstance(item, str) for item in [*subjects, *records]):
             raise ValueError
         return list(subjects), list(records)

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+from tmu import manifest
 from tmu.config import Params
 from tmu.data.info import read_info
 from tmu.errors import ConfigError
+from tmu.files import read_json
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import data_folder, open_store, run_record
 from tmu.stores.mlflow import Version
@@ -60,7 +62,7 @@ def model_of(version: Version) -> ModelRef:
     return ModelRef.model_validate(json.loads(version.tags["artifact"]))
 
 
-def champion_of(workspace: Workspace, *revisions: DataRef) -> ModelRef | None:
+def champion_of(workspace: Workspace, *revisions: DataRef, params: Params | None = None) -> ModelRef | None:
     """The model in service, or None where there is none yet.
 
     Raises ConfigError where it was made for none of these data revisions: unlearning from it would not do what it says.
@@ -74,7 +76,29 @@ def champion_of(workspace: Workspace, *revisions: DataRef) -> ModelRef | None:
             "Audit the last deletion (`tmu show requests`, `tmu audit --request ID`), or train anew: "
             "`tmu train original --register`.",
         )
-    return model_of(version)
+    model = model_of(version)
+    if params is not None:
+        _refuse_other_recipe(workspace, model, params)
+    return model
+
+
+def _refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -> None:
+    """A gold is only a gold if it is trained as the model in service was: refuse where params.yaml moved on."""
+    folder = workspace.artifacts.fetch(model.uri, model.digest)
+    identity, arch = manifest.read(folder)["identity"], read_json(folder / "arch.json")
+    was = {
+        "train": identity.get("train") or identity.get("recipe"),
+        "model": {"name": arch["name"], "options": arch["options"]},
+        "seed": identity["seeds"]["order"],
+    }
+    now = {"train": params.train, "model": params.model}
+    now = {name: value.model_dump(mode="json") for name, value in now.items()} | {"seed": params.seed}
+    for name in was:
+        if was[name] != now[name]:
+            raise ConfigError(
+                f"`{name}` in params.yaml is not what the model in service was trained with.",
+                "Put it back, or train anew: `tmu train original --register`.",
+            )
 
 
 def log_audit(workspace: Workspace, audit: AuditRef, versions: dict[str, Version]) -> dict[str, Any]:

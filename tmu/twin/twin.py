@@ -1,6 +1,6 @@
 """Everything that one twin problem yields for later deletions, and how it is applied to a forget set.
 
-Keyed by data revision and original model; one twin serves many deletions.
+Keyed by data revision and original model; it serves every forget set that is resolved against these two.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ besides the twin. Failure mode: hard labels cost alignment where the gold is mer
 hold-out gets the wrong fraction. The published code starts from M_t, which contains the hold-out; ours starts from M_o.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -41,7 +41,7 @@ class Options(Config):
         "runner-up", description="the wrong label: the class the original ranks second, or any other class"
     )
     selection: Literal["predictor", "random"] = Field("predictor", description="`random` is the control row")
-    noise: float | Literal["auto"] = Field(
+    noise: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         "auto", description="input noise of easy samples, standard deviation in 0..1"
     )
 
