@@ -119,6 +119,99 @@ def test_the_same_request_again_is_refused_and_changes_nothing(done: tuple[Works
     assert len(workspace.registry.versions("digits")) == 4
 
 
+def _object(workspace: Workspace, digest: str) -> Path:
+    return workspace.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+
+
+def _split(workspace: Workspace, digest: str, split: str) -> dict[str, tuple]:
+    """(image, label) by record key, straight from a revision's shards: none of the steps' own loading code."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from tmu.data.records import SPLITS
+
+    found = {}
+    for path in (workspace.versions.materialise(digest) / "shards").glob("*.parquet"):
+        for row in pq.read_table(path).to_pylist():
+            if row["split"] in (split, SPLITS.index(split)):
+                pixels = np.frombuffer(row["image"], np.uint8).reshape(1, 8, 8)
+                found[_hex(row["record_key"])] = (pixels, row["label"])
+    return found
+
+
+def _hex(key: bytes | str) -> str:
+    return key if isinstance(key, str) else key.hex()
+
+
+def _wrong_pct(workspace: Workspace, weights: str, records: list[tuple]) -> float:
+    """Share that a bundle, found by its weights' digest, gets wrong: plain torch on the weights file."""
+    import hashlib
+
+    import numpy as np
+    import torch
+    from safetensors.torch import load_file
+
+    from tmu.models.registry import build
+
+    (path,) = (
+        path
+        for path in workspace.state("artifacts", "model").glob("*/weights.safetensors")
+        if hashlib.sha256(path.read_bytes()).hexdigest() == weights
+    )
+    model = build("small_resnet", (1, 8, 8), 10, {})
+    model.load_state_dict(load_file(path))
+    images = torch.from_numpy(np.stack([image for image, _ in records])).float() / 255
+    with torch.no_grad():
+        answers = model.eval()(images).argmax(1).numpy()
+    return 100 * float(np.mean(answers != [label for _, label in records]))
+
+
+def test_the_audit_is_on_the_sets_it_names_and_says_what_the_weights_say(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, outcome, before = done
+    forget = set(json.loads((_forget(workspace, outcome) / "forget.json").read_text())["records"])
+    train, test = (_split(workspace, before["digest"], split) for split in ("train", "test"))
+    sets = {
+        "forget": [record for key, record in train.items() if key in forget],
+        "retain": [record for key, record in train.items() if key not in forget],
+        "test": [record for key, record in test.items() if key not in forget],
+    }
+    folder = workspace.artifacts.fetch(outcome["audit"]["uri"], outcome["audit"]["digest"])
+    audit = json.loads((folder / "audit.json").read_text())
+    assert audit["result"]["records"] == {name: len(records) for name, records in sets.items()}
+    for row in audit["result"]["rows"]:
+        weights = audit["provenance"][f"weights of {row['name']}"]
+        cells = {name: cell["value"] for name, cell in row["metrics"].items() if cell}
+        assert cells["ua"] == pytest.approx(_wrong_pct(workspace, weights, sets["forget"]))
+        assert 100 - cells["accuracy_retain"] == pytest.approx(_wrong_pct(workspace, weights, sets["retain"]))
+        assert 100 - cells["accuracy_test"] == pytest.approx(_wrong_pct(workspace, weights, sets["test"]))
+
+
+def test_every_model_learned_exactly_the_records_it_should(done: tuple[Workspace, dict, dict]) -> None:
+    workspace, outcome, before = done
+    entry = find_entry(workspace, outcome["request"])
+    train, holdout = (len(_split(workspace, before["digest"], split)) for split in ("train", "holdout"))
+    gone = entry["plan"]["n_train"]
+    learned = {}
+    for folder in workspace.state("artifacts", "model").iterdir():
+        if (folder / "run.json").exists():
+            stage = json.loads((folder / "manifest.json").read_text())["identity"]["stage"]
+            run = json.loads((folder / "run.json").read_text())
+            learned.setdefault(stage, set()).add(run.get("n_records") or (run["n_forget"], run["n_retain"]))
+    assert learned == {"original": {train}, "gold": {train - gone}, "unlearned": {(gone, train - gone)}}
+    twin = workspace.artifacts.fetch(entry["twin"]["uri"], entry["twin"]["digest"])
+    assert json.loads((twin / "report.json").read_text())["predictor"]["n"] == holdout
+    wrong = _wrong_pct(
+        workspace, entry["base"]["weights"], list(_split(workspace, before["digest"], "holdout").values())
+    )
+    n_wrong = json.loads((twin / "report.json").read_text())["predictor"]["n_wrong"]
+    assert n_wrong == round(wrong * holdout / 100)
+
+
+def _forget(workspace: Workspace, outcome: dict) -> Path:
+    entry = find_entry(workspace, outcome["request"])
+    return workspace.artifacts.fetch(entry["forget"]["uri"], entry["forget"]["digest"])
+
+
 def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspace, dict, dict]) -> None:
     from flows.delete_flow import delete_flow
 
@@ -130,7 +223,3 @@ def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspac
     entry = find_entry(workspace, second["request"])
     assert entry["base"]["weights"] == champion.weights_sha256
     assert not unfinished(workspace)
-
-
-def _object(workspace: Workspace, digest: str) -> Path:
-    return workspace.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]

@@ -1,13 +1,13 @@
 """Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tmu.config import Params, Seeds, UnlearnConfig
 from tmu.errors import ConfigError
 from tmu.files import digest_of
 from tmu.manifest import digest
-from tmu.models.bundle import save_bundle, weights_digest
+from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
@@ -16,6 +16,9 @@ from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.unlearn import get_method, read_options
 from tmu.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tmu.unlearn.problem import Problem
 
 ROOMS = ("train", "models", "twin", "unlearn")
 CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right fraction, random choice"
@@ -52,18 +55,35 @@ def unlearn_model(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        outcome, arch = _unlearn(workspace, data, forget, original, twin, params, seeds, digest_of(identity), progress)
+        problem, arch = _problem(workspace, data, forget, original, twin, params, digest_of(identity), progress)
+        outcome = method.unlearn(problem, options)
         save_bundle(folder, outcome.model, arch, identity)
-        run.update(seconds_train=outcome.fit.seconds_train, history=outcome.fit.history, notes=outcome.notes)
+        run.update(
+            seconds_train=outcome.fit.seconds_train,
+            history=outcome.fit.history,
+            notes=outcome.notes,
+            n_forget=len(problem.forget),
+            n_retain=len(problem.retain),
+        )
 
     uri, folder = make(workspace, "model", identity, build, out)
     return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
 
 
-def _unlearn(workspace, data, forget, original, twin, params, seeds, key, progress):
+def _problem(
+    workspace: Workspace,
+    data: DataRef,
+    forget: ForgetRef,
+    original: ModelRef,
+    twin: TwinRef | None,
+    params: Params,
+    key: str,
+    progress: Progress | None,
+) -> tuple["Problem", Arch]:
+    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
     from tmu.unlearn.problem import Problem
 
-    method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
+    method, seeds = get_method(params.unlearn.method), Seeds.all(params.seed)
     store, keys = open_store(workspace, data), forget_keys(workspace, forget)
     model, arch = load_model(workspace, original)
     problem = Problem(
@@ -79,4 +99,4 @@ def _unlearn(workspace, data, forget, original, twin, params, seeds, key, progre
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
         device=pick_device(workspace.settings.device),
     )
-    return method.unlearn(problem, options), arch
+    return problem, arch
