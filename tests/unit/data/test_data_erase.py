@@ -9,7 +9,7 @@ import pytest
 from tmu.data.digest import dvc_digest, manifest
 from tmu.data.erase import apply_in_place, erase
 from tmu.data.info import shard_path
-from tmu.data.shards import read_shard
+from tmu.data.shards import read_shard, write_shard
 from tmu.data.store import RecordStore
 from tmu.errors import DataError, RequestError, StorageError
 
@@ -151,3 +151,17 @@ def test_apply_in_place_on_a_full_disk(make_store, tmp_path, keys, monkeypatch):
         apply_in_place(tmp_path / "next", store.path)
     assert store.digest() == digest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "next"]
+
+
+def test_a_revision_that_forgot_a_tombstone_is_refused(make_store, tmp_path, keys):
+    store = make_store()
+    erasure = erase(store.path, tmp_path / "next", [keys.record("r3")])
+    apply_in_place(tmp_path / "next", store.path)
+    amnesiac = tmp_path / "amnesiac"
+    shutil.copytree(store.path, amnesiac)
+    path = shard_path(amnesiac, erasure.shards_touched[0])
+    shard = read_shard(path)
+    write_shard(path, shard.rows(np.ones(len(shard.record_keys), bool), erased=(), erased_subjects=()))
+    with pytest.raises(DataError, match="was not erased from"):
+        apply_in_place(amnesiac, store.path)
+    assert RecordStore.open(store.path).index().is_erased(keys.record("r3"))
