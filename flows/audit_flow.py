@@ -51,7 +51,8 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     tell("Auditing")
     proof: AuditRef = audit(home, before, forget, base, references, control, unlearned, twin, params)
     lineage = {"forget": forget, "parent": base, "request": entry["id"]}
-    versions = {"original": register(home, before, base, params, [])}
+    # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
+    versions = {"original": register(home, before, base.model_copy(update={"role": "original"}), params, [])}
     for row, model in zip(("gold", "second gold"), references, strict=False):
         versions[row] = register(home, after, model, params, ["gold"] if row == "gold" else [], **lineage)
     versions[params.unlearn.method] = register(home, after, unlearned, params, ["candidate"], **lineage)

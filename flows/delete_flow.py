@@ -14,7 +14,7 @@ from tasks.fit_twin import fit_twin
 from tasks.register import register
 from tasks.unlearn import unlearn
 from tmu.config import Params
-from tmu.errors import GateError
+from tmu.errors import GateError, RequestError
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second
 from tmu.steps.loading import data_ref, open_store
@@ -96,6 +96,8 @@ def _received(
 ) -> dict[str, Any]:
     """The journal's entry: a resumed one, the one of the same request, or a new one after planning."""
     same = find_entry(workspace, resume) if resume else find_same(workspace, subjects, records)
+    if same is not None and same["stage"] in ("completed", "withdrawn"):
+        raise RequestError(f"Request {same['id']} is {same['stage']} already.", "There is nothing to go on with.")
     if same is not None:
         tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
         return same

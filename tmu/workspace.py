@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
 
+# images, keys and models never belong into git; what DVC makes for this machine alone does not either
+_UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.local\n"
+
 
 class Workspace:
     """The stores of one folder, each opened when first used."""
@@ -35,12 +38,15 @@ class Workspace:
         """The workspace at `root`, else at TMU_HOME, else here. Raises ConfigError where there is none."""
         folder = Path(root or os.environ.get("TMU_HOME") or ".").resolve()
         if not (folder / "params.yaml").is_file():
-            raise ConfigError(f"{folder} is not a workspace: it has no params.yaml.", "Run `tmu init` there first.")
+            raise ConfigError(
+                f"{folder} is not a workspace: it has no params.yaml.",
+                "Go to your workspace or name it with --home; `tmu init` makes a new one.",
+            )
         return cls(folder, load_settings(folder))
 
     @classmethod
     def create(cls, root: Path | str) -> "Workspace":
-        """Make a workspace (or complete one): default params.yaml and dvc.yaml, DVC, a private `.tmu/`."""
+        """Make a workspace (or complete one): defaults, DVC, a private `.tmu/`, `.gitignore`."""
         folder = Path(root).resolve()
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +54,8 @@ class Workspace:
         for name in ("params.yaml", "dvc.yaml"):
             if not (folder / name).exists():
                 write_atomic(folder / name, resources.files("tmu").joinpath("defaults", name).read_bytes())
+        if not (folder / ".gitignore").exists():
+            write_atomic(folder / ".gitignore", _UNTRACKED)
         workspace = cls(folder, load_settings(folder))
         workspace.versions.init()
         return workspace

@@ -10,7 +10,7 @@ from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
 from tmu.errors import RequestError
 from tmu.refs import ModelRef
-from tmu.steps.journal import find_entry, unfinished
+from tmu.steps.journal import entries, find_entry, unfinished
 from tmu.steps.loading import data_ref, open_store
 from tmu.workspace import Workspace
 
@@ -223,3 +223,20 @@ def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspac
     entry = find_entry(workspace, second["request"])
     assert entry["base"]["weights"] == champion.weights_sha256
     assert not unfinished(workspace)
+
+
+def test_a_later_audit_leaves_the_numbers_of_an_earlier_one_alone(done: tuple[Workspace, dict, dict]) -> None:
+    from flows.audit_flow import audit_flow
+    from mlflow import MlflowClient
+
+    workspace, first, _ = done
+    client = MlflowClient(tracking_uri=workspace.registry.uri)
+    runs = {version.version: version.run_id for version in workspace.registry.versions("digits")}
+    old = {row: runs[number] for row, number in first["versions"].items()}
+    was = {row: client.get_run(run).data.metrics for row, run in old.items()}
+    last = [entry for entry in entries(workspace) if entry["id"] != first["request"]][-1]
+    second = audit_flow(request=last["id"], home=str(workspace.root))
+    assert {row: client.get_run(run).data.metrics for row, run in old.items()} == was
+    assert not set(second["versions"].values()) & set(first["versions"].values())
+    champion = workspace.registry.get_alias("digits", "champion")
+    assert champion.version == second["champion"]  # proved or not, an audited model is in service now

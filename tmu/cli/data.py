@@ -29,9 +29,9 @@ def import_(
         str | None, typer.Option(metavar="FILE", help="The reader's `subjects`: CSV of path,label,subject[,split].")
     ] = None,
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; default: the reader's.")] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin [default: 0.25].")] = None,
-    test: Annotated[float | None, typer.Option(help="Share of the records for tests [default: 0.25].")] = None,
-    buckets: Annotated[int | None, typer.Option(help="Number of shards [default: 64].")] = None,
+    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
+    test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
+    buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")
     ] = False,
@@ -48,13 +48,20 @@ def import_(
     given |= {name: value for name, value in {"root": root, "subjects": subjects_csv}.items() if value is not None}
     layout = {"holdout": holdout, "test": test, "n_buckets": buckets}
     layout = {name: value for name, value in layout.items() if value is not None}
+    place = workspace()
     with output.progress(f"import {reader}") as report:
-        ref, imported = import_data(
-            workspace(), reader, given, dataset=dataset, replace=replace, progress=report, **layout
-        )
-    facts = {"dataset": imported.info.dataset, "records": imported.records, "kept erased": imported.skipped_erased}
+        ref, imported = import_data(place, reader, given, dataset=dataset, replace=replace, progress=report, **layout)
+    facts = {"dataset": imported.info.dataset, "records": imported.records, "subjects": _subjects(place)}
+    facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
     value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id}
     output.emit(value, lambda: ["Imported.", output.facts(value)])
+
+
+def _subjects(place: "Workspace") -> int:
+    """How many subjects the store has: as many as records may mean that the CSV was forgotten."""
+    import numpy as np
+
+    return len(np.unique(_open(place).index().subject_keys))
 
 
 @app.command()

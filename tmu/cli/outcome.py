@@ -35,7 +35,12 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
     names = {"Versions": _versions(summary), "Report": summary.get("report"), "MLflow": summary.get("ui")}
-    return [*parts, *(f"{name}: {value}" for name, value in names.items() if value)]
+    parts += [f"{name}: {value}" for name, value in names.items() if value]
+    if "request" in summary:
+        parts.append(
+            "Still there: old data revisions in DVC's cache, and older models. docs/bring-your-own-data.md says how."
+        )
+    return parts
 
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
@@ -52,5 +57,7 @@ def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
 def _versions(summary: dict[str, Any]) -> str:
     lines = [f"{row}: {version}" for row, version in summary.get("versions", {}).items()]
     if "champion" in summary:
-        lines.append(f"in service: {summary['champion']}")
+        row = next((row for row, version in summary["versions"].items() if version == summary["champion"]), "")
+        why = " because the audit did not prove the unlearned model" if row == "gold" else ""
+        lines.append(f"in service: {summary['champion']} ({row}{why})")
     return ", ".join(lines)

@@ -5,6 +5,7 @@ Every call names its run: MLflow's ambient run is thread-local and would mix up 
 
 import json
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -132,7 +133,8 @@ class ModelRegistry:
         if not self.embedded:
             return self.uri
         off = "MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"  # spares seven processes
-        return f"{off} mlflow server --backend-store-uri {shlex.quote(self.uri)} --workers 1 --host 127.0.0.1"
+        serve = f"{shlex.quote(sys.executable)} -m mlflow server"  # works whether or not the environment is active
+        return f"{off} {serve} --backend-store-uri {shlex.quote(self.uri)} --workers 1 --host 127.0.0.1"
 
     def compare_url_hint(self, versions: Sequence[Version]) -> str:
         """The address that shows versions of one model side by side, once the command of `ui_command` runs."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.synthetic import blobs, tiny_net
-from tmu.config import Params, Seeds, UnlearnConfig
+from tmu.config import Params, UnlearnConfig
 from tmu.steps import unlearn_model as step
 
 
@@ -23,11 +23,9 @@ def test_the_hold_out_is_loaded_for_those_that_ask_without_the_forgotten(monkeyp
     monkeypatch.setattr(step, "load_model", lambda *_: (tiny_net(), SimpleNamespace(classes=("a", "b", "c"))))
     monkeypatch.setattr(step, "load_twin", lambda *_: None)
     monkeypatch.setattr(step, "engine", lambda *_: None)
-    module = step.get_method(method)
-    monkeypatch.setattr(module, "unlearn", lambda problem, options: problem)
     workspace = SimpleNamespace(settings=SimpleNamespace(device="cpu"))
     params = Params(unlearn=UnlearnConfig(method=method))
-    problem, _ = step._unlearn(workspace, None, None, None, None, params, Seeds.all(0), "key", None)
+    problem, _ = step._problem(workspace, None, None, None, None, params, "key", None)
     assert (problem.holdout is not None) == asks
     assert [which for split, which in loaded if split == "holdout"] == [{"without": forgotten}] * asks
     assert {split for split, _ in loaded} == {"train"} | ({"holdout"} if asks else set())
