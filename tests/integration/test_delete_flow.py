@@ -226,8 +226,9 @@ def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspac
 
 
 def test_a_later_audit_leaves_the_numbers_of_an_earlier_one_alone(done: tuple[Workspace, dict, dict]) -> None:
-    from flows.audit_flow import audit_flow
     from mlflow import MlflowClient
+
+    from flows.audit_flow import audit_flow
 
     workspace, first, _ = done
     client = MlflowClient(tracking_uri=workspace.registry.uri)
