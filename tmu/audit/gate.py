@@ -126,7 +126,7 @@ def _closer(result: AuditResult, row: str, original: Value, noise: Value) -> _Fi
 def _over_unlearning(result: AuditResult, row: str) -> _Finding:
     own = result.value(row, "ua")
     limit = _extreme(result, "ua", max) + FAR_POINTS
-    text = f"UA {_percent(own)}, limit {limit:.1f} % (highest gold + {FAR_POINTS:g} points)"
+    text = f"UA {_percent(own)}, limit {min(limit, 100):.1f} % (highest gold + {FAR_POINTS:g} points)"
     if own.low > limit:
         return False, f"{text}: over-unlearned, the model is wrong far more often than one that never saw the records."
     return True, f"{text}."
@@ -136,7 +136,7 @@ def _membership(result: AuditResult, row: str) -> _Finding:
     own = result.value(row, "membership_auc")
     least = _extreme(result, "membership_auc", min) - FAR_POINTS
     most = _extreme(result, "membership_auc", max) + FAR_POINTS
-    text = f"membership AUC {_percent(own)}, allowed {least:.1f} to {most:.1f} % (golds ± {FAR_POINTS:g} points)"
+    text = f"membership AUC {_percent(own)}, allowed {max(least, 0):.1f} to {min(most, 100):.1f} % (golds ± {FAR_POINTS:g} points)"
     if own.high < least:
         return False, f"{text}: the forgotten records stand out by low confidence (Streisand effect)."
     if own.low > most:
