@@ -136,7 +136,8 @@ def _membership(result: AuditResult, row: str) -> _Finding:
     own = result.value(row, "membership_auc")
     least = _extreme(result, "membership_auc", min) - FAR_POINTS
     most = _extreme(result, "membership_auc", max) + FAR_POINTS
-    text = f"membership AUC {_percent(own)}, allowed {max(least, 0):.1f} to {min(most, 100):.1f} % (golds ± {FAR_POINTS:g} points)"
+    span = f"{max(least, 0):.1f} to {min(most, 100):.1f} %"
+    text = f"membership AUC {_percent(own)}, allowed {span} (golds ± {FAR_POINTS:g} points)"
     if own.high < least:
         return False, f"{text}: the forgotten records stand out by low confidence (Streisand effect)."
     if own.low > most:
