@@ -30,7 +30,7 @@ def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
     entry = find_entry(workspace, request)
     if "unlearned" not in entry:
         raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
-    outcome = audited(home, entry, _params(workspace.params, entry["method"]), golds)
+    outcome = audited(home, entry, workspace.params.with_method(entry["method"]), golds)
     return {"request": request, "ui": workspace.registry.ui_command(), **outcome}
 
 
@@ -70,7 +70,3 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
         "champion": promoted.version,
         "compare": workspace.registry.compare_url_hint(list(versions.values())),
     }
-
-
-def _params(params: Params, method: str) -> Params:
-    return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})})

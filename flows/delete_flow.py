@@ -52,7 +52,7 @@ def delete_flow(
     """
     workspace = Workspace.open(home)
     entry = _received(workspace, subjects or [], records or [], method, resume)
-    params = _params(workspace.params, entry["method"])
+    params = workspace.params.with_method(entry["method"])
     before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
     if entry["plan"]["n_train"] and not entry.get("base"):
         base = champion_of(workspace, before) or original_of(home, before)
@@ -88,7 +88,7 @@ def _twin_or_retrain(
         return fit_twin(home, data, base, params), params
     except GateError as refusal:
         tell(f"{refusal.what} Exact retraining takes over.")
-        return None, _params(params, "retrain")
+        return None, params.with_method("retrain")
 
 
 def _received(
@@ -121,12 +121,6 @@ def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str],
     return open_entry(
         workspace, plan, {"forget": forget.model_dump(), "method": chosen, "asked": [sorted(subjects), sorted(records)]}
     )
-
-
-def _params(params: Params, method: str) -> Params:
-    if method == params.unlearn.method:
-        return params
-    return params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method, "options": {}})})
 
 
 def _carry_over(home: str, before: DataRef, after: DataRef, params: Params) -> None:

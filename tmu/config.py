@@ -101,6 +101,12 @@ class Params(Config):
     unlearn: UnlearnConfig = UnlearnConfig()
     audit: AuditConfig = AuditConfig()
 
+    def with_method(self, method: str) -> "Params":
+        """The same choices with another unlearning method; options belong to their method and do not go with it."""
+        if method == self.unlearn.method:
+            return self
+        return self.model_copy(update={"unlearn": UnlearnConfig(method=method)})
+
 
 def load_params(path: Path) -> Params:
     """Read `params.yaml`; an unknown or bad key is refused by its name."""
