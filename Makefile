@@ -40,8 +40,8 @@ lint: $(READY) ## check style
 format: $(READY) ## mend style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(READY) ## measure alignment over five seeds (about an hour; resumes where it stopped)
-	@$(BIN)/python -m bench.alignment digits fashion-mnist
+bench: $(READY) ## measure every method on the embedded digits (SUITE=cpu-small: Fashion-MNIST, hours); resumes
+	@$(BIN)/python -m bench $(or $(SUITE),smoke)
 
 clean: ## remove the environment and everything the demo made
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench import render, results
+from bench import alignment_page as render
+from bench import results
 
 SUITE, FORGET_SET, SHARE = "alignment", "random 10 %", 0.10
 METHODS = ("finetune", "random-label", "tmu", "tmu-soft")

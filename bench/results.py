@@ -1,6 +1,6 @@
 """Stored results: one long table a suite, the same columns for all suites."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,37 @@ SCHEMA = pa.schema(
 KEY = ("dataset", "forget_set", "method", "seed", "metric")
 
 
-def read(suite: str) -> pa.Table:
-    """All stored rows of a suite; an empty table where nothing was measured yet."""
-    path = FOLDER / f"{suite}.parquet"
+def read(suite: str, folder: Path | None = None) -> pa.Table:
+    """All stored rows of a suite; an empty table where nothing was measured yet. `folder`: another than the usual."""
+    path = (folder or FOLDER) / f"{suite}.parquet"
     return pq.read_table(path, schema=SCHEMA) if path.exists() else SCHEMA.empty_table()
 
 
-def add(suite: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Store rows; a row of the same dataset, forget set, method, seed and metric is replaced."""
-    new = [{"suite": suite, **row} for row in rows]
-    keys = {tuple(row[name] for name in KEY) for row in new}
-    old = [row for row in read(suite).to_pylist() if tuple(row[name] for name in KEY) not in keys]
-    ordered = sorted(old + new, key=lambda row: tuple(str(row[name]) for name in KEY))
+def add(suite: str, rows: Iterable[dict[str, Any]], folder: Path | None = None, *, cells: bool = False) -> None:
+    """Store rows; a row of the same dataset, forget set, method, seed and metric is replaced.
+
+    `cells`: whole cells are given, so that no old metric of the same dataset, forget set, method and seed stays.
+    """
+    new, same = [{"suite": suite, **row} for row in rows], KEY[:-1] if cells else KEY
+    keys = {tuple(row[name] for name in same) for row in new}
+    old = [row for row in read(suite, folder).to_pylist() if tuple(row[name] for name in same) not in keys]
+    _write(suite, old + new, folder)
+
+
+def drop(suite: str, unwanted: Callable[[dict[str, Any]], bool], folder: Path | None = None) -> int:
+    """Remove the rows that are unwanted; returns how many."""
+    rows = read(suite, folder).to_pylist()
+    kept = [row for row in rows if not unwanted(row)]
+    if len(kept) < len(rows):
+        _write(suite, kept, folder)
+    return len(rows) - len(kept)
+
+
+def _write(suite: str, rows: list[dict[str, Any]], folder: Path | None) -> None:
+    ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in KEY))
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(ordered, SCHEMA), sink, compression="zstd")
-    write_atomic(FOLDER / f"{suite}.parquet", sink.getvalue().to_pybytes())
+    write_atomic((folder or FOLDER) / f"{suite}.parquet", sink.getvalue().to_pybytes())
 
 
 def values(table: pa.Table, **where: Any) -> dict[int, float]:

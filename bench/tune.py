@@ -1,91 +1,100 @@
-"""Choose the methods' options on twin problems, where the gold is free: no real gold and no test set is looked at.
+"""Choose the methods' options on a twin problem, where the gold is free: no real gold and no test set is looked at.
 
-    python -m bench.tune digits fashion-mnist --seeds 10-11
+    python -m bench.tune cpu-small --seed 10 [--only salun --only scrub]
 
-The twin problem of a seed: forget a random part S of the hold-out, a tenth of D in size, from M_t; the gold is M_o,
-which never saw S. Predictor and targets are fitted on the rest of the hold-out, so that S is to them what a forget set
-is. Seeds are not those of the reported results. Score: activation distance + |UA gap| / 100 + Kolmogorov-Smirnov
-distance of the true-class confidence, each against M_o on S; lower is better. Writes results/tune-on-twin.*.
+The twin problem: forget a random part S of the hold-out, a tenth of D in size, from M_t; the gold is M_o, which never
+saw S. Predictor and targets are fitted on the rest of the hold-out and calibrated there, so that S is to them what a
+forget set is. The seed is none of the suite's. Score: activation distance + |UA gap| / 100 + Kolmogorov-Smirnov
+distance of the true-class confidence on S + fall of the retain accuracy / 100, each against M_o; lower is better.
+Every method has the same budget of candidates. Writes results/tune-on-twin.*; what is stored is not run again.
 """
 
 import argparse
 import copy
 import time
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import ks_2samp
+from torch import nn
 
 from bench import results
-from bench.alignment import RECIPES, SHARE, WORLDS
+from bench import suite as suites
+from bench.runner.cache import Cache
+from bench.runner.ground import ground_file, load_ground
+from bench.runner.models import Workshop
+from bench.runner.start import HOME
 from bench.statistics import over_seeds
-from bench.world import build_world, stamp
+from bench.stamp import stamp
+from bench.tune_grid import GRID
 from tmu.config import Seeds
-from tmu.steps.fit_twin import fit_twin, load_twin
-from tmu.steps.loading import examples, load_model, open_store
-from tmu.steps.train_model import train_original
-from tmu.train import Examples, fit, logits_of
+from tmu.files import digest_of
+from tmu.stores.lock import locked
+from tmu.train import Examples, logits_of
+from tmu.train.lane import exact
 from tmu.train.order import hash_keys, stream
+from tmu.twin.side import make_side
 from tmu.twin.twin import Twin, fit_on_side
 from tmu.unlearn import get_method
 from tmu.unlearn.problem import Problem
 
-SUITE = "tune-on-twin"
-GRID: dict[str, list[dict[str, Any]]] = {
-    "finetune": [{"lr": lr} for lr in (0.01, 0.05, 0.1)],
-    "random-label": [{"lr": lr, "steps": steps} for lr in (0.003, 0.01, 0.03) for steps in (150, 300)],
-    "tmu": [
-        *({"hard_weight": w, "easy_weight": w} for w in (0.25, 0.5, 1.0)),
-        {"hard_weight": 0.5, "easy_weight": 0.5, "noise": 0.0},
-        {"hard_weight": 0.5, "easy_weight": 0.5, "confidence": "one"},
-        {"hard_weight": 0.5, "easy_weight": 0.5, "confidence": "one", "hard_label": "random"},
-    ],
-    "tmu-soft": [
-        *({"forget_weight": w, "lr": lr} for w in (2.0, 5.0) for lr in (0.02, 0.05)),
-        {"forget_weight": 5.0, "lr": 0.02, "steps": 200},
-        {"forget_weight": 5.0, "lr": 0.02, "steps": 900},
-    ],
-}
+SUITE, SHARE = "tune-on-twin", 0.10
+METRICS = ("score", "activation_distance", "ua", "ua_gold", "ks_confidence", "accuracy_retain", "seconds_alone")
 
 
-def tune(dataset: str, seed: int) -> None:
-    """Run the grid on one twin problem and store the numbers."""
-    world = build_world(WORLDS / f"{dataset}-{seed}", dataset, RECIPES[dataset], seed, SHARE)
-    workspace, params = world.workspace, world.params
-    original = train_original(workspace, world.data, params)
-    twin = load_twin(workspace, fit_twin(workspace, world.data, original, params))
-    gold, _ = load_model(workspace, original)
-    store = open_store(workspace, world.data)
-    train, holdout = examples(store, "train"), examples(store, "holdout")
-    asked, rest = _divide(holdout, round(SHARE * len(train)), seed)
-    twin = _refit(twin, gold, train, rest, seed)
-    problem = partial(
-        Problem,
-        forget=asked,
-        retain=train,
-        holdout=rest,
-        classes=len(store.info.classes),
-        recipe=params.train,
-        seeds=Seeds.all(seed),
-        fit=partial(fit, threads=1),
-        fresh=lambda: copy.deepcopy(gold),
-        twin=twin,
-    )
-    common = {"dataset": dataset, "forget_set": "part of the hold-out", "seed": seed, **stamp()}
-    common["command"] = f"python -m bench.tune {dataset} --seeds {seed}"
-    results.add(SUITE, [{**common, **row} for row in _scores("do nothing", twin.model, gold, asked, train, 0.0)])
+def tune(name: str, seed: int, only: list[str]) -> None:
+    """Run the candidates that are not stored yet on one twin problem."""
+    suite = suites.load(name)
+    ground = load_ground(ground_file(suite, HOME), "cpu")
+    shop = Workshop(suite, ground, Cache(HOME / suite.name), "cpu")
+    gold = shop.net(shop.original(seed))
+    asked, rest = _divide(ground.holdout, round(SHARE * len(ground.train)), seed)
+    twin = _refit(shop.load_twin(shop.twin(seed)), gold, ground.train, rest, seed)
+    common = {"dataset": suite.dataset, "forget_set": "part of the hold-out", "seed": seed, **stamp()}
+    common["command"] = f"python -m bench.tune {name} --seed {seed}"
+
+    def keep(method: str, model: nn.Module, seconds: float) -> None:
+        rows = _scores(model, gold, asked, ground.train)
+        rows |= {"seconds_alone": (seconds, "s")}
+        with locked(HOME / "tune.lock"):
+            results.add(
+                SUITE,
+                [
+                    {**common, "method": method, "metric": metric, "value": value, "unit": unit, "seconds": seconds}
+                    for metric, (value, unit) in rows.items()
+                ],
+            )
+
+    keep("do nothing", twin.model, 0.0)
+    for method, options in _candidates(only):
+        label = f"{method} {' '.join(f'{key}={value}' for key, value in options.items())}"
+        if seed in results.values(results.read(SUITE), dataset=suite.dataset, method=label, metric="score"):
+            continue
+        module, model = get_method(method), copy.deepcopy(twin.model)
+        engine, started = shop.engine("tune-" + digest_of(label)[:16]), time.process_time()
+        problem = Problem(
+            model=model,
+            forget=asked,
+            retain=ground.train,
+            holdout=rest,
+            classes=len(ground.classes),
+            recipe=suite.train,
+            seeds=Seeds.all(seed),
+            fit=engine,
+            fresh=lambda: shop.fresh(seed),
+            twin=twin,
+        )
+        module.unlearn(problem, module.Options(**options))
+        keep(label, model, time.process_time() - started)
+        engine.clean()
+
+
+def _candidates(only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for method, grid in GRID.items():
-        for options in grid:
-            name = f"{method} {' '.join(f'{key}={value}' for key, value in options.items())}"
-            if seed in results.values(results.read(SUITE), dataset=dataset, method=name, metric="score"):
-                continue  # measured before: a run that was stopped goes on
-            module, model = get_method(method), copy.deepcopy(twin.model)
-            started = time.perf_counter()
-            module.unlearn(problem(model=model), module.Options(**options))
-            seconds = time.perf_counter() - started
-            results.add(SUITE, [{**common, **row} for row in _scores(name, model, gold, asked, train, seconds)])
+        if not only or method in only:
+            yield from ((method, options) for options in grid)
 
 
 def _divide(holdout: Examples, count: int, seed: int) -> tuple[Examples, Examples]:
@@ -94,49 +103,45 @@ def _divide(holdout: Examples, count: int, seed: int) -> tuple[Examples, Example
     return holdout.take(chosen), holdout.take(~chosen)
 
 
-def _refit(twin: Twin, gold: torch.nn.Module, train: Examples, rest: Examples, seed: int) -> Twin:
-    """The same nets; predictor, targets and confidences from the rest of the hold-out alone."""
-    return fit_on_side(twin.model, twin.curriculum, gold, train, rest, twin.config, seed)[0]
+def _refit(twin: Twin, gold: nn.Module, train: Examples, rest: Examples, seed: int) -> Twin:
+    """The same nets; predictor, targets, calibration and confidences from the rest of the hold-out alone."""
+    side = make_side(twin.model, rest, train, twin.curriculum, twin.config, halves=twin.halves)
+    nets = (twin.model, twin.curriculum, twin.halves)
+    return fit_on_side(*nets, gold, train, rest, twin.config, seed, calibrate=side)[0]
 
 
-def _scores(
-    name: str, model: torch.nn.Module, gold: torch.nn.Module, asked: Examples, train: Examples, seconds: float
-) -> list[dict[str, Any]]:
+def _scores(model: nn.Module, gold: nn.Module, asked: Examples, train: Examples) -> dict[str, tuple[float, str]]:
     labels = asked.labels
     mine, theirs = (logits_of(net, asked.images).softmax(1) for net in (model, gold))
     distance = float((mine - theirs).norm(dim=1).mean())
     ua = [100 * float((p.argmax(1) != labels).float().mean()) for p in (mine, theirs)]
-    confidence = [p.gather(1, labels[:, None])[:, 0].numpy() for p in (mine, theirs)]
-    ks = float(ks_2samp(*confidence).statistic)
-    kept = 100 * float((logits_of(model, train.images).argmax(1) == train.labels).float().mean())
-    numbers = {
+    ks = float(ks_2samp(*(p.gather(1, labels[:, None])[:, 0].numpy() for p in (mine, theirs))).statistic)
+    kept = [
+        100 * float((logits_of(net, train.images).argmax(1) == train.labels).float().mean()) for net in (model, gold)
+    ]
+    score = distance + abs(ua[0] - ua[1]) / 100 + ks + max(0.0, kept[1] - kept[0]) / 100
+    return {
         "activation_distance": (distance, "L2"),
         "ua": (ua[0], "%"),
         "ua_gold": (ua[1], "%"),
         "ks_confidence": (ks, ""),
-        "accuracy_retain": (kept, "%"),
-        "score": (distance + abs(ua[0] - ua[1]) / 100 + ks, ""),
-        "seconds_alone": (seconds, "s"),
+        "accuracy_retain": (kept[0], "%"),
+        "score": (score, ""),
     }
-    return [
-        {"method": name, "metric": metric, "value": value, "unit": unit, "seconds": seconds}
-        for metric, (value, unit) in numbers.items()
-    ]
 
 
 def render() -> None:
     """results/tune-on-twin.md: every candidate, mean over seeds."""
     table = results.read(SUITE)
-    metrics = ("score", "activation_distance", "ua", "ua_gold", "ks_confidence", "accuracy_retain", "seconds_alone")
     lines = ["# Options chosen on twin problems", "", "Made by `bench/tune.py`; do not edit. Mean over seeds.", ""]
     lines += [line for line in __doc__.splitlines()[4:] if line] + [""]
     for dataset in sorted(set(table["dataset"].to_pylist())):
         found = {row["method"] for row in table.to_pylist() if row["dataset"] == dataset}
         seeds = sorted(results.values(table, dataset=dataset, method="do nothing", metric="score"))
-        lines += [f"## {dataset}, seeds {seeds}", "", "| candidate | " + " | ".join(metrics) + " |"]
-        lines.append("|---" * (len(metrics) + 1) + "|")
+        lines += [f"## {dataset}, seeds {seeds}", "", "| candidate | " + " | ".join(METRICS) + " |"]
+        lines.append("|---" * (len(METRICS) + 1) + "|")
         for method in sorted(found, key=lambda m: (m.split(" ")[0], _mean(table, dataset, m, "score"))):
-            cells = [f"{_mean(table, dataset, method, metric):.4g}" for metric in metrics]
+            cells = [f"{_mean(table, dataset, method, metric):.4g}" for metric in METRICS]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
         lines.append("")
     (results.FOLDER / f"{SUITE}.md").write_text("\n".join(lines))
@@ -149,14 +154,14 @@ def _mean(table: Any, dataset: str, method: str, metric: str) -> float:
 def main() -> None:
     """Run what was asked for, then render."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", nargs="+", choices=sorted(RECIPES))
-    parser.add_argument("--seeds", default="10-11", help="a seed or a range; not those of the reported results")
+    parser.add_argument("suite", help="name of a suite")
+    parser.add_argument("--seed", type=int, default=10, help="not one of the suite's")
+    parser.add_argument("--only", action="append", default=[], help="only this method; may be repeated")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    first, _, last = options.seeds.partition("-")
-    for dataset in options.datasets:
-        for seed in np.arange(int(first), int(last or first) + 1).tolist():
-            tune(dataset, seed)
+    if options.seed in suites.load(options.suite).seeds:
+        parser.error("that seed is one of the suite's: its numbers would be tuned on themselves")
+    with exact(1):
+        tune(options.suite, options.seed, options.only)
     render()
 
 

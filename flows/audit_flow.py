@@ -13,8 +13,9 @@ from tasks.unlearn import unlearn
 from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.journal import find_entry
-from tmu.steps.loading import data_ref
+from tmu.steps.choose_method import RETRAIN
+from tmu.steps.journal import find_entry, why
+from tmu.steps.loading import data_ref, run_record
 from tmu.steps.register_model import dataset_name, log_audit
 from tmu.steps.unlearn_model import CONTROL
 from tmu.workspace import Workspace
@@ -49,7 +50,9 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
         tell("Unlearning a random choice, as control")
         control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
     tell("Auditing")
-    proof: AuditRef = audit(home, before, forget, base, references, control, unlearned, twin, params)
+    proof: AuditRef = audit(
+        home, before, forget, base, references, control, unlearned, twin, params, _notes(workspace, entry)
+    )
     lineage = {"forget": forget, "parent": base, "request": entry["id"]}
     # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
     versions = {"original": register(home, before, base.model_copy(update={"role": "original"}), params, [])}
@@ -60,13 +63,42 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     numbers = log_audit(workspace, proof, versions)
     show_audit(numbers)
     proved = numbers["verdict"]["passed"] and numbers["verdict"]["conclusive"]
-    promoted = versions[params.unlearn.method if proved else "gold"]  # the gold is there, and exact
-    if after.digest == data_ref(workspace).digest:  # never put an older deletion's model back into service
+    exact = params.unlearn.method == RETRAIN  # the paired gold itself; those of the audit have other seeds
+    promoted = versions[params.unlearn.method if proved or exact else "gold"]  # the gold is there, and exact
+    service = _service(params.unlearn.method, numbers["verdict"])
+    if after.digest != data_ref(workspace).digest:  # never put an older deletion's model back into service
+        service = "Nothing goes into service: the data have moved on since this request."
+    else:
         workspace.registry.set_alias(dataset_name(workspace, after), "champion", promoted)
     return {
         "audit": proof.model_dump(),
         "verdict": numbers["verdict"],
         "versions": {row: version.version for row, version in versions.items()},
         "champion": promoted.version,
+        "service": service,
         "compare": workspace.registry.compare_url_hint(list(versions.values())),
     }
+
+
+def _notes(workspace: Workspace, entry: dict[str, Any]) -> dict[str, str]:
+    """For the report page: why this method, and what the shift test found."""
+    shift = run_record(workspace, ModelRef.model_validate(entry["unlearned"]))["notes"].get("shift")
+    reasons = why({**entry, "service": None})
+    found = {"method": " ".join(reasons), "shift test": shift and f"{shift['verdict']}: {shift['reason']}"}
+    return {name: text for name, text in found.items() if text}
+
+
+def _service(method: str, verdict: dict[str, Any]) -> str:
+    """Which model goes into service and why, in a sentence."""
+    if method == RETRAIN:
+        return "The retrained model goes into service: it never saw the records."
+    if not verdict["passed"]:
+        failed = "; ".join(
+            reason.removeprefix("FAIL: ").rstrip(".") for reason in verdict["reasons"] if "FAIL" in reason
+        )
+        return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
+    if not verdict["conclusive"]:
+        return (
+            f"The retrained gold goes into service: the request is too small for an audit of `{method}` to prove much."
+        )
+    return f"`{method}` goes into service: it passed its audit."

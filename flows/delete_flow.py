@@ -6,17 +6,18 @@ from prefect import flow
 from pydantic import Field
 
 from flows.audit_flow import audited
-from flows.report import show_plan
+from flows.report import show_choice, show_plan
 from flows.tell import tell
 from flows.train_original import original_of
 from tasks.erase import erase
 from tasks.fit_twin import fit_twin
 from tasks.register import register
 from tasks.unlearn import unlearn
-from tmu.config import Params
+from tmu.config import AUTO, Params
 from tmu.errors import GateError, RequestError
-from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second
+from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.choose_method import RETRAIN, choose_method
+from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second, why
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.preflight import check_parameters
@@ -26,7 +27,7 @@ from tmu.stores.lock import locked
 from tmu.unlearn import method_names, needs_twin
 from tmu.workspace import Workspace
 
-Method = Literal[tuple(method_names())]  # a drop-down in Prefect's form
+Method = Literal[(AUTO, *method_names())]  # a drop-down in Prefect's form
 Key = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]  # a raw id is refused before Prefect stores it
 
 
@@ -46,7 +47,7 @@ def delete_flow(
         subjects: Keys (HMAC) of the people to delete; `tmu plan --subject ID --keys-only` prints them. Never raw ids:
             Prefect keeps parameters.
         records: Keys of single records to delete.
-        method: Unlearning method; empty: the one in params.yaml.
+        method: Unlearning method, or `auto` to weigh it against retraining; empty: the one in params.yaml.
         audit: Prove the result against two retrained models (golds).
         resume: Id of an interrupted request to go on with.
     """
@@ -62,33 +63,50 @@ def delete_flow(
     entry = advance(workspace, entry["id"], "erased", data=after.model_dump())
     if not entry["plan"]["n_train"]:
         _carry_over(home, before, after, params)
-        return _completed(workspace, entry, {"verdict": None})
-    base = ModelRef.model_validate(entry["base"])
-    twin, params = _twin_or_retrain(home, before, base, params, needed=audit)
-    tell(f"Unlearning with {params.unlearn.method}")
-    unlearned = unlearn(home, before, forget, base, twin, params)
-    facts = {"twin": twin and twin.model_dump(), "unlearned": unlearned.model_dump(), "method": params.unlearn.method}
-    entry = advance(workspace, entry["id"], "unlearned", **facts)
+        return _completed(workspace, entry, {"verdict": None, "service": "The model in service stays."})
+    entry, params = _unlearned(home, entry, params, audit=audit)
     if not audit:
-        register(home, after, unlearned, params, ["candidate"], forget=forget, parent=base, request=entry["id"])
-        return _completed(workspace, entry, {"verdict": None})
+        _register_candidate(home, entry, params)
+        return _completed(workspace, entry, {"verdict": None, "service": "Without an audit nothing goes into service."})
     outcome = audited(home, entry, params, golds=2)
     entry = advance(workspace, entry["id"], "audited", **outcome)
     return _completed(workspace, entry, outcome)
 
 
-def _twin_or_retrain(
-    home: str, data: DataRef, base: ModelRef, params: Params, *, needed: bool
-) -> tuple[TwinRef | None, Params]:
-    """The twin, where method or audit need it. Where its gate refuses, exact retraining takes over, and it is said."""
-    if not (needed or needs_twin(params.unlearn.method)):
-        return None, params
-    tell("Fitting the twin problem (once for all requests on this revision and model)")
+def _unlearned(home: str, entry: dict[str, Any], params: Params, *, audit: bool) -> tuple[dict[str, Any], Params]:
+    """The stage `unlearned`. Where a gate refuses (twin, shift), exact retraining takes over, and it is said and kept.
+
+    Returns the entry and the parameters with the method that was used in the end.
+    """
+    before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
+    base, twin, facts = ModelRef.model_validate(entry["base"]), None, {}
     try:
-        return fit_twin(home, data, base, params), params
+        _refuse_foreseen(entry, params)
+        if needs_twin(params.unlearn.method) or (audit and params.unlearn.method != RETRAIN):
+            tell("Fitting the twin problem (once for all requests on this revision and model)")
+            twin = fit_twin(home, before, base, params)
+        tell(f"Unlearning with {params.unlearn.method}")
+        unlearned = unlearn(home, before, forget, base, twin, params)
     except GateError as refusal:
-        tell(f"{refusal.what} Exact retraining takes over.")
-        return None, params.with_method("retrain")
+        facts["refused"] = f"{refusal.what} Exact retraining took over from `{params.unlearn.method}`."
+        tell(facts["refused"])
+        twin, params = None, params.with_method(RETRAIN)
+        unlearned = unlearn(home, before, forget, base, None, params)
+    facts |= {"twin": twin and twin.model_dump(), "unlearned": unlearned.model_dump(), "method": params.unlearn.method}
+    return advance(Workspace.open(home), entry["id"], "unlearned", **facts), params
+
+
+def _refuse_foreseen(entry: dict[str, Any], params: Params) -> None:
+    """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
+    foreseen = entry.get("choice", {}).get("risk", {}).get("refusal")
+    if foreseen and needs_twin(params.unlearn.method):
+        raise GateError(f"The hold-out is no guide here: {foreseen}.", "Use `--method retrain`.")
+
+
+def _register_candidate(home: str, entry: dict[str, Any], params: Params) -> None:
+    after, forget = DataRef.model_validate(entry["data"]), ForgetRef.model_validate(entry["forget"])
+    unlearned, base = (ModelRef.model_validate(entry[name]) for name in ("unlearned", "base"))
+    register(home, after, unlearned, params, ["candidate"], forget=forget, parent=base, request=entry["id"])
 
 
 def _received(
@@ -111,16 +129,14 @@ def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str],
     data = data_ref(workspace)
     check_parameters(open_store(workspace, data), workspace.params, method)
     plan = plan_deletion(workspace, data, subjects, records)
-    champion_of(
-        workspace, data, params=workspace.params
-    )  # refuses a model of another revision now, before the request is acknowledged
+    champion_of(workspace, data, params=workspace.params)  # refuses a model of another revision before anything is done
+    choice = choose_method(workspace, plan, method)
     show_plan(plan)
+    show_choice(choice)
     tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
-    forget = acknowledge(workspace, plan)
-    chosen = method or workspace.params.unlearn.method
-    return open_entry(
-        workspace, plan, {"forget": forget.model_dump(), "method": chosen, "asked": [sorted(subjects), sorted(records)]}
-    )
+    tell(f"Method {choice.method}: {choice.reason}")
+    facts = {"method": choice.method, "choice": choice.as_json(), "asked": [sorted(subjects), sorted(records)]}
+    return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
 
 
 def _carry_over(home: str, before: DataRef, after: DataRef, params: Params) -> None:
@@ -133,5 +149,6 @@ def _carry_over(home: str, before: DataRef, after: DataRef, params: Params) -> N
 
 def _completed(workspace: Workspace, entry: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
     tidy(workspace)
-    advance(workspace, entry["id"], "completed")
-    return {"request": entry["id"], "data": entry["data"], "ui": workspace.registry.ui_command(), **outcome}
+    entry = advance(workspace, entry["id"], "completed", service=outcome["service"])
+    shown = {"request": entry["id"], "data": entry["data"], "ui": workspace.registry.ui_command()}
+    return {**shown, "choice": entry.get("choice"), "why": why(entry), **outcome}

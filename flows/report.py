@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
+from tmu.steps.choose_method import Choice
 from tmu.steps.plan_deletion import Plan
 
 
@@ -14,6 +15,16 @@ def show_plan(plan: Plan) -> None:
     rows += [{"what": f"training records of class {name}", "number": count} for name, count in plan.by_class.items()]
     rows.append({"what": "shards touched", "number": len(plan.shards)})
     create_table_artifact(table=rows, key="deletion-plan", description=f"What request {plan.id} touches")
+
+
+def show_choice(choice: Choice) -> None:
+    """The method and what it rests on as a table artifact: one row a way, forecast before any work."""
+    rows = [
+        {"way": way, "seconds": cost["seconds"], "record visits": cost["visits"], "measured": cost["measured"]}
+        for way, cost in choice.forecast.items()
+    ]
+    if rows:
+        create_table_artifact(table=rows, key="method", description=f"{choice.method}: {choice.reason}")
 
 
 def show_audit(numbers: dict[str, Any]) -> None:

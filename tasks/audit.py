@@ -18,6 +18,8 @@ def audit(
     unlearned: ModelRef,
     twin: TwinRef | None,
     params: Params,
+    notes: dict[str, str] | None = None,
 ) -> AuditRef:
     """The unlearned model beside its golds, the original and the control."""
-    return step.audit_models(Workspace.open(home), data, forget, original, golds, control, unlearned, twin, params)
+    models = (original, golds, control, unlearned, twin)
+    return step.audit_models(Workspace.open(home), data, forget, *models, params, notes=notes)

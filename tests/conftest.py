@@ -50,5 +50,5 @@ def solved(one_thread: None) -> Solved:
     def fresh(index: int) -> object:
         return tiny_net(100 + index)
 
-    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter)
+    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter, "cpu", MEMORISE)
     return Solved(original, train, holdout, twin, report)

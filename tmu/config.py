@@ -71,16 +71,27 @@ class TwinConfig(Config):
     curriculum_epochs: int = Field(2, ge=1)
     curriculum_nets: int = Field(2, ge=1)
     neighbours: int = Field(5, ge=1)
+    halves: bool = Field(True, description="train a network on either half of D: unseen outputs for the soft labels")
     predictor_epochs: int = Field(200, ge=1)
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)
 
 
+AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
+
+
 class UnlearnConfig(Config):
-    """A method by registry name; `options` are checked by the method's own config class."""
+    """A method by registry name, or `auto`; `options` are checked by the method's own config class."""
 
     method: str = "tmu-soft"
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class AutoConfig(Config):
+    """What `auto` weighs against exact retraining."""
+
+    method: str = Field("tmu-soft", description="the approximate method; `unlearn.options` go with it")
+    requests_per_twin: int = Field(1, ge=1, description="requests among which the cost of one twin is shared")
 
 
 class AuditConfig(Config):
@@ -89,6 +100,12 @@ class AuditConfig(Config):
     bootstrap: int = Field(1000, ge=100, description="resamples for the intervals")
     batch_size: int = Field(512, ge=1)
     utility_drop_pct: float = Field(2.0, ge=0, description="gate: test accuracy may fall this far below the gold's")
+    far_points: float = Field(5.0, ge=0, description="gate: points beyond the most extreme gold that count as far")
+    share_closed: float = Field(0.25, ge=0, le=1, description="gate: least share of the way to the floor")
+    probes: bool = Field(True, description="look into the models: fresh head, relearning, residual knowledge")
+    head_records: int = Field(2000, ge=20, description="retain records on which the fresh heads are fitted, at most")
+    probe_records: int = Field(128, ge=2, description="forget records that relearning and residual knowledge use")
+    relearn_steps: int = Field(30, ge=1, description="steps after which relearning gives up")
 
 
 class Params(Config):
@@ -99,13 +116,15 @@ class Params(Config):
     train: TrainConfig = TrainConfig()
     twin: TwinConfig = TwinConfig()
     unlearn: UnlearnConfig = UnlearnConfig()
+    auto: AutoConfig = AutoConfig()
     audit: AuditConfig = AuditConfig()
 
     def with_method(self, method: str) -> "Params":
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        return self.model_copy(update={"unlearn": UnlearnConfig(method=method)})
+        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 
 def load_params(path: Path) -> Params:

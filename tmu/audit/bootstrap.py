@@ -71,6 +71,11 @@ def mean_value(per_record: np.ndarray, span: tuple[float, float], resamples: int
     return interval(value, means, len(per_record), span)
 
 
+def average(values: list[Value]) -> Value:
+    """The mean of numbers of the same records; their ends are averaged, too, as if they always erred together."""
+    return Value(*(float(np.mean([getattr(each, end) for each in values])) for end in ("value", "low", "high")))
+
+
 def absolute(signed: Value) -> Value:
     """|value| with the signed interval folded at zero (0 is inside as soon as the signed interval straddles it)."""
     ends = abs(signed.low), abs(signed.high)

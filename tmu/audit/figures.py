@@ -116,14 +116,13 @@ def forget_confidence(sets: Sets, models: dict[str, Outputs], result: AuditResul
 
 
 def alignment(result: AuditResult) -> Figure:
-    """Activation distance and average gap by row with intervals; the band is what two golds differ by."""
+    """Activation distance and average gap by row with intervals; the band is what golds differ by."""
     rows = [row for row in result.rows if row != result.golds[0]]
     colour = colours(result.rows, result.golds)
     panels = {"activation_distance": "activation distance (L2) ↓", "average_gap": "average gap (points) ↓"}
     figure, axes = _canvas(len(panels), 1.9 + 0.42 * len(rows), sharey=True)
     for axis, (metric, label) in zip(axes, panels.items(), strict=True):
-        if len(result.golds) > 1:
-            floor = result.value(result.golds[1], metric)
+        if floor := result.floor(metric):
             axis.axvspan(floor.low, floor.high, color=GOLD, alpha=0.18, lw=0)
         for place, row in enumerate(rows):
             value = result.value(row, metric)
@@ -133,7 +132,7 @@ def alignment(result: AuditResult) -> Figure:
         axis.locator_params(axis="x", nbins=6)
         axis.set_xlabel(label)
     _rows(axes[0], rows)
-    _headline(figure, "Alignment with the gold: left is closer", "band: noise floor, what two golds differ by (95 %)")
+    _headline(figure, "Alignment with the gold: left is closer", "band: noise floor, what golds differ by (95 %)")
     return figure
 
 

@@ -33,7 +33,7 @@ thead th { border-bottom: 2px solid var(--quiet); vertical-align: bottom; }
 tbody th { font-weight: 600; }
 td span { display: block; color: var(--quiet); font-size: .78rem; white-space: nowrap; }
 tbody th span { display: block; font-weight: 400; color: var(--quiet); font-size: .8rem; max-width: 24rem; }
-tr.judged > * { background: var(--card); }
+tr.judged > * { background: var(--card); } tr.floor > *, td.floor { font-style: italic; }
 figure { margin: 1.25rem 0; } figure img { display: block; width: 100%; max-width: 54rem; background: #fff;
   border: 1px solid var(--line); border-radius: .5rem; padding: .75rem; }
 dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .2rem 1rem; font-size: .875rem; }
@@ -61,25 +61,46 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 <h2>The models side by side</h2>
 <div class="scroll"><table>
 <caption>Small: 95 % interval over records. ↓ lower is better, ↑ higher is better, → gold: the gold's number is the aim.
-<b>gold</b> was retrained without the forgotten records; every further gold is an independent retrain and shows the
-noise floor; <b>original</b> is what doing nothing scores.</caption>
+<b>gold</b> was retrained without the forgotten records, every further gold is an independent retrain; the <b>noise
+floor</b> is what they score against each other, with the farthest ends of their intervals; <b>original</b> is what
+doing nothing scores. Every row is compared with equally many golds.</caption>
 <thead><tr><th scope="col">model</th>{% for each in headline %}<th scope="col">{{ each.header }}</th>{% endfor %}
 <th scope="col">{{ seconds_header }}</th></tr></thead>
 <tbody>{% for each in rows %}
 <tr{% if each.name == row %} class="judged"{% endif %}><th scope="row">{{ each.name }}</th>
 {% for metric in headline %}{{ cell(each.cells[metric.name]) }}{% endfor %}<td>{{ each.seconds }}</td></tr>{% endfor %}
+{% if has_floor %}<tr class="floor"><th scope="row">noise floor</th>
+{% for metric in headline %}{{ cell(floor[metric.name]) }}{% endfor %}<td>–</td></tr>
+{% endif %}</tbody></table></div>
+{% if people %}
+<h2>Person by person</h2>
+<p><strong>{{ 'Nobody stands out' if people.passed else 'Some persons stand out' }}:</strong> {{ people.reason }}</p>
+<div class="scroll"><table>
+<caption>{{ people.caption }}</caption>
+<thead><tr><th scope="col">person (keyed hash)</th><th scope="col">records (number)</th>
+{% for name in people.directions %}<th scope="col">{{ name }}, evidence (nats a record) → floor</th>
+<th scope="col">floor: the golds' evidence (nats a record)</th>
+<th scope="col">p (0..1), ↑ less found</th>{% endfor %}
+<th scope="col">more detectable than under the golds</th></tr></thead>
+<tbody>{% for each in people.rows %}
+<tr><th scope="row"><code>{{ each.person }}</code></th><td>{{ each.records }}</td>
+{% for one in each.directions %}
+{{ cell(one.evidence) }}<td class="floor">{{ one.floor }}</td><td>{{ one.p }}</td>{% endfor %}
+<td>{{ each.more }}</td></tr>{% endfor %}
 </tbody></table></div>
-
+{% endif %}
 <h2>Figures</h2>
 {% for each in figures %}<figure><img alt="{{ each.alt }}" src="{{ each.source }}">
 <figcaption>{{ each.alt }}</figcaption></figure>
 {% endfor %}
 <h2>Every number, in plain words</h2>
 <div class="scroll"><table>
-<thead><tr><th scope="col">number</th>
+<thead><tr><th scope="col">number (unit) and direction</th>
+{% if has_floor %}<th scope="col">noise floor</th>{% endif %}
 {% for each in rows %}<th scope="col">{{ each.name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for metric in metrics %}
 <tr><th scope="row">{{ metric.header }}<span>{{ metric.meaning }}</span></th>
+{% if has_floor %}{{ cell(floor[metric.name]) }}{% endif %}
 {% for each in rows %}{{ cell(each.cells[metric.name]) }}{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
 {% if predictor %}
@@ -103,9 +124,10 @@ LIMITS = (
     "the difference is larger than between two such retrains.",
     "Not shown: that no trace is left in the weights. Unlearning is approximate; only a retrain excludes the records "
     "by construction.",
-    "Not shown: resistance to an attacker with shadow models of single records. The membership attacks here look at "
-    "the whole population, and understate what such an attacker finds.",
-    "Not shown: inner layers. A model whose last layer alone was changed can pass on outputs.",
+    "Not shown: resistance to an attacker with many shadow models in and out of every record. RMIA and LiRA here have "
+    "the golds as their few references, and understate what such an attacker finds.",
+    "Inner layers are looked at through a fresh last layer on the model's body. A trace that is not linear in the last "
+    "features, or lies in earlier layers alone, escapes it.",
     "A difference inside the noise floor means not distinguishable at this size, not equal.",
     "Intervals say what other records of the same kind would have given. What another training seed would have given "
     "is shown by the golds, and only roughly where there are few.",

@@ -50,14 +50,29 @@ def person_evidence(
     Raises DataError for empty or misfitting arrays, scores that are not finite, or so few never-seen records or draws
     that nobody could be found at a false-positive rate of 1 %.
     """
-    _check(subjects, scores, population, draws)
+    return persons_evidence(subjects, [(scores, population)], seed, draws=draws)[0]
+
+
+def persons_evidence(
+    subjects: np.ndarray, scored: list[tuple[np.ndarray, np.ndarray]], seed: int, *, draws: int = DRAWS
+) -> list[Persons]:
+    """`person_evidence` of several models or directions, each (scores (N,), population (M,)) of the same records.
+
+    The null law depends on numbers of records alone: it is simulated once for all of them.
+    """
+    for scores, population in scored:
+        _check(subjects, scores, population, draws)
     named, person, records = np.unique(subjects, return_inverse=True, return_counts=True)
-    p_values = conformal_p_values(scores, population)
-    evidence = np.bincount(person, weights=-np.log(p_values)) / records
-    at_least = _null_at_least(evidence, records, len(population), draws, np.random.default_rng(seed))
-    p_value = (1 + at_least) / (draws + 1)
-    low, high = _interval(evidence, records)
-    return Persons(named, records, evidence, low, high, p_value, p_value <= FPR)
+    logs = np.stack([-np.log(conformal_p_values(*pair)) for pair in scored])
+    evidence = np.stack([np.bincount(person, weights=each) / records for each in logs])  # (S, P)
+    counts, population = np.tile(records, len(scored)), len(scored[0][1])
+    at_least = _null_at_least(evidence.ravel(), counts, population, draws, np.random.default_rng(seed))
+    p_value = (1 + at_least.reshape(evidence.shape)) / (draws + 1)
+    ends = [_interval(each, records) for each in evidence]
+    return [
+        Persons(named, records, each, low, high, p, p <= FPR)
+        for each, (low, high), p in zip(evidence, ends, p_value, strict=True)
+    ]
 
 
 def conformal_p_values(scores: np.ndarray, population: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from tmu.audit.figures import Predictor, draw_figures
 from tmu.audit.gate import Verdict
 from tmu.audit.outputs import Outputs, Sets
 from tmu.audit.page import LIMITS, TEMPLATE
+from tmu.audit.people_page import people_page
 from tmu.audit.table import AuditResult
 from tmu.files import write_atomic, write_json
 
@@ -32,22 +33,25 @@ def write_audit(
     method_row: str,
     predictor: Predictor | None = None,
     ceiling: dict[str, Any] | None = None,
+    people: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Write audit.json, report.html and the figures (PNG and SVG) into `folder`; returns the files written.
 
     `method_row`: the row that `verdict` judges. `predictor`, `ceiling` (`predictor_ceiling`): left out where the
-    method has no easy / hard predictor. `provenance` is shown as given: JSON-ready, free of personal data.
+    method has no easy / hard predictor. `people` (`people_report`): left out where nothing can be said of persons.
+    `provenance` is shown as given: JSON-ready, free of personal data.
     """
     figures = draw_figures(folder, result, sets, models, method_row, predictor)
     numbers = {
         "result": result.data,
         "verdict": {"row": method_row, **asdict(verdict)},
         "predictor": ceiling,
+        "people": people,
         "provenance": provenance,
     }
     write_json(folder / "audit.json", numbers)
     svgs = {file.stem: file.read_bytes() for file in figures if file.suffix == ".svg"}
-    page = report_page(result, verdict, provenance, svgs, method_row=method_row, ceiling=ceiling)
+    page = report_page(result, verdict, provenance, svgs, method_row=method_row, ceiling=ceiling, people=people)
     write_atomic(folder / "report.html", page.encode())
     return [folder / "audit.json", folder / "report.html", *figures]
 
@@ -60,6 +64,7 @@ def report_page(
     *,
     method_row: str,
     ceiling: dict[str, Any] | None = None,
+    people: dict[str, Any] | None = None,
 ) -> str:
     """The page as HTML, everything escaped and embedded; `figures` are SVG bytes by name. No request leaves it."""
     from jinja2 import Environment, StrictUndefined
@@ -74,6 +79,9 @@ def report_page(
         verdict=verdict,
         row=method_row,
         rows=[_row(row, data["metrics"]) for row in data["rows"]],
+        has_floor="floor" in data,
+        floor=_cells(data.get("floor", {}), data["metrics"]),
+        people=people_page(people) if people else None,
         metrics=metrics,
         headline=[metric for metric in metrics if metric["headline"]],
         seconds_header=render.SECONDS_HEADER,
@@ -93,11 +101,17 @@ def _cell(texts: tuple[str, str] | None) -> Any:
 
 
 def _row(row: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    cells = _cells(row["metrics"], metrics)
+    return {"name": row["name"], "seconds": render.seconds(row["seconds"]), "cells": cells}
+
+
+def _cells(given: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, tuple[str, str] | None]:
+    """Number and interval of every metric as text."""
     cells = {}
     for metric in metrics:
-        cell, unit = row["metrics"][metric["name"]], metric["unit"]
+        cell, unit = given.get(metric["name"]), metric["unit"]
         cells[metric["name"]] = cell and (render.number(cell["value"], unit), render.span(cell, unit))
-    return {"name": row["name"], "seconds": render.seconds(row["seconds"]), "cells": cells}
+    return cells
 
 
 def _figure(name: str, svg: bytes) -> dict[str, str]:

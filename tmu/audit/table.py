@@ -1,8 +1,8 @@
 """The audit table: every model of an audit by every metric, as one JSON-ready value.
 
-Rows carry their role as name: `original` (do nothing), the golds (the first is the reference, each further one is an
-independent retrain and so the noise floor), `random choice`, and the methods. A row is measured against all golds but
-itself; the first gold, being the reference, shows its plain numbers only.
+Rows carry their role as name: `original` (do nothing), the golds (the first is paired with the original by its seeds,
+every further one is an independent retrain), `random choice`, and the methods. A gold is measured against the others;
+what they score is the noise floor (`floor.py`). Every other row faces as many golds (`Case.faced`), or the only one.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,8 +12,10 @@ from rich.table import Table
 
 from tmu.audit import render
 from tmu.audit.bootstrap import Value
+from tmu.audit.floor import floor_of
 from tmu.audit.metrics import Metric, all_metrics
 from tmu.audit.outputs import Outputs, Sets, check_fit
+from tmu.audit.probes.probed import Probed, check_probed
 from tmu.audit.view import Case, View
 from tmu.errors import DataError, RequestError
 
@@ -42,6 +44,11 @@ class AuditResult:
         cell = self._row(row)["metrics"][metric]
         return None if cell is None else Value(cell["value"], cell["low"], cell["high"])
 
+    def floor(self, metric: str) -> Value | None:
+        """What the golds score among themselves: mean, and the farthest ends of their intervals."""
+        cell = floor_of(self.data["rows"], self.golds, metric)
+        return None if cell is None else Value(**cell)
+
     def seconds(self, row: str) -> float | None:
         """Whole cost of the row's model in seconds, where the caller gave it."""
         return self._row(row)["seconds"]
@@ -69,20 +76,23 @@ def audit_table(
     seed: int,
     *,
     resamples: int = 1000,
+    probes: dict[str, Probed] | None = None,
 ) -> AuditResult:
     """Every metric of every row, with 95 % intervals.
 
     `models`: outputs by row name, in the order to be shown. `golds`: the rows that are retrained models, at least one.
     `seconds`: whole cost by row name; rows may be missing. `seed` draws resamples and the attack's training records.
+    `probes`: what was found inside the models, by row name; the numbers that need it are left out where it is missing.
     Raises RequestError for an empty forget set or missing gold, DataError for outputs that do not fit the sets.
     """
-    _check(sets, models, golds)
+    probes = probes or {}
+    _check(sets, models, golds, probes)
     metrics = all_metrics()
-    views = {name: View(sets, outputs, seed) for name, outputs in models.items()}
+    views = {name: View(sets, outputs, seed, probes.get(name)) for name, outputs in models.items()}
     rows = []
     for name, view in views.items():
-        others = tuple(views[gold] for gold in golds if gold != name and name != golds[0])
-        case = Case(view, others, views.get(ORIGINAL), seed, resamples)
+        others = tuple(views[gold] for gold in golds if gold != name)
+        case = Case(view, others, views.get(ORIGINAL), seed, resamples, leave_one_out=name not in golds)
         cells = {key: asdict(each.compute(case)) if each.possible(case) else None for key, each in metrics.items()}
         rows.append({"name": name, "seconds": seconds.get(name), "metrics": cells})
     return AuditResult(
@@ -93,11 +103,12 @@ def audit_table(
             "resamples": resamples,
             "metrics": [_describe(each) for each in metrics.values()],
             "rows": rows,
+            "floor": {name: floor_of(rows, golds, name) for name in metrics},
         }
     )
 
 
-def _check(sets: Sets, models: dict[str, Outputs], golds: list[str]) -> None:
+def _check(sets: Sets, models: dict[str, Outputs], golds: list[str], probes: dict[str, Probed]) -> None:
     sizes = sets.sizes()
     if sizes["forget"] == 0:
         raise RequestError("The forget set is empty.", "Name at least one record or subject to delete.")
@@ -110,6 +121,8 @@ def _check(sets: Sets, models: dict[str, Outputs], golds: list[str]) -> None:
         raise RequestError(what, "Train a gold (a retrain without the forget set) and audit again.")
     for name, outputs in models.items():
         check_fit(sets, outputs, name)
+    for name, probed in probes.items():
+        check_probed(probed, sizes["forget"], name)
 
 
 def _describe(metric: Metric) -> dict[str, Any]:

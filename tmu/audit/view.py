@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
 from tmu.audit.attack import nonmembers
 from tmu.audit.outputs import SETS, Outputs, Sets, logit_confidence, softmax, true_class_probability
+from tmu.audit.probes.probed import Probed
 
 
 class View:
-    """One model on the audit's sets; `seed` draws the attack's training records, the same for every model."""
+    """One model on the audit's sets; `seed` draws the attack's training records, the same for every model.
 
-    def __init__(self, sets: Sets, outputs: Outputs, seed: int):
-        self.sets, self.outputs, self.seed = sets, outputs, seed
+    `probed`: what was found inside the model, where it was looked at.
+    """
+
+    def __init__(self, sets: Sets, outputs: Outputs, seed: int, probed: Probed | None = None):
+        self.sets, self.outputs, self.seed, self.probed = sets, outputs, seed, probed
 
     @cached_property
     def predicted(self) -> dict[str, np.ndarray]:
@@ -43,6 +48,11 @@ class View:
         }
 
     @cached_property
+    def head_probabilities(self) -> np.ndarray:
+        """Softmax (N, K) on the forget set of the model's body with a fresh head (`probes/head_refit.py`)."""
+        return softmax(self.probed.head_logits)
+
+    @cached_property
     def nonmember(self) -> np.ndarray:
         """Which forget records the population attack calls non-member, bool (N,)."""
         seen = self.confidence
@@ -51,10 +61,22 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One row of the audit: the model, the golds it is measured against (never itself), and the original."""
+    """One row of the audit: the model, the golds it is measured against (never itself), and the original.
+
+    A gold faces the G - 1 others. `leave_one_out`: so that any other row, for which G are there, faces as many, a
+    number that is not a plain mean over the golds is averaged over the G ways to leave one of them out.
+    """
 
     model: View
     golds: tuple[View, ...]
     original: View | None
     seed: int
     resamples: int
+    leave_one_out: bool = False
+
+    @cached_property
+    def faced(self) -> list[tuple[View, ...]]:
+        """The sets of golds that the row faces, of one size; numbers are averaged over them."""
+        if not self.leave_one_out or len(self.golds) < 2:
+            return [self.golds]
+        return list(combinations(self.golds, len(self.golds) - 1))

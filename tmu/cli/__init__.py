@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from tmu import __version__
-from tmu.cli import audit, compare, data, delete, demo, doctor, init, output, plan, show, train, twin, unlearn
+from tmu.cli import audit, bench, compare, data, delete, demo, doctor, init, output, plan, show, train, twin, unlearn
 from tmu.cli.place import choose_home, home
 from tmu.errors import TmuError
 from tmu.files import storage_errors
@@ -98,6 +98,7 @@ app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)
 
 
 def main() -> None:

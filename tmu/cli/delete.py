@@ -8,7 +8,7 @@ from tmu.cli import flow, output
 from tmu.cli.confirm import Yes, confirm
 from tmu.cli.outcome import completed, shown_outcome
 from tmu.cli.place import data_of, workspace
-from tmu.cli.planning import planned, shown, sizes
+from tmu.cli.planning import chosen, planned, shown, shown_choice, sizes
 from tmu.cli.selection import File, Records, Selection, Subjects, select
 from tmu.errors import ConfigError
 
@@ -22,7 +22,7 @@ def delete(
     file: File = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
-    method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method.")] = None,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
     no_audit: Annotated[bool, typer.Option("--no-audit", help="Do not train golds: no proof, no promotion.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a request that was interrupted.")] = None,
     withdraw: Annotated[
@@ -81,16 +81,16 @@ def _waiting(place: "Workspace", selection: Selection) -> bool:
 def _agreed(place: "Workspace", selection: Selection, method: str | None, dry_run: bool, yes: bool) -> bool:
     """Plan, show, ask; False after a dry run. Up to here nothing is written."""
     from tmu.data.store import RecordStore
-    from tmu.steps.preflight import check_parameters
 
     data = data_of(place, None)
     store = RecordStore.open(place.data)
     plan = planned(place, data, store, selection)
-    check_parameters(store, place.params, method)
+    choice = chosen(place, plan, store, method)
+    view = [*shown(plan), *shown_choice(choice)]
     if dry_run:
-        output.emit(plan.as_json(), lambda: [*shown(plan), "Nothing was changed."])
+        output.emit(plan.as_json() | {"choice": choice.as_json()}, lambda: [*view, "Nothing was changed."])
         return False
-    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown(plan))
+    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, view)
     return True
 
 

@@ -34,6 +34,7 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
+    parts += [Text(sentence) for sentence in summary.get("why", [])]
     names = {"Versions": _versions(summary), "Report": summary.get("report"), "MLflow": summary.get("ui")}
     parts += [f"{name}: {value}" for name, value in names.items() if value]
     if "request" in summary:

@@ -6,7 +6,7 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.place import Data, Out, data_of, out_of, workspace
-from tmu.cli.planning import planned, shown
+from tmu.cli.planning import chosen, planned, shown, shown_choice
 from tmu.cli.references import forget_ref
 from tmu.cli.selection import File, Records, Subjects, select
 
@@ -21,11 +21,14 @@ def plan(
     keys_only: Annotated[
         bool, typer.Option("--keys-only", help="Print the request as keys, for request.json.")
     ] = False,
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Forecast for this method, or `auto`.")] = None,
     data: Data = None,
     out: Out = None,
     as_json: output.Json = False,
 ) -> None:
-    """Say what a request touches. Only with --out anything is written: the forget set, for `dvc.yaml`.
+    """Say what a request touches, how it would be unlearned and at what cost.
+
+    Only with --out anything is written: the forget set, for `dvc.yaml`.
 
     Examples: [bold]tmu plan --subject contributor-007[/] · [bold]tmu plan --subject contributor-007 --keys-only >
     request.json[/] · [bold]tmu plan --file request.json --out out/forget[/]
@@ -43,10 +46,11 @@ def plan(
         output.MODE.json = True
         output.emit(selection.as_json(), list)
         return
-    value = made.as_json()
+    choice = chosen(place, made, store, method)
+    value = made.as_json() | {"choice": choice.as_json()}
     if target is not None:
         value["forget"] = acknowledge(place, made, target).model_dump()
-    output.emit(value, lambda: [*shown(made), *([f"Forget set: {target}"] if target else [])])
+    output.emit(value, lambda: [*shown(made), *shown_choice(choice), *([f"Forget set: {target}"] if target else [])])
 
 
 def erase(

@@ -59,7 +59,7 @@ def _requests() -> None:
 def _request(name: str | None) -> None:
     if name is None:
         raise ConfigError("`tmu show request` needs an id.", "`tmu show requests` lists them.")
-    from tmu.steps.journal import find_entry
+    from tmu.steps.journal import find_entry, why
 
     entry = find_entry(workspace(), name)
     plan = entry["plan"]
@@ -73,6 +73,7 @@ def _request(name: str | None) -> None:
     }
     verdict = entry.get("verdict")
     pairs |= {"audit": "passed" if verdict["passed"] else "did not pass"} if verdict else {}
+    pairs |= {"method": entry["method"], "why": " ".join(why(entry))}
     output.emit(entry, lambda: [output.facts(pairs)])
 
 

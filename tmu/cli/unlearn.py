@@ -45,7 +45,6 @@ def unlearn(
 
 def _chosen(params: "Params", method: str | None, control: bool) -> "Params":
     """`params` with the method of the options; an unknown one is refused before anything is loaded."""
-    from tmu.config import UnlearnConfig
     from tmu.unlearn import get_method
 
     if control and method is not None:
@@ -55,6 +54,4 @@ def _chosen(params: "Params", method: str | None, control: bool) -> "Params":
 
         return params.model_copy(update={"unlearn": CONTROL})
     get_method(method or params.unlearn.method)
-    if method is None or method == params.unlearn.method:
-        return params
-    return params.model_copy(update={"unlearn": UnlearnConfig(method=method)})
+    return params if method is None else params.with_method(method)

@@ -8,7 +8,9 @@ import numpy as np
 from tmu.audit.ceiling import predictor_ceiling
 from tmu.audit.figures import Predictor
 from tmu.audit.gate import judge
+from tmu.audit.moved import parameters_moved
 from tmu.audit.outputs import Outputs, Sets
+from tmu.audit.people import people_report
 from tmu.audit.report import write_audit
 from tmu.audit.table import ORIGINAL, RANDOM_CHOICE, audit_table
 from tmu.config import Params
@@ -17,9 +19,11 @@ from tmu.files import write_json
 from tmu.manifest import digest
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.steps.audit_sets import audit_sets, subjects_of
 from tmu.steps.fit_twin import load_twin, twin_report
-from tmu.steps.loading import examples, forget_keys, load_model, open_store, run_record
+from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, make
+from tmu.steps.probe_model import probe_model
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
 from tmu.unlearn import method_names, needs_twin
@@ -41,12 +45,14 @@ def audit_models(
     twin: TwinRef | None,
     params: Params,
     *,
+    notes: dict[str, str] | None = None,
     out: str | None = None,
 ) -> AuditRef:
     """Numbers, verdict, figures and report of one deletion.
 
     golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
     model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
+    notes: sentences for the report's provenance, such as why this method was used.
     Raises RequestError with fewer golds, or where no training record was forgotten.
     """
     if len(golds) < 2:
@@ -61,21 +67,12 @@ def audit_models(
         twin=twin.digest if twin else None,
         config=params.audit.model_dump(mode="json"),
         seed=params.seed,
+        **({"notes": notes} if notes else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        parts = audit_sets(workspace, data, forget)
         run["seconds_by_row"] = _seconds(workspace, rows, twin)
-        _audit(
-            workspace,
-            folder,
-            parts,
-            rows,
-            twin,
-            params,
-            run["seconds_by_row"]["whole"],
-            _provenance(data, forget, rows),
-        )
+        _audit(workspace, folder, data, forget, rows, twin, params, run["seconds_by_row"]["whole"], notes or {})
         if twin:
             write_json(folder / "twin.json", twin_report(workspace, twin))
 
@@ -86,24 +83,52 @@ def audit_models(
 def _audit(
     workspace: Workspace,
     folder: Path,
-    parts: dict[str, Examples],
+    data: DataRef,
+    forget: ForgetRef,
     rows: dict[str, ModelRef],
     twin: TwinRef | None,
     params: Params,
     seconds: dict[str, float],
-    provenance: dict[str, Any],
+    notes: dict[str, str],
 ) -> None:
-    """Outputs once per model, then numbers, verdict, figures and report; the last row is the one that is judged."""
+    """Outputs and probes once per model, then numbers, verdict, persons, figures and report.
+
+    The last row is the one that is judged.
+    """
+    parts = audit_sets(workspace, data, forget)
     sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
     outputs = {name: outputs_of(workspace, model, parts, params) for name, model in rows.items()}
     gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
-    result = audit_table(sets, outputs, gold_rows, seconds, params.seed, resamples=params.audit.bootstrap)
     original, method = rows[ORIGINAL], list(rows)[-1]
-    verdict = judge(result, method, params.audit, weights_changed=original.weights != rows[method].weights)
+    probes = {
+        name: probe_model(workspace, data, forget, original, model, parts, params)
+        for name, model in rows.items()
+        if params.audit.probes
+    }
+    result = audit_table(
+        sets, outputs, gold_rows, seconds, params.seed, resamples=params.audit.bootstrap, probes=probes
+    )
+    verdict = judge(result, method, params.audit, **_changed(workspace, original, rows[method]))
+    people = people_report(subjects_of(workspace, data, forget), sets, outputs, gold_rows, method, params.seed)
     predictor, ceiling = _predictor(workspace, original, twin, parts, sets, [outputs[row] for row in gold_rows])
     write_audit(
-        folder, result, verdict, provenance, sets, outputs, method_row=method, predictor=predictor, ceiling=ceiling
+        folder,
+        result,
+        verdict,
+        notes | _provenance(data, forget, rows),
+        sets,
+        outputs,
+        method_row=method,
+        predictor=predictor,
+        ceiling=ceiling,
+        people=people,
     )
+
+
+def _changed(workspace: Workspace, original: ModelRef, model: ModelRef) -> dict[str, Any]:
+    """What the gate's first rule asks: other bytes, and how far the trained parameters moved."""
+    moved = parameters_moved(load_model(workspace, original)[0], load_model(workspace, model)[0])
+    return {"weights_changed": original.weights != model.weights, "parameters_moved": moved}
 
 
 def _rows(
@@ -112,19 +137,6 @@ def _rows(
     names = [*GOLD_ROWS, *(f"gold {number}" for number in range(3, len(golds) + 1))]
     rows = {ORIGINAL: original, **dict(zip(names, golds, strict=False))}
     return rows | ({RANDOM_CHOICE: control} if control else {}) | {method: unlearned}
-
-
-def audit_sets(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[str, Examples]:
-    """Forget, retain and test set. A forgotten person's test records are left out: they are to be erased, too."""
-    store, keys = open_store(workspace, data), forget_keys(workspace, forget)
-    parts = {
-        "forget": examples(store, "train", only=keys),
-        "retain": examples(store, "train", without=keys),
-        "test": examples(store, "test", without=keys),
-    }
-    if not len(parts["forget"]):
-        raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
-    return parts
 
 
 def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples], params: Params) -> Outputs:

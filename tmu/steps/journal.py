@@ -85,6 +85,12 @@ def withdraw(workspace: Workspace, request: str) -> dict[str, Any]:
     return entry
 
 
+def why(entry: dict[str, Any]) -> list[str]:
+    """How a request's model came to be, in sentences: choice of method, a gate that refused, what went into service."""
+    found = ((entry.get("choice") or {}).get("reason"), entry.get("refused"), entry.get("service"))
+    return [text for text in found if text]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         entry = read_json(path)

@@ -35,6 +35,10 @@ class Artifacts(ABC):
         there by then (another writer was faster), that one stays and this one is dropped.
         """
 
+    @abstractmethod
+    def held(self, kind: str) -> list[Path]:
+        """The folders of a kind on this machine, unchecked: for looking at what earlier runs took."""
+
     def fetch(self, uri: str, digest: str) -> Path:
         """The verified local folder of a reference (`kind/key` or `file:PATH`); `StorageError` if absent or other."""
         folder = self._locate(uri)
@@ -81,6 +85,9 @@ class LocalArtifacts(Artifacts):
             manifest.check(folder, kind)
             return folder
         return None
+
+    def held(self, kind: str) -> list[Path]:
+        return sorted(path.parent for path in (self.root / kind).glob(f"*/{manifest.MANIFEST}"))
 
     @contextlib.contextmanager
     def create(

@@ -43,6 +43,9 @@ class S3Artifacts(Artifacts):
                 return folder
             return self._download(kind, key, wanted)
 
+    def held(self, kind: str) -> list[Path]:
+        return self.cache.held(kind)
+
     @contextlib.contextmanager
     def create(
         self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None

@@ -11,11 +11,15 @@ from torch import Tensor, nn
 
 from tmu.config import TwinConfig
 from tmu.train import Examples, predict
+from tmu.twin.halves import Halves
 
 
 @dataclass(frozen=True)
 class Side:
-    """The side's models and outputs, computed once. logits (N, K); phi (N, F) and phi_reference (M, F), L2 norm 1."""
+    """The side's models and outputs, computed once. logits (N, K); phi (N, F) and phi_reference (M, F), L2 norm 1.
+
+    unseen: log-probabilities (N, K) of the half that has not seen the sample (`halves.py`), or None without halves.
+    """
 
     model: nn.Module
     samples: Examples
@@ -26,6 +30,7 @@ class Side:
     curriculum: list[nn.Module]
     config: TwinConfig
     device: torch.device | str = "cpu"
+    unseen: Tensor | None = None
 
 
 def make_side(
@@ -35,11 +40,12 @@ def make_side(
     curriculum: list[nn.Module],
     config: TwinConfig,
     device: torch.device | str = "cpu",
+    halves: Halves | None = None,
 ) -> Side:
-    """Run the model over samples and reference; features are normalised to length one."""
+    """Run the models over samples and reference; features are normalised to length one."""
     logits, phi = predict(model, samples.images, device=device)
     _, phi_reference = predict(model, reference.images, device=device)
     unit = torch.nn.functional.normalize
-    return Side(
-        model, samples, reference.labels.cpu(), logits, unit(phi), unit(phi_reference), curriculum, config, device
-    )
+    unseen = None if halves is None else halves.unseen(samples, device)
+    seen = (model, samples, reference.labels.cpu(), logits, unit(phi), unit(phi_reference))
+    return Side(*seen, curriculum, config, device, unseen)

@@ -1,14 +1,16 @@
 """Soft generalisation labels: the class probabilities that a model which has not seen a record would give.
 
-Ours, in answer to the fragile arg-max label (`docs/method.md`). On the twin problem the gold's probabilities are free:
-the original's on the hold-out. A conditional logit (McFadden 1974) learns to predict them from what the seen side
-shows; its coefficients are shared by all classes, so a few hundred hold-out records are enough:
+Ours, in answer to the fragile arg-max label (`docs/method.md`). On the hold-out such probabilities are free: the
+original's, and those of a half that was not asked. A conditional logit (McFadden 1974) learns to predict their mean
+from what the seen side shows; its coefficients are shared by all classes, so a few hundred hold-out records are enough:
 
-    q_k(x)  ∝  exp( Σ_j a_j · f_jk(x)  +  1[k = y] · Σ_i b_i · g_i(x) )
+    q_k(x)  ∝  exp( Σ_j a_j · f_jk(x)  +  1[k = y] · b )
 
-f: log-probabilities of the seen model, of the curriculum nets, and the log share of class k among the nearest kept
-records. g: 1, and the predictor's log-odds of "wrong". Fit: cross-entropy to the original's probabilities by L-BFGS.
-Cost: negligible beside the features. Failure mode: a shift between hold-out and forget set carries over.
+f (`TERMS`): log-probabilities of the half that has not seen the record, of the seen model, of the curriculum nets, and
+the log share of class k among the nearest kept records. Fit: cross-entropy by L-BFGS. Then the true-class margins are
+mapped to a gold's (`margins.py`). The original alone would be a poor goal: the twin model descends from it, and its
+outputs would be trusted far more than an independent gold's deserve. Cost: negligible beside the networks. Failure
+mode: a shift between hold-out and forget set carries over, as far as the unseen half does not show it.
 """
 
 from dataclasses import dataclass
@@ -17,65 +19,99 @@ import torch
 from torch import Tensor
 
 from tmu.train import logits_of
-from tmu.twin.predictor import Predictor
+from tmu.twin.halves import FLOOR
+from tmu.twin.margins import MarginMap, Sharpness, fit_margins, margin_of, with_margin
 from tmu.twin.side import Side
 
-_FLOOR = 1e-4
+TERMS = ("unseen", "seen", "early", "neighbours")
+_LEAST_SHARE = 1e-4
+_LEAST_KEPT = 1e-12  # so that a class of which nothing is left is not predicted, however large the margin
 
 
 @dataclass(frozen=True)
 class TargetModel:
-    """Coefficients: a (3,) of the class-wise terms, b (2,) of the true-class terms."""
+    """Coefficients a (4,) in the order of `TERMS` (0 where a term is left out), b (1,), and the map of the margins."""
 
     a: Tensor
     b: Tensor
+    margins: MarginMap
 
-    def probabilities(self, side: Side, features: Tensor, predictor: Predictor) -> Tensor:
-        """Predicted probabilities (N, K) of an unseen-side model for the side's samples."""
-        f, g = _terms(side, predictor.p_wrong(features, side.samples.labels.cpu()))
-        return _logits(f, g, side.samples.labels.cpu(), self.a, self.b).softmax(1)
+    def probabilities(self, side: Side, *, lost: Tensor | None = None, sharpness: Sharpness = "envelope") -> Tensor:
+        """Predicted probabilities (N, K) of a gold for the side's samples.
+
+        `lost`: by class, the share (K,) of D that the gold does without, and in its last place (K+1) that of all of D;
+        None for none. A gold that lost more of a class than of the rest predicts it less often: the true class's
+        margin moves by log (1 - lost_c) / (1 - lost).
+        """
+        labels = side.samples.labels.cpu()
+        q = self.raw(terms_of(side), labels)
+        lost = torch.zeros(q.shape[1] + 1) if lost is None else lost
+        margins = self.margins.apply(margin_of(q, labels), float(lost[-1]), sharpness)
+        kept = (1 - lost.double()).clamp_min(_LEAST_KEPT).log()
+        return with_margin(q, labels, margins + (kept[:-1] - kept[-1]).to(margins)[labels])
+
+    def raw(self, f: Tensor, labels: Tensor) -> Tensor:
+        """The conditional logit alone: (N, K) of terms (N, K, 4)."""
+        return _logits(f, labels, self.a, self.b).softmax(1)
 
 
-def fit_targets(side: Side, p_wrong: Tensor, unseen: Tensor) -> TargetModel:
-    """Fit on the twin side; `unseen` are the original's logits (N, K) on the hold-out.
+def fit_targets(
+    f: Tensor,
+    labels: Tensor,
+    original: Tensor,
+    other: Tensor | None,
+    calibrate: tuple[Tensor, Tensor],
+    *,
+    without: str = "",
+) -> TargetModel:
+    """Fit on the hold-out: terms f (N, K, 4) under the twin model, labels (N,), logits (N, K) of the original, and
+    log-probabilities (N, K) of the half that f does not show (None: there are no halves).
 
-    `p_wrong` (N,) must be cross-fitted: what the predictor says of its own training records is far surer than what it
-    will say of a forget set, and the coefficient would trust it too much.
+    `calibrate`: terms and labels of random records of D under the original. `without`: a term to leave out (ablation).
     """
-    f, g = _terms(side, p_wrong)
-    labels, goal = side.samples.labels.cpu(), unseen.softmax(1)
-    a, b = torch.zeros(f.shape[2], requires_grad=True), torch.zeros(g.shape[1], requires_grad=True)
+    unseen = original.softmax(1)
+    goal = unseen if other is None else (unseen + other.exp()) / 2
+    used = torch.tensor([name != without and not (other is None and name == "unseen") for name in TERMS])
+    a, b = _fit(f[:, :, used], labels, goal)
+    full = torch.zeros(len(TERMS)).masked_scatter(used, a)
+    of_halves = None if other is None else margin_of(other.softmax(1), labels)
+    predicted = margin_of(_logits(calibrate[0], calibrate[1], full, b).softmax(1), calibrate[1])
+    return TargetModel(full, b, fit_margins(predicted, margin_of(unseen, labels), of_halves))
+
+
+def terms_of(side: Side) -> Tensor:
+    """f (N, K, 4)."""
+    classes = side.logits.shape[1]
+    early = [logits_of(net, side.samples.images, device=side.device).log_softmax(1) for net in side.curriculum]
+    seen = side.logits.log_softmax(1).clamp_min(FLOOR)
+    return torch.stack(
+        [
+            torch.zeros_like(seen) if side.unseen is None else side.unseen,
+            seen,
+            torch.stack(early).mean(0) if early else torch.zeros_like(seen),
+            _neighbour_shares(side, classes).clamp_min(_LEAST_SHARE).log(),
+        ],
+        dim=2,
+    )
+
+
+def _fit(f: Tensor, labels: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = torch.zeros(f.shape[2], requires_grad=True), torch.zeros(1, requires_grad=True)
     optimiser = torch.optim.LBFGS([a, b], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        value = -(goal * _logits(f, g, labels, a, b).log_softmax(1)).sum(1).mean()
+        value = -(goal * _logits(f, labels, a, b).log_softmax(1)).sum(1).mean()
         value = value + 1e-4 * (a.square().sum() + b.square().sum())
         value.backward()
         return value
 
     optimiser.step(loss)
-    return TargetModel(a.detach(), b.detach())
+    return a.detach(), b.detach()
 
 
-def _terms(side: Side, p_wrong: Tensor) -> tuple[Tensor, Tensor]:
-    """f (N, K, 3) and g (N, 2)."""
-    classes = side.logits.shape[1]
-    early = [logits_of(net, side.samples.images, device=side.device).log_softmax(1) for net in side.curriculum]
-    f = torch.stack(
-        [
-            side.logits.log_softmax(1).clamp_min(-12),
-            torch.stack(early).mean(0),
-            _neighbour_shares(side, classes).clamp_min(_FLOOR).log(),
-        ],
-        dim=2,
-    )
-    p = p_wrong.clamp(1e-4, 1 - 1e-4)
-    return f, torch.stack([torch.ones_like(p), p.logit()], dim=1)
-
-
-def _logits(f: Tensor, g: Tensor, labels: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return (f @ a).scatter_add(1, labels[:, None], (g @ b)[:, None])
+def _logits(f: Tensor, labels: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return (f @ a).scatter_add(1, labels[:, None], b.expand(len(labels))[:, None])
 
 
 def _neighbour_shares(side: Side, classes: int, k: int = 20, chunk: int = 1024) -> Tensor:

@@ -4,25 +4,30 @@ Keyed by data revision and original model; it serves every forget set that is re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from tmu.config import Seeds, TwinConfig
+from tmu.config import Seeds, TrainConfig, TwinConfig
 from tmu.train import Examples, Fit, logits_of
 from tmu.train.examples import join
+from tmu.train.order import hash_keys, stream
 from tmu.twin.features import compute_features
+from tmu.twin.halves import Halves, fit_halves
 from tmu.twin.predictor import Predictor, fit_predictor
 from tmu.twin.problem import GateReport, fit_twin
 from tmu.twin.quality import predictor_quality
 from tmu.twin.side import Side, make_side
-from tmu.twin.target import TargetModel, fit_targets
+from tmu.twin.target import TERMS, TargetModel, fit_targets, terms_of
+
+_HALVES = 1000  # number of the first half among the fresh networks
+_CALIBRATION_RECORDS = 4000  # of D, at most a third of it
 
 
 @dataclass(frozen=True)
 class Twin:
-    """What the deletions need: nets, predictor, target model.
+    """What the deletions need: nets, predictor, target model (and, for ablation, one without each of its terms).
 
     easy_confidence: mean true-class confidence of the original on the hold-out records it gets right.
     hard_confidence: the original's mean probabilities of the true class and of its own answer on those it gets wrong.
@@ -35,10 +40,12 @@ class Twin:
     easy_confidence: float
     hard_confidence: tuple[float, float]
     config: TwinConfig
+    halves: Halves | None = None
+    ablated: dict[str, TargetModel] = field(default_factory=dict)
 
     def side(self, original: nn.Module, forget: Examples, retain: Examples, device: torch.device | str) -> Side:
         """The real side: D_f under the original, with D_r as reference."""
-        return make_side(original, forget, retain, self.curriculum, self.config, device)
+        return make_side(original, forget, retain, self.curriculum, self.config, device, self.halves)
 
     def p_wrong(self, side: Side) -> Tensor:
         """Calibrated chance (N,) that the gold gets each sample of the side wrong."""
@@ -64,20 +71,26 @@ def build_twin(
     fit: Callable[..., Fit],
     clock: Callable[[], float],
     device: torch.device | str = "cpu",
+    original_recipe: TrainConfig | None = None,
 ) -> tuple[Twin, TwinReport]:
     """Fit M_t, the curriculum nets, the predictor and the target model.
 
-    `fresh(i)` gives the i-th newly initialised network of the architecture. Raises GateError (see `fit_twin`,
-    `fit_predictor`).
+    `fresh(i)` gives the i-th newly initialised network of the architecture. The halves are trained by the recipe
+    `original_recipe`; without one there are none. Raises GateError (see `fit_twin`, `fit_predictor`).
     """
     marks = [clock()]
     model, gate, _ = fit_twin(original, train, holdout, config, seeds, fit, device=device)
     marks.append(clock())
     curriculum = _curriculum(fresh, train, holdout, config, seeds, fit)
     marks.append(clock())
-    twin, quality = fit_on_side(model, curriculum, original, train, holdout, config, seeds.evaluate, device)
+    halves = None
+    if config.halves and original_recipe is not None:
+        halves = fit_halves(lambda number: fresh(_HALVES + number), train, original_recipe, seeds, fit)
     marks.append(clock())
-    parts = ("twin_model", "curriculum_nets", "predictor")
+    nets = (model, curriculum, halves)
+    twin, quality = fit_on_side(*nets, original, train, holdout, config, seeds.evaluate, device)
+    marks.append(clock())
+    parts = ("twin_model", "curriculum_nets", "halves", "predictor")
     seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
     return twin, TwinReport(gate, quality, seconds)
 
@@ -85,28 +98,53 @@ def build_twin(
 def fit_on_side(
     model: nn.Module,
     curriculum: list[nn.Module],
+    halves: Halves | None,
     original: nn.Module,
     train: Examples,
     holdout: Examples,
     config: TwinConfig,
     seed: int,
     device: torch.device | str = "cpu",
+    calibrate: Side | None = None,
 ) -> tuple[Twin, dict]:
     """Predictor and targets from features of `holdout` under the twin model and outcomes under the original.
 
-    Returns the twin and the predictor's cross-fitted quality.
+    `calibrate`: seen records on whose predicted margins the targets are calibrated; random records of D under the
+    original unless given. Returns the twin and the predictor's cross-fitted quality.
     """
-    side = make_side(model, holdout, train, curriculum, config, device)
+    side = make_side(model, holdout, train, curriculum, config, device, halves)
     unseen = logits_of(original, holdout.images, device=device)  # the free gold of the twin problem
     features, labels = compute_features(side), holdout.labels.cpu()
     wrong = unseen.argmax(1) != labels
     predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seed)
-    targets = fit_targets(side, held_out, unseen)
-    p = unseen.softmax(1)
-    of_true, of_answer = p.gather(1, labels[:, None])[:, 0], p.amax(1)
-    easy, hard = float(of_true[~wrong].mean()), (float(of_true[wrong].mean()), float(of_answer[wrong].mean()))
-    twin = Twin(model, curriculum, predictor, targets, easy, hard, config)
+    seen = calibrate or _random_side(original, train, curriculum, halves, config, seed, device)
+    of_seen, f = (terms_of(seen), seen.samples.labels.cpu()), terms_of(side)
+    other = None if halves is None else halves.other(holdout, device)
+    targets = {name: fit_targets(f, labels, unseen, other, of_seen, without=name) for name in ("", *TERMS)}
+    easy, hard = _confidences(unseen.softmax(1), labels, wrong)
+    twin = Twin(model, curriculum, predictor, targets.pop(""), easy, hard, config, halves, targets)
     return twin, predictor_quality(held_out.numpy(), wrong.numpy())
+
+
+def _confidences(p: Tensor, labels: Tensor, wrong: Tensor) -> tuple[float, tuple[float, float]]:
+    of_true, of_answer = p.gather(1, labels[:, None])[:, 0], p.amax(1)
+    return float(of_true[~wrong].mean()), (float(of_true[wrong].mean()), float(of_answer[wrong].mean()))
+
+
+def _random_side(
+    original: nn.Module,
+    train: Examples,
+    curriculum: list[nn.Module],
+    halves: Halves | None,
+    config: TwinConfig,
+    seed: int,
+    device: torch.device | str,
+) -> Side:
+    """Random records of D under the original, the others as reference: as a random forget set would be seen."""
+    count = min(_CALIBRATION_RECORDS, max(1, len(train) // 3))
+    order = torch.from_numpy(hash_keys(train.keys, stream(seed, "calibration")).argsort(kind="stable").copy())
+    chosen = torch.zeros(len(train), dtype=torch.bool).index_fill_(0, order[:count], True).to(train.labels.device)
+    return make_side(original, train.take(chosen), train.take(~chosen), curriculum, config, device, halves)
 
 
 def _curriculum(

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
+from tmu.config import AUTO
 from tmu.errors import ConfigError
 
 _SHARED = {"problem", "choose", "importance", "mixture", "teacher"}
@@ -19,6 +20,11 @@ def get_method(name: str) -> ModuleType:
 
     `_` and `-` are the same in a name. Raises ConfigError for an unknown one.
     """
+    if name == AUTO:
+        raise ConfigError(
+            "`auto` is chosen when a deletion is planned; a single step needs a method.",
+            f"Name one with --method: {', '.join(method_names())}.",
+        )
     if name.replace("_", "-") not in method_names():
         raise ConfigError(f"There is no method `{name}`.", f"Choose from {', '.join(method_names())}.")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")

@@ -28,7 +28,7 @@ class Options(Config):
 
     steps: int = Field(300, ge=1)
     lr: float = Field(0.01, gt=0)
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(2.0, gt=0)
 
 
 def two_teachers(good: nn.Module, bad: nn.Module, n_forget: int, temperature: float) -> Objective:

@@ -30,9 +30,10 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
 def recipe_of(original: TrainConfig, steps: int, lr: float, n_records: int) -> TrainConfig:
     """The original's recipe with another rate and about `steps` optimiser steps in whole epochs over `n_records`.
 
-    Steps, not epochs, so that one default serves five hundred records and fifty thousand. Short warm-up: the model is
-    trained already, the optimiser's momentum is not.
+    Steps, not epochs, so that one default serves five hundred records and fifty thousand; never more epochs than the
+    original had, where retraining would be cheaper. Short warm-up: the model is trained already, the optimiser's
+    momentum is not.
     """
     per_epoch = -(-n_records // original.batch_size)
-    epochs = max(1, round(steps / per_epoch))
+    epochs = min(original.epochs, max(1, round(steps / per_epoch)))
     return original.model_copy(update={"epochs": epochs, "lr": lr, "schedule": "triangle", "warmup": 0.1})

@@ -23,7 +23,7 @@ class Options(Config):
     """Length, rate and pressure."""
 
     steps: int = Field(300, ge=1)
-    lr: float = Field(0.01, gt=0)
+    lr: float = Field(0.05, gt=0)
     gamma: float = Field(5e-4, ge=0, description="mean factor of the sum of all weights' magnitudes")
 
 

@@ -22,8 +22,8 @@ class Options(Config):
     """Length, rate and balance."""
 
     steps: int = Field(300, ge=1)
-    lr: float = Field(0.01, gt=0)
-    retain_weight: float = Field(0.5, gt=0, lt=1, description="w; the forget set's loss counts -(1 - w)")
+    lr: float = Field(0.05, gt=0)
+    retain_weight: float = Field(0.95, gt=0, lt=1, description="w; the forget set's loss counts -(1 - w)")
     clip_norm: float = Field(1.0, gt=0, description="largest gradient norm of a step")
 
 

@@ -33,7 +33,7 @@ class Options(Config):
 
     steps: int = Field(300, ge=1, description="steps on the retain set; the max phases come on top")
     lr: float = Field(0.01, gt=0)
-    alpha: float = Field(0.5, ge=0, description="weight of the divergence from the teacher on the retain set")
+    alpha: float = Field(0.001, ge=0, description="weight of the divergence from the teacher on the retain set")
     gamma: float = Field(1.0, ge=0, description="weight of the cross-entropy on the retain set")
     temperature: float = Field(4.0, gt=0)
 

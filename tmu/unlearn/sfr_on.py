@@ -35,7 +35,7 @@ NEEDS_HOLDOUT = False
 class Options(Config):
     """Length, rate and the forget step."""
 
-    steps: int = Field(1500, ge=1)
+    steps: int = Field(450, ge=1)
     lr: float = Field(0.01, gt=0)
     every: int = Field(5, ge=1, description="T_in: retain steps before each forget step")
     alpha: float = Field(25.0, gt=0, description="weight of the forget step at the start")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tmu.audit.outputs import SETS, Outputs, Sets
+from tmu.audit.probes.probed import Probed
+from tmu.audit.probes.relearn import Relearned
 
 CLASSES = 10
 
@@ -32,6 +34,16 @@ class World:
             z[rows, (labels + 1) % CLASSES] += 3.0 * (self.hard[name] & (name not in seen))
             logits[name] = z.astype(np.float32)
         return Outputs(logits)
+
+    def probes(self, models: dict[str, Outputs]) -> dict[str, Probed]:
+        """What probing such models would find, with bodies that say what the outputs say."""
+        found = {}
+        for name, outputs in models.items():
+            logits = outputs.logits["forget"]
+            right = logits.argmax(axis=1) == self.sets.labels["forget"]
+            steps = int(20 * (1 - right.mean()))
+            found[name] = Probed(logits, np.where(right, 14, 3), 16, Relearned(steps, censored=False))
+        return found
 
     def models(self) -> dict[str, Outputs]:
         """The original and two independent retrains."""

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tmu.audit.gate import judge
+from tmu.audit.outputs import Outputs, Sets
 from tmu.audit.table import AuditResult, audit_table
 from tmu.config import AuditConfig
 from tmu.errors import RequestError
@@ -13,10 +14,12 @@ from tmu.errors import RequestError
 GOLDS = ["gold", "second gold"]
 
 
-def _verdict(world, model=None, row="tmu", changed=True, config=None):
+def _verdict(world, model=None, row="tmu", changed=True, config=None, moved=None, body=None):
+    """The verdict on a model; `body`: outputs of what its inner layers know, where the last layer says otherwise."""
     models = world.models() if model is None else {**world.models(), row: model}
-    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=200)
-    return judge(result, row, config or AuditConfig(), weights_changed=changed)
+    probes = world.probes(models | ({row: body} if body else {}))
+    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=200, probes=probes)
+    return judge(result, row, config or AuditConfig(), weights_changed=changed, parameters_moved=moved)
 
 
 def _failures(verdict):
@@ -55,13 +58,74 @@ def test_honest_retrains_pass_every_rule(world):
     second = _verdict(world, row="second gold")
     held_out = _verdict(world, world.model(11, "retain"))
     for verdict in (second, held_out):
-        assert verdict.passed and not _failures(verdict) and len(verdict.reasons) == 5
+        assert verdict.passed and not _failures(verdict) and len(verdict.reasons) == 7
 
 
 def test_unchanged_weights_fail_whatever_the_outputs_say(world):
     verdict = _verdict(world, world.model(11, "retain"), changed=False)
     assert not verdict.passed
     assert _failures(verdict) == ["FAIL: the weights are the original's: nothing was unlearned."]
+
+
+def test_drifted_batch_statistics_alone_are_no_change_of_the_weights(world):
+    honest = world.model(11, "retain")
+    drifted = _verdict(world, honest, moved=0.0)
+    assert len(_failures(drifted)) == 1 and "only batch normalisation's statistics" in _failures(drifted)[0]
+    assert not _failures(_verdict(world, honest, moved=1e-3))
+    assert "moved by 0.1 %" in _verdict(world, honest, moved=1e-3).reasons[0]
+
+
+def test_a_body_that_was_left_alone_fails_whatever_the_last_layer_says(world):
+    honest, original = world.model(11, "retain"), world.models()["original"]
+    failures = _failures(_verdict(world, honest, body=original))
+    assert len(failures) == 1
+    assert "inner layers, with fresh heads" in failures[0] and "doing nothing" in failures[0]
+
+
+def test_without_probes_the_verdict_says_that_nobody_looked_inside(world):
+    models = {**world.models(), "tmu": world.model(11, "retain")}
+    result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
+    verdict = judge(result, "tmu", AuditConfig(), weights_changed=True)
+    assert verdict.passed and any("inner layers were not probed" in reason for reason in verdict.reasons)
+
+
+def test_the_limits_are_those_of_the_config(world, mix, change_logits):
+    halfway = mix(world.models()["original"], world.model(5, "retain"), 0.4)
+    strict = _failures(_verdict(world, halfway))
+    assert any("less than the 25 % asked for" in reason for reason in strict)
+    lenient = _failures(_verdict(world, halfway, config=AuditConfig(share_closed=0.01)))
+    assert not any("asked for" in reason for reason in lenient)
+    timid = change_logits(world.model(5, "retain"), "forget", lambda z: z * 0.2)
+    assert any("Streisand" in reason for reason in _failures(_verdict(world, timid)))
+    assert not any("Streisand" in r for r in _failures(_verdict(world, timid, config=AuditConfig(far_points=60))))
+
+
+def test_sets_that_were_mixed_up_for_every_model_are_flagged(world):
+    models = {**world.models(), "tmu": world.model(11, "retain")}
+
+    def verdict(sets, outputs):
+        result = audit_table(sets, outputs, GOLDS, {}, 0, resamples=100)
+        return judge(result, "tmu", AuditConfig(), weights_changed=True)
+
+    labels = {**world.sets.labels, "forget": (world.sets.labels["forget"] + 1) % 10}
+    wrong_labels = _failures(verdict(Sets(labels), models))
+    assert any("though it was trained on both" in reason for reason in wrong_labels)
+    turn = {"forget": "forget", "retain": "test", "test": "retain"}
+    outputs = {name: Outputs({new: each.logits[old] for new, old in turn.items()}) for name, each in models.items()}
+    turned = _failures(verdict(Sets({new: world.sets.labels[old] for new, old in turn.items()}), outputs))
+    assert any("the sets are mixed up" in reason for reason in turned)
+    assert not any("mixed up" in reason for reason in _failures(verdict(world.sets, models)))
+
+
+def test_a_single_hard_record_is_no_mix_up(make_world):
+    world = make_world(forget=1, retain=100, test=100)
+    labels = {**world.sets.labels, "forget": (world.sets.labels["forget"] + 1) % 10}  # the original gets it wrong
+    result = audit_table(Sets(labels), world.models(), GOLDS, {}, 0, resamples=100)
+    assert result.value("original", "accuracy_forget").value == 0
+    assert (
+        "know what they were trained on"
+        in judge(result, "second gold", AuditConfig(), weights_changed=True).reasons[-1]
+    )
 
 
 def test_over_unlearning_is_flagged_by_ua_and_by_the_streisand_effect(world, change_logits):
@@ -109,11 +173,13 @@ def test_an_indistinguishable_original_is_said_to_be_so(make_world):
 def _result(original, second, method):
     """An audit of hand-made numbers: metric values per row; what is not given is the same for every row."""
     common = {"ua": 5.0, "membership_auc": 50.0, "accuracy_test": 95.0, "distance_gain": 0.0}
+    common |= {"accuracy_forget": 99.0, "accuracy_retain": 99.0}
 
     def row(name, given):
         cells = {metric: given.get(metric, common.get(metric, 0.1)) for metric in (*common, *_MEASURES)}
         half = given.get("half", 0.01)
         cells = {metric: {"value": v, "low": v - half, "high": v + half} for metric, v in cells.items()}
+        cells |= {"head_distance": None, "head_distance_gain": None}
         return {"name": name, "seconds": None, "metrics": cells}
 
     rows = {"original": original, "gold": {}, "second gold": second, "tmu": method}

@@ -28,6 +28,20 @@ DIRECTIONS = {
     "rf_jsd": ("1e-4 nats", "lower"),
     "worst_class_drop": ("pts", "lower"),
     "streisand_tpr_at_1pct_fpr": ("%", "gold"),
+    "head_ua": ("%", "gold"),
+    "head_confidence": ("probability", "gold"),
+    "head_distance": ("L2", "lower"),
+    "head_distance_gain": ("L2", "higher"),
+    "rmia_auc": ("%", "gold"),
+    "rmia_tpr_at_1pct_fpr": ("%", "gold"),
+    "rmia_tpr_at_01pct_fpr": ("%", "gold"),
+    "lira_auc": ("%", "gold"),
+    "lira_tpr_at_1pct_fpr": ("%", "gold"),
+    "lira_tpr_at_01pct_fpr": ("%", "gold"),
+    "relearn_steps": ("steps", "gold"),
+    "ain": ("ratio", "gold"),
+    "residual_knowledge": ("ratio", "gold"),
+    "residual_share": ("%", "gold"),
 }
 
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tmu.audit.gate import Verdict, judge
+from tmu.audit.people import people_report
 from tmu.audit.report import report_page, write_audit
 from tmu.audit.table import AuditResult, audit_table
 from tmu.config import AuditConfig
@@ -43,8 +44,15 @@ def _parse(page):
 @pytest.fixture(scope="module")
 def audit(world):
     models = {**world.models(), "tmu": world.model(7, "retain")}
-    result = audit_table(world.sets, models, GOLDS, {"tmu": 2.0}, 0, resamples=100)
+    probes = world.probes(models)
+    result = audit_table(world.sets, models, GOLDS, {"tmu": 2.0}, 0, resamples=100, probes=probes)
     return result, models, judge(result, "tmu", AuditConfig(), weights_changed=True)
+
+
+@pytest.fixture(scope="module")
+def people(world, audit):
+    subjects = [f"{number % 40:032x}" for number in range(200)]
+    return people_report(subjects, world.sets, audit[1], GOLDS, "tmu", 0)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +97,56 @@ def test_a_failed_verdict_is_shown_as_failed(audit):
     page = report_page(audit[0], Verdict(False, ["FAIL: too far.", "pass: fine."]), {}, {}, method_row="tmu")
     assert "Not passed: tmu" in page
     assert page.count('<li class="fail">') == 1
+
+
+def _tables(page):
+    """The text of every header cell by table, and every row's cells."""
+    return [
+        [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<th[^>]*scope=\"col\"[^>]*>(.*?)</th>", table)]
+        for table in re.findall(r"<table>.*?</table>", page, flags=re.S)
+    ]
+
+
+def test_the_floor_stands_beside_every_number(audit):
+    page = report_page(*_parts(audit), method_row="tmu")
+    side, every = re.findall(r"<table>.*?</table>", page, flags=re.S)
+    assert side.count('<tr class="floor">') == 1
+    floor = re.search(r'<tr class="floor">.*?</tr>', side, flags=re.S).group()
+    assert floor.count("<td>") == sum(metric["headline"] for metric in audit[0].data["metrics"]) + 1
+    cells = [row.count("<td>") for row in re.findall(r"<tr><th scope=\"row\">.*?</tr>", every, flags=re.S)]
+    assert cells == [1 + len(audit[0].rows)] * len(audit[0].data["metrics"])
+    value = audit[0].floor("average_gap").value
+    assert f"<td>{value:.1f}<span>" in floor
+
+
+def test_an_audit_of_before_the_floor_is_shown_without_it(audit):
+    data = {name: each for name, each in audit[0].data.items() if name != "floor"}
+    page = report_page(AuditResult(data), audit[2], {}, {}, method_row="tmu")
+    _parse(page)
+    assert 'class="floor"' not in page
+
+
+def _parts(audit):
+    return audit[0], audit[2], {}, {}
+
+
+def test_every_header_of_every_table_has_unit_and_direction(audit, people):
+    side, persons, every = _tables(report_page(*_parts(audit), method_row="tmu", people=people))
+    assert side[0] == "model"
+    assert all("(" in each and each.endswith(("↓", "↑", "→ gold")) for each in side[1:])
+    numbers = [each for each in persons[1:] if "detectable" not in each]
+    assert all("(" in each for each in numbers) and len(numbers) == 7
+    assert sum("→ floor" in each for each in persons) == 2
+    assert every[0] == "number (unit) and direction" and every[1] == "noise floor"
+
+
+def test_persons_are_on_the_page_by_keyed_hash_alone(audit, people):
+    page = report_page(*_parts(audit), method_row="tmu", people=people)
+    text = "\n".join(_parse(page).text)
+    assert "Person by person" in text and people["reason"] in text
+    assert page.count("<code>") == 20 and f"<code>{0:012x}</code>" in page
+    assert not re.search(r"[0-9a-f]{13,}", text)
+    assert "Person by person" not in report_page(*_parts(audit), method_row="tmu")
 
 
 def test_foreign_text_is_escaped(audit):

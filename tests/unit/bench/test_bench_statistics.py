@@ -33,3 +33,14 @@ def test_a_row_measured_again_replaces_the_old_one(tmp_path, monkeypatch) -> Non
     results.add("s", [{**row, "seed": 0, "value": 3.0, "seconds": 0.0}])
     assert results.values(results.read("s"), dataset="x", method="x", metric="x") == {0: 3.0, 1: 2.0}
     assert results.read("nothing measured").num_rows == 0
+
+
+def test_a_whole_cell_that_is_measured_again_leaves_no_old_metric(tmp_path) -> None:
+    names = ("dataset", "forget_set", "method", "unit", "command", "commit", "hardware", "at")
+    row = dict.fromkeys(names, "x") | {"seconds": 0.0, "value": 1.0}
+    results.add("s", [{**row, "seed": seed, "metric": "refused"} for seed in (0, 1)], tmp_path)
+    results.add("s", [{**row, "seed": 0, "metric": "ua"}], tmp_path, cells=True)
+    found = {(row["seed"], row["metric"]) for row in results.read("s", tmp_path).to_pylist()}
+    assert found == {(0, "ua"), (1, "refused")}
+    assert results.drop("s", lambda row: row["seed"] == 1, tmp_path) == 1
+    assert results.read("s", tmp_path).num_rows == 1

@@ -94,5 +94,6 @@ def test_a_problem_holds_no_gold_and_no_test_data():
         "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "device"
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {
-        "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config"
+        "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config", "halves",
+        "ablated",
     }  # fmt: skip

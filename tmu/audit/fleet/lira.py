@@ -38,6 +38,17 @@ def lira_scores(observed: np.ndarray, shadows: np.ndarray, member: np.ndarray) -
     return inside - outside
 
 
+def lira_offline_scores(observed: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Offline LiRA with pooled variance (N,): how far the confidence lies above its mean under OUT models, in logits.
+
+    `observed` (N,), `out` (S, N), S at least 1. Offline (Carlini et al. 2022) there is no "in" model, and the score is
+    P(N(mean, variance) < c). With few references a variance of each record's own is noise (the authors share one below
+    64 shadow models), and one that all records share changes no rank: it is left out.
+    """
+    check_sides(out, observed[None], at_least=1)
+    return observed - out.mean(axis=0, dtype=np.float64)
+
+
 def lira(observed: np.ndarray, truth: np.ndarray, shadows: np.ndarray, member: np.ndarray) -> AttackNumbers:
     """AUC and true-positive rates of `lira_scores`, with `truth` (N,) bool: which records the target was trained on."""
     scores = lira_scores(observed, shadows, member)

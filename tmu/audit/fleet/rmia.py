@@ -41,12 +41,17 @@ def rmia_scores(
     if not out.any(axis=0).all():
         raise DataError("A record was seen by every reference model.", "Train a reference model without that record.")
     mean_out = np.where(out, references, 0.0).sum(axis=0, dtype=np.float64) / out.sum(axis=0)
-    ratios = _ratio(target, mean_out, a)
-    bars = np.sort(gamma * _ratio(population, population_references.mean(axis=0, dtype=np.float64), a))
+    ratios = rmia_ratios(target, mean_out, a)
+    bars = np.sort(gamma * rmia_ratios(population, population_references.mean(axis=0, dtype=np.float64), a))
     return np.searchsorted(bars, ratios, side="left") / len(bars)
 
 
-def _ratio(target: np.ndarray, mean_out: np.ndarray, a: float) -> np.ndarray:
+def rmia_ratios(target: np.ndarray, mean_out: np.ndarray, a: float = OFFLINE_A) -> np.ndarray:
+    """ratio_x (N,) of true-class probabilities (N,) and their mean over OUT references (N,); increasing in `target`.
+
+    With gamma = 1 and the non-members as population, the score is the share of non-members with a smaller ratio: the
+    ratios rank as the scores do.
+    """
     return target / ((1 + a) / 2 * mean_out + (1 - a) / 2)
 
 

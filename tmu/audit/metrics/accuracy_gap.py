@@ -1,6 +1,7 @@
 """Gaps to the gold and their average (Unlearn-Sparse, SalUn: arXiv 2304.04934, 2310.12508), in percentage points.
 
 Average gap = (|dUA| + |dRA| + |dTA| + |dMIA|) / 4, each difference against the mean over the golds; paired by record.
+The mean of fewer golds is noisier and lies farther away, so every row faces equally many (`Case.faced`).
 Failure mode: gaps of means cancel errors on single records; read them beside `alignment.py`. Doing nothing scores about
 4 in SalUn's setting, two retrains differ by .2 to .3 (`evaluation.md` 1.4).
 """
@@ -9,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value, absolute, interval, mean_value, resampled_means
+from tmu.audit.bootstrap import Value, absolute, average, interval, mean_value, resampled_means
 from tmu.audit.metrics.registry import metric
 from tmu.audit.view import Case, View
 
@@ -32,13 +33,14 @@ def _nonmember(view: View) -> np.ndarray:
     return view.nonmember
 
 
-def _difference(case: Case, hits: _Hits) -> np.ndarray:
+def _difference(case: Case, hits: _Hits, golds: tuple[View, ...]) -> np.ndarray:
     """Percentage points (N,) by which each record differs from the mean over the golds."""
-    return 100.0 * (hits(case.model) - np.mean([hits(gold) for gold in case.golds], axis=0))
+    return 100.0 * (hits(case.model) - np.mean([hits(gold) for gold in golds], axis=0))
 
 
 def _gap(case: Case, hits: _Hits) -> Value:
-    return absolute(mean_value(_difference(case, hits), (-100.0, 100.0), case.resamples, case.seed))
+    differences = (_difference(case, hits, golds) for golds in case.faced)
+    return average([absolute(mean_value(each, (-100.0, 100.0), case.resamples, case.seed)) for each in differences])
 
 
 @metric(
@@ -108,8 +110,12 @@ def average_gap(case: Case) -> Value:
     The three sets are independent draws, so their intervals are joined in quadrature (MOVER: Zou and Donner 2008).
     Resampling the sum instead would pass off a forget set of two records, on which nothing differed, as certain.
     """
-    forget = np.stack([_difference(case, _wrong_forget), _difference(case, _nonmember)], axis=1)
-    columns = [forget, _difference(case, _correct_retain)[:, None], _difference(case, _correct_test)[:, None]]
+    return average([_average_gap(case, golds) for golds in case.faced])
+
+
+def _average_gap(case: Case, golds: tuple[View, ...]) -> Value:
+    sets = [(_wrong_forget, _nonmember), (_correct_retain,), (_correct_test,)]
+    columns = [np.stack([_difference(case, hits, golds) for hits in each], axis=1) for each in sets]
     parts = [_quarter_of_gaps(case, each) for each in columns]
     value = sum(part.value for part in parts)
     low = value - np.hypot.reduce([part.value - part.low for part in parts])

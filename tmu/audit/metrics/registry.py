@@ -31,11 +31,16 @@ class Metric:
     meaning: str
     compute: Callable[[Case], Value]
     defined: Callable[[Case], bool] = _always
+    needs_probes: bool = False
 
     def possible(self, case: Case) -> bool:
         """Whether the case holds the models that this metric compares with, and its number is defined there."""
-        models = (bool(case.golds) or not self.needs_gold) and (case.original is not None or not self.needs_original)
-        return models and self.defined(case)
+        if (self.needs_gold and not case.golds) or (self.needs_original and case.original is None):
+            return False
+        compared = [case.model, *case.golds, *([case.original] if self.needs_original else [])]
+        if self.needs_probes and any(view.probed is None for view in compared):
+            return False
+        return self.defined(case)
 
 
 def metric(
@@ -49,10 +54,12 @@ def metric(
     needs_original: bool = False,
     headline: bool = False,
     defined: Callable[[Case], bool] = _always,
+    needs_probes: bool = False,
 ) -> Callable[[Callable[[Case], Value]], Callable[[Case], Value]]:
     """Register a function `Case -> Value`. `meaning` is one line for a reader who knows no statistics.
 
-    `defined`: whether the records of a case allow the number at all; where not, the table shows none.
+    `defined`: whether the records of a case allow the number at all; where not, the table shows none. `needs_probes`:
+    it is computed from what was found inside the models (`tmu/audit/probes/`), not from their outputs.
     Raises ValueError for a name taken twice or a direction other than lower, higher, gold.
     """
     if better not in get_args(Better):
@@ -62,7 +69,7 @@ def metric(
 
     def register(compute: Callable[[Case], Value]) -> Callable[[Case], Value]:
         _METRICS[name] = Metric(
-            name, title, unit, better, needs_gold, needs_original, headline, meaning, compute, defined
+            name, title, unit, better, needs_gold, needs_original, headline, meaning, compute, defined, needs_probes
         )  # fmt: skip
         return compute
 

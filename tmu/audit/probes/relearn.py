@@ -11,14 +11,15 @@ Cost: at most `cap` training steps, each followed by a measurement of the forget
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from tmu.errors import ConfigError
 
+if TYPE_CHECKING:
+    from torch import nn
+
 ALPHA = 0.05
-AfterStep = Callable[[nn.Module, int], None]
+AfterStep = Callable[["nn.Module", int], None]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class _Stop(Exception):
 
 
 def relearn_steps(
-    model: nn.Module,
-    fit: Callable[[nn.Module, AfterStep], Any],
-    accuracy: Callable[[nn.Module], float],
+    model: "nn.Module",
+    fit: Callable[["nn.Module", AfterStep], Any],
+    accuracy: Callable[["nn.Module"], float],
     original_accuracy: float,
     *,
     cap: int,
@@ -59,7 +60,7 @@ def relearn_steps(
         return Relearned(0, censored=False)
     done = 0
 
-    def watch(trained: nn.Module, step: int) -> None:
+    def watch(trained: "nn.Module", step: int) -> None:
         nonlocal done
         done = step
         back = _measured(trained, accuracy) >= aim
@@ -75,7 +76,7 @@ def relearn_steps(
     raise ConfigError(f"Relearning ended after {done} of {cap} steps.", "Train for more epochs, or lower the cap.")
 
 
-def _measured(model: nn.Module, accuracy: Callable[[nn.Module], float]) -> float:
+def _measured(model: "nn.Module", accuracy: Callable[["nn.Module"], float]) -> float:
     was_training = model.training
     try:
         return accuracy(model.eval())

@@ -7,7 +7,7 @@ over 0. Both models see the same noise, which depends on seed and record key alo
 Direction: 1 is best; above 1 means traces near the record, below 1 that it was driven out beyond a retrain. Reported
 per record, as mean, and as share of records above 1.
 Floor: never assume 1 and 0 %: the mean of ratios lies above 1 by chance, and two golds differ. Run it with a further
-gold in the unlearned model's place. Cost: draws x N forward passes of each model.
+gold in the unlearned model's place. Cost: draws x N forward passes of each model; its hits serve every comparison.
 """
 
 from collections.abc import Callable
@@ -48,14 +48,30 @@ def residual_knowledge(
     """r of uint8 images (N, C, H, W) with true classes (N,) and int64 keys (N,). Raises DataError for an empty set."""
     if len(images) == 0:
         raise DataError("There is no record to probe.", "Name at least one forgotten record.")
-    starts = [int(value) >> 1 for value in hash_keys(keys, stream(seed, "residual"))]
-    hits = torch.zeros(len(images), 2, dtype=torch.float64)
-    for place, start in enumerate(starts):
-        views = _around(images[place], radius, draws, start)
-        for side, model in enumerate((unlearned, retrained)):
-            hits[place, side] = _named(model, views, labels[place])
-    ratios = (hits[:, 0] + 1) / (hits[:, 1] + 1)
+    ours, theirs = (
+        residual_hits(model, images, labels, keys, seed=seed, radius=radius, draws=draws).double()
+        for model in (unlearned, retrained)
+    )
+    ratios = (ours + 1) / (theirs + 1)
     return Residual(ratios, float(ratios.mean()), float((ratios > 1).double().mean()))
+
+
+def residual_hits(
+    model: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    keys: Tensor,
+    *,
+    seed: int,
+    radius: float = RADIUS,
+    draws: int = DRAWS,
+) -> Tensor:
+    """How many of `draws` noisy views of each image `model` gives the image's class: int64 (N,), 0..draws."""
+    starts = [int(value) >> 1 for value in hash_keys(keys, stream(seed, "residual"))]
+    hits = torch.zeros(len(images), dtype=torch.int64)
+    for place, start in enumerate(starts):
+        hits[place] = _named(model, _around(images[place], radius, draws, start), labels[place])
+    return hits
 
 
 def _around(image: Tensor, radius: float, draws: int, start: int) -> Tensor:
@@ -66,6 +82,6 @@ def _around(image: Tensor, radius: float, draws: int, start: int) -> Tensor:
 
 
 @torch.no_grad()
-def _named(model: Classifier, views: Tensor, label: Tensor) -> float:
+def _named(model: Classifier, views: Tensor, label: Tensor) -> int:
     """How many of the views the model gives the class `label`."""
-    return float((model(views).argmax(1).cpu() == label.cpu()).sum())
+    return int((model(views).argmax(1).cpu() == label.cpu()).sum())

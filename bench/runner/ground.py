@@ -1,0 +1,125 @@
+"""The data of a suite: read once by the project's reader and importer, then kept as one file of tensors.
+
+Keys are HMACs under the public demonstration secret, as the importer makes them for sets without real people.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from bench.suite import Suite
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
+from tmu.data.readers import get_reader
+from tmu.data.records import SPLITS
+from tmu.data.store import RecordStore
+from tmu.errors import DataError
+from tmu.files import canonical_json, digest_of, write_atomic
+from tmu.train import Examples
+
+_EMBEDDED = "digits"
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The three splits; subjects: contributor codes (N_train,) or None where each record is its own."""
+
+    train: Examples
+    holdout: Examples
+    test: Examples
+    subjects: np.ndarray | None
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    digest: str
+
+
+def ground_file(suite: Suite, home: Path) -> Path:
+    """The file of a suite's data, made where it is not there yet; `home` is the folder of all suites."""
+    wanted = [suite.dataset, suite.reader, suite.layout, suite.sample_seed]
+    path = home / "data" / f"{suite.dataset}-{digest_of(wanted)[:16]}.safetensors"
+    if not path.is_file():
+        tensors, facts = _read(suite, home)
+        facts["digest"] = digest_of([facts, {name: _sha(value) for name, value in tensors.items()}])
+        write_atomic(path, save(tensors, {"facts": canonical_json(facts).decode()}))
+    return path
+
+
+@cache
+def load_ground(path: Path, device: str) -> Ground:
+    """What `ground_file` made, on a device; a process loads it once."""
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["facts"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    parts = {
+        split: Examples(*(tensors[f"{split}.{field}"] for field in ("images", "labels", "keys"))).to(device)
+        for split in SPLITS
+    }
+    subjects = tensors["subjects"].numpy() if facts["subjects"] else None
+    about = (tuple(facts["shape"]), tuple(facts["classes"]), facts["digest"])
+    return Ground(parts["train"], parts["holdout"], parts["test"], subjects, *about)
+
+
+def _read(suite: Suite, home: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """All tensors and facts, by way of a record store that is thrown away."""
+    options = dict(suite.reader)
+    if suite.dataset != _EMBEDDED:
+        options |= {"root": str(_root(suite.dataset, home)), "sample_seed": suite.sample_seed}
+    (home / "data").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home / "data") as folder:
+        place, reader = Path(folder) / "store", get_reader(suite.dataset, options)
+        import_records(reader, place, Keys(DEMO_SECRET), split_seed=suite.sample_seed, **suite.layout)
+        store = RecordStore.open(place)
+        arrays = {split: store.load(split) for split in SPLITS}
+    tensors = {}
+    for split, part in arrays.items():
+        fields = {"images": part.images, "labels": part.labels, "keys": part.key64}
+        tensors |= {f"{split}.{name}": torch.from_numpy(value) for name, value in fields.items()}
+    people, codes = np.unique(arrays["train"].subject_keys, return_inverse=True)
+    tensors["subjects"] = torch.from_numpy(codes.astype(np.int64))
+    facts = {"shape": list(store.info.shape), "classes": list(store.info.classes)}
+    return tensors, facts | {"subjects": len(people) < len(codes)}
+
+
+def _root(dataset: str, home: Path) -> Path:
+    """The folder of a public set: below $TMU_SHARED_DATA, or `shared/data` in or beside the repository."""
+    repository = Path(__file__).parents[2]
+    given = os.environ.get("TMU_SHARED_DATA")
+    shared = [Path(given)] if given else [folder / "shared" / "data" for folder in (repository, repository.parent)]
+    for folder in (place / dataset for place in shared):
+        if (folder / "unpack.py").is_file():
+            return _unpacked(folder, home / "data" / dataset)
+        if folder.is_dir():
+            return folder
+    raise DataError(f"The images of `{dataset}` are not here.", "Set TMU_SHARED_DATA to the folder that holds them.")
+
+
+def _unpacked(packed: Path, target: Path) -> Path:
+    """A set that is shared in packed form, unpacked by its own program; once."""
+    mark = target / ".unpacked"
+    if not mark.is_file():
+        done = subprocess.run(
+            [sys.executable, str(packed / "unpack.py"), str(packed), str(target)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DataError(f"{packed} could not be unpacked.", (done.stderr.splitlines() or ["Look there."])[-1])
+        write_atomic(mark, b"")
+    return target
+
+
+def _sha(tensor: torch.Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().view(-1).view(torch.uint8).numpy()).hexdigest()

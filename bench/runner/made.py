@@ -1,0 +1,39 @@
+"""What tasks hand to each other: a request to forget, a model that was made, and what a task gave."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tmu.files import digest_of
+
+
+@dataclass(frozen=True, eq=False)
+class Forgotten:
+    """A request. now: records of this deletion, bool (N,); gone: of this one and all before it. key: names both."""
+
+    now: Tensor
+    gone: Tensor
+
+    @property
+    def key(self) -> str:
+        """Digest of both masks."""
+        return digest_of([[int(row) for row in mask.nonzero()[:, 0]] for mask in (self.now, self.gone)])
+
+
+@dataclass(frozen=True)
+class Made:
+    """A kept model: its folder and the key by which later ones refer to it (inputs alone, so that code may differ)."""
+
+    folder: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A task's outcome: rows for the results, a mask if it drew one, and why a method refused."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    mask: Tensor | None = None
+    refused: str = ""

@@ -1,0 +1,182 @@
+"""The models of a suite, each made once and kept: originals, golds, twins, and unlearned ones."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from bench.runner.cache import Cache, load_net, save_net, save_outputs
+from bench.runner.engine import Engine, clock
+from bench.runner.ground import Ground
+from bench.runner.made import Forgotten, Made
+from bench.suite import Suite
+from tmu.config import Seeds, TrainConfig
+from tmu.files import digest_of, write_json
+from tmu.models import registry
+from tmu.train import logits_of
+from tmu.train.lane import pick_precision
+from tmu.train.order import stream
+from tmu.twin.freeze import Tensors, empty, freeze, thaw
+from tmu.twin.twin import Twin, build_twin
+from tmu.unlearn import get_method
+from tmu.unlearn.problem import Problem
+
+NET_ROOMS = ("train", "models")
+TWIN_ROOMS = (*NET_ROOMS, "twin")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes models, or finds them."""
+
+    suite: Suite
+    ground: Ground
+    cache: Cache
+    device: str
+    deadline: float | None = None
+
+    def build(self) -> nn.Module:
+        """A network of the suite's architecture; its weights depend on torch's generator."""
+        return registry.build(
+            self.suite.model.name, self.ground.shape, len(self.ground.classes), self.suite.model.options
+        )
+
+    def fresh(self, seed: int, purpose: str = "init") -> nn.Module:
+        """A newly initialised network; the weights depend on seed and purpose alone."""
+
+        def seeded() -> nn.Module:
+            torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
+            return self.build()
+
+        return empty(seeded)
+
+    def engine(self, key: str) -> Engine:
+        """`fit` for one task."""
+        return Engine(self.cache.root / "snapshots", key, self.device, self.deadline)
+
+    def original(self, seed: int) -> Made:
+        """M_o."""
+        return self._trained(None, seed)
+
+    def gold(self, forgotten: Forgotten, number: int) -> Made:
+        """M_g: independent of every original and of the other golds."""
+        return self._trained(forgotten.gone, 10_000 * (number + 1))
+
+    def _trained(self, without: Tensor | None, seed: int) -> Made:
+        gone = [] if without is None else [int(row) for row in without.nonzero()[:, 0]]
+        seeds = Seeds.all(seed)
+        inputs = self._inputs(self.suite.train, seeds) | {"without": digest_of(gone)}
+        key = self.cache.key(inputs, *NET_ROOMS)
+
+        def build(folder: Path, run: dict[str, Any]) -> None:
+            net, fit = self.fresh(seed), self.engine(key)
+            train = self.ground.train if without is None else self.ground.train.take(~without.to(self.device))
+            report = fit(net, train, self.suite.train, seeds)
+            run.update(seconds=report.seconds_train, history=report.history, precision=report.precision)
+            self._keep(folder, net)
+
+        return self._made("trained", key, build)
+
+    def twin(self, seed: int) -> Made:
+        """The twin problem of an original. Raises GateError where the hold-out cannot be memorised or learnt from."""
+        original = self.original(seed)
+        seeds, config = Seeds.all(seed), self.suite.twin
+        inputs = self._inputs(config.train, seeds)
+        inputs |= {"original": original.key, "twin": config.model_dump(mode="json")}
+        key = self.cache.key(inputs, *TWIN_ROOMS)
+
+        def build(folder: Path, run: dict[str, Any]) -> None:
+            fit, started = self.engine(key), clock(self.device)
+            twin, report = build_twin(
+                self.net(original),
+                lambda index: self.fresh(seed, f"curriculum {index}"),
+                self.ground.train,
+                self.ground.holdout,
+                config,
+                seeds,
+                fit,
+                partial(clock, self.device),
+                self.device,
+                self.suite.train,
+            )
+            run.update(seconds=clock(self.device) - started + fit.earlier, quality=report.quality)
+            run.update(gate=report.gate.as_json())
+            tensors: Tensors = {}
+            write_json(folder / "twin.json", freeze(twin, tensors))
+            (folder / "twin.safetensors").write_bytes(save(tensors))
+
+        return self._made("twin", key, build)
+
+    def unlearned(self, row: str, seed: int, start: Made, forgotten: Forgotten, twin: Made | None) -> Made:
+        """A method's model, from `start`. Raises what the method raises."""
+        name = self.suite.method(row)
+        method, options = get_method(name), self.suite.options(row)
+        seeds = Seeds.all(seed)
+        inputs = self._inputs(self.suite.train, seeds)
+        inputs |= {"start": start.key, "forgotten": forgotten.key, "twin": twin and twin.key, "method": name}
+        inputs |= {"options": options.model_dump(mode="json")}
+        key = self.cache.key(inputs, *(TWIN_ROOMS if twin else NET_ROOMS), "unlearn")
+
+        def build(folder: Path, run: dict[str, Any]) -> None:
+            fit = self.engine(key)
+            problem = self._problem(method, seeds, start, forgotten, twin, fit)
+            started = clock(self.device)
+            outcome = method.unlearn(problem, options)
+            run.update(seconds=clock(self.device) - started + fit.earlier, notes=outcome.notes)
+            self._keep(folder, outcome.model)
+
+        return self._made("unlearned", key, build)
+
+    def net(self, made: Made) -> nn.Module:
+        """The network of a kept model."""
+        return load_net(made.folder, self.build)
+
+    def load_twin(self, made: Made) -> Twin:
+        """The twin of a kept one."""
+        tree = json.loads((made.folder / "twin.json").read_text())
+        return thaw(tree, load_file(made.folder / "twin.safetensors"), lambda: empty(self.build))
+
+    def _problem(
+        self, method: Any, seeds: Seeds, start: Made, forgotten: Forgotten, twin: Made | None, fit: Callable
+    ) -> Problem:
+        train = self.ground.train
+        return Problem(
+            model=self.net(start).to(self.device),
+            forget=train.take(forgotten.now.to(self.device)),
+            retain=train.take(~forgotten.gone.to(self.device)),
+            classes=len(self.ground.classes),
+            recipe=self.suite.train,
+            seeds=seeds,
+            fit=fit,
+            fresh=lambda: self.fresh(seeds.init),
+            twin=self.load_twin(twin) if twin else None,
+            holdout=self.ground.holdout if method.NEEDS_HOLDOUT else None,
+            device=self.device,
+        )
+
+    def _inputs(self, recipe: TrainConfig, seeds: Seeds) -> dict[str, Any]:
+        lane = [torch.device(self.device).type, pick_precision(recipe.precision, torch.device(self.device))]
+        return {
+            "data": self.ground.digest,
+            "model": self.suite.model.model_dump(mode="json"),
+            "recipe": recipe.model_dump(mode="json"),
+            "seeds": seeds.model_dump(mode="json"),
+            "lane": lane,
+        }
+
+    def _keep(self, folder: Path, net: nn.Module) -> None:
+        """Weights, and the logits that every metric is derived from."""
+        save_net(folder, net)
+        sets = (self.ground.train, self.ground.test)
+        save_outputs(folder, *(logits_of(net, part.images, device=self.device) for part in sets))
+
+    def _made(self, kind: str, key: str, build: Callable[[Path, dict[str, Any]], None]) -> Made:
+        folder = self.cache.make(kind, key, build)
+        self.engine(key).clean()
+        return Made(folder, key.partition("-")[0])

@@ -1,0 +1,48 @@
+"""Numbers that need fleets of models (KLoM, U-LiRA, the challenge score): each beside its floor or null."""
+
+from bench.tables.cells import Cells
+from bench.tables.columns import column
+from bench.tables.markdown import grid, label
+from tmu.audit.render import NONE
+
+PREFIXES = ("klom_", "ulira_", "forgetting_score", "challenge_score")
+_BESIDE = {"_floor": "its floor", "_null": "its null"}
+
+
+def fleet(cells: Cells) -> list[str]:
+    """One table a forget set that has such numbers; empty where none has."""
+    lines = []
+    for forget_set in cells.forget_sets():
+        metrics = fleet_metrics(cells, forget_set)
+        if metrics:
+            lines += [*_table(cells, forget_set, metrics), ""]
+    return ["### Fleets of models", "", *lines] if lines else []
+
+
+def fleet_metrics(cells: Cells, forget_set: str) -> list[str]:
+    """The fleet metrics that hold a number here, each followed by its floor or null."""
+    found = {metric for name, _, metric in cells.numbers if name == forget_set and metric.startswith(PREFIXES)}
+    return sorted(found)
+
+
+def _table(cells: Cells, forget_set: str, metrics: list[str]) -> list[str]:
+    rows = [row for row in cells.rows(forget_set) if any(cells.values(forget_set, row, m) for m in metrics)]
+    lines = []
+    for row in rows:
+        texts = [_shape(cells, m).text(cells.estimate(forget_set, row, m)) for m in metrics]
+        lines.append([label(row), *(text or NONE for text in texts)])
+    return grid([forget_set, *(_header(cells, m) for m in metrics)], lines)
+
+
+def _header(cells: Cells, metric: str) -> str:
+    for ending, words in _BESIDE.items():
+        if metric.endswith(ending):
+            return words
+    return column(cells, metric).header
+
+
+def _shape(cells: Cells, metric: str):
+    """The column whose digits and unit a number has: a floor is written as the number it belongs to."""
+    for ending in _BESIDE:
+        metric = metric.removesuffix(ending)
+    return column(cells, metric)

@@ -1,0 +1,54 @@
+"""Does the twin's predictor know which forgotten records a gold gets wrong? Beside what label noise allows."""
+
+import math
+
+from bench.statistics import Estimate, paired
+from bench.tables.cells import TWIN, Cells
+from bench.tables.markdown import grid
+from tmu.audit.render import NONE
+
+_ASKED = {
+    "auroc_single_gold": "AUROC against one gold ↑",
+    "auroc_ceiling": "ceiling: other golds against one",
+    "auroc_mean_gold": "AUROC against all golds ↑",
+    "auroc_on_twin": "AUROC on the twin, cross-fitted ↑",
+}
+
+
+def predictor(cells: Cells) -> list[str]:
+    """One line a forget set; empty where no predictor was scored."""
+    sets = [name for name in cells.forget_sets() if any(cells.values(name, TWIN, m) for m in _ASKED)]
+    if not sets:
+        return []
+    header = ["forget set", *_ASKED.values(), "to the ceiling, paired"]
+    return [
+        '### The predictor of "a gold gets it wrong"',
+        "",
+        *grid(header, [_line(cells, name) for name in sets]),
+        "",
+    ]
+
+
+def _line(cells: Cells, forget_set: str) -> list[str]:
+    numbers = [_text(cells.estimate(forget_set, TWIN, metric)) for metric in _ASKED]
+    own, ceiling = (cells.values(forget_set, TWIN, metric) for metric in ("auroc_single_gold", "auroc_ceiling"))
+    if not own.keys() & ceiling.keys():
+        return [forget_set, *numbers, NONE]
+    gap = paired(own, ceiling)
+    return [forget_set, *numbers, f"{gap.mean:+.3f}{_interval(gap)}, {_word(gap)}"]
+
+
+def _text(estimate: Estimate | None) -> str:
+    return NONE if estimate is None else f"{estimate.mean:.3f}{_interval(estimate)}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return "" if math.isnan(estimate.low) else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _word(gap: Estimate) -> str:
+    if math.isnan(gap.low):
+        return "one seed"
+    if gap.low <= 0 <= gap.high:
+        return "not distinguishable"
+    return "above" if gap.low > 0 else "below"

@@ -1,0 +1,137 @@
+"""The map of the margins: what it undoes, what it never does, and between which two distributions it moves."""
+
+import math
+
+import pytest
+import torch
+
+from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
+
+N = 3000
+INNER = (0.01, 0.99)  # quantiles between which a map of 400 steps is exact to a few hundredths
+
+
+def _margins(seed: int, mean: float, spread: float, n: int = N) -> torch.Tensor:
+    return mean + spread * torch.randn(n, generator=torch.Generator().manual_seed(seed))
+
+
+def _inner(values: torch.Tensor) -> torch.Tensor:
+    low, high = (values.quantile(level) for level in INNER)
+    return (values >= low) & (values <= high)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, MarginMap]:
+    """(predicted, the original's, the halves', map); regression has shrunk the predicted ones."""
+    predicted, original, halves = _margins(1, 1.5, 1.5), _margins(2, 3.0, 3.0), _margins(3, 1.0, 2.0)
+    return predicted, original, halves, fit_margins(predicted, original, halves)
+
+
+@pytest.mark.parametrize(
+    "distort",
+    [lambda m: 0.4 * m - 1, lambda m: 4 * torch.tanh(m / 4), lambda m: m + m**3 / 20, lambda m: torch.exp(m / 3)],
+    ids=["shrunk", "flattened", "steepened", "skewed"],
+)
+def test_a_planted_monotone_distortion_is_undone(distort):
+    truth = _margins(0, 1.0, 2.0)
+    predicted = distort(truth)
+    found = fit_margins(predicted, truth[torch.randperm(N, generator=torch.Generator().manual_seed(1))], None)
+    part = _inner(truth)
+    assert torch.allclose(found.apply(predicted, 0.0, "quantile")[part], truth[part], atol=0.06)
+    assert float((found.apply(predicted, 0.0, "mean") - truth)[part].abs().max()) > 0.3  # a shift cannot
+
+
+def test_the_order_of_records_is_kept(fitted):
+    predicted, _, _, found = fitted
+    for sharpness in ("mean", "quantile", "envelope"):
+        mapped = found.apply(predicted.sort().values, 0.2, sharpness)
+        assert (mapped.diff() >= -1e-5).all()
+
+
+def test_the_mean_probability_is_the_goals(fitted):
+    predicted, original, halves, found = fitted
+    for lost, goal in ((0.0, original), (0.5, halves)):
+        reached = torch.sigmoid(found.apply(predicted, lost, "mean")).mean()
+        assert float(reached) == pytest.approx(float(torch.sigmoid(goal).mean()), abs=1e-3)
+        assert abs(float(torch.sigmoid(predicted).mean() - reached)) > 0.02
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.1, 0.5])
+def test_the_envelope_is_the_lower_of_the_two(fitted, lost):
+    predicted, _, _, found = fitted
+    mean, quantile, envelope = (found.apply(predicted, lost, name) for name in ("mean", "quantile", "envelope"))
+    assert (envelope <= mean).all()
+    assert (envelope <= quantile).all()
+    assert ((envelope == mean) | (envelope == quantile)).all()
+    assert 0 < int((mean < quantile).sum()) < N  # both have their say: the clear ones are held back, the hard ones fall
+    assert float(mean[mean < quantile].min()) > float(quantile[quantile < mean].min())
+
+
+def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_halves(fitted):
+    predicted, original, halves, found = fitted
+    levels = torch.linspace(*INNER, 50)
+    for lost, goal in ((0.0, original), (0.5, halves), (0.9, halves)):
+        mapped = found.apply(predicted, lost, "quantile")
+        assert torch.allclose(mapped.quantile(levels), goal.quantile(levels), atol=0.1), lost
+    assert not torch.allclose(original.quantile(levels), halves.quantile(levels), atol=0.5)
+
+
+def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
+    predicted, _, _, found = fitted
+    for sharpness in ("mean", "quantile"):
+        none, half = (found.apply(predicted, lost, sharpness) for lost in (0.0, 0.5))
+        for lost in (0.05, 0.1, 0.3):
+            at = -math.log2(1 - lost)
+            assert torch.allclose(found.apply(predicted, lost, sharpness), none + at * (half - none), atol=1e-4)
+    a_tenth = found.apply(predicted, 0.1, "mean") - found.apply(predicted, 0.0, "mean")
+    assert a_tenth.mean() < -0.01  # a gold of fewer records is less sure here
+
+
+def test_without_halves_the_share_lost_moves_nothing(fitted):
+    predicted, original, _, _ = fitted
+    alone = fit_margins(predicted, original, None)
+    for sharpness in ("mean", "quantile", "envelope"):
+        assert torch.equal(alone.apply(predicted, 0.0, sharpness), alone.apply(predicted, 0.5, sharpness))
+
+
+def test_margins_beyond_all_that_was_seen_stay_within_the_golds(fitted):
+    _, original, _, found = fitted
+    mapped = found.apply(torch.tensor([-50.0, 50.0]), 0.0, "quantile")
+    assert original.min() <= mapped[0] < original.quantile(0.01)
+    assert original.quantile(0.99) < mapped[1] <= original.max()
+
+
+@pytest.mark.parametrize("sure", [13.8, -13.8])
+def test_the_shift_reaches_its_goal_however_far_off_the_predictions_are(sure):
+    original = _margins(0, 0.0, 2.0)
+    found = fit_margins(torch.full((200,), sure), original, None)
+    reached = torch.sigmoid(found.apply(torch.full((1,), sure), 0.0, "mean"))
+    assert float(reached) == pytest.approx(float(torch.sigmoid(original).mean()), abs=1e-3)
+
+
+def test_a_margin_is_the_log_odds_of_the_true_class():
+    p = torch.tensor([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    margins = margin_of(p, torch.tensor([1, 0, 0, 0]))
+    assert margins[:2].tolist() == pytest.approx([math.log(4), 0.0], abs=1e-5)
+    assert margins[2:].tolist() == pytest.approx([13.8, -13.8], abs=0.1)  # finite at the ends
+
+
+def test_a_margin_put_in_comes_out_and_the_others_keep_their_ratios():
+    generator = torch.Generator().manual_seed(0)
+    p, labels = (2 * torch.randn(300, 5, generator=generator)).softmax(1), torch.arange(300) % 5
+    margins = 3 * torch.randn(300, generator=generator)
+    q = with_margin(p, labels, margins)
+    assert q.sum(1).tolist() == pytest.approx([1.0] * 300, abs=1e-5)
+    assert torch.allclose(margin_of(q, labels), margins, atol=1e-3)
+    for i in range(0, 300, 17):
+        a, b = [k for k in range(5) if k != int(labels[i])][:2]
+        assert float(q[i, a] / q[i, b]) == pytest.approx(float(p[i, a] / p[i, b]), rel=1e-3)
+
+
+def test_a_row_that_is_wholly_sure_can_be_made_unsure():
+    labels = torch.zeros(3, dtype=torch.int64)
+    logits = torch.tensor([[200.0, 0.0, 0.0], [35.0, 1.0, 0.0], [3.0, 1.0, 0.0]])
+    q = with_margin(logits.softmax(1), labels, torch.zeros(3))
+    assert q.sum(1).tolist() == pytest.approx([1.0] * 3, abs=1e-6)
+    assert q[0].tolist() == pytest.approx([0.5, 0.25, 0.25])
+    assert [float(row[1] / row[2]) for row in q[1:]] == pytest.approx([math.e] * 2, rel=1e-3)

@@ -1,0 +1,148 @@
+"""The rules of the gate (`gate.py`): each gives whether a row passes, and one sentence with its numbers."""
+
+from collections.abc import Callable
+
+from tmu.audit.bootstrap import Value
+from tmu.audit.table import ORIGINAL, AuditResult
+from tmu.config import AuditConfig
+
+Finding = tuple[bool, str]
+
+LEAST_MOVE = 1e-6  # relative change of the parameters that rounding could cause
+
+
+def weights(changed: bool, moved: float | None) -> Finding:
+    """The weights differ, and so do the trained parameters."""
+    if not changed:
+        return False, "the weights are the original's: nothing was unlearned."
+    if moved is None:
+        return True, "the weights differ from the original's."
+    if moved < LEAST_MOVE:
+        return False, (
+            "the trained parameters are the original's, only batch normalisation's statistics drifted: "
+            "nothing was unlearned."
+        )
+    return True, f"the weights differ from the original's (trained parameters moved by {100 * moved:.2g} %)."
+
+
+def forgetting(result: AuditResult, row: str, config: AuditConfig) -> Finding:
+    """The do-nothing rule, on activation distance and, where only that tells the original apart, on the average gap."""
+    original, noise = result.value(ORIGINAL, "activation_distance"), result.floor("activation_distance")
+    if original.value > noise.high:
+        return _closer(result, row, config, "activation_distance", "distance_gain")
+    original, noise = result.value(ORIGINAL, "average_gap"), result.floor("average_gap")
+    own = result.value(row, "average_gap")
+    if original.value > noise.high:
+        text = f"average gap {_points(own)}; the floor ends at {noise.high:.1f}, the original has {_points(original)}"
+        return own.value <= noise.high or own.high < original.low, f"{text}."
+    count = result.data["records"]["forget"]
+    return True, (
+        f"not distinguishable at this size ({count} forget records): even the unchanged original is within the noise "
+        f"floor (average gap {_points(original)}, floor ends at {noise.high:.1f}), so this rule can prove nothing."
+    )
+
+
+def original_shows(result: AuditResult) -> bool:
+    """Whether the unchanged original can be told from a gold at all, by one of the two numbers of the rule above."""
+    numbers = ("activation_distance", "average_gap")
+    return any(result.value(ORIGINAL, name).value > result.floor(name).high for name in numbers)
+
+
+def inner_layers(result: AuditResult, row: str, config: AuditConfig) -> Finding:
+    """The do-nothing rule once more, with a fresh head on every model's body."""
+    original, noise = result.value(ORIGINAL, "head_distance"), result.floor("head_distance")
+    if original is None or noise is None or result.value(row, "head_distance") is None:
+        return True, "inner layers were not probed: a change of the last layer alone would not be seen."
+    if original.value <= noise.high:
+        return True, (
+            f"with fresh heads even the unchanged original is within the noise floor (activation distance "
+            f"{_distance(original)}, floor ends at {noise.high:.3f}), so this rule can prove nothing."
+        )
+    passed, text = _closer(result, row, config, "head_distance", "head_distance_gain")
+    return passed, f"inner layers, with fresh heads: {text}"
+
+
+def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Finding:
+    """UA not far above the golds'."""
+    own = result.value(row, "ua")
+    limit = _extreme(result, "ua", max) + config.far_points
+    text = f"UA {_percent(own)}, limit {min(limit, 100):.1f} % (highest gold + {config.far_points:g} points)"
+    if own.low > limit:
+        return False, f"{text}: over-unlearned, the model is wrong far more often than one that never saw the records."
+    return True, f"{text}."
+
+
+def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
+    """Membership AUC not far from the golds', on either side."""
+    own = result.value(row, "membership_auc")
+    least = _extreme(result, "membership_auc", min) - config.far_points
+    most = _extreme(result, "membership_auc", max) + config.far_points
+    span = f"{max(least, 0):.1f} to {min(most, 100):.1f} %"
+    text = f"membership AUC {_percent(own)}, allowed {span} (golds ± {config.far_points:g} points)"
+    if own.high < least:
+        return False, f"{text}: the forgotten records stand out by low confidence (Streisand effect)."
+    if own.low > most:
+        return False, f"{text}: the forgotten records are still recognised as members."
+    return True, f"{text}."
+
+
+def utility(result: AuditResult, row: str, config: AuditConfig) -> Finding:
+    """Test accuracy not far below the weakest gold's."""
+    own = result.value(row, "accuracy_test")
+    limit = _extreme(result, "accuracy_test", min) - config.utility_drop_pct
+    text = f"test accuracy {_percent(own)}, limit {limit:.1f} % (weakest gold - {config.utility_drop_pct:g} points)"
+    return own.value >= limit, f"{text}."
+
+
+def sets(result: AuditResult, config: AuditConfig) -> Finding:
+    """The models know what they were trained on: otherwise sets or labels are mixed up, and no number means anything.
+
+    The original was trained on the forget set as on the retain set; every gold knows its retain set at least about as
+    well as records that it never saw. A forget set that the original never learned is refused as well.
+    """
+    forget, retain = (result.value(ORIGINAL, f"accuracy_{name}") for name in ("forget", "retain"))
+    if forget.high < retain.value / 2:
+        return False, (
+            f"the original gets {_percent(forget)} of the forget set right and {_percent(retain)} of the retain set, "
+            "though it was trained on both: sets or labels are mixed up, or it never learned what is to be forgotten."
+        )
+    for row in (ORIGINAL, *result.golds):
+        kept, unseen = (result.value(row, f"accuracy_{name}") for name in ("retain", "test"))
+        if kept.high < unseen.low - config.far_points:
+            return False, (
+                f"`{row}` gets {_percent(kept)} of its own training records right and {_percent(unseen)} of the test "
+                "set: the sets are mixed up."
+            )
+    return True, f"the models know what they were trained on (original: {_percent(forget)} of the forget set right)."
+
+
+def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, gained: str) -> Finding:
+    """`distance` within the floor, or `gained` on doing nothing significant and a material part of the way."""
+    original, noise = result.value(ORIGINAL, distance), result.floor(distance)
+    own, gain = result.value(row, distance), result.value(row, gained)
+    text = f"activation distance {_distance(own)}; floor {_distance(noise)}, original {_distance(original)}"
+    if own.value <= noise.high:
+        return True, f"{text}: within the floor."
+    closed = gain.value / (original.value - noise.value)
+    text = f"{text}: gained {_distance(gain)} on doing nothing, {100 * closed:.0f} % of the way to the floor"
+    if gain.low <= 0:
+        return False, f"{text}, which is not distinguishable from doing nothing."
+    if closed < config.share_closed:
+        return False, f"{text}, less than the {100 * config.share_closed:.0f} % asked for."
+    return True, f"{text}."
+
+
+def _extreme(result: AuditResult, metric: str, pick: Callable[..., float]) -> float:
+    return pick(result.value(gold, metric).value for gold in result.golds)
+
+
+def _percent(value: Value) -> str:
+    return f"{value.value:.1f} % [{value.low:.1f}, {value.high:.1f}]"
+
+
+def _points(value: Value) -> str:
+    return f"{value.value:.1f} points [{value.low:.1f}, {value.high:.1f}]"
+
+
+def _distance(value: Value) -> str:
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"

@@ -1,0 +1,171 @@
+"""Which method answers a request: forecast cost and risk before any work starts. Reads only; nothing is written.
+
+`auto` weighs its approximate method against exact retraining. The rules, in this order: retrain where the request's
+classes make the hold-out no guide (`class_mix.py`), where the method failed two of its last three audits, or where
+retraining is the cheaper way; else the approximate method. Why so: `docs/decisions/0005-auto.md`.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tmu.config import AUTO, Params
+from tmu.data.records import SPLITS
+from tmu.steps.history import History
+from tmu.steps.loading import open_store
+from tmu.steps.plan_deletion import Plan
+from tmu.twin.class_mix import ClassShift, class_shift
+from tmu.unlearn import needs_twin, read_options
+from tmu.unlearn.finetune import recipe_of
+from tmu.workspace import Workspace
+
+RETRAIN = "retrain"
+RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
+_PASSES = 2  # over the data, of a method whose options name no steps
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A forecast. visits: records seen, times epochs. seconds: None where nothing here tells how fast a visit is.
+
+    measured: the seconds are those of the same work done here before, not a count of visits times their speed.
+    """
+
+    visits: int
+    seconds: float | None
+    measured: bool
+
+    def __add__(self, other: "Cost") -> "Cost":
+        seconds = None if None in (self.seconds, other.seconds) else self.seconds + other.seconds
+        return Cost(self.visits + other.visits, seconds, self.measured and other.measured)
+
+    def shared(self, among: int) -> "Cost":
+        """One of `among` equal parts."""
+        return Cost(round(self.visits / among), self.seconds and self.seconds / among, self.measured)
+
+    def below(self, other: "Cost") -> bool:
+        """Whether it is the cheaper one: by seconds where both have them, else by visits."""
+        if None in (self.seconds, other.seconds):
+            return self.visits < other.visits
+        return self.seconds < other.seconds
+
+    def __str__(self) -> str:
+        if self.seconds is None:
+            return f"{self.visits:,} record visits"
+        return f"{self.seconds:.1f} s" if self.seconds < 10 else f"{self.seconds:,.0f} s"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the ways cost: retraining, the method alone, and its part of the twin that has to be fitted."""
+
+    retrain: Cost
+    alone: Cost
+    twin: Cost
+
+    @property
+    def whole(self) -> Cost:
+        """The method with its part of the twin."""
+        return self.alone + self.twin
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The decision and what it rests on, JSON-ready; it goes into the plan, the journal and the report."""
+
+    asked: str
+    method: str
+    reason: str
+    forecast: dict[str, Any]
+    risk: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def choose_method(workspace: Workspace, plan: Plan, asked: str | None = None) -> Choice:
+    """The method for a plan; asked: by name, `auto`, or None for the one in params.yaml."""
+    params = workspace.params
+    asked = asked or params.unlearn.method
+    method = params.auto.method if asked == AUTO else asked
+    if not plan.n_train:
+        return Choice(asked, method, "No model has learned these records: nothing is to be unlearned.", {}, {})
+    own = params.with_method(method).unlearn.options
+    history, counts = History(workspace, params), _counts(workspace, plan)
+    forecast = _forecast(history, params, method, own, counts, plan.data.digest)
+    mix = class_shift(*counts, names=open_store(workspace, plan.data).info.classes, seed=params.seed)
+    return decide(asked, method, forecast, mix if needs_twin(method) else None, history.audited(method, own))
+
+
+def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, audits: list[bool]) -> Choice:
+    """The rules. mix: None for a method that learns nothing from the hold-out. audits: passed or not, oldest first."""
+    recent = audits[-RECENT:]
+    failed, refusal = recent.count(False), mix.refusal() if mix else None
+    chosen, reason = RETRAIN, ""
+    if asked != AUTO:
+        chosen, reason = method, f"`{method}` was asked for."
+    elif refusal:
+        reason = f"The hold-out is no guide here: {refusal}."
+    elif failed >= TOO_MANY:
+        reason = f"`{method}` failed {failed} of its last {len(recent)} audits."
+    elif forecast.retrain.below(forecast.whole):
+        reason = f"Retraining is cheaper: {_compared(forecast, method)}"
+    else:
+        chosen, reason = method, f"`{method}` is not dearer than retraining: {_compared(forecast, method)}"
+    level = "high" if refusal or failed >= TOO_MANY else ("low" if recent else "unknown")
+    risk = {"level": level, "audits": len(recent), "failed": failed, "refusal": refusal}
+    return Choice(asked, chosen, reason, _shown(forecast, method), risk | {"classes": mix and mix.as_json()})
+
+
+def _forecast(
+    history: History, params: Params, method: str, own: dict[str, Any], counts: list[np.ndarray], data: str
+) -> Forecast:
+    forget, kept, held = (int(part.sum()) for part in counts)
+    options, speed = read_options(method, own), history.seconds_per_visit()
+
+    def cost(visits: int, seconds: float | None) -> Cost:
+        return Cost(visits, seconds if seconds is not None else (speed and speed * visits), seconds is not None)
+
+    retrain = params.train.epochs * kept
+    if method == RETRAIN:
+        visits = retrain
+    elif hasattr(options, "steps"):
+        visits = recipe_of(params.train, options.steps, params.train.lr, forget + kept).epochs * (forget + kept)
+    else:
+        visits = _PASSES * (forget + kept)
+    epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
+    if not needs_twin(method) or history.has_twin(data):
+        twin = Cost(0, 0.0, True)
+    else:
+        twin = cost(epochs * (forget + kept + held), history.seconds_twin()).shared(params.auto.requests_per_twin)
+    return Forecast(
+        cost(retrain, speed and speed * retrain), cost(visits, history.seconds_unlearning(method, own)), twin
+    )
+
+
+def _counts(workspace: Workspace, plan: Plan) -> list[np.ndarray]:
+    """Records by class (K,) of forget set, retain set, and hold-out without what is to be erased of it."""
+    store = open_store(workspace, plan.data)
+    index, classes = store.index(), len(store.info.classes)
+    erased = np.zeros(len(index), bool)
+    erased[index.find_records(plan.records)[0]] = True
+    train, held = (index.splits == SPLITS.index(name) for name in ("train", "holdout"))
+    parts = (train & erased, train & ~erased, held & ~erased)
+    return [np.bincount(index.labels[part], minlength=classes) for part in parts]
+
+
+def _compared(forecast: Forecast, method: str) -> str:
+    whole, retrain = forecast.whole, forecast.retrain
+    twin = f", {forecast.twin} of it for the twin" if forecast.twin.visits else ""
+    basis = "measured here" if whole.measured and retrain.measured else "an estimate from numbers of records"
+    return f"{retrain} against {whole} with `{method}`{twin} ({basis})."
+
+
+def _shown(forecast: Forecast, method: str) -> dict[str, Any]:
+    """Costs by name: each way as a whole; and the method's parts."""
+    if method == RETRAIN:
+        return {RETRAIN: asdict(forecast.retrain)}
+    parts = {f"{method} alone": forecast.alone, "twin": forecast.twin, method: forecast.whole}
+    return {RETRAIN: asdict(forecast.retrain)} | {name: asdict(cost) for name, cost in parts.items()}

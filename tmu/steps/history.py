@@ -1,0 +1,120 @@
+"""What earlier runs on this machine took, and how their audits ended: read from the artifacts that are kept here."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from tmu import manifest
+from tmu.config import Params
+from tmu.errors import StorageError
+from tmu.files import read_json
+from tmu.provenance import code_digest, hardware
+from tmu.steps.making import lane_of
+from tmu.steps.unlearn_model import ROOMS
+from tmu.unlearn import read_options
+from tmu.workspace import Workspace
+
+_SAME = ("machine", "processor", "gpu")  # of `hardware()`; threads and precision are in the lane
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished artifact: what determined it, its run record, the digest of its weights, how its audit ended."""
+
+    identity: dict[str, Any]
+    record: dict[str, Any]
+    weights: str | None
+    passed: bool | None
+
+    @property
+    def seconds(self) -> float:
+        """What making it took."""
+        return float(self.record["seconds_total"])
+
+
+class History:
+    """The runs of a workspace, read once. What cannot be read is passed over: history is a help, not a condition."""
+
+    def __init__(self, workspace: Workspace, params: Params):
+        here = hardware()
+        self._machine = {name: here[name] for name in _SAME}
+        self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
+        self._model, self._twin = (part.model_dump(mode="json") for part in (params.model, params.twin))
+        self.models, self.twins, self.audits = (list(_runs(workspace, kind)) for kind in ("model", "twin", "audit"))
+
+    def seconds_per_visit(self) -> float | None:
+        """Median seconds of training per record and epoch: originals and golds of this architecture, uninterrupted."""
+        return _median(
+            run.seconds / (run.identity["train"]["epochs"] * run.record["n_records"])
+            for run in self.models
+            if run.identity["stage"] in ("original", "gold")
+            and run.identity["model"] == self._model
+            and not run.record["resumed_at"]
+            and self._here(run, "train")
+        )
+
+    def seconds_unlearning(self, method: str, options: dict[str, Any]) -> float | None:
+        """Median seconds of this method with these options, the twin not counted."""
+        asked = _asked(method, options)
+        return _median(run.seconds for run in self.models if _method_of(run) == asked and self._here(run, "train"))
+
+    def seconds_twin(self) -> float | None:
+        """Median seconds of fitting a twin with this config."""
+        return _median(
+            run.seconds for run in self.twins if run.identity["twin"] == self._twin and self._here(run, "twin")
+        )
+
+    def has_twin(self, data_digest: str) -> bool:
+        """Whether a twin of this data revision and config is there already."""
+        return any(run.identity["data"] == data_digest and run.identity["twin"] == self._twin for run in self.twins)
+
+    def audited(self, method: str, options: dict[str, Any]) -> list[bool]:
+        """Whether this method, as coded and configured now, passed its audits: one a request, oldest first."""
+        asked, code = _asked(method, options), code_digest(*ROOMS)
+        mine = {run.weights for run in self.models if _method_of(run) == asked and run.identity["code"] == code}
+        latest: dict[str, bool] = {}
+        for run in sorted(self.audits, key=lambda run: run.record["at"]):
+            if mine & set(run.identity["models"].values()):
+                latest.pop(run.identity["forget"], None)
+                latest[run.identity["forget"]] = bool(run.passed)
+        return list(latest.values())
+
+    def _here(self, run: Run, lane: str) -> bool:
+        """Whether that run's seconds say something about this machine as it is set up now."""
+        there = run.record["hardware"]
+        return run.identity["lane"] == self._lanes[lane] and {name: there[name] for name in _SAME} == self._machine
+
+
+_NEEDED = {
+    "original": {"train", "model", "lane"},
+    "gold": {"train", "model", "lane"},
+    "unlearned": {"method", "options", "lane", "code"},
+    "twin": {"data", "twin", "lane"},
+    "audit": {"models", "forget"},
+}
+
+
+def _runs(workspace: Workspace, kind: str) -> Iterator[Run]:
+    for folder in workspace.artifacts.held(kind):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, StorageError):
+            made, record = manifest.read(folder), read_json(folder / manifest.RUN)
+            identity, passed = made["identity"], None
+            if identity["stage"] == "audit":
+                passed = bool(read_json(folder / "audit.json")["verdict"]["passed"])
+            if _NEEDED[identity["stage"]] <= set(identity) and {"seconds_total", "hardware", "at"} <= set(record):
+                yield Run(identity, record, made["files"].get("weights.safetensors"), passed)
+
+
+def _asked(method: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return method.replace("_", "-"), read_options(method, options).model_dump(mode="json")
+
+
+def _method_of(run: Run) -> tuple[Any, Any]:
+    return run.identity.get("method"), run.identity.get("options")
+
+
+def _median(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return median(found) if found else None
