@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.figures.style import Look, ends, headline, looks, panels, title
-from bench.tables.cells import Cells, row_order
+from bench.tables.cells import FLEET, Cells, row_order
 from tmu.audit.palette import GOLD
 
 _METRIC, _FLOOR = "klom_forget", "klom_forget_floor"
@@ -12,7 +12,7 @@ _METRIC, _FLOOR = "klom_forget", "klom_forget_floor"
 
 def draw(cells: Cells) -> Figure | None:
     """None where no row has a KLoM."""
-    sets = [name for name in cells.forget_sets() if _rows(cells, name)]
+    sets = [name for name in [*cells.forget_sets(), *cells.fleets()] if _rows(cells, name)]
     if not sets:
         return None
     rows = sorted({row for name in sets for row in _rows(cells, name)}, key=row_order)
@@ -23,7 +23,7 @@ def draw(cells: Cells) -> Figure | None:
     headline(
         figure,
         "KLoM: do fleets of unlearned models give each record the margins that retrained ones give it?",
-        "left is better; band and line: floor, retrained against retrained; lines: 95 % over seeds",
+        "left is better; band and line: floor, retrained against retrained; lines: 95 % intervals",
     )
     return figure
 
@@ -46,4 +46,4 @@ def _panel(axis: Axes, cells: Cells, forget_set: str, shown: dict[str, Look]) ->
     axis.set_ylim(len(shown) - 0.4, -0.6)
     axis.set_xlim(left=0)
     axis.set_xlabel("KLoM forget (nats) ↓")
-    title(axis, forget_set)
+    title(axis, forget_set.removeprefix(FLEET))

@@ -5,8 +5,10 @@ Delete-a-group jackknife, once along the models and once along the records; the 
 than too narrow). Nothing is drawn twice, as in a bootstrap: a copy of a model among the shadows of its own attack, or
 in both halves of a histogram, would shift the number. A number's dependence on the fleet's size shifts all replicates
 alike, since every group of models is of one size, and so does not widen its interval.
-Student's t with groups - 1 degrees of freedom. Failure mode: a number that few records decide, such as a true-positive
-rate at a very low error, steps; its interval is rough.
+Student's t with groups - 1 degrees of freedom. In 100 simulated pairs of fleets of 16 models on 40 to 120 records the
+intervals held the mean 97 to 100 times; KLoM's were about twice as wide as its spread, the attacks' 1.2 to 2 times.
+Failure mode: a number that few records decide, such as a true-positive rate at a very low error, steps; its interval is
+rough. All rows face the same golds, which each interval counts: a difference of two rows is surer than it looks.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,12 +1,13 @@
 """A suite's stored results by forget set, row, metric and seed: what tables and figures read.
 
 A *row* is a method, a control or an ablation ("tmu-soft/no-neighbours"). Forget sets named "stream/07" are the state
-after the seventh of many successive deletions. What was not measured is an empty dict or None, never an error.
+after the seventh of many successive deletions, "fleet/random-10" holds the numbers of whole fleets. What was not
+measured is an empty dict or None, never an error.
 """
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ DEFAULT = "tmu-soft"
 CONTROLS = (ORIGINAL, FLOOR, RANDOM_CHOICE)
 REFUSED = "refused"
 STREAM = "stream/"
+FLEET = "fleet/"
 _FORGET_SETS = (
     *("random-10", "worst-case-10", "class-part", "high-memorisation-10", "cluster", "person", "whole-class"),
     *("random-1", "random-50"),
@@ -32,13 +34,17 @@ Values = dict[int, float]  # by seed
 
 @dataclass(frozen=True)
 class Cells:
-    """One dataset's results. `numbers`: (forget set, row, metric) -> value by seed; `units`: by metric."""
+    """One dataset's results. `numbers`: (forget set, row, metric) -> value by seed; `units`: by metric.
+
+    `intervals`: of a fleet's numbers, stored with them as `METRIC_low` and `METRIC_high`.
+    """
 
     dataset: str
     numbers: dict[tuple[str, str, str], Values]
     units: dict[str, str]
     hardware: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    intervals: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: pa.Table, dataset: str) -> "Cells":
@@ -49,7 +55,8 @@ class Cells:
             if row["value"] is not None and not math.isnan(row["value"]):
                 numbers[row["forget_set"], row["method"], row["metric"]][row["seed"]] = row["value"]
         marks = (tuple(sorted({row[name] for row in rows if row[name]})) for name in ("hardware", "command"))
-        return cls(dataset, dict(numbers), {row["metric"]: row["unit"] for row in rows}, *marks)
+        intervals = _take_intervals(numbers)
+        return cls(dataset, dict(numbers), {row["metric"]: row["unit"] for row in rows}, *marks, intervals)
 
     @cached_property
     def measured(self) -> dict[str, dict[str, set[int]]]:
@@ -64,14 +71,21 @@ class Cells:
         return self.numbers.get((forget_set, row, metric), {})
 
     def estimate(self, forget_set: str, row: str, metric: str) -> Estimate | None:
-        """Mean and interval over seeds; None where nothing was measured."""
+        """Mean and interval over seeds, of a fleet the stored interval; None where nothing was measured."""
         found = self.values(forget_set, row, metric)
+        if (forget_set, row, metric) in self.intervals:
+            models = int(sum(self.values(forget_set, row, "fleet_models").values()))
+            return Estimate(*found.values(), *self.intervals[forget_set, row, metric], models)
         return over_seeds(found) if found else None
 
     def forget_sets(self) -> list[str]:
-        """Forget sets in the order of the protocol, others by name after them; no stream."""
-        names = (name for name in self.measured if not name.startswith(STREAM))
+        """Forget sets in the order of the protocol, others by name after them; no stream, no fleet."""
+        names = (name for name in self.measured if not name.startswith((STREAM, FLEET)))
         return sorted(names, key=lambda name: (_place(_FORGET_SETS, name), name))
+
+    def fleets(self) -> list[str]:
+        """The forget sets of fleets, by name."""
+        return sorted(name for name in self.measured if name.startswith(FLEET))
 
     def stream(self) -> dict[int, str]:
         """Forget set by number of deletions so far, in order; empty without a stream."""
@@ -110,6 +124,16 @@ def further_gold(row: str) -> bool:
 def row_order(row: str) -> tuple[int, str]:
     """Sort key of rows: golds and controls, known methods, others by name, ours."""
     return (100 + _LAST.index(row) if row in _LAST else _place(_ROWS, row)), row
+
+
+def _take_intervals(numbers: dict[tuple[str, str, str], Values]) -> dict[tuple[str, str, str], tuple[float, float]]:
+    """The stored intervals of fleets' numbers, taken out of the numbers."""
+    found = {}
+    for name, row, metric in list(numbers):
+        if name.startswith(FLEET) and {(name, row, f"{metric}_{end}") for end in ("low", "high")} <= numbers.keys():
+            ends = (numbers.pop((name, row, f"{metric}_{end}")) for end in ("low", "high"))
+            found[name, row, metric] = tuple(next(iter(by_seed.values())) for by_seed in ends)
+    return found
 
 
 def _place(known: tuple[str, ...], name: str) -> int:

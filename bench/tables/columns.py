@@ -59,6 +59,13 @@ _OURS = (
     Column("klom_retain", "KLoM retain", "nats", "lower"),
     Column("klom_test", "KLoM test", "nats", "lower"),
     Column("ulira_accuracy", "U-LiRA accuracy, ideal 50", "%", "gold"),
+    Column("klom_forget_p95", "KLoM forget, 95th percentile", "nats", "lower"),
+    Column("klom_retain_p95", "KLoM retain, 95th percentile", "nats", "lower"),
+    Column("klom_test_p95", "KLoM test, 95th percentile", "nats", "lower"),
+    Column("ulira_auc", "U-LiRA AUC", "%", "gold"),
+    Column("lira_online_auc", "online LiRA AUC", "%", "gold"),
+    Column("lira_online_tpr_at_1pct_fpr", "online LiRA TPR at 1 % FPR", "%", "gold"),
+    Column("lira_online_tpr_at_01pct_fpr", "online LiRA TPR at 0.1 % FPR", "%", "gold"),
     Column("forgetting_score", "forgetting quality F", "", "higher"),
     Column("challenge_score", "challenge score", "", "higher"),
 )

@@ -29,8 +29,8 @@ NEEDS_HOLDOUT = False
 class Options(Config):
     """Length, rate and attack."""
 
-    steps: int = Field(300, ge=1)
-    lr: float = Field(0.01, gt=0)
+    steps: int = Field(150, ge=1)
+    lr: float = Field(0.05, gt=0)
     attack_steps: int = Field(50, ge=1)
     epsilon: float = Field(0.04, gt=0, description="first L2 radius, pixels in 0..1")
     rounds: int = Field(10, ge=1, description="radii tried, each twice the last; what has not flipped then is left out")

@@ -28,7 +28,7 @@ class Options(Config):
 
     steps: int = Field(300, ge=1)
     lr: float = Field(0.01, gt=0)
-    forget_weight: float = Field(0.5, gt=0, description="w_f, the weight of the forget set's mean divergence")
+    forget_weight: float = Field(0.2, gt=0, description="w_f, the weight of the forget set's mean divergence")
     retain_weight: float = Field(0.5, gt=0, description="w_r, the weight of the retain set's mean loss")
 
 

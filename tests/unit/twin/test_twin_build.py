@@ -7,18 +7,20 @@ import time
 import pytest
 import torch
 
-from tests.synthetic import SEEDS, TWIN, same_weights, tiny_net, weights_of
+from tests.synthetic import MEMORISE, SEEDS, TWIN, same_weights, tiny_net, weights_of
 from tmu.train import fit, logits_of
 from tmu.twin import twin as twin_room
 from tmu.twin.features import compute_features
+from tmu.twin.target import TERMS, terms_of
 from tmu.twin.twin import build_twin
 
 
-def _build(solved, trainer=fit, seeds=SEEDS):
-    fresh = [tiny_net(100), tiny_net(101)].__getitem__
-    return build_twin(
-        solved.original, fresh, solved.train, solved.holdout, TWIN, seeds, trainer, time.perf_counter
-    )  # fmt: skip
+def _build(solved, trainer=fit, *, config=TWIN, recipe=MEMORISE):
+    def fresh(number: int):
+        return tiny_net(100 + number)
+
+    given = (solved.original, fresh, solved.train, solved.holdout, config, SEEDS, trainer, time.perf_counter)
+    return build_twin(*given, original_recipe=recipe)
 
 
 def test_curriculum_nets_start_fresh_and_see_both_sets(solved):
@@ -44,36 +46,119 @@ def test_curriculum_nets_start_fresh_and_see_both_sets(solved):
     assert not same_weights(*(weights_of(net) for net in twin.curriculum))
 
 
-def test_the_labels_are_the_originals_and_the_features_the_twins(solved, monkeypatch):
-    """Labels of "wrong" come from the model that has not seen the hold-out, features from the one that has."""
+def test_the_halves_are_trained_as_the_original_was_and_never_see_the_hold_out(solved):
+    runs = []
+
+    def watch(model, examples, recipe, seeds):
+        runs.append((weights_of(model), examples, recipe, seeds))
+        return fit(model, examples, recipe, seeds)
+
+    twin, _ = _build(solved, watch)
+    halves = [run for run in runs if run[2] == MEMORISE]
+    assert len(halves) == len(twin.halves.nets) == 2
+    assert all(same_weights(weights_of(net), weights_of(solved.original)) is False for net in twin.halves.nets)
+    trained = [set(examples.keys.tolist()) for _, examples, _, _ in halves]
+    assert not trained[0] & trained[1]
+    assert trained[0] | trained[1] == set(solved.train.keys.tolist())
+    assert not (trained[0] | trained[1]) & set(solved.holdout.keys.tolist())
+    curriculum = [weights_of(tiny_net(100 + index)) for index in range(TWIN.curriculum_nets)]
+    for number, (start, _, _, seeds) in enumerate(halves):
+        assert same_weights(start, weights_of(tiny_net(1100 + number)))
+        assert not any(same_weights(start, other) for other in curriculum)
+        assert seeds not in [run[3] for run in runs if run[1] is not halves[number][1]]
+
+
+@pytest.mark.parametrize("given", [{"config": TWIN.model_copy(update={"halves": False})}, {"recipe": None}])
+def test_without_halves_or_a_recipe_for_them_nothing_more_is_trained(solved, given):
+    sizes = []
+
+    def watch(model, examples, recipe, seeds):
+        sizes.append(len(examples))
+        return fit(model, examples, recipe, seeds)
+
+    twin, report = _build(solved, watch, **given)
+    assert sizes == [480] * (report.gate.rounds + TWIN.curriculum_nets)
+    assert twin.halves is None
+    side = twin.side(solved.original, solved.train.take(torch.arange(240) < 48), solved.train, "cpu")
+    assert side.unseen is None
+    assert float(twin.targets.a[0]) == 0
+    assert torch.equal(twin.ablated["unseen"].a, twin.targets.a)
+    assert twin.targets.probabilities(side).sum(1).tolist() == pytest.approx([1.0] * 48, abs=1e-5)
+
+
+@pytest.fixture
+def watched(solved, monkeypatch):
+    """What the parts of the fit were given, and what they gave back."""
     seen = {}
-    real_predictor, real_targets = twin_room.fit_predictor, twin_room.fit_targets
 
-    def predictor(features, labels, wrong, classes, config, seed):
-        seen.update(features=features, wrong=wrong, classes=classes)
-        seen["fitted"] = real_predictor(features, labels, wrong, classes, config, seed)
-        return seen["fitted"]
+    def watch(name: str) -> None:
+        real = getattr(twin_room, name)
 
-    def targets(side, p_wrong, unseen):
-        seen.update(side=side, p_wrong=p_wrong, unseen=unseen)
-        return real_targets(side, p_wrong, unseen)
+        def call(*args, **kwargs):
+            if not kwargs.get("without"):
+                seen[name] = args
+                seen[f"{name} gave"] = real(*args, **kwargs)
+                return seen[f"{name} gave"]
+            return real(*args, **kwargs)
 
-    monkeypatch.setattr(twin_room, "fit_predictor", predictor)
-    monkeypatch.setattr(twin_room, "fit_targets", targets)
-    twin, report = _build(solved)
-    unseen = logits_of(solved.original, solved.holdout.images)
-    wrong = unseen.argmax(1) != solved.holdout.labels
-    assert torch.equal(seen["wrong"], wrong)
-    assert torch.equal(seen["unseen"], unseen)
-    assert report.quality["n_wrong"] == int(wrong.sum()) > 10
-    assert seen["side"].model is twin.model
-    assert torch.equal(seen["side"].samples.keys, solved.holdout.keys)
-    assert torch.equal(seen["side"].reference_labels, solved.train.labels)
-    assert torch.equal(seen["features"], compute_features(seen["side"]))
-    # the target model must not be fitted on what the predictor says of its own training records
-    predictor, held_out = seen["fitted"]
-    assert torch.equal(seen["p_wrong"], held_out)
-    assert not torch.allclose(held_out, predictor.p_wrong(seen["features"], solved.holdout.labels), atol=0.01)
+        monkeypatch.setattr(twin_room, name, call)
+
+    for name in ("fit_predictor", "fit_targets", "_random_side", "compute_features", "predictor_quality"):
+        watch(name)
+    seen["twin"], seen["report"] = _build(solved)
+    return seen
+
+
+def test_the_labels_are_the_originals_and_the_features_the_twins(solved, watched):
+    """Labels of "wrong" come from the model that has not seen the hold-out, features from the one that has."""
+    (side,) = watched["compute_features"]
+    features, _, wrong, *_ = watched["fit_predictor"]
+    assert torch.equal(wrong, logits_of(solved.original, solved.holdout.images).argmax(1) != solved.holdout.labels)
+    assert watched["report"].quality["n_wrong"] == int(wrong.sum()) > 10
+    assert side.model is watched["twin"].model
+    assert torch.equal(side.samples.keys, solved.holdout.keys)
+    assert torch.equal(side.reference_labels, solved.train.labels)
+    assert torch.equal(features, compute_features(side))
+
+
+def test_quality_is_measured_on_what_the_predictor_says_of_records_it_was_not_fitted_on(solved, watched):
+    predictor, held_out = watched["fit_predictor gave"]
+    assert torch.equal(torch.from_numpy(watched["predictor_quality"][0]), held_out)
+    features = watched["fit_predictor"][0]
+    assert not torch.allclose(held_out, predictor.p_wrong(features, solved.holdout.labels), atol=0.01)
+
+
+def test_targets_are_fitted_on_the_hold_out_to_the_original_and_the_half_that_was_not_asked(solved, watched):
+    f, labels, original, other, _ = watched["fit_targets"]
+    (side,), halves = watched["compute_features"], watched["twin"].halves
+    assert torch.equal(f, terms_of(side))
+    assert torch.equal(labels, solved.holdout.labels)
+    assert torch.equal(original, logits_of(solved.original, solved.holdout.images))
+    assert torch.equal(other, halves.other(solved.holdout))
+    assert torch.equal(f[:, :, TERMS.index("unseen")], halves.unseen(solved.holdout))
+    assert not torch.allclose(other, f[:, :, TERMS.index("unseen")], atol=0.1)  # never the half it is compared with
+
+
+def test_margins_are_calibrated_on_random_records_of_d_under_the_original(solved, watched):
+    side, (f, labels) = watched["_random_side gave"], watched["fit_targets"][4]
+    assert side.model is solved.original
+    assert torch.equal(f, terms_of(side))
+    assert torch.equal(labels, side.samples.labels)
+    rows = (side.samples.keys[:, None] == solved.train.keys).int().argmax(1)
+    assert torch.equal(solved.train.keys[rows], side.samples.keys)
+    assert len(set(rows.tolist())) == 80  # a third of D ...
+    assert rows.float().mean() > 90  # ... drawn from all of it
+    rest = torch.ones(240, dtype=torch.bool).index_fill(0, rows, False)
+    assert torch.equal(side.reference_labels, solved.train.labels[rest])
+    assert torch.equal(side.unseen, watched["twin"].halves.unseen(side.samples))
+
+
+def test_each_term_has_a_model_without_it(watched):
+    twin = watched["twin"]
+    assert set(twin.ablated) == set(TERMS)
+    assert (twin.targets.a != 0).all()
+    for place, name in enumerate(TERMS):
+        assert [float(value) == 0 for value in twin.ablated[name].a] == [at == place for at in range(len(TERMS))]
 
 
 def test_easy_and_hard_confidence_are_those_of_the_original_on_the_hold_out(solved):
@@ -90,7 +175,7 @@ def test_easy_and_hard_confidence_are_those_of_the_original_on_the_hold_out(solv
 def test_the_report_is_json_and_counts_every_part(solved):
     text = json.dumps(dataclasses.asdict(solved.report))
     assert '"n": 240' in text
-    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "predictor"}
+    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "halves", "predictor"}
     assert all(seconds > 0 for seconds in solved.report.seconds.values())
 
 
@@ -105,6 +190,9 @@ def test_building_twice_gives_the_same_twin(solved):
     for name, value in first.predictor.state().items():
         assert torch.equal(value, solved.twin.predictor.state()[name])
     assert torch.equal(first.targets.a, solved.twin.targets.a)
+    assert torch.equal(first.targets.margins.shift, solved.twin.targets.margins.shift)
+    for mine, known in zip(first.halves.nets, solved.twin.halves.nets, strict=True):
+        assert same_weights(weights_of(mine), weights_of(known))
 
 
 def test_p_wrong_of_a_real_side_is_a_probability_and_ranks_the_noisy_ones(solved):

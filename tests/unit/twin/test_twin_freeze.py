@@ -1,30 +1,66 @@
 """A twin comes back from disk as it was."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
-from tmu.twin.freeze import empty, freeze, thaw
-from tests.synthetic import tiny_net
+from tests.synthetic import same_weights, tiny_net, weights_of
 from tmu.errors import ModelError
-from tmu.twin.features import compute_features
+from tmu.twin.freeze import empty, freeze, thaw
+from tmu.twin.target import TERMS
 
 
-def test_a_twin_says_the_same_after_it_was_stored(solved):
+@pytest.fixture(scope="module")
+def back(solved):
+    """The solved world's twin, frozen and thawed."""
     tensors = {}
     tree = json.loads(json.dumps(freeze(solved.twin, tensors), sort_keys=True))
-    back = thaw(tree, tensors, lambda: empty(tiny_net))
+    return thaw(tree, tensors, lambda: empty(tiny_net))
+
+
+def test_a_twin_says_the_same_after_it_was_stored(solved, back):
     side = back.side(solved.original, solved.holdout, solved.train, "cpu")
     was = solved.twin.side(solved.original, solved.holdout, solved.train, "cpu")
     # a network in another memory format sums in another order
     assert torch.allclose(back.p_wrong(side), solved.twin.p_wrong(was), atol=1e-4)
-    features = compute_features(side)
-    before, after = (t.targets.probabilities(side, features, t.predictor) for t in (solved.twin, back))
-    assert torch.equal(before, after)
+    assert torch.allclose(side.unseen, was.unseen, atol=1e-3)
+    lost = torch.tensor([0.3, 0.1, 0.1, 0.17])
+    for before, after in ((solved.twin.targets, back.targets), *zip(*_ablated(solved.twin, back), strict=True)):
+        assert torch.equal(before.probabilities(side, lost=lost), after.probabilities(side, lost=lost))
     assert back.config == solved.twin.config
     assert back.hard_confidence == solved.twin.hard_confidence
+
+
+def _ablated(*twins):
+    return [[twin.ablated[name] for name in TERMS] for twin in twins]
+
+
+def test_the_halves_come_back_with_the_division(solved, back):
+    was = solved.twin.halves
+    assert back.halves.seed == was.seed
+    for mine, known in zip(back.halves.nets, was.nets, strict=True):
+        assert same_weights(weights_of(mine), weights_of(known))
+        assert not mine.training
+    assert not same_weights(weights_of(was.nets[0]), weights_of(was.nets[1]))
+
+
+def test_each_ablated_model_comes_back_under_its_name(solved, back):
+    assert set(back.ablated) == set(TERMS)
+    for place, name in enumerate(TERMS):
+        found, was = back.ablated[name], solved.twin.ablated[name]
+        assert torch.equal(found.a, was.a)
+        assert float(found.a[place]) == 0
+        for part in ("predicted", "gold", "shift"):
+            assert torch.equal(getattr(found.margins, part), getattr(was.margins, part))
+
+
+def test_a_twin_without_halves_comes_back_without(solved):
+    tensors = {}
+    tree = freeze(replace(solved.twin, halves=None), tensors)
+    assert not [name for name in tensors if ".halves." in name]
+    assert thaw(tree, tensors, tiny_net).halves is None
 
 
 def test_only_parts_of_the_project_are_rebuilt():

@@ -1,4 +1,4 @@
-"""The target model: a planted conditional logit is found again, its goal is no copy of the original, and classes move."""
+"""The target model: a planted conditional logit is found again, its goal is no mere copy, and classes move."""
 
 import math
 from dataclasses import replace
@@ -53,14 +53,16 @@ def test_a_planted_rule_is_recovered(side, planted):
 
 
 @pytest.mark.parametrize("name", TERMS)
-def test_a_term_left_out_has_no_coefficient_and_the_others_take_over(side, planted, name):
+def test_a_term_left_out_has_no_coefficient_and_the_others_take_over(side, name):
     f, labels, place = terms_of(side), side.samples.labels, TERMS.index(name)
+    f = f + f.mean(2, keepdim=True)  # terms that know of each other
+    planted = _logits(f, labels, A, B)
     whole = _fit(f, labels, planted, planted.log_softmax(1))
     found = _fit(f, labels, planted, planted.log_softmax(1), without=name)
     assert float(found.a[place]) == 0
     others = torch.arange(len(TERMS)) != place
     assert (found.a[others] != 0).all()
-    assert not torch.allclose(found.a[others], whole.a[others], atol=0.005)  # fitted anew, not cut
+    assert (found.a[others] > whole.a[others] + 0.01).all()  # fitted anew, not cut
     assert not torch.allclose(found.raw(f, labels), whole.raw(f, labels), atol=0.05)
     changed = f.clone()
     changed[:, :, place] = 7 * _random(9, N, CLASSES)
@@ -146,7 +148,7 @@ def test_the_other_half_keeps_the_twin_models_descent_from_leaking(side):
 def test_a_term_that_knows_nothing_gets_no_say(side):
     """The coefficient follows how much a term truly tells of the goal."""
     labels = side.samples.labels
-    goal = side.logits + _random(2, N, CLASSES)
+    goal = side.logits + _random(11, N, CLASSES)
     noise, oracle = terms_of(side), terms_of(side)
     oracle[:, :, 0] = goal.log_softmax(1)
     assert abs(float(_fit(noise, labels, goal, goal.log_softmax(1)).a[0])) < 0.1
@@ -155,8 +157,9 @@ def test_a_term_that_knows_nothing_gets_no_say(side):
 
 def test_margins_are_calibrated_on_the_given_records_and_not_on_the_fitted_ones(side):
     f, labels = terms_of(side), side.samples.labels
-    original, other = 3 * _random(5, N, CLASSES), _random(6, N, CLASSES).log_softmax(1)
-    elsewhere, of_elsewhere = f[: N // 2] * 1.7 - 0.2, labels[: N // 2]
+    original = side.logits + _random(5, N, CLASSES)
+    other = (side.logits / 2 + _random(6, N, CLASSES)).log_softmax(1)
+    elsewhere, of_elsewhere = f[: N // 2] + 2 * torch.eye(CLASSES)[labels[: N // 2], :, None], labels[: N // 2]
     found = fit_targets(f, labels, original, other, (elsewhere, of_elsewhere))
     for lost, goal in ((0.0, original.softmax(1)), (0.5, other.exp())):
         aim = float(torch.sigmoid(margin_of(goal, labels)).mean())

@@ -128,24 +128,3 @@ def test_automatic_noise_aims_at_the_easy_hold_out_records(make_problem, solved)
     easy = make_problem().forget.take(~hard)
     reached = method._noised_confidence(solved.original, easy, outcome.notes["noise"], problem)
     assert reached == pytest.approx(solved.twin.easy_confidence, abs=0.02)
-
-
-def test_soft_targets_are_the_twins_moved_for_the_lost_share(make_problem, solved):
-    watched = _Watched()
-    problem = make_problem(fit=watched)
-    targets = soft.predicted_targets(problem)
-    side = solved.twin.side(problem.model, problem.forget, problem.retain, "cpu")
-    features = soft.compute_features(side)
-    q = solved.twin.targets.probabilities(side, features, solved.twin.predictor)
-    for i, label in enumerate(problem.forget.labels.tolist()):
-        lost = int((problem.forget.labels == label).sum())
-        kept = int((problem.retain.labels == label).sum())
-        moved = q[i].clone()
-        moved[label] *= 1 - lost / (lost + kept)
-        assert targets[i].tolist() == pytest.approx((moved / moved.sum()).tolist(), abs=1e-5)
-    outcome = soft.unlearn(problem, read_options("tmu-soft", {"steps": 8, "forget_weight": 4.0}))
-    assert torch.equal(watched.examples.targets[:48], targets)
-    assert watched.examples.weights.tolist() == [4.0] * 48 + [1.0] * 192
-    assert (watched.examples.noise == 0).all()
-    truth = targets.gather(1, problem.forget.labels[:, None]).mean()
-    assert outcome.notes["mean_p_wrong"] == pytest.approx(1 - float(truth), abs=1e-5)

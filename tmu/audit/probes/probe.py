@@ -1,8 +1,9 @@
 """All probes of one model: a fresh head on its body, relearning, residual knowledge.
 
-Relearning trains a copy on a few forget records with SGD at a small constant rate until their accuracy is within alpha =
-.02 of the original's. Rate and alpha are smaller than those in use (the recipe's, .05): at .05 a gold of Fashion-MNIST
-is there at once, and there is nothing to count. Only the comparison with the golds counts, which relearn alike.
+Relearning trains a copy on a few forget records with SGD at a small constant rate until their accuracy is within
+alpha = .02 of the original's. Rate and alpha are smaller than those in use (the recipe's, .05): at .05 a gold of
+Fashion-MNIST is there at once, and there is nothing to count. Only the comparison with the golds counts, which relearn
+alike.
 """
 
 import copy

@@ -1,0 +1,161 @@
+"""Soft labels: what is taught to whom, what each option changes, and that nothing better than the twin is asked."""
+
+import json
+
+import pytest
+import torch
+
+from tests.synthetic import CLASSES, same_weights, weights_of
+from tmu.errors import ConfigError
+from tmu.train import fit, logits_of
+from tmu.train.examples import as_probabilities
+from tmu.twin.freeze import freeze
+from tmu.twin.halves import half_of
+from tmu.unlearn import read_options
+from tmu.unlearn import tmu_soft as soft
+
+
+def _run(make_problem, **options):
+    """(problem, outcome, the one set that the engine was given)."""
+    seen = []
+
+    def watch(model, examples, recipe, seeds):
+        seen.append(examples)
+        return fit(model, examples, recipe, seeds)
+
+    problem = make_problem(fit=watch)
+    outcome = soft.unlearn(problem, read_options("tmu-soft", {"steps": 8, **options}))
+    (taught,) = seen
+    return problem, outcome, taught
+
+
+def _targets(make_problem, **options) -> torch.Tensor:
+    return soft.predicted_targets(make_problem(), read_options("tmu-soft", options))
+
+
+def _side(make_problem):
+    problem = make_problem()
+    return problem.twin.side(problem.model, problem.forget, problem.retain, "cpu")
+
+
+def _shares_lost(problem) -> torch.Tensor:
+    counts = [
+        (int((problem.forget.labels == k).sum()), int((problem.retain.labels == k).sum())) for k in range(CLASSES)
+    ]
+    return torch.tensor([gone / (gone + kept) for gone, kept in counts] + [48 / 240])
+
+
+def test_targets_are_the_twins_told_what_is_lost(make_problem, solved):
+    lost, side = _shares_lost(make_problem()), _side(make_problem)
+    expected = solved.twin.targets.probabilities(side, lost=lost)
+    assert torch.allclose(_targets(make_problem), expected, atol=1e-6)
+    assert not torch.allclose(expected, solved.twin.targets.probabilities(side), atol=1e-3)
+    assert len({round(float(share), 3) for share in lost}) == CLASSES + 1  # uneven, so that a slip would show
+
+
+def test_a_class_that_goes_as_a_whole_is_taught_to_nobody(make_problem, solved):
+    first = solved.train.labels == 0
+    problem = make_problem(forget=solved.train.take(first), retain=solved.train.take(~first))
+    q = soft.predicted_targets(problem)
+    assert float(q[:, 0].max()) < 1e-5
+    assert q.sum(1).tolist() == pytest.approx([1.0] * int(first.sum()), abs=1e-5)
+
+
+def test_the_forget_set_is_taught_the_targets_with_their_weight(make_problem):
+    problem, outcome, taught = _run(make_problem, forget_weight=4.0)
+    q = _targets(make_problem)
+    assert torch.equal(taught.targets[:48], q)
+    assert torch.equal(taught.keys, torch.cat([problem.forget.keys, problem.retain.keys]))
+    assert torch.equal(taught.labels, torch.cat([problem.forget.labels, problem.retain.labels]))
+    assert taught.weights.tolist() == [4.0] * 48 + [1.0] * 192
+    assert (taught.noise == 0).all()
+    truth = float(q.gather(1, problem.forget.labels[:, None]).mean())
+    assert outcome.notes == {"n_forget": 48, "mean_p_wrong": pytest.approx(1 - truth, abs=1e-5)}
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
+def test_the_retain_set_is_taught_labels_and_the_originals_outputs_in_the_given_shares(make_problem, solved, tau):
+    problem, _, taught = _run(make_problem, retain_teacher=tau)
+    labels = as_probabilities(problem.retain.labels, CLASSES)
+    p = logits_of(solved.original, problem.retain.images).softmax(1)
+    assert torch.allclose(taught.targets[48:], (1 - tau) * labels + tau * p, atol=1e-5)
+    assert not torch.allclose(labels, p, atol=0.02)
+    assert torch.equal(taught.targets[:48], _targets(make_problem))  # the forget set's are not mixed
+
+
+def test_hard_labels_are_the_targets_first_choices(make_problem):
+    _, outcome, taught = _run(make_problem, labels="hard")
+    q = _targets(make_problem)
+    assert torch.equal(taught.targets[:48], as_probabilities(q.argmax(1), CLASSES))
+    problem = make_problem()
+    wrong = q.argmax(1) != problem.forget.labels
+    assert 0 < int(wrong.sum()) < 48
+    assert outcome.notes["mean_p_wrong"] != pytest.approx(float(wrong.float().mean()), abs=1e-4)  # still the soft one's
+
+
+def test_noise_reaches_the_engine_for_the_forget_set_alone(make_problem):
+    _, noisy, taught = _run(make_problem, noise=0.2)
+    assert taught.noise.tolist() == pytest.approx([0.2] * 48 + [0.0] * 192)
+    _, plain, _ = _run(make_problem)
+    assert not same_weights(weights_of(noisy.model), weights_of(plain.model))
+
+
+@pytest.mark.parametrize("name", ["unseen", "seen", "early", "neighbours"])
+def test_a_term_left_out_leaves_its_own_model_to_answer(make_problem, solved, name):
+    q = _targets(make_problem, without=name)
+    lost = _shares_lost(make_problem())
+    expected = solved.twin.ablated[name].probabilities(_side(make_problem), lost=lost)
+    assert torch.allclose(q, expected, atol=1e-6)
+    assert not torch.allclose(q, _targets(make_problem), atol=5e-3)
+
+
+@pytest.mark.parametrize("name", ["mean", "quantile"])
+def test_the_way_to_sharpen_reaches_the_targets(make_problem, solved, name):
+    q, lost = _targets(make_problem, sharpness=name), _shares_lost(make_problem())
+    expected = solved.twin.targets.probabilities(_side(make_problem), lost=lost, sharpness=name)
+    assert torch.allclose(q, expected, atol=1e-6)
+    assert not torch.allclose(q, _targets(make_problem), atol=5e-3)
+
+
+@pytest.mark.parametrize("option", [{"without": "gold"}, {"sharpness": "max"}, {"labels": "x"}, {"retain_teacher": 2}])
+def test_an_option_of_another_kind_is_refused(option):
+    with pytest.raises(ConfigError, match=f"Method `tmu-soft`, option `{next(iter(option))}`"):
+        read_options("tmu-soft", option)
+
+
+def test_the_forget_set_moves_to_its_targets_and_the_retain_set_stays(make_problem, solved):
+    problem, outcome, taught = _run(make_problem, steps=80)
+
+    def distance(model, examples, targets) -> float:
+        return float((logits_of(model, examples.images).softmax(1) - targets).norm(dim=1).mean())
+
+    q, forget, retain = taught.targets[:48], problem.forget, problem.retain
+    assert distance(outcome.model, forget, q) < 0.7 * distance(solved.original, forget, q)
+    before = [logits_of(solved.original, part.images).softmax(1) for part in (forget, retain)]
+    moved = [distance(outcome.model, part, p) for part, p in zip((forget, retain), before, strict=True)]
+    assert moved[0] > 2 * moved[1]
+    before = weights_of(solved.original)
+    changes = [float((value.detach() - before[name]).abs().max()) for name, value in problem.model.named_parameters()]
+    assert max(changes) > 1e-2
+
+
+def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem, solved):
+    """A gold, or a way to one: a training on D_r alone, a fresh network, another model among the twin's."""
+    trained = []
+
+    def fresh():
+        raise AssertionError("a fresh network was asked for")
+
+    def watch(model, examples, recipe, seeds):
+        trained.append((weights_of(model), set(examples.keys.tolist())))
+        return fit(model, examples, recipe, seeds)
+
+    problem = make_problem(fit=watch, fresh=fresh, holdout=None)
+    soft.unlearn(problem, read_options("tmu-soft", {"steps": 8}))
+    ((start, keys),) = trained
+    assert same_weights(start, weights_of(solved.original))
+    assert keys == set(solved.train.keys.tolist())
+    known = [solved.twin.model, *solved.twin.curriculum, *solved.twin.halves.nets]
+    assert json.dumps(freeze(solved.twin, {})).count('"network"') == len(known) == 5
+    in_second = half_of(make_problem().forget.keys, solved.twin.halves.seed).float().mean()
+    assert 0.2 < in_second < 0.8  # either half has learnt a part of what is to be forgotten: neither is a gold
