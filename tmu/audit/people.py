@@ -95,7 +95,7 @@ def _check(
     text = (
         f"{counts['member']} of {len(more['member'])} persons are more recognisable than under the golds, "
         f"{counts['stands_out']} stand out more by low confidence; chance allows {limits['member']} and "
-        f"{limits['stands_out']}. Certain are {certain}."
+        f"{limits['stands_out']}. Detected for certain: {certain}."
     )
     return {"more_detectable": counts, "chance": limits, "certain": certain, "passed": passed, "reason": text}
 

@@ -45,5 +45,5 @@ def _direction(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "evidence": (f"{one['evidence']:.2f}", interval),
         "floor": f"{one['floor']:.2f}",
-        "p": f"{one['p_value']:.4f}",
+        "p": f"{one['p_value']:.4f}" if one["p_value"] >= 0.0001 else "< 0.0001",
     }

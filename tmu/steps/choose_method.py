@@ -135,14 +135,20 @@ def _forecast(
         visits = recipe_of(params.train, options.steps, params.train.lr, forget + kept).epochs * (forget + kept)
     else:
         visits = _PASSES * (forget + kept)
-    epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
     if not needs_twin(method) or history.has_twin(data):
         twin = Cost(0, 0.0, True)
     else:
-        twin = cost(epochs * (forget + kept + held), history.seconds_twin()).shared(params.auto.requests_per_twin)
+        seen = _twin_visits(params, forget + kept, held)
+        twin = cost(seen, history.seconds_twin()).shared(params.auto.requests_per_twin)
     return Forecast(
         cost(retrain, speed and speed * retrain), cost(visits, history.seconds_unlearning(method, own)), twin
     )
+
+
+def _twin_visits(params: Params, train: int, held: int) -> int:
+    """One round of fine-tuning and the curriculum nets on D and D_h, and the halves on D."""
+    epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
+    return epochs * (train + held) + (params.train.epochs * train if params.twin.halves else 0)
 
 
 def _counts(workspace: Workspace, plan: Plan) -> list[np.ndarray]:

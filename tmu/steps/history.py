@@ -16,6 +16,7 @@ from tmu.steps.unlearn_model import ROOMS
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace
 
+_TWIN = {"twin": "twin", "recipe": "train"}  # what determines a twin's cost: name in its identity, name in `Params`
 _SAME = ("machine", "processor", "gpu")  # of `hardware()`; threads and precision are in the lane
 
 
@@ -41,7 +42,8 @@ class History:
         here = hardware()
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
-        self._model, self._twin = (part.model_dump(mode="json") for part in (params.model, params.twin))
+        self._model = params.model.model_dump(mode="json")
+        self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
         self.models, self.twins, self.audits = (list(_runs(workspace, kind)) for kind in ("model", "twin", "audit"))
 
     def seconds_per_visit(self) -> float | None:
@@ -62,13 +64,11 @@ class History:
 
     def seconds_twin(self) -> float | None:
         """Median seconds of fitting a twin with this config."""
-        return _median(
-            run.seconds for run in self.twins if run.identity["twin"] == self._twin and self._here(run, "twin")
-        )
+        return _median(run.seconds for run in self.twins if self._same_twin(run) and self._here(run, "twin"))
 
     def has_twin(self, data_digest: str) -> bool:
         """Whether a twin of this data revision and config is there already."""
-        return any(run.identity["data"] == data_digest and run.identity["twin"] == self._twin for run in self.twins)
+        return any(run.identity["data"] == data_digest and self._same_twin(run) for run in self.twins)
 
     def audited(self, method: str, options: dict[str, Any]) -> list[bool]:
         """Whether this method, as coded and configured now, passed its audits: one a request, oldest first."""
@@ -81,6 +81,9 @@ class History:
                 latest[run.identity["forget"]] = bool(run.passed)
         return list(latest.values())
 
+    def _same_twin(self, run: Run) -> bool:
+        return {name: run.identity[name] for name in _TWIN} == self._twin
+
     def _here(self, run: Run, lane: str) -> bool:
         """Whether that run's seconds say something about this machine as it is set up now."""
         there = run.record["hardware"]
@@ -91,7 +94,7 @@ _NEEDED = {
     "original": {"train", "model", "lane"},
     "gold": {"train", "model", "lane"},
     "unlearned": {"method", "options", "lane", "code"},
-    "twin": {"data", "twin", "lane"},
+    "twin": {"data", "lane", *_TWIN},
     "audit": {"models", "forget"},
 }
 

@@ -23,7 +23,7 @@ class Options(Config):
     """Length and rate; defaults were chosen on twin problems (`bench/tune.py`), as for every method."""
 
     steps: int = Field(150, ge=1)
-    lr: float = Field(0.003, gt=0)
+    lr: float = Field(0.001, gt=0)
 
 
 def wrong_labels(labels: torch.Tensor, classes: int, seed: int) -> torch.Tensor:

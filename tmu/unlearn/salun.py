@@ -30,7 +30,7 @@ class Options(Config):
     """Length, rate and share of the weights that may move."""
 
     steps: int = Field(300, ge=1)
-    lr: float = Field(0.003, gt=0)
+    lr: float = Field(0.001, gt=0)
     keep: float = Field(0.2, gt=0, le=1, description="share of all weights that may change")
 
 

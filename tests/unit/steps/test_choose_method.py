@@ -13,7 +13,7 @@ from tmu.files import write_json
 from tmu.provenance import code_digest, hardware
 from tmu.settings import Settings
 from tmu.steps.choose_method import Cost, Forecast, _forecast, decide
-from tmu.steps.history import History
+from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
 from tmu.steps.unlearn_model import ROOMS
@@ -26,7 +26,9 @@ NOTHING = Cost(0, 0.0, True)
 ALIKE = class_shift(np.array([10, 10]), np.array([90, 90]), np.array([50, 50]))
 WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50]))
 COUNTS = [np.array([10, 10]), np.array([90, 90]), np.array([50, 50])]  # forget, retain, hold-out
-PARAMS = Params(train=TrainConfig(epochs=10, batch_size=20), twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2))
+PARAMS = Params(
+    train=TrainConfig(epochs=10, batch_size=20), twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, halves=False)
+)
 
 
 def choice(asked: str = "auto", *, retrain: Cost = MANY, alone: Cost = FEW, twin: Cost = NOTHING, mix=ALIKE, audits=()):
@@ -94,7 +96,7 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
     if stage == "unlearned":
         identity |= {"method": "tmu-soft", "options": read_options("tmu-soft", {}).model_dump(mode="json")}
     if stage == "twin":
-        identity |= {"data": "d", "twin": PARAMS.twin.model_dump(mode="json")}
+        identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in _TWIN.items()}
     passed = more.pop("passed", None)
     with workspace.artifacts.create(kind, key, identity | more, run) as folder:
         (folder / "weights.safetensors").write_text(key)
@@ -114,6 +116,8 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace) 
     assert found.twin == Cost((5 + 1 * 2) * 300, None, False)
     shared = PARAMS.model_copy(update={"auto": AutoConfig(requests_per_twin=3)})
     assert _forecast(History(workspace, shared), shared, "tmu-soft", {}, COUNTS, "d").twin.visits == 700
+    halves = PARAMS.model_copy(update={"twin": PARAMS.twin.model_copy(update={"halves": True})})
+    assert _forecast(History(workspace, halves), halves, "tmu-soft", {}, COUNTS, "d").twin.visits == 2100 + 10 * 200
     assert _forecast(History(workspace, PARAMS), PARAMS, "finetune", {}, COUNTS, "d").twin == NOTHING
     assert _forecast(History(workspace, PARAMS), PARAMS, "ssd", {}, COUNTS, "d").alone.visits == 400
 
@@ -136,6 +140,7 @@ def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespa
     add(workspace, "u", "unlearned", 3.0)
     add(workspace, "v", "unlearned", 500.0, options={"steps": 1})
     add(workspace, "t", "twin", 4.0, data="an earlier revision")
+    add(workspace, "longer", "twin", 40.0, recipe={"epochs": 100})
     found = _forecast(History(workspace, PARAMS), PARAMS, "tmu-soft", {}, COUNTS, "d")
     assert (found.alone.seconds, found.twin.seconds, found.whole.measured) == (3.0, 4.0, True)
     add(workspace, "t2", "twin", 4.0)

@@ -23,16 +23,37 @@ def _build(solved, trainer=fit, *, config=TWIN, recipe=MEMORISE):
     return build_twin(*given, original_recipe=recipe)
 
 
-def test_curriculum_nets_start_fresh_and_see_both_sets(solved):
-    """The published code shows them one side only."""
-    runs = []
+@pytest.fixture(scope="module")
+def watched(solved):
+    """One more building of the same twin: all trainings, what its parts were given and what they gave back."""
+    seen = {"runs": []}
 
-    def watch(model, examples, recipe, seeds):
-        runs.append((weights_of(model), examples, recipe, seeds))
+    def train(model, examples, recipe, seeds):
+        seen["runs"].append((weights_of(model), examples, recipe, seeds))
         return fit(model, examples, recipe, seeds)
 
-    twin, _ = _build(solved, watch)
-    curriculum = [run for run in runs if run[2].epochs == TWIN.curriculum_epochs]
+    def watch(patch: pytest.MonkeyPatch, name: str) -> None:
+        real = getattr(twin_room, name)
+
+        def call(*args, **kwargs):
+            given = real(*args, **kwargs)
+            if not kwargs.get("without"):
+                seen[name], seen[f"{name} gave"] = args, given
+            return given
+
+        patch.setattr(twin_room, name, call)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fit_predictor", "fit_targets", "_random_side", "compute_features", "predictor_quality"):
+            watch(patch, name)
+        seen["twin"], seen["report"] = _build(solved, train)
+    return seen
+
+
+def test_curriculum_nets_start_fresh_and_see_both_sets(solved, watched):
+    """The published code shows them one side only."""
+    twin = watched["twin"]
+    curriculum = [run for run in watched["runs"] if run[2].epochs == TWIN.curriculum_epochs]
     assert len(curriculum) == len(twin.curriculum) == TWIN.curriculum_nets
     keys = torch.cat([solved.train.keys, solved.holdout.keys])
     labels = torch.cat([solved.train.labels, solved.holdout.labels])
@@ -46,29 +67,20 @@ def test_curriculum_nets_start_fresh_and_see_both_sets(solved):
     assert not same_weights(*(weights_of(net) for net in twin.curriculum))
 
 
-def test_the_halves_are_trained_as_the_original_was_and_never_see_the_hold_out(solved):
-    runs = []
-
-    def watch(model, examples, recipe, seeds):
-        runs.append((weights_of(model), examples, recipe, seeds))
-        return fit(model, examples, recipe, seeds)
-
-    twin, _ = _build(solved, watch)
-    halves = [run for run in runs if run[2] == MEMORISE]
+def test_the_halves_are_trained_as_the_original_was_and_never_see_the_hold_out(solved, watched):
+    twin = watched["twin"]
+    halves = [run for run in watched["runs"] if run[2] == MEMORISE]
     assert len(halves) == len(twin.halves.nets) == 2
-    assert all(same_weights(weights_of(net), weights_of(solved.original)) is False for net in twin.halves.nets)
     trained = [set(examples.keys.tolist()) for _, examples, _, _ in halves]
     assert not trained[0] & trained[1]
     assert trained[0] | trained[1] == set(solved.train.keys.tolist())
     assert not (trained[0] | trained[1]) & set(solved.holdout.keys.tolist())
-    curriculum = [weights_of(tiny_net(100 + index)) for index in range(TWIN.curriculum_nets)]
-    for number, (start, _, _, seeds) in enumerate(halves):
-        assert same_weights(start, weights_of(tiny_net(1100 + number)))
-        assert not any(same_weights(start, other) for other in curriculum)
-        assert seeds not in [run[3] for run in runs if run[1] is not halves[number][1]]
+    for number, (start, examples, _, seeds) in enumerate(halves):
+        assert same_weights(start, weights_of(tiny_net(1100 + number)))  # not as the curriculum nets started
+        assert seeds not in [SEEDS, *(run[3] for run in watched["runs"] if run[1] is not examples)]
 
 
-@pytest.mark.parametrize("given", [{"config": TWIN.model_copy(update={"halves": False})}, {"recipe": None}])
+@pytest.mark.parametrize("given", [{"halves": False}, {"recipe": None}])
 def test_without_halves_or_a_recipe_for_them_nothing_more_is_trained(solved, given):
     sizes = []
 
@@ -76,37 +88,17 @@ def test_without_halves_or_a_recipe_for_them_nothing_more_is_trained(solved, giv
         sizes.append(len(examples))
         return fit(model, examples, recipe, seeds)
 
-    twin, report = _build(solved, watch, **given)
-    assert sizes == [480] * (report.gate.rounds + TWIN.curriculum_nets)
+    hasty = {"max_rounds": 1, "accuracy_tolerance": 1.0, "confidence_tolerance": 1.0, "predictor_epochs": 5}
+    hasty |= {"train": TWIN.train.model_copy(update={"epochs": 1}), "halves": given.get("halves", True)}
+    recipe = given.get("recipe", MEMORISE)
+    twin, _ = _build(solved, watch, config=TWIN.model_copy(update=hasty), recipe=recipe)
+    assert sizes == [480] * (1 + TWIN.curriculum_nets)
     assert twin.halves is None
     side = twin.side(solved.original, solved.train.take(torch.arange(240) < 48), solved.train, "cpu")
     assert side.unseen is None
     assert float(twin.targets.a[0]) == 0
     assert torch.equal(twin.ablated["unseen"].a, twin.targets.a)
     assert twin.targets.probabilities(side).sum(1).tolist() == pytest.approx([1.0] * 48, abs=1e-5)
-
-
-@pytest.fixture
-def watched(solved, monkeypatch):
-    """What the parts of the fit were given, and what they gave back."""
-    seen = {}
-
-    def watch(name: str) -> None:
-        real = getattr(twin_room, name)
-
-        def call(*args, **kwargs):
-            if not kwargs.get("without"):
-                seen[name] = args
-                seen[f"{name} gave"] = real(*args, **kwargs)
-                return seen[f"{name} gave"]
-            return real(*args, **kwargs)
-
-        monkeypatch.setattr(twin_room, name, call)
-
-    for name in ("fit_predictor", "fit_targets", "_random_side", "compute_features", "predictor_quality"):
-        watch(name)
-    seen["twin"], seen["report"] = _build(solved)
-    return seen
 
 
 def test_the_labels_are_the_originals_and_the_features_the_twins(solved, watched):
@@ -184,8 +176,8 @@ def test_the_predictor_tells_hard_from_easy_here(solved):
     assert solved.report.quality["brier"] < solved.report.quality["brier_all_easy"]
 
 
-def test_building_twice_gives_the_same_twin(solved):
-    first, _ = _build(solved)
+def test_building_twice_gives_the_same_twin(solved, watched):
+    first = watched["twin"]
     assert same_weights(weights_of(first.model), weights_of(solved.twin.model))
     for name, value in first.predictor.state().items():
         assert torch.equal(value, solved.twin.predictor.state()[name])
