@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from scipy.stats import ks_2samp
 from torch import nn
@@ -26,8 +25,8 @@ from bench.runner.cache import Cache
 from bench.runner.ground import ground_file, load_ground
 from bench.runner.models import Workshop
 from bench.runner.start import HOME
-from bench.statistics import over_seeds
 from bench.stamp import stamp
+from bench.statistics import over_seeds
 from bench.tune_grid import GRID
 from tmu.config import Seeds
 from tmu.files import digest_of
