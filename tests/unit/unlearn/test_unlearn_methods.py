@@ -62,7 +62,7 @@ def test_relabelling_lowers_confidence_in_the_forgotten_and_keeps_the_rest(make_
     model = _run(name, problem, steps=80).model
     assert forgotten > 0.98
     assert _confidence(model, problem.forget) < forgotten - 0.05
-    assert _confidence(model, problem.retain) > kept - 0.15
+    assert _confidence(model, problem.retain) > kept - 0.2
 
 
 def test_finetune_only_sees_the_retain_set(make_problem):
@@ -100,9 +100,9 @@ def test_wrong_labels_are_uniform_over_the_others_and_follow_the_seed():
     assert not torch.equal(drawn, wrong_labels(labels, 4, 1))
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (21, 3), (24, 3), (300, 43)])
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (21, 3), (24, 3), (140, 20), (300, 20)])
 def test_the_recipe_keeps_all_but_length_and_rate(steps, epochs):
     original = MEMORISE.model_copy(update={"augment": "shift", "weight_decay": 1e-4})
-    recipe = recipe_of(original, steps, 0.02, 200)  # seven steps of at most 32 records an epoch
+    recipe = recipe_of(original, steps, 0.02, 200)  # seven steps of at most 32 records an epoch; twenty epochs at most
     assert (recipe.epochs, recipe.lr, recipe.augment, recipe.weight_decay) == (epochs, 0.02, "shift", 1e-4)
     assert recipe.batch_size == original.batch_size
