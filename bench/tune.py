@@ -6,7 +6,8 @@ The twin problem: forget a random part S of the hold-out, a tenth of D in size, 
 saw S. Predictor and targets are fitted on the rest of the hold-out and calibrated there, so that S is to them what a
 forget set is. The seed is none of the suite's. Score: activation distance + |UA gap| / 100 + Kolmogorov-Smirnov
 distance of the true-class confidence on S + fall of the retain accuracy / 100, each against M_o; lower is better.
-Every method has the same budget of candidates. Writes results/tune-on-twin.*; what is stored is not run again.
+Every method has four candidates, one more where the best lay on the edge. Writes results/tune-on-twin.*; what is
+stored is not run again.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def tune(name: str, seed: int, only: list[str]) -> None:
     gold = shop.net(shop.original(seed))
     asked, rest = _divide(ground.holdout, round(SHARE * len(ground.train)), seed)
     twin = _refit(shop.load_twin(shop.twin(seed)), gold, ground.train, rest, seed)
-    common = {"dataset": suite.dataset, "forget_set": "part of the hold-out", "seed": seed, **stamp()}
+    common = {"dataset": suite.dataset, "forget_set": "part of the hold-out", "seed": seed, **stamp(threads=1)}
     common["command"] = f"python -m bench.tune {name} --seed {seed}"
 
     def keep(method: str, model: nn.Module, seconds: float) -> None:

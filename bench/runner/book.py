@@ -11,8 +11,9 @@ from typing import Any
 
 from bench import results
 from bench.runner.plan import Cell, Task
+from bench.stamp import stamp
 from bench.suite import CONTROLS, PREDICTOR, Suite
-from tmu.provenance import git_state, hardware, now
+from tmu.provenance import now
 from tmu.stores.lock import locked
 
 _EVERY = 5.0  # seconds between writes
@@ -36,9 +37,7 @@ class Book:
     def add(self, task: Task, rows: list[dict[str, Any]]) -> None:
         """Keep a task's rows; they are written soon."""
         if self._marks is None:
-            machine = ", ".join(f"{name} {value}" for name, value in sorted(hardware().items()) if name != "threads")
-            commit = git_state(Path(__file__).parents[2])["commit"]
-            self._marks = {"commit": commit, "hardware": f"{machine}, threads 1"}
+            self._marks = {name: value for name, value in stamp(threads=1).items() if name != "at"}
         common = {"dataset": self.suite.dataset, "command": self.command, "at": now(), **self._marks}
         self._rows += [{**row, **common} for row in rows]
         if time.monotonic() - self._wrote > _EVERY:
