@@ -6,6 +6,10 @@ margins should be distributed as the original's are over the hold-out, which it 
 distributions (quantile to quantile) is fitted once on records of D under the original itself and so also takes up what
 is left of the difference between the twin and the real problem. A gold has lost a share of D: its hold-out margins lie
 between the original's and those of networks trained on half of D, on a line in the logarithm of the share kept.
+
+A forget set need not be drawn as the hold-out is: it may be harder, or easier. The half that has not seen its records
+tells. Its margins there, carried from a half's scale to a gold's by the same two hold-out distributions, are draws of
+what a gold would show on this very set; the predicted margins keep their order and take those values.
 """
 
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ from torch import Tensor
 Sharpness = Literal["mean", "quantile", "envelope"]
 _LEVELS = torch.linspace(0.0005, 0.9995, 400)
 _FARTHEST = 30.0  # a shift; margins lie within ±13.8
+_ALIKE = 200  # records of a forget set whose own margins weigh as much as the hold-out's
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class MarginMap:
     gold: Tensor
     shift: Tensor
 
-    def apply(self, margins: Tensor, lost: float, sharpness: Sharpness) -> Tensor:
-        """Margins (N,) of a gold that has lost the share `lost` of D.
+    def apply(self, margins: Tensor, lost: float, sharpness: Sharpness, unseen: Tensor | None = None) -> Tensor:
+        """Margins (N,) of a gold that has lost the share `lost` of D; `unseen` (N,): those of the unseen halves.
 
         `mean`: shifted only, as a mean of many golds would be. `quantile`: distributed as one gold's are. `envelope`:
         the lower of the two, so that hard records come out wrong as often as with one gold, and no easy one is taught
@@ -41,9 +46,19 @@ class MarginMap:
         at = float(np.clip(-np.log2(max(1 - lost, 1e-9)), 0, 1))
         mean = margins + torch.lerp(self.shift[0], self.shift[1], at)
         gold = torch.lerp(self.gold[0], self.gold[1], at)
-        mapped = np.interp(margins.double().numpy(), self.predicted.double().numpy(), gold.double().numpy())
-        quantile = torch.from_numpy(mapped).to(margins.dtype)
+        quantile = _interpolated(margins, self.predicted, gold)
+        if unseen is not None:
+            quantile = torch.lerp(
+                quantile, self._of_this_set(margins, unseen, gold), len(margins) / (len(margins) + _ALIKE)
+            )
+            mean = margins + _shift(margins, float(torch.sigmoid(quantile).mean()))
         return {"mean": mean, "quantile": quantile, "envelope": torch.minimum(mean, quantile)}[sharpness]
+
+    def _of_this_set(self, margins: Tensor, unseen: Tensor, gold: Tensor) -> Tensor:
+        """The unseen halves' margins on a gold's scale, in the order of the predicted ones: (N,)."""
+        drawn = torch.empty_like(margins)
+        drawn[margins.argsort(stable=True)] = _interpolated(unseen, self.gold[1], gold).to(margins).sort().values
+        return drawn
 
 
 def fit_margins(predicted: Tensor, original: Tensor, halves: Tensor | None) -> MarginMap:
@@ -68,6 +83,12 @@ def with_margin(p: Tensor, labels: Tensor, margins: Tensor) -> Tensor:
     others = others / others.sum(1, keepdim=True)
     true = torch.sigmoid(margins)[:, None]
     return (others * (1 - true)).scatter(1, labels[:, None], true)
+
+
+def _interpolated(margins: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Each margin (N,) at the same level of `end` (Q,) as it has in `start` (Q,)."""
+    mapped = np.interp(margins.double().numpy(), start.double().numpy(), end.double().numpy())
+    return torch.from_numpy(mapped).to(margins.dtype)
 
 
 def _shift(margins: Tensor, mean: float) -> float:

@@ -36,8 +36,18 @@ class TargetModel:
     b: Tensor
     margins: MarginMap
 
-    def probabilities(self, side: Side, *, lost: Tensor | None = None, sharpness: Sharpness = "envelope") -> Tensor:
+    def probabilities(
+        self,
+        side: Side,
+        *,
+        lost: Tensor | None = None,
+        sharpness: Sharpness = "envelope",
+        matched: bool = True,
+    ) -> Tensor:
         """Predicted probabilities (N, K) of a gold for the side's samples.
+
+        `matched`: the margins are distributed as the unseen halves' are on these very samples, brought to a gold's
+        scale; else as on the hold-out. A model that was fitted without the halves does without them here.
 
         `lost`: by class, the share (K,) of D that the gold does without, and in its last place (K+1) that of all of D;
         None for none. A gold that lost more of a class than of the rest predicts it less often: the true class's
@@ -46,7 +56,9 @@ class TargetModel:
         labels = side.samples.labels.cpu()
         q = self.raw(terms_of(side), labels)
         lost = torch.zeros(q.shape[1] + 1) if lost is None else lost
-        margins = self.margins.apply(margin_of(q, labels), float(lost[-1]), sharpness)
+        told = matched and side.unseen is not None and float(self.a[TERMS.index("unseen")]) != 0
+        unseen = margin_of(side.unseen.exp(), labels) if told else None
+        margins = self.margins.apply(margin_of(q, labels), float(lost[-1]), sharpness, unseen)
         kept = (1 - lost.double()).clamp_min(_LEAST_KEPT).log()
         return with_margin(q, labels, margins + (kept[:-1] - kept[-1]).to(margins)[labels])
 

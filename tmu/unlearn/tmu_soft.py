@@ -32,6 +32,7 @@ class Options(Config):
     forget_weight: float = Field(5.0, gt=0, description="beta, the weight of the forget set's loss")
     retain_teacher: float = Field(0.5, ge=0, le=1, description="tau, the original's share in what D_r is taught")
     sharpness: Sharpness = Field("envelope", description="how the predicted margins become a gold's (`margins.py`)")
+    matched: bool = Field(True, description="margins distributed as the unseen halves' on D_f, not as on the hold-out")
     without: Literal["", "unseen", "seen", "early", "neighbours"] = Field("", description="a term left out of q")
     labels: Literal["soft", "hard"] = Field("soft", description="`hard`: the arg-max of q")
     noise: float = Field(0.0, ge=0, description="input noise on D_f, standard deviation in 0..1")
@@ -65,4 +66,4 @@ def predicted_targets(problem: Problem, options: Options | None = None) -> Tenso
     gone, kept = (torch.cat([counts, counts.sum()[None]]) for counts in (gone, kept))
     lost = gone / (gone + kept).clamp_min(1)
     model = twin.ablated[options.without] if options.without else twin.targets
-    return model.probabilities(side, lost=lost, sharpness=options.sharpness)
+    return model.probabilities(side, lost=lost, sharpness=options.sharpness, matched=options.matched)

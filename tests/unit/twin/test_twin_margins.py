@@ -87,6 +87,34 @@ def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
     assert a_tenth.mean() < -0.01  # a gold of fewer records is less sure here
 
 
+@pytest.mark.parametrize("harder", [-2.0, 0.0, 2.0])
+def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_halves(fitted, harder):
+    *_, found = fitted
+    predicted = _margins(4, 1.5, 1.5)  # what is seen of the set does not tell that it is harder
+    unseen = _margins(5, 1.0, 2.0) + harder
+    alone, told = (found.apply(predicted, 0.0, "quantile", of) for of in (None, unseen))
+    # a half's margin m stands at a gold's 3 + 1.5 (m - 1): both are normal here
+    expected = 3.0 + 1.5 * harder
+    assert float(alone.median()) == pytest.approx(3.0, abs=0.2)
+    assert float(told.median()) == pytest.approx(expected, abs=0.4)
+    assert torch.equal(told.argsort(), alone.argsort())  # ranks stay the predicted ones
+    shifted = found.apply(predicted, 0.0, "mean", unseen)
+    assert float(torch.sigmoid(shifted).mean()) == pytest.approx(float(torch.sigmoid(told).mean()), abs=1e-3)
+    assert torch.equal(found.apply(predicted, 0.0, "envelope", unseen), torch.minimum(shifted, told))
+
+
+def test_few_records_say_little_of_their_own_distribution(fitted):
+    _, _, _, found = fitted
+    predicted = _margins(4, 1.5, 1.5)
+    moved = []
+    for n in (10, 200, N):
+        part = predicted[:n]
+        alone = found.apply(part, 0.0, "quantile")
+        moved.append(float((found.apply(part, 0.0, "quantile", part - 3.0) - alone).mean()))
+    assert 0 > moved[0] > moved[1] / 5 > moved[2] / 5
+    assert moved[2] < -2
+
+
 def test_without_halves_the_share_lost_moves_nothing(fitted):
     predicted, original, _, _ = fitted
     alone = fit_margins(predicted, original, None)

@@ -74,7 +74,7 @@ def test_a_term_left_out_has_no_coefficient_and_the_others_take_over(side, name)
 def test_the_formula_against_a_plain_loop(side):
     lost = torch.tensor([0.4, 0.1, 0.0, 0.2])
     model, labels, images = TargetModel(A, B, UNMOVED), side.samples.labels, side.samples.images
-    raw, q = model.raw(terms_of(side), labels), model.probabilities(side, lost=lost, sharpness="mean")
+    raw, q = model.raw(terms_of(side), labels), model.probabilities(side, lost=lost, sharpness="mean", matched=False)
     shares = _neighbour_shares(side, CLASSES)
     early = [logits_of(net, images).log_softmax(1) for net in side.curriculum]
     for i in range(0, N, 50):
@@ -203,10 +203,20 @@ def test_a_uniform_loss_moves_no_class_against_another(side, planted, model):
     assert torch.allclose(alone.probabilities(side, lost=even), alone.probabilities(side), atol=1e-5)
     # with halves the margins move by the map alone
     q = model.raw(terms_of(side), labels)
-    mapped = model.margins.apply(margin_of(q, labels), 0.3, "envelope")
-    assert torch.allclose(margin_of(model.probabilities(side, lost=even), labels), mapped, atol=1e-2)
-    none = margin_of(model.probabilities(side), labels)
+    unseen = margin_of(side.unseen.exp(), labels)
+    for matched, told in ((True, unseen), (False, None)):
+        mapped = model.margins.apply(margin_of(q, labels), 0.3, "envelope", told)
+        reached = margin_of(model.probabilities(side, lost=even, matched=matched), labels)
+        assert torch.allclose(reached, mapped, atol=1e-2)
+    none = margin_of(model.probabilities(side, matched=False), labels)
     assert float(mapped.mean()) < float(none.mean()) - 0.05
+
+
+def test_a_model_without_the_unseen_term_does_without_the_halves_here_too(side, planted, model):
+    labels = side.samples.labels
+    deaf = _fit(terms_of(side), labels, planted, planted.log_softmax(1), without="unseen")
+    assert torch.equal(deaf.probabilities(side), deaf.probabilities(side, matched=False))
+    assert not torch.allclose(model.probabilities(side), model.probabilities(side, matched=False), atol=0.05)
 
 
 def test_a_class_of_which_nothing_is_left_is_not_predicted(side, model):

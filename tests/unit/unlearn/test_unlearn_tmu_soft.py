@@ -117,6 +117,13 @@ def test_the_way_to_sharpen_reaches_the_targets(make_problem, solved, name):
     assert not torch.allclose(q, _targets(make_problem), atol=1e-4)
 
 
+def test_margins_of_the_hold_out_reach_the_targets(make_problem, solved):
+    q, lost = _targets(make_problem, matched=False), _shares_lost(make_problem())
+    expected = solved.twin.targets.probabilities(_side(make_problem), lost=lost, matched=False)
+    assert torch.allclose(q, expected, atol=1e-6)
+    assert not torch.allclose(q, _targets(make_problem), atol=1e-4)
+
+
 @pytest.mark.parametrize("option", [{"without": "gold"}, {"sharpness": "max"}, {"labels": "x"}, {"retain_teacher": 2}])
 def test_an_option_of_another_kind_is_refused(option):
     with pytest.raises(ConfigError, match=f"Method `tmu-soft`, option `{next(iter(option))}`"):
