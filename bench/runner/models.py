@@ -125,7 +125,7 @@ class Workshop:
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             fit = self.engine(key)
-            problem = self._problem(method, seeds, start, forgotten, twin, fit)
+            problem = self.problem(name, seeds, start, forgotten, twin, fit)
             started = clock(self.device)
             outcome = method.unlearn(problem, options)
             run.update(seconds=clock(self.device) - started + fit.earlier, notes=outcome.notes)
@@ -142,9 +142,16 @@ class Workshop:
         tree = json.loads((made.folder / "twin.json").read_text())
         return thaw(tree, load_file(made.folder / "twin.safetensors"), lambda: empty(self.build))
 
-    def _problem(
-        self, method: Any, seeds: Seeds, start: Made, forgotten: Forgotten, twin: Made | None, fit: Callable
+    def problem(
+        self,
+        method: str,
+        seeds: Seeds,
+        start: Made,
+        forgotten: Forgotten,
+        twin: Made | None,
+        fit: Callable | None = None,
     ) -> Problem:
+        """What a method gets, to be unlearned from `start`."""
         train = self.ground.train
         return Problem(
             model=self.net(start).to(self.device),
@@ -156,7 +163,7 @@ class Workshop:
             fit=fit,
             fresh=lambda: self.fresh(seeds.init),
             twin=self.load_twin(twin) if twin else None,
-            holdout=self.ground.holdout if method.NEEDS_HOLDOUT else None,
+            holdout=self.ground.holdout if get_method(method).NEEDS_HOLDOUT else None,
             device=self.device,
         )
 

@@ -20,10 +20,14 @@ from bench.runner.plan import Task, floor_gold, golds_of, in_stream, step_of
 from bench.runner.schedule import Stopped
 from bench.suite import Suite
 from tmu.audit.ceiling import predictor_ceiling
+from tmu.config import Seeds
 from tmu.errors import StorageError, TmuError
 from tmu.train.lane import exact
 from tmu.unlearn import needs_twin
 from tmu.unlearn.choose import hard_count
+from tmu.unlearn.tmu_soft import predicted_targets
+
+SOFT = "tmu-soft"  # whose targets are scored beside the predictor of `tmu`
 
 
 @dataclass(frozen=True)
@@ -122,15 +126,17 @@ def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 def _predictor(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     request, made = forgotten(shop, task.forget, masks), shop.twin(task.number)
     golds, _ = _golds(shop, task, request)
-    twin, here = shop.load_twin(made), request.now.to(shop.device)
-    forget, retain = shop.ground.train.take(here), shop.ground.train.take(~here)
-    p_wrong = twin.p_wrong(twin.side(shop.net(shop.original(task.number)), forget, retain, shop.device)).cpu().numpy()
-    labels, rows = forget.labels.cpu(), request.now.numpy()
+    problem = shop.problem(SOFT, Seeds.all(task.number), shop.original(task.number), request, made)
+    twin, labels, rows = problem.twin, problem.forget.labels.cpu(), request.now.numpy()
+    p_wrong = twin.p_wrong(twin.side(problem.model, problem.forget, problem.retain, shop.device)).cpu().numpy()
+    of_truth = predicted_targets(problem).gather(1, labels[:, None])[:, 0].cpu().numpy()
     wrong = np.stack([load_outputs(gold.folder)["train"][rows].argmax(1) != labels.numpy() for gold in golds])
-    quality = predictor_ceiling(p_wrong, wrong, n_hard=hard_count(labels, twin.predictor.class_error.cpu()))
+    n_hard = hard_count(labels, twin.predictor.class_error.cpu())
+    quality, of_targets = (predictor_ceiling(scores, wrong, n_hard=n_hard) for scores in (p_wrong, 1 - of_truth))
     numbers = {
         "auroc_mean_gold": quality["auroc_mean_gold"],
         "auroc_single_gold": (quality["auroc"] or {}).get("mean"),
+        "auroc_targets": (of_targets["auroc"] or {}).get("mean"),
         "auroc_ceiling": (quality["ceiling"] or {}).get("mean"),
         "auroc_on_twin": read_run(made.folder)["quality"]["auroc"],
         "golds_scored": quality["golds"] - quality["skipped"],

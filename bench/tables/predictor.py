@@ -1,4 +1,4 @@
-"""Does the twin's predictor know which forgotten records a gold gets wrong? Beside what label noise allows."""
+"""Does the twin know which forgotten records a gold gets wrong? Beside what label noise allows."""
 
 import math
 
@@ -8,11 +8,13 @@ from bench.tables.markdown import grid
 from tmu.audit.render import NONE
 
 _ASKED = {
-    "auroc_single_gold": "AUROC against one gold ↑",
+    "auroc_targets": "soft targets (`tmu-soft`) against one gold ↑",
+    "auroc_single_gold": "predictor (`tmu`) against one gold ↑",
     "auroc_ceiling": "ceiling: other golds against one",
-    "auroc_mean_gold": "AUROC against all golds ↑",
-    "auroc_on_twin": "AUROC on the twin, cross-fitted ↑",
+    "auroc_mean_gold": "predictor against all golds ↑",
+    "auroc_on_twin": "predictor on the twin, cross-fitted ↑",
 }
+_COMPARED = {"auroc_targets": "targets to the ceiling, paired", "auroc_single_gold": "predictor to the ceiling, paired"}
 
 
 def predictor(cells: Cells) -> list[str]:
@@ -20,9 +22,9 @@ def predictor(cells: Cells) -> list[str]:
     sets = [name for name in cells.forget_sets() if any(cells.values(name, TWIN, m) for m in _ASKED)]
     if not sets:
         return []
-    header = ["forget set", *_ASKED.values(), "to the ceiling, paired"]
+    header = ["forget set", *_ASKED.values(), *_COMPARED.values()]
     return [
-        '### The predictor of "a gold gets it wrong"',
+        "### Predicting which records a gold gets wrong (AUROC)",
         "",
         *grid(header, [_line(cells, name) for name in sets]),
         "",
@@ -31,11 +33,15 @@ def predictor(cells: Cells) -> list[str]:
 
 def _line(cells: Cells, forget_set: str) -> list[str]:
     numbers = [_text(cells.estimate(forget_set, TWIN, metric)) for metric in _ASKED]
-    own, ceiling = (cells.values(forget_set, TWIN, metric) for metric in ("auroc_single_gold", "auroc_ceiling"))
+    return [forget_set, *numbers, *(_to_the_ceiling(cells, forget_set, metric) for metric in _COMPARED)]
+
+
+def _to_the_ceiling(cells: Cells, forget_set: str, metric: str) -> str:
+    own, ceiling = (cells.values(forget_set, TWIN, name) for name in (metric, "auroc_ceiling"))
     if not own.keys() & ceiling.keys():
-        return [forget_set, *numbers, NONE]
+        return NONE
     gap = paired(own, ceiling)
-    return [forget_set, *numbers, f"{gap.mean:+.3f}{_interval(gap)}, {_word(gap)}"]
+    return f"{gap.mean:+.3f}{_interval(gap)}, {_word(gap)}"
 
 
 def _text(estimate: Estimate | None) -> str:

@@ -2,8 +2,10 @@
 
 Two comparisons: the class mix (`class_mix.py`), and the features within classes by a classifier two-sample test: AUC of
 a cross-fitted discriminant (`separation.py`), and its p-value by permuting forget / hold-out within classes, with the
-discriminant fitted anew each time. A hold-out that differs can often still be used: weights, class ratio times a tilt
-along the discriminant (`balance.py`), make it look like the forget set.
+discriminant fitted anew each time. A hold-out that differs may still cover the forget set: weights, class ratio times a
+tilt along the discriminant (`balance.py`), make it look like the forget set, and the verdict is what is left of it
+then. The weights are used for that alone: to fit the targets with them changes nothing (`docs/decisions/`), since the
+unseen halves tell the forget set's own level (`margins.py`).
 Features must come from a network that has learnt both sets alike, such as a curriculum net (fresh, trained on D ∪ D_h):
 between two networks, or between records learnt at other times, the test finds the networks and not a shift.
 Cost: about a second at 2,000 against 6,000 records. Failure mode: a difference that no linear function of the features
@@ -22,7 +24,7 @@ from tmu.twin.balance import balancing_weights
 from tmu.twin.class_mix import LIMITS, ClassShift, Limits, class_shift, kish
 from tmu.twin.separation import class_centred, cross_scores, permuted, stratified_auc
 
-Verdict = Literal["alike", "re-weight", "refuse"]
+Verdict = Literal["alike", "covered", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,6 @@ def shift_report(
     return replace(report, verdict=verdict, reason=reason)
 
 
-def importance_weights(forget: Sample, holdout: Sample, report: ShiftReport, *, seed: int = 0) -> Tensor:
-    """Weights (N_h,) of the hold-out records, mean 1, that make the hold-out look like the forget set.
-
-    Arguments as of `shift_report`, and what it returned: all ones where it found the two alike.
-    """
-    return _weighted(forget, holdout, report, seed)[0].float()
-
-
 def _judge(report: ShiftReport) -> tuple[Verdict, str]:
     limits, mix, found = report.classes.limits, report.classes, []
     if refusal := mix.refusal():
@@ -121,7 +115,7 @@ def _judge(report: ShiftReport) -> tuple[Verdict, str]:
         return "refuse", f"{text} the hold-out is worth {report.effective:.0f} records."
     if report.residual_auc is not None and report.residual_auc > limits.residual_auc:
         return "refuse", f"{text} an AUC of {report.residual_auc:.2f} is left."
-    return "re-weight", f"{text} the hold-out is worth {report.effective:.0f} records."
+    return "covered", f"{text} the hold-out is worth {report.effective:.0f} records."
 
 
 def _features_test(forget: Sample, holdout: Sample, seed: int, limits: Limits) -> tuple[float, float]:

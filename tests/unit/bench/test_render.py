@@ -30,7 +30,7 @@ def test_the_page_has_its_sections_in_order(rendered: Path) -> None:
     heads = re.findall(r"^### (.*)$", rendered.read_text(), flags=re.M)
     assert heads == [
         *("All forget sets", "random-10, 3 seeds", "whole-class, 3 seeds", "Ablations", "Successive deletions"),
-        *('The predictor of "a gold gets it wrong"', "Fleets of models", "Cost"),
+        *("Predicting which records a gold gets wrong (AUROC)", "Fleets of models", "Cost"),
     ]
 
 

@@ -197,6 +197,10 @@ def test_the_predictor_is_beside_its_ceiling() -> None:
     assert "-0.050 [-0.050, -0.050], below" in _line(predictor(_cells(made)), f"| {NAME}")
     made[3:] = rows("twin", "auroc_ceiling", [0.91, 0.90, 0.92])
     assert "not distinguishable" in _line(predictor(_cells(made)), f"| {NAME}")
+    made += rows("twin", "auroc_targets", [0.93, 0.92, 0.94])
+    cells = _line(predictor(_cells(made)), f"| {NAME}").split(" | ")
+    assert cells[1].startswith("0.930")
+    assert cells[-2] == "+0.020 [0.020, 0.020], above"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from tmu.twin.balance import balancing_weights
 from tmu.twin.class_mix import LIMITS, class_shift, kish
 from tmu.twin.separation import class_centred, cross_scores, permuted, stratified_auc
-from tmu.twin.shift import Sample, importance_weights, shift_report
+from tmu.twin.shift import Sample, _weighted, shift_report
 
 CLASSES, COLUMNS = 4, 8
 QUICK = replace(LIMITS, draws=499)
@@ -71,8 +71,8 @@ def test_a_difference_that_is_large_but_may_be_chance_is_no_shift() -> None:
 def test_weights_make_the_hold_out_look_like_a_cluster() -> None:
     forget, holdout = tail(300, rng(1), least=0.5), draw(3000, rng(2))
     found = report(forget, holdout)
-    weights = importance_weights(forget, holdout, found)
-    assert found.verdict == "re-weight"
+    weights, _ = _weighted(forget, holdout, found, 0)
+    assert found.verdict == "covered"
     assert found.residual_auc == pytest.approx(0.5, abs=0.08) and found.auc > 0.75
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
     assert kish(weights.numpy()) == pytest.approx(found.effective, rel=1e-4) and found.effective < 0.6 * len(holdout)
@@ -84,8 +84,8 @@ def test_weights_of_a_class_mix_are_the_class_ratios() -> None:
     mix = [6, 2, 1, 1]
     forget, holdout = draw(300, rng(1), mix=mix), draw(1000, rng(2))
     found = report(forget, holdout)
-    weights = importance_weights(forget, holdout, found)
-    assert (found.verdict, found.covariate, found.residual_auc) == ("re-weight", False, None)
+    weights, _ = _weighted(forget, holdout, found, 0)
+    assert (found.verdict, found.covariate, found.residual_auc) == ("covered", False, None)
     shares = torch.bincount(forget.labels) / len(forget)
     weighed = torch.bincount(holdout.labels, weights=weights) / weights.sum()
     assert torch.allclose(weighed.float(), shares, atol=1e-4)
@@ -95,7 +95,7 @@ def test_weights_of_a_class_mix_are_the_class_ratios() -> None:
 
 def test_where_nothing_differs_all_weights_are_one() -> None:
     forget, holdout = draw(100, rng(1)), draw(500, rng(2))
-    assert torch.equal(importance_weights(forget, holdout, report(forget, holdout)), torch.ones(500))
+    assert torch.equal(_weighted(forget, holdout, report(forget, holdout), 0)[0], torch.ones(500).double())
 
 
 def test_sets_that_hardly_overlap_are_refused() -> None:
@@ -116,7 +116,7 @@ def test_no_hold_out_at_all_is_refused() -> None:
     assert report(draw(50, rng(1)), draw(500, rng(2)).take(torch.arange(0))).verdict == "refuse"
 
 
-@pytest.mark.parametrize(("lost", "verdict"), [(49, "re-weight"), (51, "refuse"), (100, "refuse")])
+@pytest.mark.parametrize(("lost", "verdict"), [(49, "covered"), (51, "refuse"), (100, "refuse")])
 def test_most_of_a_class_is_refused(lost: int, verdict: str) -> None:
     forget = draw(lost, rng(1), mix=[1, 0, 0, 0])
     kept = torch.cat([torch.zeros(100 - lost, dtype=torch.long), torch.arange(400) % 3 + 1])
@@ -151,7 +151,7 @@ def test_the_report_is_json_and_repeats() -> None:
     forget, holdout = tail(60, rng(1)), draw(300, rng(2))
     first, second = (report(forget, holdout, seed=3).as_json() for _ in range(2))
     assert json.loads(json.dumps(first)) == second
-    assert first["verdict"] == "re-weight"
+    assert first["verdict"] == "covered"
 
 
 def test_the_auc_against_a_plain_loop() -> None:
