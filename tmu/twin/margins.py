@@ -41,18 +41,23 @@ class MarginMap:
 
         `mean`: shifted only, as a mean of many golds would be. `quantile`: distributed as one gold's are. `envelope`:
         the lower of the two, so that hard records come out wrong as often as with one gold, and no easy one is taught
-        more confidence than expected on average.
+        more confidence than expected on average; how much lower, is taken at the same margin from random records.
         """
         at = float(np.clip(-np.log2(max(1 - lost, 1e-9)), 0, 1))
-        mean = margins + torch.lerp(self.shift[0], self.shift[1], at)
-        gold = torch.lerp(self.gold[0], self.gold[1], at)
+        shift, gold = torch.lerp(self.shift[0], self.shift[1], at), torch.lerp(self.gold[0], self.gold[1], at)
         quantile = _interpolated(margins, self.predicted, gold)
         if unseen is not None:
-            quantile = torch.lerp(
-                quantile, self._of_this_set(margins, unseen, gold), len(margins) / (len(margins) + _ALIKE)
-            )
-            mean = margins + _shift(margins, float(torch.sigmoid(quantile).mean()))
-        return {"mean": mean, "quantile": quantile, "envelope": torch.minimum(mean, quantile)}[sharpness]
+            own = self._of_this_set(margins, unseen, gold)
+            quantile = torch.lerp(quantile, own, len(margins) / (len(margins) + _ALIKE))
+            shift = _shift(margins, float(torch.sigmoid(quantile).mean()))
+        if sharpness == "envelope":
+            return quantile - _interpolated(quantile, gold, self._held_back(gold, at))
+        return quantile if sharpness == "quantile" else margins + shift
+
+    def _held_back(self, gold: Tensor, at: float) -> Tensor:
+        """By how much `mean` lies below `quantile` at each level of random records: (Q,), not negative."""
+        mean = self.predicted + torch.lerp(self.shift[0], self.shift[1], at)
+        return (gold - mean).clamp_min(0)
 
     def _of_this_set(self, margins: Tensor, unseen: Tensor, gold: Tensor) -> Tensor:
         """The unseen halves' margins on a gold's scale, in the order of the predicted ones: (N,)."""

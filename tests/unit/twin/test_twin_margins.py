@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,9 +61,9 @@ def test_the_mean_probability_is_the_goals(fitted):
 def test_the_envelope_is_the_lower_of_the_two(fitted, lost):
     predicted, _, _, found = fitted
     mean, quantile, envelope = (found.apply(predicted, lost, name) for name in ("mean", "quantile", "envelope"))
-    assert (envelope <= mean).all()
     assert (envelope <= quantile).all()
-    assert ((envelope == mean) | (envelope == quantile)).all()
+    part = _inner(predicted)  # beyond it, and within a step of the map, the two differ a little
+    assert torch.allclose(envelope[part], torch.minimum(mean, quantile)[part], atol=0.05)
     assert 0 < int((mean < quantile).sum()) < N  # both have their say: the clear ones are held back, the hard ones fall
     assert float(mean[mean < quantile].min()) > float(quantile[quantile < mean].min())
 
@@ -100,7 +101,13 @@ def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_halves(fitted, harder):
     assert torch.equal(told.argsort(), alone.argsort())  # ranks stay the predicted ones
     shifted = found.apply(predicted, 0.0, "mean", unseen)
     assert float(torch.sigmoid(shifted).mean()) == pytest.approx(float(torch.sigmoid(told).mean()), abs=1e-3)
-    assert torch.equal(found.apply(predicted, 0.0, "envelope", unseen), torch.minimum(shifted, told))
+    # what random records of a margin are held back by is what these are
+    envelope, of_random = found.apply(predicted, 0.0, "envelope", unseen), found.apply(predicted, 0.0, "envelope")
+    back, of_random = told - envelope, alone - of_random
+    assert 0 == float(back.min()) < float(back.max())
+    levels = torch.linspace(0, 5, 20)
+    curves = [np.interp(levels, *map(np.sort, pair)) for pair in ((told, back), (alone, of_random))]
+    assert np.abs(curves[0] - curves[1]).max() < 0.1
 
 
 def test_few_records_say_little_of_their_own_distribution(fitted):
