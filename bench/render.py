@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from bench import results
 from bench.figures import densities, heatmap, klom, reliability, stream, tradeoff
-from bench.figures.style import png
 from bench.tables.ablation import ablation
 from bench.tables.cells import Cells
 from bench.tables.comparison import comparison
@@ -21,9 +20,11 @@ from bench.tables.fleet import fleet
 from bench.tables.predictor import predictor
 from bench.tables.stream import stream as stream_section
 from bench.tables.summary import summary
+from tmu.audit.drawing import png
 from tmu.errors import RequestError, TmuError
 from tmu.files import write_atomic
 
+_DPI = 110
 _READ = """\
 Mean over seeds [95 % interval, Student's t]. Arrows say what is better; "→ gold": the gold's number is the aim. All
 rows of a seed face the same golds; the floor, "second gold", is one more retraining measured as if it were a method.
@@ -71,7 +72,7 @@ def _picture(folder: Path, stem: str, name: str, figure: Figure | None, words: s
     if figure is None:
         return []
     file = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{stem}-{name}") + ".png"
-    write_atomic(folder / file, png(figure))
+    write_atomic(folder / file, png(figure, _DPI))
     return [f"![{words}]({file})", ""]
 
 

@@ -16,6 +16,7 @@ from tasks.unlearn import unlearn
 from tmu.config import AUTO, Params
 from tmu.errors import GateError, RequestError
 from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.choose_method import RETRAIN, choose_method
 from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second, why
 from tmu.steps.loading import data_ref, open_store
@@ -99,7 +100,7 @@ def _unlearned(home: str, entry: dict[str, Any], params: Params, *, audit: bool)
 def _refuse_foreseen(entry: dict[str, Any], params: Params) -> None:
     """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
     foreseen = entry.get("choice", {}).get("risk", {}).get("refusal")
-    if foreseen and needs_twin(params.unlearn.method):
+    if foreseen and learns_from_holdout(params.unlearn.method):
         raise GateError(f"The hold-out is no guide here: {foreseen}.", "Use `--method retrain`.")
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tmu.audit import render
 from tmu.steps.choose_method import Choice
 from tmu.steps.plan_deletion import Plan
 
@@ -28,18 +29,9 @@ def show_choice(choice: Choice) -> None:
 
 
 def show_audit(numbers: dict[str, Any]) -> None:
-    """The audit as a table artifact: one row a model, value and interval by metric."""
-    rows = [
-        {
-            "model": row["name"],
-            **{
-                name: "" if cell is None else f"{cell['value']:.4g} ({cell['low']:.4g} to {cell['high']:.4g})"
-                for name, cell in row["metrics"].items()
-            },
-        }
-        for row in numbers["result"]["rows"]
-    ]
+    """The audit's headline numbers as an artifact: one row a model, unit and direction in every header."""
     verdict = "passed" if numbers["verdict"]["passed"] else "did not pass: the gold takes over"
     if not numbers["verdict"]["conclusive"]:
         verdict += " (inconclusive: too few forgotten records to tell)"
-    create_table_artifact(table=rows, key="audit", description=f"{numbers['verdict']['row']} {verdict}")
+    described = f"{numbers['verdict']['row']} {verdict}"
+    create_markdown_artifact(markdown=render.markdown(numbers["result"]), key="audit", description=described)

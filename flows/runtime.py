@@ -1,11 +1,14 @@
 """Prefect without a server of your own: set up before `prefect` is imported.
 
 With PREFECT_API_URL set, nothing here applies and the flows run against that server. Without it Prefect starts a
-temporary server in the workspace; its database and the tasks' JSON results lie beside the artifacts they refer to.
+temporary server in the workspace; its database and the tasks' JSON results lie beside the artifacts they refer to. It
+ends with this process, however that ends (`temporary_server.py`).
 """
 
 import os
 from pathlib import Path
+
+from flows import temporary_server
 
 
 def prepare(home: str) -> None:
@@ -16,7 +19,8 @@ def prepare(home: str) -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
-    if not os.environ.get("PREFECT_API_URL"):
+    own = not os.environ.get("PREFECT_API_URL")
+    if own:
         defaults |= {
             "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors reach the terminal as the command line's own one line
             "PREFECT_HOME": str(state),
@@ -26,3 +30,5 @@ def prepare(home: str) -> None:
         }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    if own:
+        temporary_server.tie()

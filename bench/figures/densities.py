@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.densities import BINS
-from bench.figures.style import headline, looks, panels, title
+from bench.figures.style import looks, panels, title
 from bench.tables.cells import CONTROLS, DEFAULT, FLOOR, GOLD, ORIGINAL, Cells
+from tmu.audit.drawing import headline
 from tmu.audit.palette import GOLD as GOLD_COLOUR
 from tmu.audit.palette import INK
 

@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.figures.style import headline, panels, title
+from bench.figures.style import small_multiples, title
 from bench.tables.cells import FLOOR, GOLD, Cells, row_order
 from bench.tables.columns import Column, column, times
 from bench.tables.contest import contest
@@ -21,19 +21,16 @@ _TINY = 1e-9
 def draw(cells: Cells) -> Figure | None:
     """One panel a number; None where fewer than two forget sets have a floor and a method."""
     columns = [each for each in (column(cells, metric) for metric in ASKED) if len(_sets(cells, each)) > 1]
-    if not columns:
-        return None
-    sets = max(len(_sets(cells, each)) for each in columns)
-    rows = max(len(_rows(cells, each)) for each in columns)
-    figure, axes = panels(len(columns), columns=2, size=(1.6 + 0.62 * sets, 1.4 + 0.28 * rows))
-    for axis, each in zip(axes, columns, strict=True):
-        _panel(axis, cells, each)
-    headline(
-        figure,
+    sets = max((len(_sets(cells, each)) for each in columns), default=0)
+    rows = max((len(_rows(cells, each)) for each in columns), default=0)
+    return small_multiples(
+        columns,
+        lambda axis, each: _panel(axis, cells, each),
         "How many times the floor? 1 is as near as a second gold",
         "lighter is nearer; frame: best, or not to be told from the best; –: refused or not measured",
+        columns=2,
+        size=(1.6 + 0.62 * sets, 1.4 + 0.28 * rows),
     )
-    return figure
 
 
 def matrix(cells: Cells, column: Column) -> np.ndarray:

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.figures.style import Look, ends, headline, looks, panels, title
+from bench.figures.style import Look, ends, looks, small_multiples, title
 from bench.tables.cells import FLEET, Cells, row_order
 from tmu.audit.palette import GOLD
 
@@ -13,19 +13,16 @@ _METRIC, _FLOOR = "klom_forget", "klom_forget_floor"
 def draw(cells: Cells) -> Figure | None:
     """None where no row has a KLoM."""
     sets = [name for name in [*cells.forget_sets(), *cells.fleets()] if _rows(cells, name)]
-    if not sets:
-        return None
     rows = sorted({row for name in sets for row in _rows(cells, name)}, key=row_order)
-    figure, axes = panels(len(sets), size=(3.6, 0.9 + 0.22 * len(rows)), sharey=True)
     shown = looks(rows)
-    for axis, name in zip(axes, sets, strict=True):
-        _panel(axis, cells, name, shown)
-    headline(
-        figure,
+    return small_multiples(
+        sets,
+        lambda axis, name: _panel(axis, cells, name, shown),
         "KLoM: do fleets of unlearned models give each record the margins that retrained ones give it?",
         "left is better; band and line: floor, retrained against retrained; lines: 95 % intervals",
+        size=(3.6, 0.9 + 0.22 * len(rows)),
+        sharey=True,
     )
-    return figure
 
 
 def _rows(cells: Cells, forget_set: str) -> list[str]:

@@ -5,27 +5,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.densities import RELIABILITY_BINS
-from bench.figures.style import ends, headline, panels, title
+from bench.figures.style import ends, small_multiples, title
 from bench.tables.cells import TWIN, Cells
-from tmu.audit.palette import QUIET
-
-_BLUE = "#0072B2"
+from tmu.audit.palette import BLUE, QUIET
 
 
 def draw(cells: Cells) -> Figure | None:
     """One panel a forget set; None where no reliability was stored."""
     sets = [name for name in cells.forget_sets() if _bins(cells, name)]
-    if not sets:
-        return None
-    figure, axes = panels(len(sets), size=(3.1, 2.9))
-    for axis, name in zip(axes, sets, strict=True):
-        _panel(axis, cells, name)
-    headline(
-        figure,
+    return small_multiples(
+        sets,
+        lambda axis, name: _panel(axis, cells, name),
         "Predictor: are its probabilities true?",
         "dashed: perfectly calibrated; lines: 95 % over seeds; larger points hold more records",
+        size=(3.1, 2.9),
     )
-    return figure
 
 
 def _bins(cells: Cells, forget_set: str) -> list[int]:
@@ -44,8 +38,8 @@ def _panel(axis: Axes, cells: Cells, forget_set: str) -> None:
         if predicted is None:
             continue
         low, high = np.clip(ends(observed), 0, 1)
-        axis.plot([100 * predicted.mean] * 2, [100 * low, 100 * high], color=_BLUE, lw=1.6, alpha=0.7)
+        axis.plot([100 * predicted.mean] * 2, [100 * low, 100 * high], color=BLUE, lw=1.6, alpha=0.7)
         size = 4 + 14 * np.sqrt((count.mean if count else 0.0) / total)
-        axis.plot(100 * predicted.mean, 100 * observed.mean, "o", color=_BLUE, ms=size, mec="white", mew=0.8, zorder=3)
+        axis.plot(100 * predicted.mean, 100 * observed.mean, "o", color=BLUE, ms=size, mec="white", mew=0.8, zorder=3)
     axis.set(xlim=(-3, 103), ylim=(-3, 103), xlabel="predicted (%)", ylabel="golds that are wrong (%)")
     title(axis, forget_set)

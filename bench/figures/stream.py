@@ -4,12 +4,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.figures.style import Look, ends, headline, looks, panels
+from bench.figures.style import Look, ends, looks, panels
 from bench.statistics import Estimate, over_seeds
 from bench.tables.cells import FLOOR, GOLD, ORIGINAL, Cells
 from bench.tables.columns import Column, column
 from bench.tables.markdown import label
 from bench.tables.stream import ASKED, at, beside, stream_methods
+from tmu.audit.drawing import headline
 from tmu.audit.palette import GOLD as COLOUR
 
 

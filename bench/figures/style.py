@@ -3,28 +3,27 @@
 Colours are those of the audit (Okabe and Ito 2008, colour-blind safe); beyond four methods the marker tells them apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil
+from typing import TypeVar
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.statistics import Estimate
 from bench.tables.cells import DEFAULT, FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, row_order
+from tmu.audit.drawing import headline
+from tmu.audit.palette import BLUE, GREEN, GRID, INK, QUIET, SKY, VERMILION, colours
 from tmu.audit.palette import GOLD as GOLD_COLOUR
-from tmu.audit.palette import GRID, INK, QUIET, colours
 
 _FLOOR_COLOUR = colours([], [GOLD, FLOOR])[FLOOR]
-_GREEN, _VERMILION = "#009E73", "#D55E00"
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _BASELINES = (
     *("finetune", "l1-sparse", "neggrad-plus", "random-label", "salun", "scrub", "ssd", "sfr-on", "amun", "regun"),
     "bad-teacher",
 )
-_DPI = 110
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ _FIXED = {
     FLOOR: Look(_FLOOR_COLOUR, "_"),
     ORIGINAL: Look(colours([], [GOLD])[ORIGINAL], "x"),
     RANDOM_CHOICE: Look(colours([], [GOLD])[RANDOM_CHOICE], "*", 9),
-    "tmu": Look("#56B4E9", "o", 8),
-    DEFAULT: Look("#0072B2", "o", 9),
+    "tmu": Look(SKY, "o", 8),
+    DEFAULT: Look(BLUE, "o", 9),
 }
 
 
@@ -54,7 +53,7 @@ def looks(rows: Sequence[str]) -> dict[str, Look]:
 
 
 def _baseline(place: int) -> Look:
-    return Look((_GREEN, _VERMILION)[place % 2], _MARKERS[place // 2 % len(_MARKERS)])
+    return Look((GREEN, VERMILION)[place % 2], _MARKERS[place // 2 % len(_MARKERS)])
 
 
 def panels(
@@ -64,7 +63,6 @@ def panels(
     across = min(columns, count)
     down = ceil(count / across)
     figure = Figure(figsize=(across * size[0], down * size[1] + 0.9), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
     axes = list(figure.subplots(down, across, squeeze=False, sharey=sharey).ravel())
     for spare in axes[count:]:
         spare.remove()
@@ -89,19 +87,26 @@ def title(axis: Axes, text: str, size: float = 9.5) -> None:
     axis.set_title(text, loc="left", fontsize=size, color=INK, fontweight="bold")
 
 
-def headline(figure: Figure, text: str, note: str) -> None:
-    """The question that the figure answers, and how to read it."""
-    figure.suptitle(text, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
-    figure.supxlabel(note, fontsize=8.5, color=QUIET, x=0.01, ha="left")
+def small_multiples(
+    names: Sequence[T],
+    panel: Callable[[Axes, T], None],
+    text: str,
+    note: str,
+    *,
+    columns: int = 3,
+    size: tuple[float, float] = (3.6, 3.0),
+    sharey: bool = False,
+) -> Figure | None:
+    """A panel for each name, drawn by `panel(axis, name)`, under one headline; None without a name."""
+    if not names:
+        return None
+    figure, axes = panels(len(names), columns=columns, size=size, sharey=sharey)
+    for axis, name in zip(axes, names, strict=True):
+        panel(axis, name)
+    headline(figure, text, note)
+    return figure
 
 
 def ends(estimate: Estimate) -> tuple[float, float]:
     """The interval to draw; without one, the mean twice."""
     return (estimate.mean, estimate.mean) if estimate.n < 2 else (estimate.low, estimate.high)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as PNG: the same figure gives the same bytes, no date, no version."""
-    sink = BytesIO()
-    figure.savefig(sink, format="png", dpi=_DPI, metadata={"Software": None})
-    return sink.getvalue()

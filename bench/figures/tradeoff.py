@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.figures.style import Look, ends, headline, looks, panels, title
+from bench.figures.style import Look, ends, looks, small_multiples, title
 from bench.statistics import Estimate
 from bench.tables.cells import FLOOR, ORIGINAL, RANDOM_CHOICE, Cells, row_order
 from bench.tables.markdown import label
@@ -17,20 +17,16 @@ _SMALLEST = 0.02  # points; the axis is logarithmic and an interval may reach ze
 def draw(cells: Cells) -> Figure | None:
     """Average gap by time ratio, both logarithmic; None where no method has both numbers."""
     sets = [name for name in cells.forget_sets() if _points(cells, name)]
-    if not sets:
-        return None
-    figure, axes = panels(len(sets))
     shown = looks(sorted({row for name in sets for row in _points(cells, name)}, key=row_order))
-    for axis, name in zip(axes, sets, strict=True):
-        _panel(axis, cells, name, shown)
-    figure.legend(
-        handles=[_key(row, look) for row, look in shown.items()], loc="outside right upper", fontsize=8, frameon=False
-    )
-    headline(
-        figure,
+    figure = small_multiples(
+        sets,
+        lambda axis, name: _panel(axis, cells, name, shown),
         "How near to the gold, at what cost?",
         "lower left is better; filled: twin in full, hollow: alone; lines: 95 % over seeds; band: floor, a second gold",
     )
+    if figure is not None:
+        keys = [_key(row, look) for row, look in shown.items()]
+        figure.legend(handles=keys, loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 

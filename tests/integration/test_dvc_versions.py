@@ -87,6 +87,14 @@ def small(tmp_path_factory):
     return versions, versions.commit(Path("data"))
 
 
+@pytest.fixture
+def cache(small, monkeypatch):
+    """The small folder's cache, found without asking DVC."""
+    folder = small[0].root / ".dvc/cache/files/md5"
+    monkeypatch.setattr(small[0], "_cache", lambda: folder)
+    return folder
+
+
 def test_settings_are_ours_and_nothing_leaves_the_project(small):
     versions, _ = small
     listed = subprocess.run(
@@ -133,10 +141,8 @@ def test_failures_carry_the_reason_of_dvc(small, tmp_path):
             versions.materialise(digest)
 
 
-def test_a_changed_cache_is_noticed_and_nothing_is_built(small, monkeypatch):
+def test_a_changed_cache_is_noticed_and_nothing_is_built(small, cache):
     versions, digest = small
-    cache = versions.root / ".dvc/cache/files/md5"
-    monkeypatch.setattr(versions, "_cache", lambda: cache)
     md5 = manifest(versions.root / "data")["store.json"]
     for name, message in ((md5, "was changed"), (digest, "list of revision .* was changed")):
         path = cache / name[:2] / name[2:]
@@ -152,12 +158,10 @@ def test_a_changed_cache_is_noticed_and_nothing_is_built(small, monkeypatch):
         assert list((versions.root / ".tmu").glob("revisions/*")) == []
 
 
-def test_a_listing_that_points_outside_is_refused(small, monkeypatch):
+def test_a_listing_that_points_outside_is_refused(small, cache):
     import hashlib
 
     versions, _ = small
-    cache = versions.root / ".dvc/cache/files/md5"
-    monkeypatch.setattr(versions, "_cache", lambda: cache)
     content = json.dumps([{"md5": "0" * 32, "relpath": "../outside"}]).encode()
     digest = hashlib.md5(content).hexdigest() + ".dir"
     (cache / digest[:2]).mkdir(exist_ok=True)
@@ -166,12 +170,10 @@ def test_a_listing_that_points_outside_is_refused(small, monkeypatch):
         versions.materialise(digest)
 
 
-def test_materialise_on_a_full_disk_leaves_nothing(small, monkeypatch):
+def test_materialise_on_a_full_disk_leaves_nothing(small, cache, monkeypatch):
     import errno
 
     versions, digest = small
-    cache = versions.root / ".dvc/cache/files/md5"
-    monkeypatch.setattr(versions, "_cache", lambda: cache)
 
     def refuse(*_):
         raise OSError(errno.EROFS, "read-only")

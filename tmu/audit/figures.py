@@ -11,14 +11,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from tmu.audit.bootstrap import Value
 from tmu.audit.ceiling import auroc
+from tmu.audit.drawing import headline, png
 from tmu.audit.outputs import Outputs, Sets, logit_confidence
-from tmu.audit.palette import GOLD, GRID, INK, QUIET, colours
+from tmu.audit.palette import BLUE, GOLD, GRID, INK, QUIET, colours
 from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.files import write_atomic
 
@@ -147,12 +147,12 @@ def reliability(predictor: Predictor) -> Figure:
     for each in np.flatnonzero(counts):
         predicted = 100 * predictor.predicted[place == each].mean()
         low, high = _wilson(wrong[each], counts[each])
-        axis.plot([predicted, predicted], [low, high], color="#0072B2", lw=2.2, solid_capstyle="round")
+        axis.plot([predicted, predicted], [low, high], color=BLUE, lw=2.2, solid_capstyle="round")
         axis.plot(
             predicted,
             100 * wrong[each] / counts[each],
             "o",
-            color="#0072B2",
+            color=BLUE,
             ms=8,
             mec="white",
             mew=1.2,
@@ -161,7 +161,7 @@ def reliability(predictor: Predictor) -> Figure:
         )
     axis.set_ylim(-2, 102)
     axis.set_ylabel("gold wrong (%)")
-    counts_axis.bar(100 * (edges[:-1] + edges[1:]) / 2, counts, width=9, color="#0072B2", alpha=0.75)
+    counts_axis.bar(100 * (edges[:-1] + edges[1:]) / 2, counts, width=9, color=BLUE, alpha=0.75)
     counts_axis.set_ylabel("records")
     counts_axis.set_xlabel("predicted probability that the gold is wrong (%)")
     _headline(
@@ -222,18 +222,15 @@ def _whisker(axis: Axes, value: Value, place: float, colour: str, width: float =
 
 
 def _headline(figure: Figure, title: str, note: str) -> None:
-    figure.suptitle(title, fontsize=12.5, fontweight="bold", color=INK, x=0.01, ha="left")
-    figure.supxlabel(note, fontsize=8.5, color=QUIET, x=0.99, ha="right")
+    headline(figure, title, note, size=12.5, side="right")
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:
-    png, svg = BytesIO(), BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+    files, svg = {stem.with_suffix(".png"): png(figure, dpi=160)}, BytesIO()
     FigureCanvasSVG(figure)
     with matplotlib.rc_context({"svg.hashsalt": stem.name}):  # identifiers inside the file, otherwise random
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    files = {stem.with_suffix(".png"): png, stem.with_suffix(".svg"): svg}
+    files[stem.with_suffix(".svg")] = svg.getvalue()
     for path, content in files.items():
-        write_atomic(path, content.getvalue())
+        write_atomic(path, content)
     return list(files)

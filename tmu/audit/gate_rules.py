@@ -1,7 +1,5 @@
 """The rules of the gate (`gate.py`): each gives whether a row passes, and one sentence with its numbers."""
 
-from collections.abc import Callable
-
 from tmu.audit.bootstrap import Value
 from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.config import AuditConfig
@@ -27,12 +25,10 @@ def weights(changed: bool, moved: float | None) -> Finding:
 
 def forgetting(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """The do-nothing rule, on activation distance and, where only that tells the original apart, on the average gap."""
-    original, noise = result.value(ORIGINAL, "activation_distance"), result.floor("activation_distance")
-    if original.value > noise.high:
+    if _told_apart(result, "activation_distance"):
         return _closer(result, row, config, "activation_distance", "distance_gain")
-    original, noise = result.value(ORIGINAL, "average_gap"), result.floor("average_gap")
-    own = result.value(row, "average_gap")
-    if original.value > noise.high:
+    own, original, noise = _beside(result, row, "average_gap")
+    if _told_apart(result, "average_gap"):
         text = f"average gap {_points(own)}; the floor ends at {noise.high:.1f}, the original has {_points(original)}"
         return own.value <= noise.high or own.high < original.low, f"{text}."
     count = result.data["records"]["forget"]
@@ -44,16 +40,15 @@ def forgetting(result: AuditResult, row: str, config: AuditConfig) -> Finding:
 
 def original_shows(result: AuditResult) -> bool:
     """Whether the unchanged original can be told from a gold at all, by one of the two numbers of the rule above."""
-    numbers = ("activation_distance", "average_gap")
-    return any(result.value(ORIGINAL, name).value > result.floor(name).high for name in numbers)
+    return any(_told_apart(result, metric) for metric in ("activation_distance", "average_gap"))
 
 
 def inner_layers(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """The do-nothing rule once more, with a fresh head on every model's body."""
-    original, noise = result.value(ORIGINAL, "head_distance"), result.floor("head_distance")
-    if original is None or noise is None or result.value(row, "head_distance") is None:
+    own, original, noise = _beside(result, row, "head_distance")
+    if None in (own, original, noise):
         return True, "inner layers were not probed: a change of the last layer alone would not be seen."
-    if original.value <= noise.high:
+    if not _told_apart(result, "head_distance"):
         return True, (
             f"with fresh heads even the unchanged original is within the noise floor (activation distance "
             f"{_distance(original)}, floor ends at {noise.high:.3f}), so this rule can prove nothing."
@@ -64,8 +59,7 @@ def inner_layers(result: AuditResult, row: str, config: AuditConfig) -> Finding:
 
 def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """UA not far above the golds'."""
-    own = result.value(row, "ua")
-    limit = _extreme(result, "ua", max) + config.far_points
+    own, _, limit = _allowed(result, row, "ua", config.far_points)
     text = f"UA {_percent(own)}, limit {min(limit, 100):.1f} % (highest gold + {config.far_points:g} points)"
     if own.low > limit:
         return False, f"{text}: over-unlearned, the model is wrong far more often than one that never saw the records."
@@ -74,9 +68,7 @@ def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Findi
 
 def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """Membership AUC not far from the golds', on either side."""
-    own = result.value(row, "membership_auc")
-    least = _extreme(result, "membership_auc", min) - config.far_points
-    most = _extreme(result, "membership_auc", max) + config.far_points
+    own, least, most = _allowed(result, row, "membership_auc", config.far_points)
     span = f"{max(least, 0):.1f} to {min(most, 100):.1f} %"
     text = f"membership AUC {_percent(own)}, allowed {span} (golds ± {config.far_points:g} points)"
     if own.high < least:
@@ -88,8 +80,7 @@ def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
 
 def utility(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """Test accuracy not far below the weakest gold's."""
-    own = result.value(row, "accuracy_test")
-    limit = _extreme(result, "accuracy_test", min) - config.utility_drop_pct
+    own, limit, _ = _allowed(result, row, "accuracy_test", config.utility_drop_pct)
     text = f"test accuracy {_percent(own)}, limit {limit:.1f} % (weakest gold - {config.utility_drop_pct:g} points)"
     return own.value >= limit, f"{text}."
 
@@ -118,8 +109,8 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
 
 def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, gained: str) -> Finding:
     """`distance` within the floor, or `gained` on doing nothing significant and a material part of the way."""
-    original, noise = result.value(ORIGINAL, distance), result.floor(distance)
-    own, gain = result.value(row, distance), result.value(row, gained)
+    own, original, noise = _beside(result, row, distance)
+    gain = result.value(row, gained)
     text = f"activation distance {_distance(own)}; floor {_distance(noise)}, original {_distance(original)}"
     if own.value <= noise.high:
         return True, f"{text}: within the floor."
@@ -132,17 +123,34 @@ def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, g
     return True, f"{text}."
 
 
-def _extreme(result: AuditResult, metric: str, pick: Callable[..., float]) -> float:
-    return pick(result.value(gold, metric).value for gold in result.golds)
+def _beside(result: AuditResult, row: str, metric: str) -> tuple[Value | None, Value | None, Value | None]:
+    """A number of the row, of the unchanged original, and of the noise floor."""
+    return result.value(row, metric), result.value(ORIGINAL, metric), result.floor(metric)
+
+
+def _told_apart(result: AuditResult, metric: str) -> bool:
+    """Whether the unchanged original lies beyond the noise floor; else the metric can prove nothing."""
+    return result.value(ORIGINAL, metric).value > result.floor(metric).high
+
+
+def _allowed(result: AuditResult, row: str, metric: str, points: float) -> tuple[Value, float, float]:
+    """A number of the row, and the ends of what is allowed: the golds' extremes and `points` beyond them."""
+    golds = [result.value(gold, metric).value for gold in result.golds]
+    return result.value(row, metric), min(golds) - points, max(golds) + points
 
 
 def _percent(value: Value) -> str:
-    return f"{value.value:.1f} % [{value.low:.1f}, {value.high:.1f}]"
+    return _shown(value, " %")
 
 
 def _points(value: Value) -> str:
-    return f"{value.value:.1f} points [{value.low:.1f}, {value.high:.1f}]"
+    return _shown(value, " points")
 
 
 def _distance(value: Value) -> str:
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return _shown(value, "", 3)
+
+
+def _shown(value: Value, unit: str, digits: int = 1) -> str:
+    """Value and unit, interval in brackets."""
+    return f"{value.value:.{digits}f}{unit} [{value.low:.{digits}f}, {value.high:.{digits}f}]"

@@ -5,37 +5,12 @@ them. N records, K classes; the order of records is the same for every model of 
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from tmu.errors import DataError, ModelError
-from tmu.files import write_atomic
 
 SETS = ("forget", "retain", "test")
-
-
-def _save(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    from safetensors.numpy import save
-
-    write_atomic(path, save({name: np.ascontiguousarray(tensors[name]) for name in SETS}))
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    mend = "Run the audit again; it computes the outputs anew."
-    try:
-        tensors = load(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"There are no saved outputs at {path}.", mend) from error
-    except SafetensorError as error:
-        raise DataError(f"The saved outputs at {path} are damaged.", mend) from error
-    if set(tensors) != set(SETS):
-        raise DataError(f"The saved outputs at {path} hold other sets than {', '.join(SETS)}.", mend)
-    return tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +29,6 @@ class Sets:
     def sizes(self) -> dict[str, int]:
         """Records per set."""
         return {name: len(self.labels[name]) for name in SETS}
-
-    def save(self, path: Path) -> None:
-        """Write as one safetensors file, atomically."""
-        _save(path, self.labels)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; a damaged or foreign file is a `DataError`."""
-        return cls(_load(path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +49,6 @@ class Outputs:
                     f"The model's outputs on the {name} set are not all numbers.",
                     "The model has diverged: train or unlearn again with a lower learning rate.",
                 )
-
-    def save(self, path: Path) -> None:
-        """Write as one safetensors file, atomically."""
-        _save(path, self.logits)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote; a damaged or foreign file is a `DataError`."""
-        return cls(_load(path))
 
 
 def check_fit(sets: Sets, outputs: Outputs, row: str) -> None:

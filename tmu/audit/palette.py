@@ -8,7 +8,7 @@ GRID = "#E4E7EB"
 GOLD = "#E69F00"
 _FURTHER_GOLD = "#8A6100"
 _FIXED = {ORIGINAL: "#4D4D4D", RANDOM_CHOICE: "#CC79A7"}
-_METHODS = ("#0072B2", "#009E73", "#D55E00", "#56B4E9")
+BLUE, GREEN, VERMILION, SKY = _METHODS = ("#0072B2", "#009E73", "#D55E00", "#56B4E9")
 
 
 def colours(rows: list[str], golds: list[str]) -> dict[str, str]:

@@ -42,23 +42,15 @@ class Persons:
     known: np.ndarray
 
 
-def person_evidence(
-    subjects: np.ndarray, scores: np.ndarray, population: np.ndarray, seed: int, *, draws: int = DRAWS
-) -> Persons:
-    """Membership evidence by person: `subjects` int (N,) and `scores` (N,) of forget records, `population` (M,).
-
-    Raises DataError for empty or misfitting arrays, scores that are not finite, or so few never-seen records or draws
-    that nobody could be found at a false-positive rate of 1 %.
-    """
-    return persons_evidence(subjects, [(scores, population)], seed, draws=draws)[0]
-
-
 def persons_evidence(
     subjects: np.ndarray, scored: list[tuple[np.ndarray, np.ndarray]], seed: int, *, draws: int = DRAWS
 ) -> list[Persons]:
-    """`person_evidence` of several models or directions, each (scores (N,), population (M,)) of the same records.
+    """Membership evidence by person, of several models or directions of the same records.
 
-    The null law depends on numbers of records alone: it is simulated once for all of them.
+    `subjects` int (N,) of the forget records; `scored`: for each model or direction, scores (N,) of the forget records
+    and of the population (M,). The null law depends on numbers of records alone: it is simulated once for all of them.
+    Raises DataError for empty or misfitting arrays, scores that are not finite, or so few never-seen records or draws
+    that nobody could be found at a false-positive rate of 1 %.
     """
     for scores, population in scored:
         _check(subjects, scores, population, draws)

@@ -8,9 +8,6 @@ what they score is the noise floor (`floor.py`). Every other row faces as many g
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
-
-from tmu.audit import render
 from tmu.audit.bootstrap import Value
 from tmu.audit.floor import floor_of
 from tmu.audit.metrics import Metric, all_metrics
@@ -52,14 +49,6 @@ class AuditResult:
     def seconds(self, row: str) -> float | None:
         """Whole cost of the row's model in seconds, where the caller gave it."""
         return self._row(row)["seconds"]
-
-    def to_markdown(self) -> str:
-        """The headline numbers with intervals as a Markdown table."""
-        return render.markdown(self.data)
-
-    def to_rich(self) -> Table:
-        """The headline numbers with intervals as a table for the terminal."""
-        return render.rich_table(self.data)
 
     def _row(self, name: str) -> dict[str, Any]:
         for row in self.data["rows"]:

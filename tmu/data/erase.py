@@ -30,7 +30,6 @@ class Erasure:
     subjects: tuple[str, ...]
     already_erased: int
     shards_touched: tuple[int, ...]
-    bytes_rewritten: int
 
 
 def erase(source: Path, destination: Path, record_keys: Collection[str], *, cache: Path | None = None) -> Erasure:
@@ -63,7 +62,6 @@ def erase(source: Path, destination: Path, record_keys: Collection[str], *, cach
         subjects=sorted_union(subjects),
         already_erased=len(absent),
         shards_touched=tuple(touched),
-        bytes_rewritten=sum(shard_path(destination, bucket).stat().st_size for bucket in touched),
     )
 
 

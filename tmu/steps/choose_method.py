@@ -12,6 +12,7 @@ import numpy as np
 
 from tmu.config import AUTO, Params
 from tmu.data.records import SPLITS
+from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.history import History
 from tmu.steps.loading import open_store
 from tmu.steps.plan_deletion import Plan
@@ -96,7 +97,8 @@ def choose_method(workspace: Workspace, plan: Plan, asked: str | None = None) ->
     history, counts = History(workspace, params), _counts(workspace, plan)
     forecast = _forecast(history, params, method, own, counts, plan.data.digest)
     mix = class_shift(*counts, names=open_store(workspace, plan.data).info.classes, seed=params.seed)
-    return decide(asked, method, forecast, mix if needs_twin(method) else None, history.audited(method, own))
+    audits = history.audited(method, own)
+    return decide(asked, method, forecast, mix if learns_from_holdout(method) else None, audits)
 
 
 def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, audits: list[bool]) -> Choice:

@@ -9,7 +9,7 @@ from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.check_shift import check_shift, refuse_shift
+from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
@@ -38,8 +38,8 @@ def unlearn_model(
 ) -> ModelRef:
     """Run `params.unlearn` on the records of revision `data`.
 
-    Raises ConfigError for an unknown method or option, GateError where a method with a twin is asked for a forget set
-    that is not distributed like the hold-out.
+    Raises ConfigError for an unknown method or option, GateError where a method that learns from the hold-out is asked
+    for a forget set that is not distributed like it.
     """
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
     if method.NEEDS_TWIN and twin is None:
@@ -61,7 +61,7 @@ def unlearn_model(
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         problem, arch = _problem(workspace, data, forget, original, twin, params, digest_of(identity), progress)
-        notes = _guarded(workspace, data, forget, problem, arch, params) if method.NEEDS_TWIN else {}
+        notes = _guarded(workspace, data, forget, problem, arch, params)
         outcome = method.unlearn(problem, options)
         save_bundle(folder, outcome.model, arch, identity)
         run.update(
@@ -79,8 +79,15 @@ def unlearn_model(
 def _guarded(
     workspace: Workspace, data: DataRef, forget: ForgetRef, problem: "Problem", arch: Arch, params: Params
 ) -> dict[str, Any]:
-    """The shift test's report for the run record. The control is never refused: it does not go into service."""
-    holdout = examples(open_store(workspace, data), "holdout", without=forget_keys(workspace, forget))
+    """The shift test's report for the run record, where the method learns from the hold-out.
+
+    The control is never refused: it does not go into service.
+    """
+    if not learns_from_holdout(params.unlearn.method):
+        return {}
+    holdout = problem.holdout
+    if holdout is None:
+        holdout = examples(open_store(workspace, data), "holdout", without=forget_keys(workspace, forget))
     report = check_shift(problem, holdout, arch.classes)
     if params.unlearn != CONTROL:
         refuse_shift(report)

@@ -34,31 +34,6 @@ def test_logit_confidence_leaves_the_logits_alone():
     assert np.array_equal(logits, np.ones((2, 3)))
 
 
-def test_save_and_load_give_the_same_arrays_and_the_same_bytes(tmp_path):
-    outputs = _outputs()
-    outputs.save(tmp_path / "a.safetensors")
-    outputs.save(tmp_path / "b.safetensors")
-    back = Outputs.load(tmp_path / "a.safetensors")
-    assert all(np.array_equal(back.logits[name], outputs.logits[name]) for name in outputs.logits)
-    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
-    sets = Sets({name: np.arange(3) for name in ("forget", "retain", "test")})
-    sets.save(tmp_path / "sets.safetensors")
-    assert np.array_equal(Sets.load(tmp_path / "sets.safetensors").labels["test"], np.arange(3))
-
-
-def test_a_damaged_missing_or_foreign_file_is_refused(tmp_path):
-    path = tmp_path / "a.safetensors"
-    with pytest.raises(DataError, match="no saved outputs"):
-        Outputs.load(path)
-    _outputs().save(path)
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(DataError, match="damaged"):
-        Outputs.load(path)
-    Sets({name: np.arange(3) for name in ("forget", "retain", "test")}).save(path)
-    with pytest.raises(DataError, match="float32"):
-        Outputs.load(path)
-
-
 def test_outputs_that_are_not_numbers_are_refused():
     logits = _outputs().logits
     logits["test"] = np.full((2, 3), np.nan, np.float32)

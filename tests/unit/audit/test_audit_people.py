@@ -7,7 +7,7 @@ import pytest
 
 from tmu.audit.people import DIGITS, MOST, people_report
 from tmu.audit.people_page import SHOWN, people_page
-from tmu.audit.person import person_evidence, persons_evidence
+from tmu.audit.person import persons_evidence
 
 GOLDS = ["gold", "second gold"]
 PERSONS = [f"{number:02d}{'ab' * 15}" for number in range(20)]
@@ -97,7 +97,7 @@ def test_evidence_is_that_of_the_single_function(world):
         - logit_confidence(second.logits[part], world.sets.labels[part])
         for part in ("forget", "test")
     ]
-    alone = person_evidence(np.array([PERSONS.index(each) for each in SUBJECTS]), *scores, seed=0)
+    (alone,) = persons_evidence(np.array([PERSONS.index(each) for each in SUBJECTS]), [tuple(scores)], seed=0)
     assert [_one(report, each)["member"]["evidence"] for each in PERSONS] == pytest.approx(list(alone.evidence))
     p_values = [_one(report, each)["member"]["p_value"] for each in PERSONS]
     assert p_values == pytest.approx(list(alone.p_value), abs=0.02)
@@ -109,7 +109,7 @@ def test_several_models_share_one_simulation_and_change_nothing():
     pairs = [(rng.normal(size=20), rng.normal(size=150)) for _ in range(3)]
     together = persons_evidence(subjects, pairs, 0, draws=199)
     for one, pair in zip(together, pairs, strict=True):
-        alone = person_evidence(subjects, *pair, 0, draws=199)
+        (alone,) = persons_evidence(subjects, [pair], 0, draws=199)
         assert (one.p_value == alone.p_value).all() and (one.evidence == alone.evidence).all()
 
 

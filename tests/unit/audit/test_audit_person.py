@@ -4,8 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
-from tmu.audit.person import FPR, conformal_p_values, person_evidence
+from tmu.audit.person import DRAWS, FPR, conformal_p_values, persons_evidence
 from tmu.errors import DataError
+
+
+def person_evidence(subjects, scores, population, seed, draws=DRAWS):
+    """Evidence of one model in one direction."""
+    return persons_evidence(subjects, [(scores, population)], seed, draws=draws)[0]
 
 
 def test_p_values_against_a_slow_count_with_ties():

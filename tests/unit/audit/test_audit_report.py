@@ -68,7 +68,7 @@ def folder(tmp_path_factory, world, audit):
 
 def test_audit_json_holds_everything_needed_to_show_the_audit_again(folder, audit):
     stored = json.loads((folder / "audit.json").read_text())
-    assert AuditResult(stored["result"]).to_markdown() == audit[0].to_markdown()
+    assert AuditResult(stored["result"]) == audit[0]
     assert stored["verdict"] == {"row": "tmu", **asdict(audit[2])}
     assert stored["provenance"]["code"]["commit"] == "abc123"
     assert stored["predictor"]["auroc"]["mean"] == 0.71234

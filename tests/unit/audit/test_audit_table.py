@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tmu.audit import render
 from tmu.audit.metrics import all_metrics
 from tmu.audit.outputs import Outputs, Sets
 from tmu.audit.probes.probed import Probed
@@ -111,7 +112,7 @@ def test_a_row_is_measured_against_all_golds_but_itself(world):
 def test_the_json_form_is_complete_and_repeatable(world, result):
     text = json.dumps(result.data, allow_nan=False)
     again = AuditResult(json.loads(text))
-    assert again.to_markdown() == result.to_markdown()
+    assert again == result
     assert again.value("tmu", "ua") == result.value("tmu", "ua")
     models = {**world.models(), "tmu": world.model(7, "retain", noise=0.6)}
     same = audit_table(world.sets, models, GOLDS, {"original": 20.0, "tmu": 3.456}, 0, resamples=100)
@@ -127,7 +128,7 @@ def test_another_seed_moves_intervals_and_not_values(world, result):
 
 
 def test_every_header_carries_unit_and_direction(result):
-    header = result.to_markdown().splitlines()[0]
+    header = render.markdown(result.data).splitlines()[0]
     for expected in ("avg gap (pts) ↓", "MIA (%) → gold", "label agreement (%) ↑", "activation distance (L2) ↓"):
         assert expected in header
     names = [cell.strip() for cell in header.strip("|").split("|")][1:]
@@ -135,7 +136,7 @@ def test_every_header_carries_unit_and_direction(result):
 
 
 def test_markdown_has_one_line_per_row_and_intervals(result):
-    lines = [line for line in result.to_markdown().splitlines() if line.startswith("|")]
+    lines = [line for line in render.markdown(result.data).splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(result.rows)
     assert len({line.count("|") for line in lines}) == 1
     assert " to " in lines[2] and lines[-1].endswith("| 3.5 |")
@@ -145,7 +146,7 @@ def test_five_models_fit_a_terminal_of_80_columns(world):
     models = {**world.models(), "random choice": world.model(8, "retain"), "tmu": world.model(7, "retain")}
     result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(result.to_rich())
+    console.print(render.rich_table(result.data))
     text = console.export_text()
     auc = result.value("tmu", "membership_auc")
     assert f"{auc.low:.1f}–{auc.high:.1f}" in text and "…" not in text

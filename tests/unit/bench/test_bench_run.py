@@ -8,10 +8,10 @@ import pytest
 
 from bench import results
 from bench.runner import cells
-from bench.runner import start as starting
 from bench.runner.plan import in_stream, measuring
 from bench.runner.start import Wish, start
 from bench.suite import Suite, load
+from tests.bench_runs import does_nothing, kept, tasks_started
 from tmu.errors import ConfigError
 
 SUITE = Suite.model_validate(
@@ -107,32 +107,19 @@ def test_the_stream_is_measured_on_all_that_is_gone_and_on_the_last_deletion(mea
     assert {row["seed"] for row in table.to_pylist() if in_stream(row["forget_set"])} == {1}
 
 
-def tasks_started(home, monkeypatch, **given):
-    done, perform = [], starting.perform
-
-    def watched(job):
-        done.append(str(job.task))
-        return perform(job)
-
-    monkeypatch.setattr(starting, "perform", watched)
-    return done, start(wish(home, **given))
-
-
 def test_a_second_run_does_nothing(measured, monkeypatch):
-    done, summary = tasks_started(measured[0], monkeypatch)
-    assert done == []
-    assert summary["complete"]
+    assert does_nothing(wish(measured[0]), monkeypatch)
 
 
 def test_a_row_that_is_forgotten_is_measured_again_from_kept_models(measured, monkeypatch):
     home = measured[0]
-    kept, before = {path.name for path in (home / SUITE.name).glob("*/*")}, rows(home)
-    done, summary = tasks_started(home, monkeypatch, fresh=("finetune",), only=("random/*/1",))
+    before, was = kept(home, SUITE.name), rows(home)
+    done, summary = tasks_started(wish(home, fresh=("finetune",), only=("random/*/1",)), monkeypatch)
     assert [task for task in done if task.startswith("method")] == ["method random finetune 1"]
     assert not any("worst" in task or task == "original 0" for task in done)
-    assert {path.name for path in (home / SUITE.name).glob("*/*")} == kept
+    assert kept(home, SUITE.name) == before
     drop = ["at", "seconds"]
-    assert rows(home).drop_columns(drop).equals(before.drop_columns(drop))
+    assert rows(home).drop_columns(drop).equals(was.drop_columns(drop))
     assert summary["cells"] == 5
     with pytest.raises(ConfigError, match="nobody"):
         start(wish(home, fresh=("nobody",)))

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from bench.figures import densities, heatmap, klom, reliability, stream, tradeoff
-from bench.figures.style import looks, panels, png
+from bench.figures.style import looks, panels
 from bench.tables.cells import Cells
 from bench.tables.columns import column
 from tests.result_tables import row, rows, suite, table
+from tmu.audit.drawing import png
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +130,11 @@ def test_known_rows_look_different_and_the_same_in_every_company() -> None:
 
 def test_the_same_figure_gives_the_same_bytes_without_a_date_or_version() -> None:
     made = rows("tmu-soft", "klom_forget", [0.5, 0.7])
-    first, second = (png(klom.draw(_cells(made))) for _ in range(2))
+    first, second = (png(klom.draw(_cells(made)), 60) for _ in range(2))
     assert first == second
     assert b"Software" not in first
     assert b"matplotlib" not in first
-    assert png(klom.draw(_cells(rows("tmu-soft", "klom_forget", [0.5, 0.8])))) != first
+    assert png(klom.draw(_cells(rows("tmu-soft", "klom_forget", [0.5, 0.8]))), 60) != first
 
 
 def test_panels_fill_lines_and_leave_no_empty_one() -> None:

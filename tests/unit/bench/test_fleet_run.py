@@ -13,6 +13,7 @@ from bench.runner.plan import Task, matching, measuring, missing, needs, with_ne
 from bench.runner.schedule import Stopped
 from bench.runner.start import Wish, start
 from bench.suite import Suite
+from tests.bench_runs import does_nothing, kept, tasks_started
 from tmu.errors import ConfigError, ModelError, StorageError
 
 SUITE = Suite.model_validate(
@@ -139,31 +140,18 @@ def test_what_is_no_refusal_is_a_failure(monkeypatch, row, error):
         fleet.measure(None, Task("fleet", "random", row), {})
 
 
-def tasks_started(home, monkeypatch, **given):
-    done, perform = [], starting.perform
-
-    def watched(job):
-        done.append(str(job.task))
-        return perform(job)
-
-    monkeypatch.setattr(starting, "perform", watched)
-    return done, start(wish(home, **given))
-
-
 def test_a_second_run_does_nothing(measured, monkeypatch):
-    done, summary = tasks_started(measured[0], monkeypatch)
-    assert done == []
-    assert summary["complete"]
+    assert does_nothing(wish(measured[0]), monkeypatch)
 
 
 def test_a_row_that_is_forgotten_is_measured_again_from_kept_models(measured, monkeypatch):
     home = measured[0]
-    kept, before = {path.name for path in (home / SUITE.name).glob("*/*")}, stored(home, "finetune")
-    done, summary = tasks_started(home, monkeypatch, fresh=("finetune",), only=("fleet/*",))
+    before, was = kept(home, SUITE.name), stored(home, "finetune")
+    done, summary = tasks_started(wish(home, fresh=("finetune",), only=("fleet/*",)), monkeypatch)
     assert [task for task in done if task.startswith("fleet")] == ["fleet random finetune 0"]
     assert sum(task.startswith("unlearn") for task in done) == 4
-    assert {path.name for path in (home / SUITE.name).glob("*/*")} == kept
-    assert stored(home, "finetune") == before
+    assert kept(home, SUITE.name) == before
+    assert stored(home, "finetune") == was
     assert (summary["done"], summary["cells"]) == (4, 4)
     assert "average_gap" in stored(home, "finetune", "random")
 

@@ -35,13 +35,13 @@ def test_the_page_has_its_sections_in_order(rendered: Path) -> None:
 
 
 def test_the_order_of_the_stored_rows_changes_no_byte_of_the_page(rendered: Path, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(render, "png", lambda figure: b"")
+    monkeypatch.setattr(render, "png", lambda figure, dpi: b"")
     monkeypatch.setattr(results, "read", lambda name, folder=None: table(suite()[::-1]))
     assert render.render("s", tmp_path).read_bytes() == rendered.read_bytes()
 
 
 def test_two_datasets_do_not_share_figures(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(render, "png", lambda figure: b"")
+    monkeypatch.setattr(render, "png", lambda figure, dpi: b"")
     made = [
         row("tmu-soft", m, 0.5, s, dataset=d)
         for d in ("a", "b")
@@ -60,6 +60,6 @@ def test_two_datasets_do_not_share_figures(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("method", ["tmu-soft", "gold", "second gold", "ssd", "tmu-soft/x", "twin"])
 @pytest.mark.parametrize("forget_set", ["random-10", "stream/01", "a new one"])
 def test_a_single_number_never_crashes_the_page(tmp_path, monkeypatch, metric, method, forget_set) -> None:
-    monkeypatch.setattr(render, "png", lambda figure: b"")
+    monkeypatch.setattr(render, "png", lambda figure, dpi: b"")
     results.add("s", [row(method, metric, 1.0, forget_set=forget_set)], tmp_path)
     assert render.render("s", tmp_path).read_text().startswith("# s: measured results")

@@ -10,7 +10,7 @@ Attacks: every single threshold, in both directions, and the published family of
 narrower side (edges within 2 units, 100 a unit). The published code tries single thresholds on a grid and in one
 direction, so its epsilon is now and then smaller, and none where a grid is too coarse; and it stops on an assertion.
 Null: epsilon is a maximum over some 10^5 attacks without correction, so equal laws do not score 1 but about 0.18;
-`forgetting_null` computes it for the fleet at hand. Read F against it.
+read F against what a second fleet of retrained models gets in the unlearned ones' place.
 Cost: about 1 ms a record with 512 models a side: counts come from sorted arrays, epsilons from one table of counts.
 """
 
@@ -43,14 +43,6 @@ def forgetting_quality(epsilons: np.ndarray, models: int) -> float:
     bins = int(np.ceil(np.log(models - 1)) / BIN)
     place = np.floor(epsilons / BIN)
     return float(np.where(place < bins, 0.5**place, 0.0).mean())
-
-
-def forgetting_null(retrained: np.ndarray, models: int, seed: int) -> float:
-    """F where both sides, `models` models each, are drawn from one law: per record a normal fitted to (B, N)."""
-    rng = np.random.default_rng(seed)
-    mean, spread = retrained.mean(axis=0), retrained.std(axis=0, ddof=1)
-    sides = (rng.normal(mean, spread, (models, len(mean))) for _ in range(2))
-    return forgetting_quality(forgetting_epsilons(*sides), models)
 
 
 def challenge_score(quality: float, retain: tuple[float, float], test: tuple[float, float]) -> float:

@@ -7,16 +7,14 @@ As published: margins clipped to +-100, bins between the joint minimum and maxim
 unlearned share is at least 1e-5 and the shares sum to 1 again (so the largest value is a little over 11.5).
 Unlike the public code: the last bin is closed on the right, so that no sample falls out, and the direction is the
 name. A joint range hides how far apart two fleets are; with `span` the bins are the same for every record and pair.
-Floor: never 0. Two fleets of the same law score 0.35 with 100 models a side and 0.15 with 200, hence `klom_table`
-prints what two disjoint halves of the oracles score, and the unlearned models' number at the same fleet size.
+Floor: never 0. Two fleets of the same law score 0.35 with 100 models a side and 0.15 with 200. Read it beside what a
+second, independent fleet of as many oracles scores in the unlearned models' place.
 Cost: one pass, O(models x records). Failure mode: a few models a side say little; 100 are published.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from tmu.audit.fleet.sides import check_sides, halves
+from tmu.audit.fleet.sides import check_sides
 from tmu.errors import DataError
 
 BINS = 20
@@ -61,51 +59,3 @@ def _shares(margins: np.ndarray, edges: np.ndarray) -> np.ndarray:
     counts = np.bincount((place * records + column).ravel(), minlength=BINS * records).reshape(BINS, records)
     assert (counts.sum(axis=0) == len(margins)).all()
     return counts / len(margins)
-
-
-@dataclass(frozen=True)
-class Klom:
-    """Nats over the records of one set; `models`: fleet sizes (oracle, unlearned) behind mean and 95th percentile.
-
-    `floor_*`: one half of the oracles against the other, `floor_models` each. `*_at_floor_size`: the unlearned models
-    against one of these halves with as many models; only these two may be compared.
-    """
-
-    mean: float
-    p95: float
-    models: tuple[int, int]
-    floor_mean: float
-    floor_p95: float
-    mean_at_floor_size: float
-    p95_at_floor_size: float
-    floor_models: int
-    span: tuple[float, float] | None
-
-
-def klom_table(
-    oracle: np.ndarray, unlearned: np.ndarray, seed: int, *, span: tuple[float, float] | None = None
-) -> Klom:
-    """KLoM of margins (A, N), (B, N) with its oracle-versus-oracle floor on disjoint halves drawn by `seed`.
-
-    Raises DataError with fewer than four oracles, or fewer unlearned models than half of the oracles.
-    """
-    check_sides(oracle, oracle, at_least=4)
-    check_sides(oracle, unlearned, at_least=len(oracle) // 2)
-    first, second = halves(oracle, seed)
-    drawn = np.random.default_rng(seed).permutation(len(unlearned))[: len(first)]
-    whole, floor, matched = (
-        klom_oracle_vs_unlearned(*pair, span=span)
-        for pair in ((oracle, unlearned), (first, second), (first, unlearned[drawn]))
-    )
-    return Klom(
-        *_mean_and_p95(whole),
-        (len(oracle), len(unlearned)),
-        *_mean_and_p95(floor),
-        *_mean_and_p95(matched),
-        len(first),
-        span,
-    )
-
-
-def _mean_and_p95(per_record: np.ndarray) -> tuple[float, float]:
-    return float(per_record.mean()), float(np.percentile(per_record, 95))

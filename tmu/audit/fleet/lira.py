@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tmu.audit.fleet.attack import AttackNumbers, attack_numbers
-from tmu.audit.fleet.sides import check_sides, halves
+from tmu.audit.fleet.sides import check_sides
 from tmu.errors import DataError
 
 SMALLEST_SHARE = 0.01
@@ -47,12 +47,6 @@ def lira_offline_scores(observed: np.ndarray, out: np.ndarray) -> np.ndarray:
     """
     check_sides(out, observed[None], at_least=1)
     return observed - out.mean(axis=0, dtype=np.float64)
-
-
-def lira(observed: np.ndarray, truth: np.ndarray, shadows: np.ndarray, member: np.ndarray) -> AttackNumbers:
-    """AUC and true-positive rates of `lira_scores`, with `truth` (N,) bool: which records the target was trained on."""
-    scores = lira_scores(observed, shadows, member)
-    return attack_numbers(scores[truth], scores[~truth])
 
 
 @dataclass(frozen=True)
@@ -89,11 +83,6 @@ def u_lira(unlearned: np.ndarray, never: np.ndarray) -> ULira:
     positives, negatives = (scores.ravel() for scores in u_lira_scores(unlearned, never))
     right = [(side > 0.5).mean() + (side == 0.5).mean() / 2 for side in (positives, 1 - negatives)]
     return ULira(float(np.mean(right)), attack_numbers(positives, negatives))
-
-
-def u_lira_floor(never: np.ndarray, seed: int) -> ULira:
-    """What U-LiRA finds between disjoint halves of the never-trained models (S, N), where nothing is to be found."""
-    return u_lira(*halves(never, seed))
 
 
 def _moments(values: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

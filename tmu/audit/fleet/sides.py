@@ -20,10 +20,3 @@ def check_sides(first: np.ndarray, second: np.ndarray, *, at_least: int = 2) -> 
         raise DataError(
             "A fleet's outputs are not all finite numbers.", "Leave out, or train again, the diverged model."
         )
-
-
-def halves(models: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint random halves (A // 2, N) of a fleet (A, N), for a floor; an odd model is left out."""
-    drawn = np.random.default_rng(seed).permutation(len(models))
-    half = len(models) // 2
-    return models[drawn[:half]], models[drawn[half : 2 * half]]

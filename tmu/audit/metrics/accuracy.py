@@ -4,16 +4,10 @@ UA = 100 - Acc(forget), RA = Acc(retain), TA = Acc(test), all in percent (arXiv 
 is the gold's number; their distances to it are in `accuracy_gap.py`.
 """
 
-import numpy as np
-
-from tmu.audit.attack import nonmembers_svc
-from tmu.audit.bootstrap import Value, mean_value
+from tmu.audit.bootstrap import Value
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import share_of
 from tmu.audit.view import Case
-
-
-def _share(case: Case, hits: np.ndarray) -> Value:
-    return mean_value(100.0 * hits, (0.0, 100.0), case.resamples, case.seed)
 
 
 @metric(
@@ -26,7 +20,7 @@ def _share(case: Case, hits: np.ndarray) -> Value:
 )
 def ua(case: Case) -> Value:
     """Unlearning accuracy: 100 - accuracy on the forget set."""
-    return _share(case, ~case.model.correct["forget"])
+    return share_of(case, ~case.model.correct["forget"])
 
 
 @metric(
@@ -38,7 +32,7 @@ def ua(case: Case) -> Value:
 )
 def accuracy_forget(case: Case) -> Value:
     """Accuracy on the forget set."""
-    return _share(case, case.model.correct["forget"])
+    return share_of(case, case.model.correct["forget"])
 
 
 @metric(
@@ -51,7 +45,7 @@ def accuracy_forget(case: Case) -> Value:
 )
 def accuracy_retain(case: Case) -> Value:
     """RA: accuracy on the retain set."""
-    return _share(case, case.model.correct["retain"])
+    return share_of(case, case.model.correct["retain"])
 
 
 @metric(
@@ -64,7 +58,7 @@ def accuracy_retain(case: Case) -> Value:
 )
 def accuracy_test(case: Case) -> Value:
     """TA: accuracy on the test set."""
-    return _share(case, case.model.correct["test"])
+    return share_of(case, case.model.correct["test"])
 
 
 @metric(
@@ -80,10 +74,4 @@ def mia_efficacy(case: Case) -> Value:
 
     The interval resamples the forget set and leaves the attack as fitted.
     """
-    return _share(case, case.model.nonmember)
-
-
-def mia_efficacy_svc(case: Case) -> Value:
-    """The same by the published RBF SVC, for comparison with published rows only; slow, so not in the registry."""
-    seen = case.model.confidence
-    return _share(case, nonmembers_svc(seen["retain"], seen["test"], seen["forget"], seed=case.seed))
+    return share_of(case, case.model.nonmember)

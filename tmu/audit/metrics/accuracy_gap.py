@@ -10,89 +10,44 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value, absolute, average, interval, mean_value, resampled_means
+from tmu.audit.bootstrap import Value, absolute, average, interval, resampled_means
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import mean_over
 from tmu.audit.view import Case, View
 
-_Hits = Callable[[View], np.ndarray]
+_Hits = Callable[[View], np.ndarray]  # bool (N,): the records of one set that a number counts
+_COUNTED: dict[str, _Hits] = {
+    "UA": lambda view: ~view.correct["forget"],
+    "RA": lambda view: view.correct["retain"],
+    "TA": lambda view: view.correct["test"],
+    "MIA": lambda view: view.nonmember,
+}
+_BY_SET = (("UA", "MIA"), ("RA",), ("TA",))
 
 
-def _wrong_forget(view: View) -> np.ndarray:
-    return ~view.correct["forget"]
-
-
-def _correct_retain(view: View) -> np.ndarray:
-    return view.correct["retain"]
-
-
-def _correct_test(view: View) -> np.ndarray:
-    return view.correct["test"]
-
-
-def _nonmember(view: View) -> np.ndarray:
-    return view.nonmember
-
-
-def _difference(case: Case, hits: _Hits, golds: tuple[View, ...]) -> np.ndarray:
+def _difference(case: Case, number: str, golds: tuple[View, ...]) -> np.ndarray:
     """Percentage points (N,) by which each record differs from the mean over the golds."""
+    hits = _COUNTED[number]
     return 100.0 * (hits(case.model) - np.mean([hits(gold) for gold in golds], axis=0))
 
 
-def _gap(case: Case, hits: _Hits) -> Value:
-    differences = (_difference(case, hits, golds) for golds in case.faced)
-    return average([absolute(mean_value(each, (-100.0, 100.0), case.resamples, case.seed)) for each in differences])
+def _register(number: str) -> None:
+    @metric(
+        f"gap_{number.lower()}",
+        title=f"{number} gap",
+        unit="pts",
+        better="lower",
+        needs_gold=True,
+        meaning=f"How far {number} is from the retrained models'.",
+    )
+    def gap(case: Case) -> Value:
+        """|number - its mean over the golds|."""
+        differences = (_difference(case, number, golds) for golds in case.faced)
+        return average([absolute(mean_over(case, each, (-100.0, 100.0))) for each in differences])
 
 
-@metric(
-    "gap_ua",
-    title="UA gap",
-    unit="pts",
-    better="lower",
-    needs_gold=True,
-    meaning="How far UA is from the retrained models'.",
-)
-def gap_ua(case: Case) -> Value:
-    """|UA - mean UA of the golds|."""
-    return _gap(case, _wrong_forget)
-
-
-@metric(
-    "gap_ra",
-    title="RA gap",
-    unit="pts",
-    better="lower",
-    needs_gold=True,
-    meaning="How far RA is from the retrained models'.",
-)
-def gap_ra(case: Case) -> Value:
-    """|RA - mean RA of the golds|."""
-    return _gap(case, _correct_retain)
-
-
-@metric(
-    "gap_ta",
-    title="TA gap",
-    unit="pts",
-    better="lower",
-    needs_gold=True,
-    meaning="How far TA is from the retrained models'.",
-)
-def gap_ta(case: Case) -> Value:
-    """|TA - mean TA of the golds|."""
-    return _gap(case, _correct_test)
-
-
-@metric(
-    "gap_mia",
-    title="MIA gap",
-    unit="pts",
-    better="lower",
-    needs_gold=True,
-    meaning="How far MIA is from the retrained models'.",
-)
-def gap_mia(case: Case) -> Value:
-    """|MIA - mean MIA of the golds|."""
-    return _gap(case, _nonmember)
+for _number in _COUNTED:
+    _register(_number)
 
 
 @metric(
@@ -114,8 +69,7 @@ def average_gap(case: Case) -> Value:
 
 
 def _average_gap(case: Case, golds: tuple[View, ...]) -> Value:
-    sets = [(_wrong_forget, _nonmember), (_correct_retain,), (_correct_test,)]
-    columns = [np.stack([_difference(case, hits, golds) for hits in each], axis=1) for each in sets]
+    columns = [np.stack([_difference(case, number, golds) for number in each], axis=1) for each in _BY_SET]
     parts = [_quarter_of_gaps(case, each) for each in columns]
     value = sum(part.value for part in parts)
     low = value - np.hypot.reduce([part.value - part.low for part in parts])

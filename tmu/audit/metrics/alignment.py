@@ -4,19 +4,42 @@ Activation distance (Bad Teaching, arXiv 2205.08096): mean over records of ||sof
 averaged over the golds. Its floor, and label agreement's ceiling, is what two golds reach between themselves.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tmu.audit.bootstrap import Value, mean_value
+from tmu.audit.bootstrap import Value
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import mean_over, share_of
 from tmu.audit.view import Case, View
 
+Answers = Callable[[View], np.ndarray]  # a model's softmax (N, K) on one set
 _LARGEST = float(np.sqrt(2))
 
 
-def _distances(model: View, golds: tuple[View, ...], name: str) -> np.ndarray:
+def distance_to_golds(case: Case, answers: Answers) -> Value:
+    """Activation distance of the case's model, 0..sqrt(2)."""
+    return mean_over(case, _distances(case.model, case, answers), (0.0, _LARGEST))
+
+
+def distance_gained(case: Case, answers: Answers) -> Value:
+    """The original's activation distance minus the model's, paired by record: sharper than two intervals."""
+    gain = _distances(case.original, case, answers) - _distances(case.model, case, answers)
+    return mean_over(case, gain, (-_LARGEST, _LARGEST))
+
+
+def _distances(model: View, case: Case, answers: Answers) -> np.ndarray:
     """||softmax_u - softmax_g||_2 per record (N,), averaged over the golds."""
-    own = model.probabilities[name]
-    return np.mean([np.linalg.norm(own - gold.probabilities[name], axis=1) for gold in golds], axis=0)
+    own = answers(model)
+    return np.mean([np.linalg.norm(own - answers(gold), axis=1) for gold in case.golds], axis=0)
+
+
+def _on_forget(view: View) -> np.ndarray:
+    return view.probabilities["forget"]
+
+
+def _on_test(view: View) -> np.ndarray:
+    return view.probabilities["test"]
 
 
 @metric(
@@ -30,8 +53,7 @@ def _distances(model: View, golds: tuple[View, ...], name: str) -> np.ndarray:
 )
 def activation_distance(case: Case) -> Value:
     """Activation distance on the forget set."""
-    distances = _distances(case.model, case.golds, "forget")
-    return mean_value(distances, (0.0, _LARGEST), case.resamples, case.seed)
+    return distance_to_golds(case, _on_forget)
 
 
 @metric(
@@ -44,8 +66,7 @@ def activation_distance(case: Case) -> Value:
 )
 def activation_distance_test(case: Case) -> Value:
     """Activation distance on the test set."""
-    distances = _distances(case.model, case.golds, "test")
-    return mean_value(distances, (0.0, _LARGEST), case.resamples, case.seed)
+    return distance_to_golds(case, _on_test)
 
 
 @metric(
@@ -58,9 +79,8 @@ def activation_distance_test(case: Case) -> Value:
     meaning="How much closer to a retrained model's answers unlearning came; 0 is no better than nothing done.",
 )
 def distance_gain(case: Case) -> Value:
-    """Activation distance of the original minus the model's, paired by record: sharper than two intervals."""
-    gain = _distances(case.original, case.golds, "forget") - _distances(case.model, case.golds, "forget")
-    return mean_value(gain, (-_LARGEST, _LARGEST), case.resamples, case.seed)
+    """Activation distance of the original minus the model's on the forget set."""
+    return distance_gained(case, _on_forget)
 
 
 @metric(
@@ -75,5 +95,4 @@ def distance_gain(case: Case) -> Value:
 def label_agreement(case: Case) -> Value:
     """Percent of the forget set with the gold's predicted class, averaged over the golds."""
     own = case.model.predicted["forget"]
-    agreed = 100.0 * np.mean([own == gold.predicted["forget"] for gold in case.golds], axis=0)
-    return mean_value(agreed, (0.0, 100.0), case.resamples, case.seed)
+    return share_of(case, np.mean([own == gold.predicted["forget"] for gold in case.golds], axis=0))

@@ -7,17 +7,15 @@ row is a body that was left as it was.
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value, mean_value
+from tmu.audit.bootstrap import Value
+from tmu.audit.metrics.alignment import distance_gained, distance_to_golds
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import mean_over, share_of
 from tmu.audit.view import Case, View
 
-_LARGEST = float(np.sqrt(2))
 
-
-def _distances(model: View, golds: tuple[View, ...]) -> np.ndarray:
-    """||softmax_u - softmax_g||_2 with fresh heads, per forget record (N,), averaged over the golds."""
-    own = model.head_probabilities
-    return np.mean([np.linalg.norm(own - gold.head_probabilities, axis=1) for gold in golds], axis=0)
+def _with_fresh_head(view: View) -> np.ndarray:
+    return view.head_probabilities
 
 
 @metric(
@@ -30,8 +28,7 @@ def _distances(model: View, golds: tuple[View, ...]) -> np.ndarray:
 )
 def head_ua(case: Case) -> Value:
     """Unlearning accuracy with a fresh head."""
-    wrong = case.model.head_probabilities.argmax(axis=1) != case.model.sets.labels["forget"]
-    return mean_value(100.0 * wrong, (0.0, 100.0), case.resamples, case.seed)
+    return share_of(case, case.model.head_probabilities.argmax(axis=1) != case.model.sets.labels["forget"])
 
 
 @metric(
@@ -46,7 +43,7 @@ def head_confidence(case: Case) -> Value:
     """Mean p_y over the forget set with a fresh head, 0..1."""
     labels = case.model.sets.labels["forget"]
     of_true = case.model.head_probabilities[np.arange(len(labels)), labels]
-    return mean_value(of_true, (0.0, 1.0), case.resamples, case.seed)
+    return mean_over(case, of_true, (0.0, 1.0))
 
 
 @metric(
@@ -61,7 +58,7 @@ def head_confidence(case: Case) -> Value:
 )
 def head_distance(case: Case) -> Value:
     """Activation distance on the forget set with fresh heads."""
-    return mean_value(_distances(case.model, case.golds), (0.0, _LARGEST), case.resamples, case.seed)
+    return distance_to_golds(case, _with_fresh_head)
 
 
 @metric(
@@ -76,5 +73,4 @@ def head_distance(case: Case) -> Value:
 )
 def head_distance_gain(case: Case) -> Value:
     """Activation distance with fresh heads, the original's minus the model's, paired by record."""
-    gain = _distances(case.original, case.golds) - _distances(case.model, case.golds)
-    return mean_value(gain, (-_LARGEST, _LARGEST), case.resamples, case.seed)
+    return distance_gained(case, _with_fresh_head)

@@ -11,8 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value, interval, mean_value
+from tmu.audit.bootstrap import Value, interval
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import mean_over
 from tmu.audit.roc import area, resampled_tallies, tally, tpr_at
 from tmu.audit.view import Case
 
@@ -65,4 +66,4 @@ def membership_tpr_at_1pct_fpr(case: Case) -> Value:
 )
 def forget_confidence(case: Case) -> Value:
     """Mean p_y over the forget set, 0..1."""
-    return mean_value(case.model.confidence["forget"], (0.0, 1.0), case.resamples, case.seed)
+    return mean_over(case, case.model.confidence["forget"], (0.0, 1.0))

@@ -13,6 +13,7 @@ references is a weak attacker; 64 and more in and out of every record find more.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from tmu.audit.roc import area_value, tpr_value
 from tmu.audit.view import Case, View
 
 _Scores = Callable[[View, tuple[View, ...], str], np.ndarray]
+_RARER = "The same for 1 in 1,000; with fewer than 1,000 never-seen records none may be accused at all."
 
 
 def _rmia(model: View, golds: tuple[View, ...], name: str) -> np.ndarray:
@@ -41,88 +43,35 @@ def _sides(case: Case, scores: _Scores) -> tuple[np.ndarray, np.ndarray]:
     return forget, test
 
 
-def _auc(case: Case, scores: _Scores) -> Value:
-    return area_value(*_sides(case, scores), case.resamples)
+def _register(name: str, title: str, scores: _Scores, *, auc: str, found: str, headline: bool = False) -> None:
+    """AUC, and the true-positive rates at false-positive rates of at most 1 % and .1 %, of one attack, in percent."""
+    declared = partial(metric, unit="%", better="gold", needs_gold=True)
+
+    @declared(f"{name}_auc", title=f"{title} AUC", headline=headline, meaning=auc)
+    def area(case: Case) -> Value:
+        return area_value(*_sides(case, scores), case.resamples)
+
+    @declared(f"{name}_tpr_at_1pct_fpr", title=f"{title} TPR at 1 % FPR", meaning=found)
+    def rate(case: Case) -> Value:
+        return tpr_value(0.01, *_sides(case, scores), case.resamples, case.seed)
+
+    @declared(f"{name}_tpr_at_01pct_fpr", title=f"{title} TPR at 0.1 % FPR", meaning=_RARER)
+    def rarer(case: Case) -> Value:
+        return tpr_value(0.001, *_sides(case, scores), case.resamples, case.seed)
 
 
-def _tpr(case: Case, scores: _Scores, fpr: float) -> Value:
-    return tpr_value(fpr, *_sides(case, scores), case.resamples, case.seed)
-
-
-@metric(
-    "rmia_auc",
-    title="RMIA AUC",
-    unit="%",
-    better="gold",
-    needs_gold=True,
+_register(
+    "rmia",
+    "RMIA",
+    _rmia,
+    auc="How well an attacker who owns retrained models tells forgotten from never-seen records: 50 is not at all, far below 50 stands out, too.",  # noqa: E501
+    found="Share of forgotten records that RMIA finds when at most 1 in 100 never-seen records may be accused wrongly; about 1 is chance.",  # noqa: E501
     headline=True,
-    meaning="How well an attacker who owns retrained models tells forgotten from never-seen records: 50 is not at all, far below 50 stands out, too.",  # noqa: E501
 )
-def rmia_auc(case: Case) -> Value:
-    """AUC of RMIA, percent."""
-    return _auc(case, _rmia)
-
-
-@metric(
-    "rmia_tpr_at_1pct_fpr",
-    title="RMIA TPR at 1 % FPR",
-    unit="%",
-    better="gold",
-    needs_gold=True,
-    meaning="Share of forgotten records that RMIA finds when at most 1 in 100 never-seen records may be accused wrongly; about 1 is chance.",  # noqa: E501
+_register(
+    "lira",
+    "LiRA",
+    _lira,
+    auc="As RMIA AUC, by another score: confidence less what retrained models give on average. One variance for all records, since the golds are too few for one a record.",  # noqa: E501
+    found="Share of forgotten records that LiRA (one variance for all) finds at 1 false accusation in 100; about 1 is chance.",  # noqa: E501
 )
-def rmia_tpr_at_1pct_fpr(case: Case) -> Value:
-    """True-positive rate of RMIA, percent, at a false-positive rate of at most 1 %."""
-    return _tpr(case, _rmia, 0.01)
-
-
-@metric(
-    "rmia_tpr_at_01pct_fpr",
-    title="RMIA TPR at 0.1 % FPR",
-    unit="%",
-    better="gold",
-    needs_gold=True,
-    meaning="The same for 1 in 1,000; with fewer than 1,000 never-seen records none may be accused at all.",
-)
-def rmia_tpr_at_01pct_fpr(case: Case) -> Value:
-    """True-positive rate of RMIA, percent, at a false-positive rate of at most 0.1 %."""
-    return _tpr(case, _rmia, 0.001)
-
-
-@metric(
-    "lira_auc",
-    title="LiRA AUC",
-    unit="%",
-    better="gold",
-    needs_gold=True,
-    meaning="As RMIA AUC, by another score: confidence less what retrained models give on average. One variance for all records, since the golds are too few for one a record.",  # noqa: E501
-)
-def lira_auc(case: Case) -> Value:
-    """AUC of offline LiRA with pooled variance, percent."""
-    return _auc(case, _lira)
-
-
-@metric(
-    "lira_tpr_at_1pct_fpr",
-    title="LiRA TPR at 1 % FPR",
-    unit="%",
-    better="gold",
-    needs_gold=True,
-    meaning="Share of forgotten records that LiRA (one variance for all) finds at 1 false accusation in 100; about 1 is chance.",  # noqa: E501
-)
-def lira_tpr_at_1pct_fpr(case: Case) -> Value:
-    """True-positive rate of LiRA, percent, at a false-positive rate of at most 1 %."""
-    return _tpr(case, _lira, 0.01)
-
-
-@metric(
-    "lira_tpr_at_01pct_fpr",
-    title="LiRA TPR at 0.1 % FPR",
-    unit="%",
-    better="gold",
-    needs_gold=True,
-    meaning="The same for 1 in 1,000; with fewer than 1,000 never-seen records none may be accused at all.",
-)
-def lira_tpr_at_01pct_fpr(case: Case) -> Value:
-    """True-positive rate of LiRA, percent, at a false-positive rate of at most 0.1 %."""
-    return _tpr(case, _lira, 0.001)

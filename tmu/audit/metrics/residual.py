@@ -6,8 +6,9 @@ averaged over the golds. A mean of ratios lies above 1 by chance, and two golds 
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value, mean_value
+from tmu.audit.bootstrap import Value
 from tmu.audit.metrics.registry import metric
+from tmu.audit.per_record import mean_over, share_of
 from tmu.audit.view import Case
 
 
@@ -28,7 +29,7 @@ def _ratios(case: Case) -> np.ndarray:
 def residual_knowledge(case: Case) -> Value:
     """Mean ratio over the probed forget records."""
     largest = case.model.probed.residual_draws + 1.0
-    return mean_value(_ratios(case).mean(axis=0), (1 / largest, largest), case.resamples, case.seed)
+    return mean_over(case, _ratios(case).mean(axis=0), (1 / largest, largest))
 
 
 @metric(
@@ -42,5 +43,4 @@ def residual_knowledge(case: Case) -> Value:
 )
 def residual_share(case: Case) -> Value:
     """Percent of the probed forget records with a ratio above 1, averaged over the golds."""
-    above = 100.0 * (_ratios(case) > 1).mean(axis=0)
-    return mean_value(above, (0.0, 100.0), case.resamples, case.seed)
+    return share_of(case, (_ratios(case) > 1).mean(axis=0))

@@ -11,7 +11,7 @@ Cost: at most `cap` training steps, each followed by a measurement of the forget
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tmu.errors import ConfigError
 
@@ -82,19 +82,3 @@ def _measured(model: "nn.Module", accuracy: Callable[["nn.Module"], float]) -> f
         return accuracy(model.eval())
     finally:
         model.train(was_training)
-
-
-@dataclass(frozen=True)
-class Ain:
-    """AIN and what is known of it: "exact", "at least", "at most", or "unknown" (`value` None)."""
-
-    value: float | None
-    known: Literal["exact", "at least", "at most", "unknown"]
-
-
-def ain(unlearned: Relearned, retrained: Relearned) -> Ain:
-    """relearn(unlearned) / relearn(retrained); unknown where both are censored or the retrained needs no step."""
-    if retrained.steps == 0 or (unlearned.censored and retrained.censored):
-        return Ain(None, "unknown")
-    known = "at least" if unlearned.censored else "at most" if retrained.censored else "exact"
-    return Ain(unlearned.steps / retrained.steps, known)

@@ -11,49 +11,16 @@ gold in the unlearned model's place. Cost: draws x N forward passes of each mode
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tmu.errors import DataError
 from tmu.train.order import hash_keys, stream
 
 RADIUS = 0.03
 DRAWS = 100
 
 Classifier = Callable[[Tensor], Tensor]  # views float32 (B, C, H, W), about 0..1 → logits (B, K), in evaluation mode
-
-
-@dataclass(frozen=True, eq=False)
-class Residual:
-    """`per_record` (N,) float64 ratios, their mean, and the share, 0..1, of records above 1."""
-
-    per_record: Tensor
-    mean: float
-    share_above_1: float
-
-
-def residual_knowledge(
-    unlearned: Classifier,
-    retrained: Classifier,
-    images: Tensor,
-    labels: Tensor,
-    keys: Tensor,
-    *,
-    seed: int,
-    radius: float = RADIUS,
-    draws: int = DRAWS,
-) -> Residual:
-    """r of uint8 images (N, C, H, W) with true classes (N,) and int64 keys (N,). Raises DataError for an empty set."""
-    if len(images) == 0:
-        raise DataError("There is no record to probe.", "Name at least one forgotten record.")
-    ours, theirs = (
-        residual_hits(model, images, labels, keys, seed=seed, radius=radius, draws=draws).double()
-        for model in (unlearned, retrained)
-    )
-    ratios = (ours + 1) / (theirs + 1)
-    return Residual(ratios, float(ratios.mean()), float((ratios > 1).double().mean()))
 
 
 def residual_hits(
@@ -66,7 +33,10 @@ def residual_hits(
     radius: float = RADIUS,
     draws: int = DRAWS,
 ) -> Tensor:
-    """How many of `draws` noisy views of each image `model` gives the image's class: int64 (N,), 0..draws."""
+    """How many of `draws` noisy views of each image `model` gives the image's class: int64 (N,), 0..draws.
+
+    uint8 images (N, C, H, W) with true classes (N,) and int64 keys (N,).
+    """
     starts = [int(value) >> 1 for value in hash_keys(keys, stream(seed, "residual"))]
     hits = torch.zeros(len(images), dtype=torch.int64)
     for place, start in enumerate(starts):

@@ -1,0 +1,41 @@
+"""What Prefect's page shows of an audit: the headline numbers, each with unit, direction and interval."""
+
+import pytest
+
+METRICS = [
+    {"name": "ua", "title": "UA", "unit": "%", "better": "gold", "headline": True},
+    {"name": "quiet", "title": "quiet", "unit": "%", "better": "lower", "headline": False},
+]
+CELL = {"value": 5.25, "low": 4.0, "high": 6.5}
+ROWS = [{"name": name, "seconds": 3.0, "metrics": {"ua": CELL, "quiet": CELL}} for name in ("gold", "tmu")]
+RESULT = {
+    "metrics": METRICS,
+    "rows": ROWS,
+    "records": {"forget": 10, "retain": 90, "test": 50},
+    "resamples": 100,
+    "golds": ["gold"],
+}
+
+
+@pytest.mark.parametrize(
+    ("passed", "conclusive", "words"),
+    [
+        (True, True, "tmu passed"),
+        (False, True, "tmu did not pass: the gold takes over"),
+        (True, False, "tmu passed (inconclusive: too few forgotten records to tell)"),
+    ],
+)
+def test_the_audit_on_the_run_page(
+    prefect_server: dict, monkeypatch: pytest.MonkeyPatch, passed: bool, conclusive: bool, words: str
+) -> None:
+    """The server is not asked; its fixture sets Prefect up before it is imported."""
+    from flows import report
+
+    made = []
+    monkeypatch.setattr(report, "create_markdown_artifact", lambda **given: made.append(given))
+    report.show_audit({"result": RESULT, "verdict": {"row": "tmu", "passed": passed, "conclusive": conclusive}})
+    (shown,) = made
+    assert (shown["key"], shown["description"]) == ("audit", words)
+    lines = shown["markdown"].splitlines()
+    assert lines[0] == "| model | UA (%) → gold | cost (s) ↓ |"
+    assert lines[3] == "| tmu | 5.2 (4.0 to 6.5) | 3.0 |"
