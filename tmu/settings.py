@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
     key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
+    ledger: str | None = Field(
+        None, description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace"
+    )
+    time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
     snapshot_seconds: float = Field(10.0, ge=0, description="least time between two snapshots of a training")

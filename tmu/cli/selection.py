@@ -108,6 +108,12 @@ def all_known(index: "Index", selection: Selection) -> list[Found]:
     return found
 
 
+def refuse_raw(text: str | None, option: str, raw_ids: list[str]) -> None:
+    """Raise ConfigError where a text that will be stored holds one of the ids that were typed with it."""
+    if text is not None and any(each and each.casefold() in text.casefold() for each in raw_ids):
+        raise ConfigError(f"{option} holds an id of this very call.", "It would be stored: leave the id out of it.")
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, ..."""
     if number % 100 in (11, 12, 13):

@@ -58,6 +58,10 @@ class Keys:
         """
         return self._mac(b"lone\0" + raw_record_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
 
+    def payload(self, canonical: bytes) -> str:
+        """HMAC (64 hex digits) of a request's canonical JSON: tells two payloads apart, and tells nothing else."""
+        return self._mac(b"payload\0" + canonical).hex()
+
     def split_fraction(self, record_key: str, seed: int = 0) -> float:
         """A number in [0, 1), uniform over records, that decides a record's split; it never changes for a record."""
         digest = self._mac(b"split\0" + str(seed).encode() + b"\0" + record_key.encode())

@@ -1,0 +1,76 @@
+"""`tmu ledger …`: check the audit log, export it, and see what is due."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.ledgers import existing, looking
+from tmu.cli.request_views import board_of
+
+app = typer.Typer(no_args_is_help=True, help="Check and export the audit log; the board of dates.")
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="SEQ:HASH", help="A head noted earlier: shows a cut end.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Check an export instead of the ledger.")
+    ] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Check every entry of the audit log, and the states of all requests against it; exit code 4 where it is broken.
+
+    It prints the log's head. Note that elsewhere: with --head, a later check also finds a log that was cut off or
+    written anew. Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
+    """
+    from tmu.ledger import proof
+    from tmu.ledger.log import Head
+
+    anchor = Head.parse(head) if head is not None else None
+    if file is not None:
+        found = proof.check(proof.read_export(Path(file)), anchor)
+    else:
+        with existing() as ledger:
+            found = proof.verify(ledger, anchor)
+    value = {"entries": found.seq, "head": str(found)}
+    output.emit(value, lambda: [f"The log is sound: {found.seq:,} entries.", output.facts({"head": found})])
+
+
+@app.command()
+def export(
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="One JSON object a line; replaced if it exists.")],
+    as_json: output.Json = False,
+) -> None:
+    """Write the audit log to a file that can be checked without this workspace. It holds no keys of people.
+
+    Example: [bold]tmu ledger export --out log.jsonl[/]
+    """
+    from tmu.ledger import proof
+
+    with existing() as ledger:
+        head = proof.export(ledger, Path(out))
+    value = {"file": out, "entries": head.seq, "head": str(head)}
+    output.emit(value, lambda: [f"{head.seq:,} entries written to {out}.", output.facts({"head": head})])
+
+
+@app.command()
+def board(
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds-per-request", min=0, metavar="N", help="Forecast: work for one request, measured."),
+    ] = None,
+    as_json: output.Json = False,
+) -> None:
+    """All open requests by date: days left, time used, warnings at 50, 80 and 100 %, state.
+
+    Examples: [bold]tmu ledger board[/] · [bold]tmu ledger board --seconds-per-request 5400[/]
+    """
+    from tmu.ledger import views
+
+    with looking() as ledger:
+        rows = views.board(ledger, seconds) if ledger is not None else []
+    output.emit(rows, lambda: [board_of(rows, forecast=seconds is not None)] if rows else ["No request is open."])

@@ -1,0 +1,130 @@
+"""`tmu request …`: the life of a request in the ledger, up to its plan. Only keys (HMAC) are stored."""
+
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tmu.cli import output
+from tmu.cli.ledgers import existing, looking, made
+from tmu.cli.place import workspace
+from tmu.cli.request_decisions import Id, cancel, deny, extend, hold, release, verify_identity
+from tmu.cli.request_views import facts_of, holds_of, table_of
+from tmu.cli.selection import File, Records, Subjects, keys_of, refuse_raw, select
+from tmu.errors import ConfigError, RequestError
+
+if TYPE_CHECKING:
+    from tmu.ledger.intake import Intake
+    from tmu.ledger.states import State
+
+app = typer.Typer(no_args_is_help=True, help="Receive, hold, deny and look at requests in the ledger.")
+
+
+@app.command()
+def receive(
+    subjects: Subjects = [],  # noqa: B006 - Typer copies it
+    records: Records = [],  # noqa: B006
+    file: File = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Its id, to repeat the call safely; default: a new one.")
+    ] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Serve it in the urgent lane.")] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Identity still to be checked: the clock stands still.")
+    ] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Put a request on record. Once this returns, it survives a crash; nothing is planned or erased yet.
+
+    Examples: [bold]tmu request receive --subject contributor-007 --id case-2026-17[/] ·
+    [bold]tmu request receive --file request.json --unverified[/]
+    """
+    from dataclasses import asdict
+
+    from tmu.data.info import read_info
+    from tmu.ledger.actor import OPERATOR
+    from tmu.ledger.intake import receive as put_on_record
+
+    place = workspace()
+    info = read_info(place.data)
+    selection = select(place, info, subjects, records, file)
+    refuse_raw(id_, "--id", [*subjects, *records])
+    asked = {"id": id_ or secrets.token_hex(8), "dataset": info.dataset, "urgent": urgent}
+    asked |= {"identity_verified": not unverified, "source": "file" if file is not None else "cli"}
+    intake = _checked(asked | {"subjects": tuple(selection.subjects), "records": tuple(selection.records)})
+    with made() as ledger:
+        receipt = asdict(put_on_record(ledger, keys_of(place, info), intake, OPERATOR))
+    value = receipt | {name: receipt[name].isoformat() for name in ("received_at", "due")}
+    word = "received" if receipt["new"] else "on record already"
+    output.emit(value, lambda: [f"Request {intake.id} is {word}.", output.facts(value)])
+
+
+@app.command("list")
+def list_(
+    state: Annotated[list[str], typer.Option("--state", metavar="STATE", help="Only in this state.")] = [],  # noqa: B006
+    most: Annotated[int, typer.Option("--most", min=1, help="At most so many, newest first.")] = 100,
+    holds: Annotated[bool, typer.Option("--holds", help="List the legal holds in force.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """List requests, or the legal holds in force.
+
+    Examples: [bold]tmu request list --state held[/] · [bold]tmu request list --holds[/]
+    """
+    from tmu.ledger import views
+
+    if holds and state:
+        raise ConfigError("--holds and --state ask for different things.", "Leave one out.")
+    states = _states(state)
+    with looking() as ledger:
+        value = [] if ledger is None else views.active_holds(ledger) if holds else views.listing(ledger, states, most)
+    shown = holds_of if holds else table_of
+    output.emit(value, lambda: shown(value) if value else ["There is none."])
+
+
+@app.command()
+def show(request: Id, as_json: output.Json = False) -> None:
+    """Show a request: state, date, receipts, approvals, evidence, and what the log tells of it.
+
+    Example: [bold]tmu request show case-2026-17[/]
+    """
+    from tmu.ledger import views
+
+    with existing() as ledger:
+        value = views.show(ledger, request)
+    output.emit(value, lambda: facts_of(value))
+
+
+for _name, _verb in {
+    "verify-identity": verify_identity,
+    "hold": hold,
+    "release": release,
+    "deny": deny,
+    "cancel": cancel,
+    "extend": extend,
+}.items():
+    app.command(_name)(_verb)
+
+
+def _checked(asked: dict[str, Any]) -> "Intake":
+    """The intake, with the first thing that is wrong with it as a RequestError."""
+    from pydantic import ValidationError
+
+    from tmu.ledger.intake import Intake
+
+    try:
+        return Intake.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "request"
+        raise RequestError(
+            f"The request cannot be received: {where}: {first['msg']}.", "Mend it and call again; nothing was stored."
+        ) from error
+
+
+def _states(names: list[str]) -> "list[State] | None":
+    from tmu.ledger.states import State
+
+    unknown = sorted(set(names) - set(State))
+    if unknown:
+        raise ConfigError(f"There is no state `{unknown[0]}`.", f"Choose from {', '.join(State)}.")
+    return [State(name) for name in names] or None

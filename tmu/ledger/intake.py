@@ -1,0 +1,163 @@
+"""Intake: a request is on record once this returns, whatever happens next. Idempotent by id and payload.
+
+The same id with the same payload is the same row; with another payload, or from another requester, it is refused. The
+payload is compared by its HMAC. Cost: a few indexed look-ups for each request, independent of how many there are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from pydantic import Field, StringConstraints, model_validator
+
+from tmu.config import Config
+from tmu.data.keys import Keys
+from tmu.files import canonical_json
+from tmu.ledger import clock, entries, holds
+from tmu.ledger.actor import Actor
+from tmu.ledger.entries import Key
+from tmu.ledger.errors import ConflictError
+from tmu.ledger.schema import request_keys, requests
+from tmu.ledger.states import State
+from tmu.ledger.store import Ledger, Tx
+from tmu.ledger.transition import enter
+
+MOST_KEYS = 10_000
+"""Keys in one request."""
+
+RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+HexKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Many = Annotated[tuple[HexKey, ...], Field(max_length=MOST_KEYS)]
+
+
+class Intake(Config):
+    """What is asked for: HMAC keys only, never a raw id; the id of the request must not lead to a person either."""
+
+    id: RequestId
+    dataset: str = Field(min_length=1, max_length=100)
+    subjects: Many = ()
+    records: Many = ()
+    urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
+    identity_verified: bool = Field(True, description="false: the clock stands still until `verify_identity`")
+    source: Literal["cli", "api", "form", "file"] = "api"
+
+    @model_validator(mode="after")
+    def _names_something(self) -> "Intake":
+        if not self.subjects and not self.records:
+            raise ValueError("the request names nobody and nothing")
+        return self
+
+    def keys(self) -> list[Key]:
+        """What is named, each once, in ascending order."""
+        named = {("subject", key) for key in self.subjects} | {("record", key) for key in self.records}
+        return [(self.dataset, kind, key) for kind, key in sorted(named)]
+
+    def mac(self, keys: Keys) -> str:
+        """HMAC (hex) of the payload: what makes two intakes of an id the same. Order, repeats and source do not."""
+        payload = {"dataset": self.dataset, "keys": [key[1:] for key in self.keys()]}
+        payload |= {"urgent": self.urgent, "identity_verified": self.identity_verified}
+        return keys.payload(canonical_json(payload))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The answer to an intake. new: false for a repeated one. merged: keys that others had asked for, too."""
+
+    request: str
+    state: State
+    new: bool
+    received_at: datetime
+    due: datetime
+    paused: bool
+    merged: int
+
+
+def receive(ledger: Ledger, keys: Keys, intake: Intake, actor: Actor) -> Receipt:
+    """Put a request on record. Raises ConflictError for an id that stands for something else."""
+    (answer,) = receive_all(ledger, keys, [intake], actor)
+    if isinstance(answer, ConflictError):
+        raise answer
+    return answer
+
+
+def receive_all(ledger: Ledger, keys: Keys, intakes: Sequence[Intake], actor: Actor) -> list[Receipt | ConflictError]:
+    """Put many requests on record in one transaction, so that they share its wait for the disk.
+
+    The answers are in order; a conflict is returned in its place and does not touch the others.
+    """
+    macs = [intake.mac(keys) for intake in intakes]
+    with ledger.write(actor) as tx:
+        known = _known(tx, [intake.id for intake in intakes])
+        fresh: dict[str, dict[str, Any]] = {}
+        for intake, mac in zip(intakes, macs, strict=True):
+            if intake.id not in known and intake.id not in fresh:
+                fresh[intake.id] = _row(tx, intake, mac)
+        merged = _store(tx, {each.id: each for each in reversed(intakes) if each.id in fresh}, fresh)
+        rows, seen, answers = known | fresh, set(known), []
+        for intake, mac in zip(intakes, macs, strict=True):
+            answers.append(_answer(tx, rows[intake.id], mac, intake.id not in seen, merged.get(intake.id, 0)))
+            seen.add(intake.id)
+    return answers
+
+
+def _known(tx: Tx, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for part in entries.chunks(sorted(set(ids))):
+        rows = tx.execute(sa.select(requests).where(requests.c.id.in_(part)))
+        found |= {row.id: row._asdict() for row in rows}
+    return found
+
+
+def _row(tx: Tx, intake: Intake, mac: str) -> dict[str, Any]:
+    verified = intake.identity_verified
+    return {
+        "id": intake.id,
+        "dataset": intake.dataset,
+        "state": State.RECEIVED,
+        "state_since": tx.at,
+        "lane": "urgent" if intake.urgent else "normal",
+        "source": intake.source,
+        "requester": tx.actor.name,
+        "payload_mac": mac,
+        "received_at": tx.at,
+        "identity_verified_at": tx.at if verified else None,
+        "paused_since": None if verified else tx.at,
+        "paused_seconds": 0,
+        "extended_at": None,
+    }
+
+
+def _store(tx: Tx, intakes: dict[str, Intake], rows: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Insert new requests with keys and receipts; a hold is looked at only then, so that its receipt is on record."""
+    if not rows:
+        return {}
+    held = holds.held_among(tx, [(id_, intakes[id_].dataset, intakes[id_].subjects) for id_ in rows])
+    for id_, row in rows.items():
+        path = [State.RECEIVED, State.QUEUED if row["identity_verified_at"] else State.UNVERIFIED]
+        path += [State.HELD] if id_ in held else []
+        facts = {"keys": len(intakes[id_].keys()), "lane": row["lane"], "source": row["source"]}
+        row["state"] = enter(tx, id_, path, **facts)
+    tx.execute(sa.insert(requests), list(rows.values()))
+    asked = {id_: intakes[id_].keys() for id_ in rows}
+    named = [
+        {"request_id": id_, "kind": kind, "key": key, "named": True}
+        for id_, keys in asked.items()
+        for _, kind, key in keys
+    ]
+    tx.execute(sa.insert(request_keys), named)
+    return entries.receive(tx, asked)
+
+
+def _answer(tx: Tx, row: dict[str, Any], mac: str, new: bool, merged: int) -> Receipt | ConflictError:
+    if row["payload_mac"] != mac or row["requester"] != tx.actor.name:
+        return ConflictError(
+            f"The id {row['id']} is on record for something else.",
+            "Repeat a request with the very same content, or choose a new id for another one.",
+        )
+    started = clock.Clock(
+        row["received_at"], row["paused_seconds"], row["paused_since"], row["extended_at"] is not None
+    )
+    due = clock.due(started, tx.at, tx.zone)
+    return Receipt(row["id"], State(row["state"]), new, row["received_at"], due, bool(row["paused_since"]), merged)

@@ -1,0 +1,28 @@
+"""A workspace's ledger: where the settings put it, counting months in the zone that they name."""
+
+from zoneinfo import ZoneInfo
+
+from tmu.errors import ConfigError
+from tmu.ledger.store import Ledger
+from tmu.workspace import Workspace
+
+
+def address(workspace: Workspace) -> str:
+    """The SQLAlchemy address: setting `ledger`, else a file in the workspace."""
+    return workspace.settings.ledger or f"sqlite:///{workspace.state('ledger.db')}"
+
+
+def open_ledger(workspace: Workspace) -> Ledger:
+    """Open the ledger, made where there is none. Close it when done."""
+    try:
+        zone = ZoneInfo(workspace.settings.time_zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(
+            "Setting `time_zone` names no time zone.", "Write one such as UTC or Europe/Berlin."
+        ) from error
+    return Ledger.open(address(workspace), zone=zone)
+
+
+def has_ledger(workspace: Workspace) -> bool:
+    """Whether a ledger may be there to look at; looking does not make the workspace's own."""
+    return workspace.settings.ledger is not None or workspace.state("ledger.db").exists()

@@ -1,0 +1,123 @@
+"""`Ledger`: a database opened for transactions, and `Tx`: one of them, with its actor, its time and its log."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import sqlalchemy as sa
+
+from tmu.errors import TmuError
+from tmu.ledger import engine as database
+from tmu.ledger.actor import Actor
+from tmu.ledger.log import Head, Link, make_link
+from tmu.ledger.schema import audit_log
+from tmu.ledger.upgrade import NEWEST, upgrade, version_of
+from tmu.ledger.words import reason_of
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Refused(Exception):
+    """Inside a transaction: undo it, put the refusal on record, and raise `error` to the caller."""
+
+    def __init__(self, error: TmuError, event: str, request: str | None = None, **facts: Any):
+        self.error, self.event, self.request, self.facts = error, event, request, facts
+        super().__init__(error.what)
+
+
+@dataclass
+class Tx:
+    """A writing transaction: who acts, when, and the entries that go into the log when it ends."""
+
+    connection: sa.Connection
+    actor: Actor
+    at: datetime
+    zone: tzinfo
+    _links: list[Link] = field(default_factory=list)
+
+    def log(self, event: str, request: str | None = None, reason: str | None = None, **facts: Any) -> None:
+        """Append an entry. facts: JSON values that lead to nobody (ids of requests, counts, hashes, no keys)."""
+        reason = reason_of(reason) if reason is not None else None
+        self._links.append(make_link(self._head(), self.at, self.actor, event, request, reason, facts))
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
+        """Run a statement."""
+        return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+
+    def flush(self) -> None:
+        """Write the entries that were appended."""
+        if self._links:
+            self.connection.execute(sa.insert(audit_log), [_row(link) for link in self._links])
+            self._links = []
+
+    def _head(self) -> Head:
+        if self._links:
+            return Head(self._links[-1].seq, self._links[-1].hash)
+        return head_of(self.connection)
+
+
+class Ledger:
+    """A ledger's database. zone: in which months are counted. now: the time, for tests that travel."""
+
+    def __init__(self, engine: sa.Engine, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now):
+        self._engine, self.zone, self.now = engine, zone, now
+
+    @classmethod
+    def open(cls, url: str, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now) -> "Ledger":
+        """Open the ledger at a SQLAlchemy address, made or brought to this program's version where needed.
+
+        Raises StorageError (unreachable, damaged, newer than this program), ConfigError (no such kind of database).
+        """
+        engine = database.connect(url)
+        with database.transaction(engine, writes=False) as connection:
+            current = version_of(connection) == NEWEST
+        if not current:
+            with database.transaction(engine, writes=True) as connection:
+                upgrade(connection)
+        return cls(engine, zone=zone, now=now)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction for looking: one state of the ledger, and nobody waits for it."""
+        with database.transaction(self._engine, writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, actor: Actor) -> Iterator[Tx]:
+        """A transaction for acting: alone, whole or not at all. On `Refused` only the refusal's entry is written."""
+        try:
+            with self._alone(actor) as tx:
+                yield tx
+        except Refused as refused:
+            with self._alone(actor) as tx:
+                tx.log(refused.event, refused.request, **refused.facts)
+            raise refused.error from None
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _alone(self, actor: Actor) -> Iterator[Tx]:
+        with database.transaction(self._engine, writes=True) as connection:
+            tx = Tx(connection, actor, self.now(), self.zone)
+            yield tx
+            tx.flush()
+
+
+def head_of(connection: sa.Connection) -> Head:
+    """The last entry of the log."""
+    last = sa.select(audit_log.c.seq, audit_log.c.hash).order_by(audit_log.c.seq.desc()).limit(1)
+    row = connection.execute(last).first()
+    return Head(row.seq, row.hash) if row else Head()
+
+
+def _row(link: Link) -> dict[str, Any]:
+    return {
+        "seq": link.seq, "request_id": link.request, "event": link.event, "body": link.body, "hash": link.hash,
+    }  # fmt: skip
