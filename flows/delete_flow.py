@@ -19,6 +19,7 @@ from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.choose_method import RETRAIN, choose_method
 from tmu.steps.journal import advance, find_entry, find_same, open_entry, refuse_a_second, why
+from tmu.steps.legal_hold import refuse_held
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.preflight import check_parameters
@@ -130,6 +131,7 @@ def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str],
     data = data_ref(workspace)
     check_parameters(open_store(workspace, data), workspace.params, method)
     plan = plan_deletion(workspace, data, subjects, records)
+    refuse_held(workspace, open_store(workspace, data), plan.records)
     champion_of(workspace, data, params=workspace.params)  # refuses a model of another revision before anything is done
     choice = choose_method(workspace, plan, method)
     show_plan(plan)

@@ -73,7 +73,7 @@ def stop(tx: Tx, row: Request, hold_id: str | None) -> None:
     move(tx, row, State.HELD, facts={"hold": hold_id}, plan_hash=None)
 
 
-def held_among(tx: Tx, asked: Sequence[tuple[str, str, Iterable[str]]]) -> set[str]:
+def held_among(tx: Tx | sa.Connection, asked: Sequence[tuple[str, str, Iterable[str]]]) -> set[str]:
     """Which of the requests (id, dataset, subject keys) an active hold covers."""
     live = holds.c.released_at.is_(None)
     broad = tx.execute(

@@ -6,7 +6,8 @@ from pathlib import Path
 from tmu.data.digest import dvc_digest
 from tmu.data.erase import apply_in_place, erase
 from tmu.refs import DataRef, ForgetRef
-from tmu.steps.loading import data_folder, forget_keys
+from tmu.steps.legal_hold import refuse_held
+from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -15,7 +16,8 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
     """The revision of `data` without the forget set.
 
     Without `out`, `data/` itself moves on: the new revision is built whole, then its shards replace the touched ones
-    one by one, then DVC records it. A kill -9 anywhere leaves a state from which the same call completes.
+    one by one, then DVC records it. A kill -9 anywhere leaves a state from which the same call completes. Raises
+    RequestError where a legal hold covers what has not been touched yet.
     """
     keys = forget_keys(workspace, forget)
     source = data_folder(workspace, data)
@@ -25,6 +27,8 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
     with locked(workspace.state("data.lock")):
         revision = workspace.state("revisions", f"without-{forget.digest[:32]}")
         if not revision.exists():
+            if data_ref(workspace).digest == data.digest:  # else it was done before: only to be recorded
+                refuse_held(workspace, open_store(workspace, data), keys)
             _keep(workspace, source, data)
             erase(source, revision, keys)
         apply_in_place(revision, workspace.data)

@@ -1,0 +1,32 @@
+"""The guard of every erasure: what a legal hold covers is not touched, whoever asks and by whichever verb."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from tmu.data.keys import to_hex
+from tmu.data.store import RecordStore
+from tmu.errors import RequestError
+from tmu.ledger.holds import held_among
+from tmu.ledger.place import has_ledger, open_ledger
+from tmu.workspace import Workspace
+
+
+def refuse_held(workspace: Workspace, store: RecordStore, records: Collection[str]) -> None:
+    """Raise RequestError where a hold covers the dataset or a person behind one of the record keys."""
+    if not has_ledger(workspace):
+        return
+    index = store.index()
+    people = to_hex(np.unique(index.subject_keys[index.find_records(records)[0]]))
+    ledger = open_ledger(workspace)
+    try:
+        with ledger.read() as connection:
+            held = held_among(connection, [("", store.info.dataset, people)])
+    finally:
+        ledger.close()
+    if held:
+        raise RequestError(
+            "A legal hold covers this request: nothing was touched.",
+            "`tmu request list --holds` shows it, `tmu request release` lifts it; put the request on record meanwhile "
+            "with `tmu request receive`.",
+        )
