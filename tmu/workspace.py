@@ -104,3 +104,13 @@ class Workspace:
         if not path.exists():
             write_atomic(path, secrets.token_bytes(32), private=True)
         return path.read_bytes()
+
+
+def untouched(place: Workspace, scratch: Path) -> Workspace:
+    """The same workspace for looking only: what is derived while looking goes to `scratch`."""
+
+    class Untouched(Workspace):
+        def state(self, *parts: str) -> Path:
+            return scratch.joinpath(*parts)
+
+    return Untouched(place.root, place.settings)

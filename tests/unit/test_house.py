@@ -14,6 +14,7 @@ PURE = ("train", "twin", "unlearn", "audit", "models", "data")
 GROUND = ("config", "files", "refs", "errors")
 SERVICES = {"prefect", "mlflow", "dvc", "boto3"}
 UPSTAIRS = {"flows", "tasks"}
+STOREYS = ("tmu.service", "tmu.cli")  # above all other rooms of tmu, in this order
 PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 # CIFAR is published as pickles; this one file reads them, with an unpickler that builds nothing but arrays of numbers
 UNPICKLER = "tmu/data/readers/pickled_batches.py"
@@ -28,6 +29,15 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node).rpartition(".")[2] in ("import_module", "__import__"):
             yield from (part.value for part in node.args if isinstance(part, ast.Constant) and part.value)
+
+
+def _calls_up(path: str, name: str) -> bool:
+    """Whether a room imports one above it: nothing below the service knows it, and it knows no command line."""
+    parts, target = Path(path).parts, ".".join(name.split(".")[:2])
+    if parts[0] != "tmu" or target not in STOREYS:
+        return False
+    room = f"tmu.{parts[1]}"
+    return room not in STOREYS or STOREYS.index(room) < STOREYS.index(target)
 
 
 def _called(node: ast.Call) -> str:
@@ -48,7 +58,7 @@ def faults(path: str, source: str) -> list[str]:
     tree, found = ast.parse(source), []
     imported = list(_imports(tree))
     for name in imported:
-        if name.split(".")[0] in _forbidden(path):
+        if name.split(".")[0] in _forbidden(path) or _calls_up(path, name):
             found.append(f"{path} imports {name}")
         if name.split(".")[0] in PICKLES and path != UNPICKLER:
             found.append(f"{path} imports {name}")
@@ -114,6 +124,10 @@ def test_the_one_unpickler_is_restricted():
         ("tmu/cli/x.py", "from flows.delete import run"),
         ("tmu/stores/x.py", "from tasks import train_gold"),
         ("tmu/x.py", "__import__('flows')"),
+        ("tmu/ledger/x.py", "from tmu.service.roles import Role"),
+        ("tmu/steps/x.py", "import tmu.cli.place"),
+        ("tmu/service/x.py", "def f():\n    from tmu.cli import output"),
+        ("tmu/service/x.py", "import prefect"),
         ("flows/x.py", "import pickle"),
         ("tasks/x.py", "from pickle import loads"),
         ("tmu/data/readers/x.py", "import pickle\nclass A(pickle.Unpickler): ..."),
@@ -135,6 +149,8 @@ def test_the_scan_finds_a_planted_fault(path, source):
     ("path", "source"),
     [
         ("tmu/stores/x.py", "import mlflow, boto3, dvc.repo"),
+        ("tmu/service/x.py", "from tmu.service import roles\nfrom tmu.ledger import views\nimport tmu.steps.loading"),
+        ("tmu/cli/x.py", "from tmu.service.app import create_app"),
         ("flows/x.py", "from prefect import flow\nfrom tasks.unlearn import unlearn"),
         ("tmu/train/x.py", "# import mlflow\nmodel.eval()\nload_file('weights.safetensors')"),
         ("tmu/train/x.py", "text = 'pickle.load, torch.load, eval(x)'\nimport tmu.data.tasks"),

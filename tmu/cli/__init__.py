@@ -7,7 +7,26 @@ import typer
 from typer.core import TyperGroup
 
 from tmu import __version__
-from tmu.cli import audit, bench, compare, data, delete, demo, doctor, init, output, plan, show, train, twin, unlearn
+from tmu.cli import (
+    audit,
+    bench,
+    compare,
+    data,
+    delete,
+    demo,
+    doctor,
+    init,
+    ledger,
+    output,
+    plan,
+    request,
+    serve,
+    show,
+    token,
+    train,
+    twin,
+    unlearn,
+)
 from tmu.cli.place import choose_home, home
 from tmu.errors import TmuError
 from tmu.files import storage_errors
@@ -23,7 +42,10 @@ EXIT_CODES = {
     7: "the disk or a store refused",
     130: "interrupted",
 }
-_ORDER = ("init", "data", "train", "twin", "delete", "compare", "show", "doctor", "demo")
+_ORDER = (
+    "init", "data", "train", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
+    "doctor", "demo",
+)  # fmt: skip
 
 
 class Tmu(TyperGroup):
@@ -94,6 +116,10 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.add_typer(request.app, name="request")
+app.add_typer(ledger.app, name="ledger")
+app.command("serve")(serve.serve)
+app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)

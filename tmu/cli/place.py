@@ -38,13 +38,9 @@ def workspace() -> "Workspace":
 
 def untouched(place: "Workspace", scratch: Path) -> "Workspace":
     """The same workspace for looking only: what is derived while looking goes to `scratch`."""
-    from tmu.workspace import Workspace
+    from tmu.workspace import untouched as looking
 
-    class Untouched(Workspace):
-        def state(self, *parts: str) -> Path:
-            return scratch.joinpath(*parts)
-
-    return Untouched(place.root, place.settings)
+    return looking(place, scratch)
 
 
 def inside(place: "Workspace", path: str) -> str:

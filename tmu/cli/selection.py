@@ -74,14 +74,10 @@ def select(
 
 
 def keys_of(place: "Workspace", info: "StoreInfo") -> "Keys":
-    """The keys under which a store was built. Never makes a new secret: with one, nobody would ever be found."""
-    secret = place.settings.key_file or place.root / ".tmu" / "hash.key"
-    if not info.simulated and not secret.exists():
-        raise ConfigError(f"The secret of this store's keys is not at {secret}.", "Restore it from its backup.")
-    keys = place.keys(simulated=info.simulated)
-    if keys.id != info.key_id:
-        raise ConfigError(f"The secret at {secret} is not the one of this store.", "Restore it from its backup.")
-    return keys
+    """The keys under which a store was built (see `tmu/steps/store_keys.py`)."""
+    from tmu.steps.store_keys import keys_of as of_store
+
+    return of_store(place, info)
 
 
 def look_up(index: "Index", selection: Selection) -> Iterator[Found]:

@@ -1,0 +1,167 @@
+"""Plan and approval over HTTP, on real records: bound by hash, voided by a change, never by who asked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli_tools import listing
+from tests.ledger_tools import KEYS, state
+from tests.service_tools import NO_HASTE, Api
+from tests.unit.data.conftest import Made
+from tmu.data.importer import import_records
+from tmu.files import digest_of
+from tmu.ledger.actor import Actor
+from tmu.ledger.errors import ConflictError
+from tmu.service.roles import Role
+from tmu.steps import plan_request as step
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record store, made once."""
+    folder = tmp_path_factory.mktemp("made")
+    import_records(Made(), folder / "data", KEYS, n_buckets=8)
+    return folder / "data"
+
+
+@pytest.fixture
+def planning(tmp_path: Path, data: Path) -> Iterator[Api]:
+    (tmp_path / "params.yaml").write_text("{}")
+    (tmp_path / "data").symlink_to(data)
+    (tmp_path / ".tmu").mkdir()
+    made = Api(tmp_path, NO_HASTE)
+    yield made
+    made.close()
+
+
+def ask(api: Api, id_: str = "case-1", *people: str, **more: object) -> None:
+    api.good(Role.REQUESTER, "POST", "/requests", {"id": id_, "subjects": list(people or ("person-3",)), **more})
+
+
+def plan(api: Api, id_: str = "case-1", **body: str) -> dict:
+    return api.good(Role.OPERATOR, "POST", f"/requests/{id_}/plan", body)
+
+
+def approve(api: Api, plan_hash: str, by: str = Role.APPROVER, id_: str = "case-1") -> dict:
+    return api.good(by, "POST", f"/requests/{id_}/approval", {"plan_hash": plan_hash})
+
+
+def test_a_plan_is_bound_shown_and_approved(planning: Api) -> None:
+    ask(planning)
+    planning.bad(Role.APPROVER, "GET", "/requests/case-1/plan", status=409)
+    bound = plan(planning)
+    assert (bound["state"], bound["changed"], bound["voided"]) == ("awaiting_approval", True, 0)
+    shown = planning.good(Role.APPROVER, "GET", "/requests/case-1/plan")
+    assert shown["plan_hash"] == bound["hash"] == digest_of(shown["plan"])  # what is shown is what was hashed
+    told = shown["plan"]
+    assert (told["n_records"], told["n_subjects_named"], sum(told["by_split"].values())) == (6, 1, 6)
+    assert told["shards"]
+    assert told["choice"]["method"]
+    assert told["choice"]["forecast"]["retrain"]["visits"] > 0
+    assert KEYS.subject("person-3") not in str(shown)
+    assert "person-3" not in str(shown)
+    assert approve(planning, bound["hash"])["state"] == "approved"
+    assert approve(planning, bound["hash"])["state"] == "approved"  # once more is once
+    assert planning.good(Role.REQUESTER, "GET", "/requests/case-1")["approvals"][0]["approver"] == "approver"
+
+
+def test_planning_writes_nothing_but_the_binding(planning: Api) -> None:
+    ask(planning)
+
+    def files() -> dict[str, str]:
+        return {name: digest for name, digest in listing(planning.home).items() if "ledger.db" not in name}
+
+    before = files()
+    plan(planning)
+    assert files() == before
+
+
+def test_a_changed_plan_voids_the_approval(planning: Api) -> None:
+    ask(planning)
+    old = plan(planning)["hash"]
+    approve(planning, old)
+    again = plan(planning)
+    assert (again["hash"], again["changed"], again["voided"], again["state"]) == (old, False, 0, "approved")
+    other = plan(planning, method="finetune")
+    assert (other["changed"], other["voided"], other["state"]) == (True, 1, "awaiting_approval")
+    assert "plan has changed" in planning.bad(
+        Role.APPROVER, "POST", "/requests/case-1/approval", {"plan_hash": old}, status=409
+    )
+    (approval,) = planning.good(Role.AUDITOR, "GET", "/requests/case-1")["approvals"]
+    assert approval["voided_at"] is not None
+    approve(planning, other["hash"])
+
+
+def test_a_forecast_that_alone_has_changed_voids_nothing(planning: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(planning)
+    old = plan(planning)["hash"]
+    approve(planning, old)
+    real = step.choose_method
+
+    def measured(*arguments: object) -> step.Choice:
+        choice = real(*arguments)
+        changed = {name: cost | {"seconds": 12.5} for name, cost in choice.forecast.items()}
+        return step.Choice(choice.asked, choice.method, "other words", changed, choice.risk)
+
+    def riskier(*arguments: object) -> step.Choice:
+        choice = real(*arguments)
+        risk = choice.risk | {"level": "high"}
+        return step.Choice(choice.asked, choice.method, choice.reason, choice.forecast, risk)
+
+    monkeypatch.setattr(step, "choose_method", measured)
+    assert plan(planning)["hash"] == old
+    assert state(planning.ledger, "case-1") == "approved"
+    monkeypatch.setattr(step, "choose_method", riskier)
+    assert plan(planning)["voided"] == 1
+
+
+def test_who_asked_may_not_approve_whatever_its_roles(planning: Api) -> None:
+    both = planning.token("requester", Role.REQUESTER, Role.APPROVER)  # another token, the same name
+    ask(planning)
+    bound = plan(planning)
+    body = {"plan_hash": bound["hash"]}
+    assert "Who asked" in planning.bad(both, "POST", "/requests/case-1/approval", body, status=403)
+    assert state(planning.ledger, "case-1") == "awaiting_approval"
+    events = [entry["event"] for entry in planning.good(Role.AUDITOR, "GET", "/requests/case-1")["log"]]
+    assert events[-1] == "approval_refused"  # on record
+    approve(planning, bound["hash"])
+
+
+def test_a_plan_in_a_wrong_form_is_not_approved(planning: Api) -> None:
+    ask(planning)
+    bound = plan(planning)
+    for body in ({}, {"plan_hash": bound["hash"][:-1]}, {"plan_hash": bound["hash"].upper()}, {"plan_hash": None}):
+        planning.bad(Role.APPROVER, "POST", "/requests/case-1/approval", body, status=422)
+    planning.bad(Role.APPROVER, "POST", "/requests/case-1/approval", {"plan_hash": "0" * 64}, status=409)
+    assert state(planning.ledger, "case-1") == "awaiting_approval"
+
+
+def test_what_cannot_be_honoured_is_422_without_a_key(planning: Api) -> None:
+    ask(planning, "case-1", "nobody-here")
+    said = planning.bad(Role.OPERATOR, "POST", "/requests/case-1/plan", {}, status=422)
+    assert "There is no subject" in said
+    assert KEYS.subject("nobody-here") not in said
+    ask(planning, "case-2", *(f"person-{number}" for number in range(15)))
+    assert "more than half" in planning.bad(Role.OPERATOR, "POST", "/requests/case-2/plan", {}, status=422)
+    ask(planning, "case-3", identity_verified=False)
+    planning.bad(Role.OPERATOR, "POST", "/requests/case-3/plan", {}, status=409)
+    said = planning.bad(Role.OPERATOR, "POST", "/requests/case-3/plan", {"method": "magic"}, status=422)
+    assert "magic" not in said
+    assert "finetune" in said
+
+
+def test_a_record_of_a_person_on_hold_leaves_the_request_held(planning: Api) -> None:
+    hold = {"scope": "subject", "subject": "person-4", "reason": "file 12"}
+    planning.good(Role.OPERATOR, "POST", "/holds", hold)
+    body = {"id": "case-1", "records": ["r4"]}  # the person behind it is known to the plan alone
+    assert planning.good(Role.REQUESTER, "POST", "/requests", body)["state"] == "queued"
+    assert plan(planning)["state"] == "held"
+
+
+def test_a_plan_against_another_dataset_is_refused(planning: Api) -> None:
+    from tests.ledger_tools import put
+
+    put(planning.ledger, "case-1", dataset="faces")
+    with pytest.raises(ConflictError, match="another dataset"):
+        step.plan_request(planning.workspace, planning.ledger, "case-1", Actor("operator", "token"))

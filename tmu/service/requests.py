@@ -1,0 +1,78 @@
+"""Intake, one or many, and looking at requests."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Response
+
+from tmu.ledger import asked, views
+from tmu.ledger.intake import Receipt, receive, receive_all
+from tmu.ledger.intake import RequestId as Name
+from tmu.ledger.states import State
+from tmu.service.bodies import BatchBody, IntakeBody
+from tmu.service.guard import Here
+from tmu.service.naming import intake_of
+from tmu.service.problems import said
+from tmu.service.roles import Role, Route
+
+RequestId = Annotated[Name, Path(description="the request's id")]
+_IN = (Role.REQUESTER, Role.OPERATOR)
+
+
+def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any]:
+    """Put a request on record. Once this answers, it survives a crash. 201: new; 200: it was on record already."""
+    receipt = receive(call.ledger, call.service.keys, intake_of(call.service, body), call.actor)
+    response.status_code = 201 if receipt.new else 200
+    return _shown(receipt)
+
+
+def put_many(body: BatchBody, call: Here) -> list[dict[str, Any]]:
+    """Put up to 500 requests on record in one transaction. The answers are in order, each with its own `status`:
+
+    201, 200, or 409 with `what` and `mend`; a conflict does not touch the others.
+    """
+    intakes = [intake_of(call.service, each) for each in body.requests]
+    answers = receive_all(call.ledger, call.service.keys, intakes, call.actor)
+    return [_answer(intake.id, answer) for intake, answer in zip(intakes, answers, strict=True)]
+
+
+def list_(
+    call: Here,
+    state: Annotated[list[State], Query(description="only in these states")] = [],  # noqa: B006 - FastAPI copies it
+    urgent: Annotated[bool | None, Query(description="only of this lane")] = None,
+    most: Annotated[int, Query(ge=1, le=500)] = 100,
+    after: Annotated[Name | None, Query(description="`next` of the page before")] = None,
+) -> dict[str, Any]:
+    """Requests, newest first, a page at a time. A requester sees those of the same name."""
+    if after is not None:
+        call.may_see(after)
+    rows = asked.page(call.ledger, most, states=state, requester=call.own_only, urgent=urgent, after=after)
+    return {"requests": rows, "next": rows[-1]["request"] if len(rows) == most else None}
+
+
+def show(request: RequestId, call: Here) -> dict[str, Any]:
+    """State, date, receipts, approvals, evidence, and what the log tells of one request."""
+    call.may_see(request)
+    value = views.show(call.ledger, request)
+    return value | {"log": [json.loads(entry) for entry in value["log"]]}
+
+
+ROUTES = (
+    Route("POST", "/requests", put, _IN, 201),
+    Route("POST", "/requests:batch", put_many, _IN),
+    Route("GET", "/requests", list_, tuple(Role)),
+    Route("GET", "/requests/{request}", show, tuple(Role)),
+)
+
+
+def _shown(receipt: Receipt) -> dict[str, Any]:
+    times = {name: getattr(receipt, name).isoformat() for name in ("received_at", "due")}
+    return asdict(receipt) | times
+
+
+def _answer(request: str, answer: Any) -> dict[str, Any]:
+    if isinstance(answer, Receipt):
+        return {"status": 201 if answer.new else 200, **_shown(answer)}
+    status, what, mend = said(answer)
+    return {"status": status, "request": request, "what": what, "mend": mend}
