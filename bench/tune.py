@@ -6,7 +6,7 @@ The twin problem: forget a random part S of the hold-out, a tenth of D in size, 
 saw S. Predictor and targets are fitted on the rest of the hold-out and calibrated there, so that S is to them what a
 forget set is. The seed is none of the suite's. Score: activation distance + |UA gap| / 100 + Kolmogorov-Smirnov
 distance of the true-class confidence on S + fall of the retain accuracy / 100, each against M_o; lower is better.
-Every method has four candidates, one more where the best lay on the edge. Writes results/tune-on-twin.*; what is
+Every method has four candidates, one or two more where the best lay on the edge. Writes results/tune-on-twin.*; what is
 stored is not run again.
 """
 

@@ -1,4 +1,4 @@
-"""The candidates of `bench/tune.py`: four a method round its published values, one more where the best lay
+"""The candidates of `bench/tune.py`: four a method round its published values, one or two more where the best lay
 on the edge."""
 
 from typing import Any

@@ -213,7 +213,8 @@ def chain(reasons: list[str]) -> list[Link]:
     return links
 
 
-REASONS = st.lists(st.text(max_size=8).filter(lambda text: text.isprintable()), min_size=2, max_size=8)
+PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z")), max_size=8)
+REASONS = st.lists(PRINTABLE, min_size=2, max_size=8)
 
 
 @given(REASONS, st.data())
@@ -242,7 +243,10 @@ def test_every_removed_row_is_found(reasons: list[str], data: st.DataObject) -> 
 @given(REASONS, st.data())
 def test_every_other_order_is_found_numbered_anew_or_not(reasons: list[str], data: st.DataObject) -> None:
     links = chain(reasons)
-    order = data.draw(st.permutations(range(len(links))).filter(lambda order: list(order) != sorted(order)))
+    order = list(data.draw(st.permutations(range(len(links)))))
+    if order == sorted(order):
+        at = data.draw(st.integers(0, len(links) - 2))
+        order[at : at + 2] = order[at + 1], order[at]
     moved = [links[at] for at in order]
     first = next(at for at, was in enumerate(order) if at != was)
     for found in (moved, [replace(link, seq=number) for number, link in enumerate(moved, 1)]):
