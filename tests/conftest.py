@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# how long an example takes says something of the machine, not of the code
+settings.register_profile("tmu", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tmu")
 
 
 @pytest.fixture(scope="session", autouse=True)
