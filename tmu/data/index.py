@@ -88,6 +88,10 @@ class Index:
         first, last = np.searchsorted(subjects, wanted, "left")[0], np.searchsorted(subjects, wanted, "right")[0]
         return order[first:last]
 
+    def people_behind(self, record_keys: Collection[str]) -> list[str]:
+        """Subject keys (hex), each once, of those of the records that are in the store."""
+        return to_hex(np.unique(self.subject_keys[self.find_records(record_keys)[0]]))
+
     def keys_at(self, positions: np.ndarray) -> list[str]:
         """Record keys (hex) at positions."""
         return to_hex(self.record_keys[positions])

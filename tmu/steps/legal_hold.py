@@ -2,9 +2,6 @@
 
 from collections.abc import Collection
 
-import numpy as np
-
-from tmu.data.keys import to_hex
 from tmu.data.store import RecordStore
 from tmu.errors import RequestError
 from tmu.ledger.holds import held_among
@@ -16,8 +13,7 @@ def refuse_held(workspace: Workspace, store: RecordStore, records: Collection[st
     """Raise RequestError where a hold covers the dataset or a person behind one of the record keys."""
     if not has_ledger(workspace):
         return
-    index = store.index()
-    people = to_hex(np.unique(index.subject_keys[index.find_records(records)[0]]))
+    people = store.index().people_behind(records)
     ledger = open_ledger(workspace)
     try:
         with ledger.read() as connection:

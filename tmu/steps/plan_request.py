@@ -8,11 +8,9 @@ with every training that is measured, and would void approvals for nothing.
 import json
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from tmu.data.info import read_info
-from tmu.data.keys import to_hex
 from tmu.files import canonical_json, digest_of
 from tmu.ledger import plans
 from tmu.ledger.actor import Actor
@@ -49,8 +47,7 @@ def plan_request(workspace: Workspace, ledger: Ledger, request: str, actor: Acto
     body = content(plan, choose_method(workspace, plan, method))
     if before is not None and essence(before) == essence(body):
         body = before
-    index = store.index()
-    people = to_hex(np.unique(index.subject_keys[index.find_records(plan.records)[0]]))
+    people = store.index().people_behind(plan.records)
     bound = plans.bind_plan(ledger, request, body, subjects=people, actor=actor)
     if bound.state != State.PLANNED:
         return bound

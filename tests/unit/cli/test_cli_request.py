@@ -7,29 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli_tools import bad, good, names, tmu
-from tmu.data.info import STORE_FILE, SplitRule, StoreInfo
+from tests.service_tools import described_home
 from tmu.data.keys import DEMO_SECRET, Keys
-from tmu.files import write_json
 
 KEYS = Keys(DEMO_SECRET)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A workspace whose store is only described: the ledger needs its name and its secret, not its records."""
-    (tmp_path / "params.yaml").write_text("{}")
-    info = StoreInfo(
-        reader="digits",
-        dataset="digits",
-        shape=(1, 8, 8),
-        classes=("0", "1"),
-        key_id=KEYS.id,
-        simulated=True,
-        split_rule=SplitRule(),
-    )
-    write_json(tmp_path / "data" / STORE_FILE, info.model_dump(mode="json"))
-    (tmp_path / ".tmu").mkdir()
-    return tmp_path
+    """The ledger needs the store's name and secret, not its records."""
+    return described_home(tmp_path)
 
 
 def receive(home: Path, id_: str = "case-1", person: str = "maria", *more: str) -> dict:
