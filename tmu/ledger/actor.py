@@ -14,12 +14,13 @@ class Actor:
     """An identity, made by the layer that authenticated it.
 
     name: a role account or staff pseudonym: lower-case letters, digits and `._-`, at most 64; no e-mail address.
-    method: how it is known. `token`: an authenticated call. `system`: a flow of ours. `cli`: whoever has the workspace
-    at hand; nobody has checked who that is.
+    method: how it is known. `token`: an authenticated call; `code`: a code given out there (`approval_codes`).
+    `system`: a flow of ours. `cli`: whoever has the workspace at hand; nobody has checked who that is. `form`: what
+    somebody typed on a page that knows nobody.
     """
 
     name: str
-    method: Literal["token", "system", "cli"]
+    method: Literal["token", "code", "system", "cli", "form"]
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -31,7 +32,7 @@ class Actor:
     @property
     def authenticated_person(self) -> bool:
         """Whether a call proved that this person acts: the condition for approving."""
-        return self.method == "token"
+        return self.method in ("token", "code")
 
 
 OPERATOR = Actor("operator", "cli")

@@ -22,9 +22,10 @@ def approve(ledger: Ledger, request: str, plan_hash: str, actor: Actor, reason: 
     """
     with ledger.write(actor) as tx:
         row = find(tx.connection, request)
-        _refuse_unfit(row, actor)
+        refuse_unfit(row, actor)
         if plan_hash != row.plan_hash:
-            raise _refused(row, ConflictError("The plan has changed.", "Look at the new one."), "another plan")
+            error = ConflictError("The plan has changed.", "Look at the new one.")
+            raise Refused(error, "approval_refused", row.id, why="another plan")
         if row.state == State.APPROVED and _approval(tx.connection, row.id).approver == actor.name:
             return
         plan = bound_plan(tx.connection, row)
@@ -41,17 +42,14 @@ def stands(connection: sa.Connection, row: Request) -> bool:
         return False
 
 
-def _refuse_unfit(row: Request, actor: Actor) -> None:
+def refuse_unfit(row: Request, actor: Actor, event: str = "approval_refused") -> None:
+    """Raise Refused (ForbiddenError, on record as `event`) unless `actor` may approve this request."""
     if not actor.authenticated_person:
         error = ForbiddenError("Nobody has checked who approves.", "Approve by an authenticated call.")
-        raise _refused(row, error, "not authenticated")
+        raise Refused(error, event, row.id, why="not authenticated")
     if actor.name == row.requester:
         error = ForbiddenError("Who asked may not approve.", "A second person must look at the plan.")
-        raise _refused(row, error, "requester")
-
-
-def _refused(row: Request, error: ForbiddenError | ConflictError, why: str) -> Refused:
-    return Refused(error, "approval_refused", row.id, why=why)
+        raise Refused(error, event, row.id, why="requester")
 
 
 def _record(tx: Tx, row: Request, plan_id: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tmu.ledger.entries import chunks
 from tmu.ledger.schema import request_keys, requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
@@ -14,11 +15,24 @@ from tmu.ledger.views import summary
 
 def named_keys(connection: sa.Connection, request: str) -> tuple[list[str], list[str]]:
     """Subject and record keys that a request names, ascending; not the people whom only its plan found."""
-    mine = sa.select(request_keys.c.kind, request_keys.c.key).where(
-        request_keys.c.request_id == request, request_keys.c.named
-    )
-    rows = connection.execute(mine.order_by(request_keys.c.key)).all()
-    return [row.key for row in rows if row.kind == "subject"], [row.key for row in rows if row.kind == "record"]
+    return named_keys_of(connection, [request])[request]
+
+
+def named_keys_of(connection: sa.Connection, asked: Collection[str]) -> dict[str, tuple[list[str], list[str]]]:
+    """The same for many requests."""
+    found: dict[str, tuple[list[str], list[str]]] = {request: ([], []) for request in asked}
+    table = request_keys.c
+    for part in chunks(found):
+        mine = sa.select(table.request_id, table.kind, table.key).where(table.request_id.in_(part), table.named)
+        for request, kind, key in connection.execute(mine.order_by(table.key)):
+            found[request][kind == "record"].append(key)
+    return found
+
+
+def waiting_for_a_plan(connection: sa.Connection, dataset: str, most: int) -> list[str]:
+    """A dataset's queued requests, oldest first, at most `most`."""
+    queued = sa.select(requests.c.id).where(requests.c.dataset == dataset, requests.c.state == State.QUEUED)
+    return list(connection.scalars(queued.order_by(requests.c.received_at, requests.c.id).limit(most)))
 
 
 def page(

@@ -20,6 +20,8 @@ from tmu.files import storage_errors
 
 SECONDS_BUSY = 30
 """How long a writer waits for its turn."""
+_SECONDS_CONNECT = 5
+_SECONDS_POOL = 10
 _PG_LOCK = 0x746D75  # "tmu"
 _AGAIN = "Run the same again; nothing was changed."
 _SERVER = "Check that its server runs, and whether the call took effect; if not, run it again."
@@ -40,11 +42,11 @@ def connect(url: str) -> sa.Engine:
     """The engine of a ledger. Raises ConfigError for an address that names no database this installation can use."""
     try:
         parsed = make_url(url)
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed, **_patience(parsed))
     except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
         raise ConfigError(
             "Setting `ledger` names no database that can be used here.",
-            "Write sqlite:////absolute/path/ledger.db, or postgresql+DRIVER://… with that driver installed.",
+            "Write sqlite:////absolute/path/ledger.db, or postgresql+psycopg://… with that driver installed.",
         ) from error
     if parsed.get_backend_name() == "sqlite":
         _prepare_sqlite(engine)
@@ -52,6 +54,16 @@ def connect(url: str) -> sa.Engine:
     elif parsed.get_backend_name() != "postgresql":
         raise ConfigError(f"The ledger cannot live in {parsed.get_backend_name()}.", "Use SQLite or PostgreSQL.")
     return engine
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    """How a server is waited for. A connection that died (the server was restarted) is made anew before it is used."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": _SECONDS_POOL}
+    if "psycopg" in url.drivername and "connect_timeout" not in url.query:
+        options["connect_args"] = {"connect_timeout": _SECONDS_CONNECT}
+    return options
 
 
 @contextmanager

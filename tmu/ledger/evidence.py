@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -20,15 +21,24 @@ def attach(ledger: Ledger, request: str, kind: str, uri: str, digest: str, actor
 
     kind: `audit`, `purge_report`, ... digest: SHA-256 (hex). The log takes kind and digest, not the address.
     """
+    attach_all(ledger, [request], kind, uri, digest, actor)
+
+
+def attach_all(ledger: Ledger, asked: Sequence[str], kind: str, uri: str, digest: str, actor: Actor) -> None:
+    """Attach one reference to many requests in one transaction; see `attach`."""
     if not _KIND.fullmatch(kind) or not _DIGEST.fullmatch(digest) or not (uri.isprintable() and 0 < len(uri) <= 500):
         raise RequestError("That is no reference to evidence.", "Give a kind, an address and a SHA-256 in hex.")
     with ledger.write(actor) as tx:
-        row = find(tx.connection, request)
-        same = sa.select(evidence.c.id).where(
-            evidence.c.request_id == row.id, evidence.c.kind == kind, evidence.c.uri == uri, evidence.c.digest == digest
-        )
-        if tx.execute(same).first():
-            return
-        new = {"id": secrets.token_hex(16), "request_id": row.id, "kind": kind, "uri": uri, "digest": digest}
-        tx.execute(sa.insert(evidence), [new | {"attached_at": tx.at}])
-        tx.log("evidence", row.id, None, kind=kind, digest=digest)
+        for request in asked:
+            row = find(tx.connection, request)
+            same = sa.select(evidence.c.id).where(
+                evidence.c.request_id == row.id,
+                evidence.c.kind == kind,
+                evidence.c.uri == uri,
+                evidence.c.digest == digest,
+            )
+            if tx.execute(same).first():
+                continue
+            new = {"id": secrets.token_hex(16), "request_id": row.id, "kind": kind, "uri": uri, "digest": digest}
+            tx.execute(sa.insert(evidence), [new | {"attached_at": tx.at}])
+            tx.log("evidence", row.id, None, kind=kind, digest=digest)

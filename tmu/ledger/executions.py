@@ -4,6 +4,8 @@
 are. Whoever finishes with an old token is refused, and that is on record.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,8 +34,20 @@ class Execution:
     requests: list[str]
 
 
-def begin(ledger: Ledger, batch: str, actor: Actor) -> Execution | None:
+@dataclass(frozen=True)
+class Attempt:
+    """The last attempt of a batch. run: the orchestrator's id of it. ended: how, or None while it has not."""
+
+    token: int
+    run: str | None
+    ended: str | None
+    left: int
+
+
+def begin(ledger: Ledger, batch: str, actor: Actor, run: str | None = None) -> Execution | None:
     """Start an attempt; an older one that has not finished is superseded. None where nothing is left to do.
+
+    run: the orchestrator's id of what serves it, so that others can see whether it is still at work.
 
     Leaves out what has no approval of the plan as it is stored; what was held or changed has left the batch before.
     Raises ConflictError for a closed batch and after the last attempt.
@@ -53,9 +67,8 @@ def begin(ledger: Ledger, batch: str, actor: Actor) -> Execution | None:
         if last and last.finished_at is None:
             _end(tx, last.token, "superseded")
         token = (tx.execute(sa.select(sa.func.max(executions.c.token))).scalar() or 0) + 1
-        tx.execute(
-            sa.insert(executions), [{"token": token, "batch_id": batch, "attempt": attempt, "started_at": tx.at}]
-        )
+        row = {"token": token, "batch_id": batch, "attempt": attempt, "run": run, "started_at": tx.at}
+        tx.execute(sa.insert(executions), [row])
         tx.log("execution_began", None, batch=batch, token=token, attempt=attempt, requests=len(served))
         return Execution(batch, token, attempt, served)
 
@@ -93,6 +106,27 @@ def finish(ledger: Ledger, token: int, outcome: Outcome, actor: Actor, reason: s
         if outcome == "completed":
             entries.forget(tx, row.batch_id)
         batches.close(tx, row.batch_id, outcome)
+
+
+@contextmanager
+def publishing(ledger: Ledger, token: int, actor: Actor, what: str) -> Iterator[Tx]:
+    """Publish outside the ledger what only the newest attempt may; nobody can begin another within the block.
+
+    Raises ConflictError for an old token (on record), before the block. The transaction's entries become part of the
+    log when the block has ended; a block that raises leaves none.
+    """
+    with ledger.write(actor) as tx:
+        _current(tx, token, "late_publish_refused", what)
+        yield tx
+
+
+def last_attempt(connection: sa.Connection, batch: str) -> Attempt | None:
+    """The last attempt of a batch; None before the first. left: how many more may follow."""
+    row = _last(connection, batch)
+    if row is None:
+        return None
+    allowed = batches.find_batch(connection, batch).attempts_allowed
+    return Attempt(row.token, row.run, row.outcome, allowed - row.attempt)
 
 
 def reopen(ledger: Ledger, batch: str, reason: str, actor: Actor) -> None:

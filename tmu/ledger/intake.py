@@ -74,6 +74,15 @@ class Receipt:
     merged: int
 
 
+@dataclass(frozen=True)
+class _Fresh:
+    """A request that is not on record yet. tx: the transaction in its caller's name."""
+
+    intake: Intake
+    tx: Tx
+    row: dict[str, Any]
+
+
 def receive(ledger: Ledger, keys: Keys, intake: Intake, actor: Actor) -> Receipt:
     """Put a request on record. Raises ConflictError for an id that stands for something else."""
     (answer,) = receive_all(ledger, keys, [intake], actor)
@@ -83,21 +92,34 @@ def receive(ledger: Ledger, keys: Keys, intake: Intake, actor: Actor) -> Receipt
 
 
 def receive_all(ledger: Ledger, keys: Keys, intakes: Sequence[Intake], actor: Actor) -> list[Receipt | ConflictError]:
-    """Put many requests on record in one transaction, so that they share its wait for the disk.
+    """Put one caller's many requests on record in one transaction; see `receive_together`."""
+    return receive_together(ledger, keys, [(intake, actor) for intake in intakes])
 
-    The answers are in order; a conflict is returned in its place and does not touch the others.
+
+def receive_together(
+    ledger: Ledger, keys: Keys, asked: Sequence[tuple[Intake, Actor]]
+) -> list[Receipt | ConflictError]:
+    """Put requests of several callers on record in one transaction, so that they share its wait for the disk.
+
+    The answers are in order; a conflict is returned in its place and does not touch the others. Of two calls with one
+    id the first makes the row, and the second is answered as if it had come later.
     """
-    macs = [intake.mac(keys) for intake in intakes]
-    with ledger.write(actor) as tx:
-        known = _known(tx, [intake.id for intake in intakes])
-        fresh: dict[str, dict[str, Any]] = {}
-        for intake, mac in zip(intakes, macs, strict=True):
+    if not asked:
+        return []
+    macs = [intake.mac(keys) for intake, _ in asked]
+    with ledger.write(asked[0][1]) as tx:
+        known = _known(tx, [intake.id for intake, _ in asked])
+        fresh: dict[str, _Fresh] = {}
+        for (intake, actor), mac in zip(asked, macs, strict=True):
             if intake.id not in known and intake.id not in fresh:
-                fresh[intake.id] = _row(tx, intake, mac)
-        merged = _store(tx, {each.id: each for each in reversed(intakes) if each.id in fresh}, fresh)
-        rows, seen, answers = known | fresh, set(known), []
-        for intake, mac in zip(intakes, macs, strict=True):
-            answers.append(_answer(tx, rows[intake.id], mac, intake.id not in seen, merged.get(intake.id, 0)))
+                theirs = tx.by(actor)
+                fresh[intake.id] = _Fresh(intake, theirs, _row(theirs, intake, mac))
+        merged = _store(tx, fresh)
+        rows = known | {id_: each.row for id_, each in fresh.items()}
+        seen, answers = set(known), []
+        for (intake, actor), mac in zip(asked, macs, strict=True):
+            merges = merged.get(intake.id, 0)
+            answers.append(_answer(tx.by(actor), rows[intake.id], mac, intake.id not in seen, merges))
             seen.add(intake.id)
     return answers
 
@@ -129,18 +151,18 @@ def _row(tx: Tx, intake: Intake, mac: str) -> dict[str, Any]:
     }
 
 
-def _store(tx: Tx, intakes: dict[str, Intake], rows: dict[str, dict[str, Any]]) -> dict[str, int]:
+def _store(tx: Tx, fresh: dict[str, _Fresh]) -> dict[str, int]:
     """Insert new requests with keys and receipts; a hold is looked at only then, so that its receipt is on record."""
-    if not rows:
+    if not fresh:
         return {}
-    held = holds.held_among(tx, [(id_, intakes[id_].dataset, intakes[id_].subjects) for id_ in rows])
-    for id_, row in rows.items():
-        path = [State.RECEIVED, State.QUEUED if row["identity_verified_at"] else State.UNVERIFIED]
+    asked = {id_: each.intake.keys() for id_, each in fresh.items()}
+    held = holds.held_among(tx, [(id_, each.intake.dataset, each.intake.subjects) for id_, each in fresh.items()])
+    for id_, each in fresh.items():
+        path = [State.RECEIVED, State.QUEUED if each.row["identity_verified_at"] else State.UNVERIFIED]
         path += [State.HELD] if id_ in held else []
-        facts = {"keys": len(intakes[id_].keys()), "lane": row["lane"], "source": row["source"]}
-        row["state"] = enter(tx, id_, path, **facts)
-    tx.execute(sa.insert(requests), list(rows.values()))
-    asked = {id_: intakes[id_].keys() for id_ in rows}
+        facts = {"keys": len(asked[id_]), "lane": each.row["lane"], "source": each.row["source"]}
+        each.row["state"] = enter(each.tx, id_, path, **facts)
+    tx.execute(sa.insert(requests), [each.row for each in fresh.values()])
     named = [
         {"request_id": id_, "kind": kind, "key": key, "named": True}
         for id_, keys in asked.items()

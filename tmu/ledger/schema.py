@@ -13,6 +13,7 @@ from tmu.ledger.utc_time import UtcTime
 
 metadata = sa.MetaData()
 _KEY, _HASH, _ID = sa.String(32), sa.String(64), sa.String(64)
+_SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def _one_of(column: str, *values: str) -> sa.CheckConstraint:
@@ -151,6 +152,7 @@ executions = sa.Table(
     _time("finished_at", nullable=True),
     sa.Column("outcome", sa.String(20)),
     sa.UniqueConstraint("batch_id", "attempt"),
+    sa.Column("run", sa.String(64)),  # the orchestrator's id of the run that did it
 )
 
 evidence = sa.Table(
@@ -182,10 +184,54 @@ holds = sa.Table(
 audit_log = sa.Table(
     "audit_log",
     metadata,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=False),
     sa.Column("request_id", _ID),  # no foreign key: the log outlives what it tells of
     sa.Column("event", sa.String(40), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("hash", _HASH, nullable=False),
     sa.Index("audit_log_by_request", "request_id"),
+)
+
+outbox = sa.Table(  # messages to others, in the order of what they tell of; pruned once told
+    "outbox",
+    metadata,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(32), nullable=False, unique=True),
+    sa.Column("request_id", _ID),  # no foreign key: some tell of no request
+    sa.Column("event", sa.String(40), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # canonical JSON, the bytes that are sent
+    _time("created_at"),
+    sqlite_autoincrement=True,  # a number is never used again: `listeners.upto` relies on it
+)
+
+listeners = sa.Table(  # up to which message each target has its deliveries
+    "listeners",
+    metadata,
+    sa.Column("target", sa.String(8), primary_key=True),  # leading digits of its address's digest
+    sa.Column("upto", _SEQ, nullable=False),
+    _time("since"),
+)
+
+deliveries = sa.Table(  # one message to one target
+    "deliveries",
+    metadata,
+    sa.Column("seq", _SEQ, sa.ForeignKey("outbox.seq"), primary_key=True, autoincrement=False),
+    sa.Column("target", sa.String(8), primary_key=True),
+    sa.Column("request_id", _ID),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    _time("next_at"),  # while claimed: when the claim ends
+    sa.Column("claim", sa.String(16)),
+    _time("failing_since", nullable=True),
+    _time("delivered_at", nullable=True),
+    _time("given_up_at", nullable=True),
+    sa.Column("last_error", sa.String(40)),  # its kind only
+)
+_waits = sa.and_(deliveries.c.delivered_at.is_(None), deliveries.c.given_up_at.is_(None))
+DELIVERIES_WAITING = sa.Index(
+    "deliveries_waiting",
+    deliveries.c.target,
+    deliveries.c.request_id,
+    deliveries.c.seq,
+    sqlite_where=_waits,
+    postgresql_where=_waits,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -12,7 +12,7 @@ from tmu.errors import TmuError
 from tmu.ledger import engine as database
 from tmu.ledger.actor import Actor
 from tmu.ledger.log import Head, Link, make_link
-from tmu.ledger.schema import audit_log
+from tmu.ledger.schema import audit_log, outbox
 from tmu.ledger.upgrade import NEWEST, upgrade, version_of
 from tmu.ledger.words import reason_of
 
@@ -32,28 +32,36 @@ class Refused(Exception):
 
 @dataclass
 class Tx:
-    """A writing transaction: who acts, when, and the entries that go into the log when it ends."""
+    """A writing transaction: who acts, when, and what goes into the log and the outbox (`messages`) when it ends."""
 
     connection: sa.Connection
     actor: Actor
     at: datetime
     zone: tzinfo
     _links: list[Link] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def log(self, event: str, request: str | None = None, reason: str | None = None, **facts: Any) -> None:
         """Append an entry. facts: JSON values that lead to nobody (ids of requests, counts, hashes, no keys)."""
         reason = reason_of(reason) if reason is not None else None
         self._links.append(make_link(self._head(), self.at, self.actor, event, request, reason, facts))
 
+    def by(self, actor: Actor) -> "Tx":
+        """The same transaction with another actor's name on what it logs: for calls of several that share a commit."""
+        return self if actor == self.actor else replace(self, actor=actor)
+
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         """Run a statement."""
         return self.connection.execute(statement, parameters)  # type: ignore[return-value]
 
     def flush(self) -> None:
-        """Write the entries that were appended."""
+        """Write the entries and messages that were appended."""
         if self._links:
             self.connection.execute(sa.insert(audit_log), [_row(link) for link in self._links])
-            self._links = []
+            self._links.clear()
+        if self.messages:
+            self.connection.execute(sa.insert(outbox), self.messages)
+            self.messages.clear()
 
     def _head(self) -> Head:
         if self._links:

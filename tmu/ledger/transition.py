@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tmu.ledger.errors import ConflictError, UnknownError
+from tmu.ledger.outbox import announce_state
 from tmu.ledger.schema import requests
 from tmu.ledger.states import ENDED, State, check_move
 from tmu.ledger.store import Tx
@@ -31,9 +32,11 @@ def enter(tx: Tx, request: str, path: Sequence[State], **facts: Any) -> State:
     path: from `received` on. facts go with the first entry.
     """
     tx.log(path[0], request, **{"to": path[0], **facts})
+    announce_state(tx, request, path[0], **facts)
     for old, new in pairwise(path):
         check_move(request, old, new)
         tx.log(new, request, **{"from": old, "to": new})
+        announce_state(tx, request, new)
     return path[-1]
 
 
@@ -63,6 +66,7 @@ def move(
     if tx.execute(sa.update(requests).where(unchanged).values(**changes)).rowcount != 1:
         raise ConflictError(f"Request {row.id} is no longer `{old}`.", "Look at it again.")
     tx.log(event or to, row.id, reason, **{"from": old, "to": to, **(facts or {})})
+    announce_state(tx, row.id, to, **{"from": old, **(facts or {})})
 
 
 def note(tx: Tx, row: Request, event: str, *, reason: str | None = None, facts: Any = None, **columns: Any) -> None:

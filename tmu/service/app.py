@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from tmu import __version__
 from tmu.data.info import read_info
 from tmu.ledger.store import Ledger
-from tmu.service import approvals, board, decisions, health, holds, log, plans, problems, requests
+from tmu.service import approvals, board, certificates, decisions, health, holds, log, plans, problems, requests
 from tmu.service.guard import Guarded, Service
 from tmu.service.limits import Limits
 from tmu.service.roles import ANYBODY, MARK, Route, undeclared
@@ -19,11 +19,11 @@ from tmu.service.watch import Watch
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 
-SUBJECTS = (requests, plans, approvals, decisions, holds, board, log, health)
+SUBJECTS = (requests, plans, approvals, decisions, certificates, holds, board, log, health)
 _THREADS = 12
 """Calls in the ledger at once: fewer than the connections that SQLAlchemy opens (15)."""
 _PROBLEMS = {
-    401: "no valid token", 403: "not with this token's roles, or not by who asked", 404: "not on record",
+    400: "not JSON in UTF-8", 401: "no valid token", 403: "not with this token's roles, or not by who asked", 404: "not on record",
     408: "the body came too slowly", 409: "contradicts what is on record", 413: "the body is too large",
     422: "not the right form, or cannot be honoured", 429: "too many calls", 503: "the ledger does not answer",
 }  # fmt: skip
@@ -74,18 +74,21 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     yield
+    app.state.service.together.close()
 
 
 def _add(app: FastAPI, route: Route) -> None:
     public = ANYBODY in route.roles
-    statuses = (503,) if public else _PROBLEMS
+    statuses = (429, 503) if public else _PROBLEMS
     content = {problems.MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses = {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    responses |= {status: {"description": why} for status, why in route.also.items()}
     app.add_api_route(
         route.path,
         route.endpoint,
         methods=[route.method],
         status_code=route.status,
-        responses={status: {"description": _PROBLEMS[status], "content": content} for status in statuses},
+        responses=responses,
         openapi_extra={MARK: [*route.roles], "security": [] if public else [{"token": []}]},
         operation_id=f"{route.endpoint.__module__.rpartition('.')[2]}_{route.endpoint.__name__.strip('_')}",
     )

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tmu.ledger import approval_codes
 from tmu.ledger.approvals import approve as approve_plan
-from tmu.service.bodies import ApprovalBody
+from tmu.service.bodies import ApprovalBody, CodeBody
 from tmu.service.guard import Here
 from tmu.service.requests import RequestId
 from tmu.service.roles import Role, Route
@@ -15,4 +16,16 @@ def approve(request: RequestId, body: ApprovalBody, call: Here) -> dict[str, Any
     return {"request": request, "state": "approved", "plan_hash": body.plan_hash, "approver": call.actor.name}
 
 
-ROUTES = (Route("POST", "/requests/{request}/approval", approve, (Role.APPROVER,)),)
+def issue_code(request: RequestId, body: CodeBody, call: Here) -> dict[str, Any]:
+    """A code, valid for an hour and for this plan alone, by which you approve or deny in a form that cannot know you.
+
+    Whoever has it decides in your name: type it into the form of this request and nowhere else.
+    """
+    code, ends = approval_codes.issue(call.service.keys, call.ledger, request, body.plan_hash, call.actor)
+    return {"request": request, "plan_hash": body.plan_hash, "code": code, "ends": ends.isoformat()}
+
+
+ROUTES = (
+    Route("POST", "/requests/{request}/approval", approve, (Role.APPROVER,)),
+    Route("POST", "/requests/{request}/approval-code", issue_code, (Role.APPROVER,)),
+)

@@ -19,6 +19,7 @@ from tmu.ledger.transition import find
 from tmu.service.limits import Buckets, Limits, OneAtATime, address_of, with_body
 from tmu.service.problems import Refusal
 from tmu.service.roles import ANYBODY, STAFF, roles_of
+from tmu.service.together import Together
 from tmu.service.tokens import Token, Tokens
 from tmu.workspace import Workspace
 
@@ -45,6 +46,11 @@ class Service:
     def failures(self) -> Buckets:
         """By address."""
         return Buckets(self.limits.failures / 60, self.limits.failures)
+
+    @cached_property
+    def together(self) -> Together:
+        """For single intakes."""
+        return Together(self.ledger, self.keys, self.limits.seconds_together)
 
     @cached_property
     def heavy(self) -> OneAtATime:

@@ -20,7 +20,11 @@ from tmu.service.problems import Refusal
 
 @dataclass(frozen=True)
 class Limits:
-    """What one caller may use. failures: of authentication, a burst and so many a minute, by address."""
+    """What one caller may use. failures: of authentication, a burst and so many a minute, by address.
+
+    seconds_busy: how long a heavy call waits for its turn. seconds_together: how long an intake waits for others, to
+    share its commit with them.
+    """
 
     per_second: float = 50.0
     burst: int = 100
@@ -28,6 +32,7 @@ class Limits:
     bytes_body: int = 2 * 2**20
     seconds_body: float = 10.0
     seconds_busy: float = 2.0
+    seconds_together: float = 0.003
 
 
 class Buckets:

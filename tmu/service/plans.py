@@ -1,33 +1,43 @@
-"""Plan a request, and show the plan in force."""
+"""Plan requests, and show the plan in force."""
 
 import json
-from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from tmu.errors import RequestError
-from tmu.ledger.plans import bound_plan
+from tmu.ledger.plans import Bound, bound_plan
 from tmu.ledger.transition import find
-from tmu.service.bodies import PlanBody
+from tmu.service.bodies import PlanBody, PlansBody
 from tmu.service.guard import Here
+from tmu.service.problems import said
 from tmu.service.requests import RequestId
 from tmu.service.roles import STAFF, Role, Route
-from tmu.workspace import untouched
 
 
 def make(request: RequestId, body: PlanBody, call: Here) -> dict[str, Any]:
     """Compute the plan of a request, bind it, and put it before the approver. Nothing else is written.
 
-    The same plan again changes nothing; another one voids the approval of the one before (`voided`).
+    A plan that says the same changes nothing; another one voids the approval of the one before (`voided`).
     """
     _refuse_unknown(body.method)
     from tmu.steps.plan_request import plan_request  # torch: loaded by the first plan, not by the start
 
-    with call.service.heavy.turn(), TemporaryDirectory() as scratch:  # an index that is kept would outlive an erasure
-        looking = untouched(call.service.workspace, Path(scratch))
-        bound = plan_request(looking, call.ledger, request, call.actor, body.method)
-    return {"request": request, **asdict(bound)}
+    with call.service.heavy.turn():
+        bound = plan_request(call.service.workspace, call.ledger, request, call.actor, body.method)
+    return {"request": request, **vars(bound)}
+
+
+def make_many(body: PlansBody, call: Here) -> list[dict[str, Any]]:
+    """The same for up to 10,000 requests, or for all that are queued, against one revision of the data.
+
+    The answers come with their own `status`: 200, or 404, 409 or 422 with `what` and `mend`; a refusal does not touch
+    the others.
+    """
+    _refuse_unknown(body.method)
+    from tmu.steps.plan_requests import plan_requests
+
+    with call.service.heavy.turn():
+        answers = plan_requests(call.service.workspace, call.ledger, body.requests, call.actor, body.method)
+    return [_answer(request, answer) for request, answer in answers.items()]
 
 
 def show(request: RequestId, call: Here) -> dict[str, Any]:
@@ -41,6 +51,7 @@ def show(request: RequestId, call: Here) -> dict[str, Any]:
 
 ROUTES = (
     Route("POST", "/requests/{request}/plan", make, (Role.OPERATOR,)),
+    Route("POST", "/plans", make_many, (Role.OPERATOR,)),
     Route("GET", "/requests/{request}/plan", show, STAFF),
 )
 
@@ -51,3 +62,10 @@ def _refuse_unknown(method: str | None) -> None:
 
     if method is not None and method not in (AUTO, *method_names()):
         raise RequestError("There is no method of that name.", f"Choose from {', '.join((AUTO, *method_names()))}.")
+
+
+def _answer(request: str, answer: Any) -> dict[str, Any]:
+    if isinstance(answer, Bound):
+        return {"request": request, "status": 200, **vars(answer)}
+    status, what, mend = said(answer)
+    return {"request": request, "status": status, "what": what, "mend": mend}

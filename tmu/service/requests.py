@@ -1,16 +1,16 @@
 """Intake, one or many, and looking at requests."""
 
 import json
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
 
 from tmu.ledger import asked, views
-from tmu.ledger.intake import Receipt, receive, receive_all
+from tmu.ledger.intake import Receipt, receive_all
 from tmu.ledger.intake import RequestId as Name
+from tmu.ledger.raw import IntakeBody
 from tmu.ledger.states import State
-from tmu.service.bodies import BatchBody, IntakeBody
+from tmu.service.bodies import BatchBody
 from tmu.service.guard import Here
 from tmu.service.naming import intake_of
 from tmu.service.problems import said
@@ -20,9 +20,9 @@ RequestId = Annotated[Name, Path(description="the request's id")]
 _IN = (Role.REQUESTER, Role.OPERATOR)
 
 
-def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any]:
+async def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any]:
     """Put a request on record. Once this answers, it survives a crash. 201: new; 200: it was on record already."""
-    receipt = receive(call.ledger, call.service.keys, intake_of(call.service, body), call.actor)
+    receipt = await call.service.together.receive(intake_of(call.service, body), call.actor)
     response.status_code = 201 if receipt.new else 200
     return _shown(receipt)
 
@@ -59,7 +59,7 @@ def show(request: RequestId, call: Here) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/requests", put, _IN, 201),
+    Route("POST", "/requests", put, _IN, 201, {200: "on record already"}),
     Route("POST", "/requests:batch", put_many, _IN),
     Route("GET", "/requests", list_, tuple(Role)),
     Route("GET", "/requests/{request}", show, tuple(Role)),
@@ -67,8 +67,7 @@ ROUTES = (
 
 
 def _shown(receipt: Receipt) -> dict[str, Any]:
-    times = {name: getattr(receipt, name).isoformat() for name in ("received_at", "due")}
-    return asdict(receipt) | times
+    return vars(receipt) | {"received_at": receipt.received_at.isoformat(), "due": receipt.due.isoformat()}
 
 
 def _answer(request: str, answer: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Roles, and the table entry that a route must have: what no entry names cannot be called (deny by default)."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -27,13 +27,14 @@ MARK = "x-roles"
 
 @dataclass(frozen=True)
 class Route:
-    """A line of a file's `ROUTES`. roles: who may call it, or (ANYBODY,). status: of the usual success."""
+    """A line of a file's `ROUTES`. roles: who may call it, or (ANYBODY,). status: of the usual success; also: others."""
 
     method: str
     path: str
     endpoint: Callable[..., Any]
     roles: tuple[str, ...]
     status: int = 200
+    also: Mapping[int, str] = field(default_factory=dict)
 
 
 def roles_of(route: BaseRoute) -> frozenset[str]:

@@ -18,7 +18,7 @@ from tests.ledger_tools import ALICE, START, put, tampering
 from tmu.errors import ConfigError, StorageError
 from tmu.ledger import engine as database
 from tmu.ledger import proof, upgrade
-from tmu.ledger.schema import audit_log, metadata, requests
+from tmu.ledger.schema import audit_log, executions, metadata, outbox, requests
 from tmu.ledger.store import Ledger
 
 
@@ -51,16 +51,31 @@ def test_opening_again_changes_nothing(file: Path) -> None:
     assert file.stat().st_mtime_ns == before
 
 
+def _at_version(file: Path, version: str) -> None:
+    """A ledger as an older program left it."""
+    from alembic import command
+
+    with database.transaction(database.connect(f"sqlite:///{file}"), writes=True) as connection:
+        command.upgrade(upgrade._config(connection), version)
+
+
 def test_a_ledger_of_an_older_version_is_brought_up(file: Path) -> None:
-    _open(file).close()
-    with sqlite3.connect(file) as raw:
-        for name in ("no_update", "no_delete", "next"):
-            raw.execute(f"DROP TRIGGER audit_log_{name}")
-        raw.execute("UPDATE ledger_version SET version_num = '0001'")
+    _at_version(file, "0001")
     with pytest.raises(sa.exc.IntegrityError), _open(file).write(ALICE) as tx:
         tx.log("noted")
         tx.flush()
         tx.execute(sa.delete(audit_log))
+
+
+def test_a_ledger_of_version_2_keeps_its_rows(file: Path) -> None:
+    _at_version(file, "0002")
+    with sqlite3.connect(file) as raw:
+        raw.execute("INSERT INTO batches VALUES ('b', 'faces', 'normal', '2026-03-10', NULL, NULL, 3)")
+        raw.execute("INSERT INTO executions VALUES (7, 'b', 1, '2026-03-10 09:30:00.000000', NULL, NULL)")
+    with _open(file).read() as connection:
+        (row,) = connection.execute(sa.select(executions)).all()
+        assert connection.execute(sa.select(outbox)).all() == []
+    assert (row.token, row.batch_id, row.started_at, row.run) == (7, "b", START, None)
 
 
 def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(file: Path) -> None:

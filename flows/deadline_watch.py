@@ -1,0 +1,20 @@
+"""Flow `deadline-watch`: warn of dates that come near, send what waits, and show what is due."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from tasks.watch_deadlines import send_notifications, watch_deadlines
+
+
+@flow(name="deadline-watch")
+def deadline_watch_flow(home: str = "") -> dict[str, Any]:
+    """Look at the dates of all open requests; returns what was told now and what was sent. Repeat it at will."""
+    watched = watch_deadlines(home)
+    sent = send_notifications(home)
+    rows = [dict(line) for line in watched.board] or [{"request": "none is open"}]
+    create_table_artifact(
+        table=rows, key="deadlines", description=f"{len(watched.board)} open requests, the most urgent first"
+    )
+    return {"told": [dict(each) for each in watched.told], "sent": sent}

@@ -1,0 +1,34 @@
+"""Flow `verify`: the regular check of audit log, record store and models. It fails where something does not hold."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.verify import verify_all
+from tasks.watch_deadlines import send_notifications
+from tmu.errors import DataError
+from tmu.steps.verify_all import Verified
+
+
+@flow(name="verify")
+def verify_flow(home: str = "") -> dict[str, Any]:
+    """Check everything; returns the head of the audit log, to be kept where its administrators cannot write.
+
+    Raises DataError naming what does not hold, after it was announced.
+    """
+    verified = verify_all(home)
+    create_markdown_artifact(markdown=_page(verified), key="verification", description="What holds, and the log's head")
+    send_notifications(home)
+    if verified.broken:
+        raise DataError(
+            f"Does not hold: {', '.join(verified.broken)}.", "The run's artifact says what; compare with a backup."
+        )
+    return {"head": verified.head, "checks": {check.name: check.found for check in verified.checks}}
+
+
+def _page(verified: Verified) -> str:
+    word = {True: "holds", False: "**broken**"}
+    rows = [f"| {check.name} | {word[check.holds]} | {check.found} |" for check in verified.checks]
+    head = f"`{verified.head}`" if verified.head else "none"
+    return "\n".join([f"Head of the audit log: {head}", "", "| check | result | found |", "|---|---|---|", *rows, ""])

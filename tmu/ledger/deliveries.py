@@ -1,0 +1,165 @@
+"""Which message goes to whom, when it is tried, and how that ended. The trying itself is `tmu.notify`'s.
+
+A target is named by the leading digits of its address's digest; the ledger never sees the address. Messages that tell
+of one request reach a target in their order: a later one waits until the earlier is delivered or given up.
+"""
+
+import random
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from tmu.ledger.schema import deliveries, listeners, outbox
+from tmu.ledger.store import Ledger, Tx
+
+HEARS = timedelta(days=3)
+"""How far back a target that is new hears."""
+PATIENCE = timedelta(days=3)
+"""How long a message is tried after its first failure."""
+KEEP = timedelta(days=30)
+"""How long a message is kept after it was written; the audit log keeps what it told for ever."""
+SOONEST, LATEST = timedelta(seconds=30), timedelta(hours=6)
+"""Between two attempts."""
+LEASE = timedelta(minutes=10)
+"""How long claimed messages are left to the sender that claimed them: more than MOST of them can take."""
+MOST = 50
+
+_D = deliveries.c
+_WAITS = sa.and_(_D.delivered_at.is_(None), _D.given_up_at.is_(None))
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message to be sent. body: the JSON as it goes out."""
+
+    seq: int
+    id: str
+    body: str
+
+
+def fan_out(tx: Tx, targets: Collection[str]) -> int:
+    """Give each target a delivery of every message that it has none of yet; returns how many that were."""
+    newest = tx.execute(sa.select(sa.func.max(outbox.c.seq))).scalar() or 0
+    known = {row.target: row.upto for row in tx.execute(sa.select(listeners))}
+    made = 0
+    for target in targets:
+        upto = known.get(target)
+        if upto is None:
+            upto = _start(tx)
+            tx.execute(sa.insert(listeners), [{"target": target, "upto": upto, "since": tx.at}])
+        if upto < newest:
+            made += _deliveries(tx, target, upto)
+            tx.execute(sa.update(listeners).where(listeners.c.target == target).values(upto=newest))
+    return made
+
+
+def claim(tx: Tx, target: str) -> tuple[str, list[Message]]:
+    """Claim what is due for a target, at most MOST, for LEASE; returns the claim and the messages, in order."""
+    earlier = deliveries.alias()
+    blocked = sa.exists().where(
+        earlier.c.target == target,
+        earlier.c.request_id == _D.request_id,
+        earlier.c.seq < _D.seq,
+        earlier.c.delivered_at.is_(None),
+        earlier.c.given_up_at.is_(None),
+    )
+    due = sa.select(_D.seq, outbox.c.id, outbox.c.body).join(outbox, outbox.c.seq == _D.seq)
+    due = due.where(_D.target == target, _WAITS, _D.next_at <= tx.at, ~blocked)
+    rows = tx.execute(due.order_by(_D.next_at, _D.seq).limit(MOST)).all()
+    messages = sorted((Message(*row) for row in rows), key=lambda message: message.seq)
+    name = secrets.token_hex(8)
+    mine = sa.and_(_D.target == target, _D.seq.in_([message.seq for message in messages]))
+    columns = {"claim": name, "next_at": tx.at + LEASE, "attempts": _D.attempts + 1}
+    if messages:
+        tx.execute(sa.update(deliveries).where(mine).values(**columns))
+    return name, messages
+
+
+def delivered(tx: Tx, target: str, done: Sequence[int]) -> None:
+    """Note what reached the target, whoever has claimed it by now."""
+    mine = sa.and_(_D.target == target, _D.seq.in_(done), _WAITS)
+    tx.execute(sa.update(deliveries).where(mine).values(delivered_at=tx.at, last_error=None))
+
+
+def failed(tx: Tx, target: str, claimed: str, errors: dict[int, str], *, final: bool = False) -> int:
+    """Note what did not, with the kind of error of each: tried again later, unless `final` or PATIENCE is over.
+
+    Returns how many were given up, which goes into the log.
+    """
+    mine = sa.and_(_D.target == target, _D.claim == claimed, _D.seq.in_(list(errors)))
+    return _put_off(tx, target, claimed, mine, errors, final)
+
+
+def down(tx: Tx, target: str, claimed: str, error: str) -> int:
+    """Count a failed attempt for all that is due for a target that does not answer. Returns how many were given up."""
+    due = sa.and_(_D.target == target, sa.or_(_D.claim == claimed, _D.next_at <= tx.at))
+    return _put_off(tx, target, claimed, due, error, False)
+
+
+def prune(tx: Tx, targets: Collection[str]) -> int:
+    """Remove messages older than KEEP for which none of the targets waits; returns how many."""
+    waiting = sa.exists().where(_D.seq == outbox.c.seq, _D.target.in_(list(targets)), _WAITS)
+    old = sa.select(outbox.c.seq).where(outbox.c.created_at < tx.at - KEEP, ~waiting)
+    gone = tx.execute(old).scalars().all()
+    for start in range(0, len(gone), 400):
+        part = gone[start : start + 400]
+        tx.execute(sa.delete(deliveries).where(_D.seq.in_(part)))
+        tx.execute(sa.delete(outbox).where(outbox.c.seq.in_(part)))
+    return len(gone)
+
+
+def summary(ledger: Ledger, target: str) -> dict[str, int]:
+    """How many messages of a target wait, were delivered, were given up, of those that are kept."""
+    counted = sa.select(
+        sa.func.count().filter(_WAITS),
+        sa.func.count(_D.delivered_at),
+        sa.func.count(_D.given_up_at),
+    ).where(_D.target == target)
+    with ledger.read() as connection:
+        waiting, done, given_up = connection.execute(counted).one()
+    return {"waiting": waiting, "delivered": done, "given_up": given_up}
+
+
+def delay(attempts: int) -> timedelta:
+    """How long to wait after so many failed attempts: doubling from SOONEST to LATEST, the upper half at random."""
+    longest = min(LATEST, SOONEST * 2 ** min(attempts, 20))
+    return longest * random.uniform(0.5, 1)
+
+
+def _start(tx: Tx) -> int:
+    before = sa.select(sa.func.max(outbox.c.seq)).where(outbox.c.created_at < tx.at - HEARS)
+    return tx.execute(before).scalar() or 0
+
+
+def _deliveries(tx: Tx, target: str, upto: int) -> int:
+    new = sa.select(
+        outbox.c.seq, sa.literal(target), outbox.c.request_id, sa.literal(0), sa.literal(tx.at, _D.next_at.type)
+    ).where(outbox.c.seq > upto)
+    columns = ["seq", "target", "request_id", "attempts", "next_at"]
+    return tx.execute(sa.insert(deliveries).from_select(columns, new)).rowcount
+
+
+def _put_off(tx: Tx, target: str, claimed: str, which: Any, errors: dict[int, str] | str, final: bool) -> int:
+    rows = tx.execute(sa.select(deliveries).where(which, _WAITS)).all()
+    changes = []
+    for row in rows:
+        since = row.failing_since or tx.at
+        over = final or tx.at - since >= PATIENCE
+        attempts = row.attempts + (row.claim != claimed)  # counted when claimed; `down` counts what was not
+        change = {"failing_since": since, "given_up_at": tx.at if over else None, "claim": None, "attempts": attempts}
+        change |= {"last_error": errors if isinstance(errors, str) else errors[row.seq]}
+        changes.append(change | {"next_at": tx.at + delay(attempts)})
+    for row, change in zip(rows, changes, strict=True):
+        one = sa.and_(_D.target == target, _D.seq == row.seq)
+        tx.execute(sa.update(deliveries).where(one).values(**change))
+    return _log_given_up(tx, target, [change["last_error"] for change in changes if change["given_up_at"]])
+
+
+def _log_given_up(tx: Tx, target: str, errors: list[str]) -> int:
+    if errors:
+        tx.log("notifications_given_up", target=target, messages=len(errors), errors=sorted(set(errors)))
+    return len(errors)

@@ -1,0 +1,44 @@
+"""Apprise: a sentence by mail, chat or telephone; https://github.com/caronc/apprise lists the addresses."""
+
+import json
+import logging
+from types import TracebackType
+from typing import Self
+
+from tmu.errors import ConfigError
+from tmu.ledger.deliveries import Message
+from tmu.notify.sentences import sentence
+from tmu.notify.target import ARRIVED, Answer, name_of
+
+FAILED = Answer("apprise", down=True)
+
+
+class AppriseTarget:
+    """One address. Apprise tells no more of a failure than that it failed; its own log may hold the address."""
+
+    def __init__(self, address: str, number: int):
+        from apprise import Apprise
+
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+        self.id, self._apprise = name_of(address), Apprise()
+        if not self._apprise.add(address):
+            raise ConfigError(
+                f"Address {number} of `apprise` is none that Apprise knows.",
+                "https://github.com/caronc/apprise lists how they are written.",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def send(self, message: Message, at: int) -> Answer:
+        """Notify once."""
+        try:
+            arrived = self._apprise.notify(body=sentence(json.loads(message.body)), title="tmu")
+        except Exception:  # a hundred services, each with its own way to fail
+            return FAILED
+        return ARRIVED if arrived else FAILED

@@ -1,0 +1,118 @@
+"""The regular check of everything that must not change unseen: the audit log, the record store, the models."""
+
+import logging
+from collections.abc import Callable
+
+from tmu import manifest
+from tmu.config import Config
+from tmu.data.info import read_info
+from tmu.data.store import RecordStore
+from tmu.errors import DataError, StorageError, TmuError
+from tmu.files import write_atomic
+from tmu.ledger import outbox, proof, serving
+from tmu.ledger.log import Head
+from tmu.ledger.place import has_ledger
+from tmu.steps.batch import SYSTEM, opened
+from tmu.steps.register_model import model_of
+from tmu.steps.store_keys import keys_of
+from tmu.workspace import Workspace
+
+_log = logging.getLogger(__name__)
+_HEAD = "verified.head"
+
+
+class Check(Config):
+    """One check. found: what holds, or what does not."""
+
+    name: str
+    holds: bool
+    found: str
+
+
+class Verified(Config):
+    """All checks. head: of the audit log, SEQ:HASH, to be kept elsewhere; None without a ledger, or a broken one."""
+
+    checks: tuple[Check, ...]
+    head: str | None
+
+    @property
+    def broken(self) -> list[str]:
+        """Names of the checks that did not hold."""
+        return [check.name for check in self.checks if not check.holds]
+
+
+def verify_all(workspace: Workspace) -> Verified:
+    """Check everything, whatever the first check says; what does not hold is logged and announced.
+
+    Raises StorageError where the ledger cannot be reached: then nothing can be announced either.
+    """
+    heads: list[Head] = []
+    parts = {
+        "audit log": lambda: _check_log(workspace, heads),
+        "record store": lambda: _check_store(workspace),
+        "models": lambda: _check_models(workspace),
+    }
+    verified = Verified(
+        checks=tuple(_checked(name, part) for name, part in parts.items()), head=str(heads[0]) if heads else None
+    )
+    if verified.broken and has_ledger(workspace):
+        with opened(workspace) as ledger, ledger.write(SYSTEM) as tx:
+            tx.log("verification_failed", broken=verified.broken)
+            outbox.announce(tx, "verification_failed", broken=verified.broken)
+    return verified
+
+
+def _checked(name: str, part: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, holds=True, found=part())
+    except TmuError as error:
+        return Check(name=name, holds=False, found=f"{error.what} {error.mend}")
+    except Exception as error:  # a check that cannot be made must not hide the others, and does not pass
+        _log.exception("%s cannot be checked", name)
+        return Check(name=name, holds=False, found=f"It cannot be checked ({type(error).__name__}).")
+
+
+def _check_log(workspace: Workspace, heads: list[Head]) -> str:
+    """The log holds together, and with the head that the last sound check left in the workspace."""
+    if not has_ledger(workspace):
+        return "There is no ledger yet."
+    noted = workspace.state(_HEAD)
+    anchor = Head.parse(noted.read_text()) if noted.exists() else None
+    with opened(workspace) as ledger:
+        head = proof.verify(ledger, anchor)
+    write_atomic(noted, f"{head}\n".encode())
+    heads.append(head)
+    return f"{head.seq} entries hold together; each request is in the state that the log gave it."
+
+
+def _check_store(workspace: Workspace) -> str:
+    store = RecordStore.open(workspace.data, cache=workspace.state("index"))
+    keys_of(workspace, store.info)
+    report = store.verify()
+    if store.digest() != workspace.versions.revision(workspace.data):
+        raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
+    return f"{report['records']} records in {report['shards']} shards are sound and are the revision of data.dvc."
+
+
+def _check_models(workspace: Workspace) -> str:
+    """Every bundle here matches its manifest; the model in service is sound and is the one that the log names."""
+    held = workspace.artifacts.held("model")
+    for folder in held:
+        manifest.check(folder)
+    dataset = read_info(workspace.data).dataset
+    champion = workspace.registry.get_alias(dataset, "champion")
+    if champion is None:
+        return f"{len(held)} models match their manifests; none is in service."
+    model = model_of(champion)
+    workspace.artifacts.fetch(model.uri, model.digest)
+    if model.weights != champion.weights_sha256:
+        raise StorageError("The model in service has other weights than its version says.", "Look at who changed it.")
+    if has_ledger(workspace):
+        with opened(workspace) as ledger, ledger.read() as connection:
+            last = serving.serving(connection, dataset)
+        if last is not None and (last["version"], last["weights"]) != (champion.version, champion.weights_sha256):
+            raise DataError(
+                f"Version {champion.version} is in service, but the log says version {last['version']}.",
+                "It was changed past the flows: find out by whom, then put the right one into service.",
+            )
+    return f"{len(held)} models match their manifests; version {champion.version} is in service."
