@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.course import Course
 from flows.report import show_audit
 from flows.tell import tell
 from flows.train_gold import golds_of
@@ -15,8 +16,8 @@ from tmu.errors import RequestError
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.choose_method import RETRAIN
 from tmu.steps.journal import find_entry, why
-from tmu.steps.loading import data_ref, run_record
-from tmu.steps.register_model import dataset_name, log_audit
+from tmu.steps.loading import run_record
+from tmu.steps.register_model import log_audit
 from tmu.steps.unlearn_model import CONTROL
 from tmu.workspace import Workspace
 
@@ -32,6 +33,7 @@ def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
     if "unlearned" not in entry:
         raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
     outcome = audited(home, entry, workspace.params.with_method(entry["method"]), golds)
+    outcome = Course().cut_over(home, DataRef.model_validate(entry["data"]), outcome)
     return {"request": request, "ui": workspace.registry.ui_command(), **outcome}
 
 
@@ -53,7 +55,7 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     proof: AuditRef = audit(
         home, before, forget, base, references, control, unlearned, twin, params, _notes(workspace, entry)
     )
-    lineage = {"forget": forget, "parent": base, "request": entry["id"]}
+    lineage = {"forget": forget, "parent": base, "request": entry["id"], "parent_run": entry.get("run")}
     # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
     versions = {"original": register(home, before, base.model_copy(update={"role": "original"}), params, [])}
     for row, model in zip(("gold", "second gold"), references, strict=False):
@@ -64,18 +66,14 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
     show_audit(numbers)
     proved = numbers["verdict"]["passed"] and numbers["verdict"]["conclusive"]
     exact = params.unlearn.method == RETRAIN  # the paired gold itself; those of the audit have other seeds
-    promoted = versions[params.unlearn.method if proved or exact else "gold"]  # the gold is there, and exact
-    service = _service(params.unlearn.method, numbers["verdict"])
-    if after.digest != data_ref(workspace).digest:  # never put an older deletion's model back into service
-        service = "Nothing goes into service: the data have moved on since this request."
-    else:
-        workspace.registry.set_alias(dataset_name(workspace, after), "champion", promoted)
+    row = params.unlearn.method if proved or exact else "gold"  # the gold is there, and exact
     return {
         "audit": proof.model_dump(),
         "verdict": numbers["verdict"],
         "versions": {row: version.version for row, version in versions.items()},
-        "champion": promoted.version,
-        "service": service,
+        "champion": versions[row].version,
+        "serves": (unlearned if row == params.unlearn.method else references[0]).model_dump(),
+        "service": _service(params.unlearn.method, numbers["verdict"]),
         "compare": workspace.registry.compare_url_hint(list(versions.values())),
     }
 

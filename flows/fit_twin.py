@@ -12,7 +12,7 @@ from tmu.workspace import Workspace
 
 
 @flow(name="fit-twin")
-def fit_twin_flow(home: str = ".") -> TwinRef:
+def fit_twin_flow(home: str = "") -> TwinRef:
     """The twin problem of the model in service (trained first where there is none)."""
     workspace = Workspace.open(home)
     data = data_ref(workspace)

@@ -1,5 +1,6 @@
 """What a run shows on Prefect's page: tables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -26,6 +27,52 @@ def show_choice(choice: Choice) -> None:
     ]
     if rows:
         create_table_artifact(table=rows, key="method", description=f"{choice.method}: {choice.reason}")
+
+
+def show_batch_plan(batch: str, requests: int, entry: dict[str, Any]) -> None:
+    """What a batch is about to erase, and how, as a table: counts only. entry: of the journal."""
+    text = table(plan_rows(entry["plan"], entry["choice"]))
+    described = f"What batch {batch} erases, for {_counted(requests, 'request')}"
+    create_markdown_artifact(markdown=f"{text}\n\n{entry['choice']['reason']}", key="plan", description=described)
+
+
+def show_batch(outcome: dict[str, Any]) -> None:
+    """How a batch ended, as markdown: what serves now, what was looked at again, and where to look further."""
+    sentences = [*outcome.get("why", [outcome["service"]]), *outcome["checked"]]
+    parts = [f"**Batch `{outcome['batch']}`, {_counted(outcome['requests'], 'request')}: done.**"]
+    parts.append("\n".join(f"- {sentence}" for sentence in sentences))
+    if "compare" in outcome:
+        rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
+        parts += [table(rows), f"[Compare these versions in MLflow]({outcome['compare']})"]
+        proof = outcome["audit"]
+        parts.append(f"Evidence: `{proof['uri']}`, manifest with SHA-256 `{proof['digest']}`.")
+    create_markdown_artifact(markdown="\n\n".join(parts), key="batch", description="How the batch ended")
+
+
+def plan_rows(plan: dict[str, Any], choice: dict[str, Any]) -> list[tuple[str, str]]:
+    """A plan in words and counts, a line each. plan, choice: as JSON (`Plan.as_json`, `Choice.as_json`)."""
+    splits = ", ".join(f"{count} {split}" for split, count in plan["by_split"].items() if count)
+    rows = [("records to erase", f"{plan['n_records']} ({splits})"), ("shards touched", str(len(plan["shards"])))]
+    classes = ", ".join(f"`{name}` {count}" for name, count in plan["by_class"].items() if count)
+    rows += [("training records by class", classes)] if classes else []
+    rows.append(("method", f"`{choice['method']}`"))
+    return rows + [(f"forecast: {way}", _cost(cost)) for way, cost in choice["forecast"].items()]
+
+
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    """A table of two columns in markdown."""
+    return "\n".join(["| what | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    if cost["seconds"] is None:
+        return f"{cost['visits']:,} record visits"
+    seconds = f"{cost['seconds']:.1f} s" if cost["seconds"] < 10 else f"{cost['seconds']:,.0f} s"
+    return seconds + ("" if cost["measured"] else " (estimated)")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def show_audit(numbers: dict[str, Any]) -> None:

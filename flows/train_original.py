@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.tell import tell
+from tasks.promote import promote
 from tasks.register import register
 from tasks.train_original import train_original
 from tmu.refs import DataRef, ModelRef
@@ -21,5 +22,6 @@ def original_of(home: str, data: DataRef) -> ModelRef:
     params = Workspace.open(home).params
     tell("Training the original")
     model = train_original(home, data, params)
-    register(home, data, model, params, ["original", "champion"])
+    version = register(home, data, model, params, ["original"])
+    promote(home, data, version.version)
     return model

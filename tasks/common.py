@@ -1,12 +1,14 @@
 """What all tasks share: tags, retries, the cache key, JSON results that hold references only."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from prefect import task
 from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
+from tasks.slots import GPU, slot
 from tmu.config import Config
 from tmu.errors import StorageError, TmuError
 from tmu.files import digest_of
@@ -14,19 +16,20 @@ from tmu.provenance import code_digest
 from tmu.refs import Ref
 from tmu.workspace import Workspace
 
-RETRY_DELAYS = [5, 30]  # seconds
+RETRY_DELAYS = [5, 30, 60]  # seconds: a server that died is back by then
 
 
 def step_task(
-    stage: str, rooms: tuple[str, ...] = (), *, gpu: bool = False, cached: bool = True
+    stage: str, rooms: tuple[str, ...] = (), *, gpu: bool = False, cached: bool = True, limit: str | None = None
 ) -> Callable[..., Task]:
     """Decorator: one Prefect task for one step.
 
     Cached tasks are keyed by stage, code digest of `rooms`, and the digests of all references and configs given to
-    them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones.
+    them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones,
+    which hold the limit of that name while they work; `limit` names another one.
     """
     return lambda function: task(
-        function,
+        _within(limit or (GPU if gpu else None), function),
         name=stage,
         tags=["gpu"] if gpu else ["cpu"],
         retries=len(RETRY_DELAYS),
@@ -36,6 +39,17 @@ def step_task(
         persist_result=cached,
         result_serializer="json",
     )
+
+
+def _within(limit: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, holding a slot of the limit; every step's first argument is the workspace."""
+
+    @wraps(function)
+    def held(home: str, *arguments: Any, **named: Any) -> Any:
+        with slot(limit, home):
+            return function(home, *arguments, **named)
+
+    return held
 
 
 def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, dict[str, Any]], str]:

@@ -80,9 +80,10 @@ def _numbers(place: "Workspace", ref: "ModelRef") -> dict[str, Any]:
 
 
 def _registered(place: "Workspace", data: "DataRef", ref: "ModelRef", params: "Params") -> int:
+    from tmu.steps.promote_model import promote_model
     from tmu.steps.register_model import dataset_name, register_model
 
     version = register_model(place, data, ref, params)
-    for alias in ("original", "champion"):
-        place.registry.set_alias(dataset_name(place, data), alias, version)
+    place.registry.set_alias(dataset_name(place, data), "original", version)
+    promote_model(place, data, version.version)
     return version.version

@@ -6,17 +6,20 @@ retraining is the cheaper way; else the approximate method. Why so: `docs/decisi
 """
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tmu.config import AUTO, Params
 from tmu.data.records import SPLITS
+from tmu.data.store import RecordStore
 from tmu.steps.check_shift import learns_from_holdout
+from tmu.steps.foresee_mix import foresee_mix
 from tmu.steps.history import History
 from tmu.steps.loading import open_store
 from tmu.steps.plan_deletion import Plan
-from tmu.twin.class_mix import ClassShift, class_shift
+from tmu.twin.class_mix import ClassShift
 from tmu.unlearn import needs_twin, read_options
 from tmu.unlearn.finetune import recipe_of
 from tmu.workspace import Workspace
@@ -88,17 +91,63 @@ class Choice:
 
 def choose_method(workspace: Workspace, plan: Plan, asked: str | None = None) -> Choice:
     """The method for a plan; asked: by name, `auto`, or None for the one in params.yaml."""
-    params = workspace.params
-    asked = asked or params.unlearn.method
-    method = params.auto.method if asked == AUTO else asked
-    if not plan.n_train:
-        return Choice(asked, method, "No model has learned these records: nothing is to be unlearned.", {}, {})
-    own = params.with_method(method).unlearn.options
-    history, counts = History(workspace, params), _counts(workspace, plan)
-    forecast = _forecast(history, params, method, own, counts, plan.data.digest)
-    mix = class_shift(*counts, names=open_store(workspace, plan.data).info.classes, seed=params.seed)
-    audits = history.audited(method, own)
-    return decide(asked, method, forecast, mix if learns_from_holdout(method) else None, audits)
+    return Chooser(workspace, open_store(workspace, plan.data), plan.data.digest, asked).choose(plan)
+
+
+class Chooser:
+    """Chooses for many plans of one data revision: what is the same for all of them is looked up once."""
+
+    def __init__(self, workspace: Workspace, store: RecordStore, data_digest: str, asked: str | None = None):
+        self._params, self._store, self._data = workspace.params, store, data_digest
+        self._asked = asked or self._params.unlearn.method
+        self._method = self._params.auto.method if self._asked == AUTO else self._asked
+        self._own = self._params.with_method(self._method).unlearn.options
+        self._history = History(workspace, self._params)
+        self._forecasts: dict[tuple[int, ...], Forecast] = {}
+
+    def choose(self, plan: Plan) -> Choice:
+        """The method for a plan."""
+        if not plan.n_train:
+            reason = "No model has learned these records: nothing is to be unlearned."
+            return Choice(self._asked, self._method, reason, {}, {})
+        counts = self._counts(plan)
+        mix = None
+        if self._learns_from_holdout:
+            mix = foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
+        return decide(self._asked, self._method, self._forecast(counts), mix, self._audits)
+
+    @cached_property
+    def _learns_from_holdout(self) -> bool:
+        return learns_from_holdout(self._method)
+
+    @cached_property
+    def _audits(self) -> list[bool]:
+        return self._history.audited(self._method, self._own)
+
+    def _forecast(self, counts: list[np.ndarray]) -> Forecast:
+        """By the sums of the counts, on which alone it depends."""
+        sums = tuple(int(part.sum()) for part in counts)
+        if sums not in self._forecasts:
+            made = _forecast(self._history, self._params, self._method, self._own, counts, self._data)
+            self._forecasts[sums] = made
+        return self._forecasts[sums]
+
+    @cached_property
+    def _totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Training and hold-out records by class (K,)."""
+        counts, classes = self._store.counts(), self._store.info.classes
+        train, held = (np.array([counts[split][name] for name in classes]) for split in ("train", "holdout"))
+        return train, held
+
+    def _counts(self, plan: Plan) -> list[np.ndarray]:
+        """Records by class (K,) of forget set, retain set, and hold-out without what is to be erased of it."""
+        index, (train, held) = self._store.index(), self._totals
+        rows = index.find_records(plan.records)[0]
+        splits, labels = index.splits[rows], index.labels[rows]
+        forget, lost = (
+            np.bincount(labels[splits == SPLITS.index(name)], minlength=len(train)) for name in ("train", "holdout")
+        )
+        return [forget, train - forget, held - lost]
 
 
 def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, audits: list[bool]) -> Choice:
@@ -151,17 +200,6 @@ def _twin_visits(params: Params, train: int, held: int) -> int:
     """One round of fine-tuning and the curriculum nets on D and D_h, and the halves on D."""
     epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
     return epochs * (train + held) + (params.train.epochs * train if params.twin.halves else 0)
-
-
-def _counts(workspace: Workspace, plan: Plan) -> list[np.ndarray]:
-    """Records by class (K,) of forget set, retain set, and hold-out without what is to be erased of it."""
-    store = open_store(workspace, plan.data)
-    index, classes = store.index(), len(store.info.classes)
-    erased = np.zeros(len(index), bool)
-    erased[index.find_records(plan.records)[0]] = True
-    train, held = (index.splits == SPLITS.index(name) for name in ("train", "holdout"))
-    parts = (train & erased, train & ~erased, held & ~erased)
-    return [np.bincount(index.labels[part], minlength=classes) for part in parts]
 
 
 def _compared(forecast: Forecast, method: str) -> str:

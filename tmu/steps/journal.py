@@ -44,6 +44,11 @@ def find_same(workspace: Workspace, subjects: list[str], records: list[str]) -> 
     return next((entry for entry in unfinished(workspace) if entry["asked"] == asked), None)
 
 
+def find_batch(workspace: Workspace, batch: str) -> dict[str, Any] | None:
+    """The entry of a batch of the ledger, in any stage."""
+    return next((entry for entry in entries(workspace) if entry.get("batch") == batch), None)
+
+
 def advance(workspace: Workspace, request: str, stage: str, **facts: Any) -> dict[str, Any]:
     """Record that a stage is done, with its references. A stage that was reached before is not taken back."""
     entry = find_entry(workspace, request)

@@ -6,6 +6,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,28 +53,44 @@ def plan_deletion(workspace: Workspace, data: DataRef, subjects: Sequence[str], 
 
     nothing named, unknown or already erased, a class left empty, more than half of the training set.
     """
-    if not subjects and not records:
-        raise RequestError("The request names nobody and nothing.", "Give --subject or --record.")
-    store = open_store(workspace, data)
-    index = store.index()
-    rows = [_rows_of_subject(index, key) for key in dict.fromkeys(subjects)]
-    rows += [_rows_of_records(index, records)] if records else []
-    chosen = np.unique(np.concatenate(rows))
-    keys, splits = index.keys_at(chosen), index.splits[chosen]
-    train = chosen[splits == SPLITS.index("train")]
-    by_class = np.bincount(index.labels[train], minlength=len(store.info.classes))
-    _refuse_too_much(store, by_class)
-    return Plan(
-        id=digest_of([data.digest, keys])[:16],
-        data=data,
-        subjects=sorted(set(subjects)),
-        records=keys,
-        by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
-        by_class={name: int(n) for name, n in zip(store.info.classes, by_class, strict=True) if n},
-        shards=np.unique(index.buckets[chosen]).tolist(),
-        n_train=len(train),
-        warnings=[] if len(train) else ["No model has learned these records: only the data change."],
-    )
+    return Resolver(open_store(workspace, data), data).plan(subjects, records)
+
+
+class Resolver:
+    """Resolves many requests against one data revision: its index and its counts are looked up once."""
+
+    def __init__(self, store: RecordStore, data: DataRef):
+        self.store, self.data = store, data
+
+    @cached_property
+    def _train(self) -> np.ndarray:
+        """Training records by class (K,)."""
+        counts = self.store.counts()["train"]
+        return np.array([counts[name] for name in self.store.info.classes])
+
+    def plan(self, subjects: Sequence[str], records: Sequence[str]) -> Plan:
+        """One request; errors as `plan_deletion`."""
+        if not subjects and not records:
+            raise RequestError("The request names nobody and nothing.", "Give --subject or --record.")
+        index, classes = self.store.index(), self.store.info.classes
+        rows = [_rows_of_subject(index, key) for key in dict.fromkeys(subjects)]
+        rows += [_rows_of_records(index, records)] if records else []
+        chosen = np.unique(np.concatenate(rows))
+        keys, splits = index.keys_at(chosen), index.splits[chosen]
+        train = chosen[splits == SPLITS.index("train")]
+        by_class = np.bincount(index.labels[train], minlength=len(classes))
+        _refuse_too_much(classes, self._train, by_class)
+        return Plan(
+            id=digest_of([self.data.digest, keys])[:16],
+            data=self.data,
+            subjects=sorted(set(subjects)),
+            records=keys,
+            by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
+            by_class={name: int(n) for name, n in zip(classes, by_class, strict=True) if n},
+            shards=np.unique(index.buckets[chosen]).tolist(),
+            n_train=len(train),
+            warnings=[] if len(train) else ["No model has learned these records: only the data change."],
+        )
 
 
 def acknowledge(workspace: Workspace, plan: Plan, out: str | None = None) -> ForgetRef:
@@ -133,16 +150,16 @@ def _refuse_missing(what: str, key: str, erased: bool) -> None:
     )
 
 
-def _refuse_too_much(store: RecordStore, lost: np.ndarray) -> None:
-    counts = store.counts()["train"]
-    for name, gone in zip(store.info.classes, lost, strict=True):
-        if gone and gone >= counts[name]:
+def _refuse_too_much(classes: Sequence[str], train: np.ndarray, lost: np.ndarray) -> None:
+    """train, lost: training records by class (K,), there and to be erased."""
+    for name, there, gone in zip(classes, train, lost, strict=True):
+        if gone and gone >= there:
             raise RequestError(
                 f"The request would leave class `{name}` without training records.",
                 "Retire the class with a new dataset and train anew; unlearning cannot remove an output.",
             )
-    if 2 * lost.sum() > sum(counts.values()):
+    if 2 * lost.sum() > train.sum():
         raise RequestError(
-            f"The request takes {lost.sum()} of {sum(counts.values())} training records, more than half.",
+            f"The request takes {lost.sum()} of {train.sum()} training records, more than half.",
             "Erase the data with `tmu data erase` and train anew: that is cheaper and exact.",
         )

@@ -5,12 +5,15 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tmu import manifest
 from tmu.errors import ConfigError, StorageError
 from tmu.files import new_folder
 from tmu.stores.lock import locked
+
+if TYPE_CHECKING:
+    from tmu.stores.s3_keys import S3Keys
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -103,7 +106,9 @@ class LocalArtifacts(Artifacts):
                 raise _Present
 
 
-def open_artifacts(url: str | None, workspace_root: Path, endpoint_url: str | None = None) -> Artifacts:
+def open_artifacts(
+    url: str | None, workspace_root: Path, endpoint_url: str | None = None, keys: "S3Keys | None" = None
+) -> Artifacts:
     """The store at `url`: None or a path is a local folder, `s3://bucket/prefix` an S3 one with a cache beside it."""
     home = workspace_root / ".tmu"
     if url is None or "://" not in url:
@@ -113,7 +118,7 @@ def open_artifacts(url: str | None, workspace_root: Path, endpoint_url: str | No
     from tmu.stores.artifacts_s3 import S3Artifacts
 
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    return S3Artifacts(bucket, prefix.strip("/"), endpoint_url, home / "cache", workspace_root)
+    return S3Artifacts(bucket, prefix.strip("/"), endpoint_url, home / "cache", workspace_root, keys)
 
 
 class _Present(Exception):

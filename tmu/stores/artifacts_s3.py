@@ -17,6 +17,7 @@ from tmu.errors import StorageError
 from tmu.files import new_folder, write_atomic
 from tmu.stores.artifacts import Artifacts, LocalArtifacts
 from tmu.stores.lock import locked
+from tmu.stores.s3_keys import S3Keys
 
 _ABSENT = ("NoSuchKey", "404")
 _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -25,12 +26,21 @@ _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
 class S3Artifacts(Artifacts):
     """Artifacts under `s3://bucket/prefix`; `cache` is a local folder that may be deleted at any time.
 
-    Credentials come from the usual AWS_* variables or profile. Raises `StorageError` if the service refuses.
+    `keys`: None leaves credentials to the usual AWS_* variables or profile. Raises `StorageError` if the service
+    refuses.
     """
 
-    def __init__(self, bucket: str, prefix: str, endpoint_url: str | None, cache: Path, workspace: Path = Path()):
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        endpoint_url: str | None,
+        cache: Path,
+        workspace: Path = Path(),
+        keys: S3Keys | None = None,
+    ):
         super().__init__(workspace)
-        self.bucket, self.prefix, self.endpoint_url = bucket, prefix, endpoint_url
+        self.bucket, self.prefix, self.endpoint_url, self._keys = bucket, prefix, endpoint_url, keys
         self.cache = LocalArtifacts(cache, workspace)
 
     def find(self, kind: str, key: str) -> Path | None:
@@ -104,7 +114,8 @@ class S3Artifacts(Artifacts):
         from botocore.config import Config
 
         settings = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 4, "mode": "standard"})
-        return boto3.client("s3", endpoint_url=self.endpoint_url, config=settings)
+        credentials = self._keys.client_options() if self._keys else {}
+        return boto3.client("s3", endpoint_url=self.endpoint_url, config=settings, **credentials)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[list[str]]:
@@ -112,7 +123,7 @@ class S3Artifacts(Artifacts):
         from botocore.exceptions import BotoCoreError, ClientError
 
         ignored: list[str] = []
-        mend = "Check the address, the bucket and the AWS_* credentials, then run the same command again."
+        mend = "Check the address, the bucket and the credentials (settings s3_…, AWS_*), then run the same again."
         try:
             yield ignored
         except ClientError as error:

@@ -19,6 +19,7 @@ from tmu.data.digest import md5_file
 from tmu.data.erase import link_or_copy
 from tmu.errors import DataError, StorageError
 from tmu.files import new_folder, write_atomic
+from tmu.stores.s3_keys import S3Keys
 
 _SECTION = 'remote "storage"'
 
@@ -27,11 +28,18 @@ class DvcVersions:
     """The data versions of one project. `root` holds `.dvc`, the data folder and `<folder>.dvc`.
 
     `remote_url`: where `push` and `pull` go (`s3://bucket/prefix` or a folder); `endpoint_url`: an S3 server that is
-    not Amazon's. Credentials come from the environment (`AWS_*`) and are not written anywhere.
+    not Amazon's. DVC finds `keys` (None: what `AWS_*` says) in its environment; they are not written anywhere.
     """
 
-    def __init__(self, root: Path, remote_url: str | None = None, endpoint_url: str | None = None):
+    def __init__(
+        self,
+        root: Path,
+        remote_url: str | None = None,
+        endpoint_url: str | None = None,
+        keys: S3Keys | None = None,
+    ):
         self.root, self.remote_url, self.endpoint_url = Path(root).resolve(), remote_url, endpoint_url
+        self._keys = keys
         self._site_cache = self.root / ".tmu" / "dvc-site"
 
     def init(self) -> None:
@@ -115,6 +123,8 @@ class DvcVersions:
             raise StorageError(f"There is no DVC repository at {self.root}.", "Run `tmu init` there first.")
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
         environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self._site_cache)}
+        if self._keys:
+            environment |= self._keys.environment()
         if self.endpoint_url:
             # away from Amazon there is no metadata service, and asking for it turns a missing key into a long wait
             environment.setdefault("AWS_EC2_METADATA_DISABLED", "true")

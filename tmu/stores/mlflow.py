@@ -103,6 +103,12 @@ class ModelRegistry:
                     return None
                 raise
 
+    def block(self, dataset: str, version: Version) -> None:
+        """Mark a version as not to be served any more: tag `serving` and alias `@blocked` (the last one blocked)."""
+        with self._client() as client:
+            client.set_model_version_tag(version.name, str(version.version), "serving", "blocked")
+        self.set_alias(dataset, "blocked", version)
+
     def log_audit(self, version: Version, metrics: Mapping[str, float]) -> None:
         """Log final numbers to the version's run and to its model, which is what MLflow's compare page shows.
 
@@ -127,6 +133,12 @@ class ModelRegistry:
         """End a run as FINISHED, FAILED or KILLED."""
         with self._client() as client:
             client.set_terminated(run_id, status)
+
+    def end_abandoned(self, dataset: str) -> int:
+        """End runs of a dataset that still say RUNNING; only while nobody is at work. Returns how many."""
+        with self._client() as client:
+            found = client.get_experiment_by_name(model_name(dataset))
+            return mlflow_runs.end_abandoned(client, found.experiment_id, {}) if found else 0
 
     def ui_command(self) -> str:
         """The shell command that opens MLflow's pages for this registry; for a server, its address."""

@@ -51,11 +51,13 @@ def finishing(client: "MlflowClient", run_id: str) -> Iterator[None]:
     client.set_terminated(run_id, "FINISHED")
 
 
-def end_abandoned(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> None:
-    """Mark runs with these tags that still say RUNNING as KILLED: their process died before it could."""
+def end_abandoned(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> int:
+    """Mark runs with these tags that still say RUNNING as KILLED: their process died before it could. → how many."""
     wanted = [*(f"tags.{key} = '{value}'" for key, value in tags.items()), "attributes.status = 'RUNNING'"]
-    for run in client.search_runs([experiment], " and ".join(wanted)):
+    found = client.search_runs([experiment], " and ".join(wanted))
+    for run in found:
         client.set_terminated(run.info.run_id, "KILLED")
+    return len(found)
 
 
 def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, Any]) -> None:

@@ -1,0 +1,103 @@
+"""Flow `delete`: a request from the form on Prefect's page, to its end.
+
+The run puts the request on record, plans it, and suspends itself: it holds no process and no GPU while somebody looks
+at the plan. Resumed, it starts anew from the top; every step finds what it did before.
+"""
+
+from itertools import count
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from prefect.flow_runs import suspend_flow_run
+from pydantic import Field
+
+from flows.approval import question
+from flows.serve_batch import serve
+from flows.tell import tell
+from flows.zombies import settle
+from tasks.requests import decide, plan, receive, status
+from tasks.watch_deadlines import send_notifications
+from tmu.config import AUTO
+from tmu.ledger.intake import HexKey as Key
+from tmu.ledger.intake import RequestId
+from tmu.ledger.states import RUNNING, State
+from tmu.unlearn import method_names
+
+Method = Literal[("as configured", AUTO, *method_names())]  # a drop-down
+TWO_WEEKS = 14 * 24 * 3600  # seconds that a plan waits for its approval
+
+
+@flow(name="delete")
+def delete_request_flow(
+    request: Annotated[
+        RequestId,
+        Field(
+            title="Request",
+            description="The number of the case in your own system, such as `case-2026-17`. It is stored for ever and "
+            "must not lead to a person.",
+        ),
+    ],
+    requested_by: Annotated[
+        str,
+        Field(
+            title="Requested by",
+            pattern="^[a-z0-9][a-z0-9._-]{0,63}$",
+            description="Your name among the users of this service, such as `support-1`. Who approves must be another.",
+        ),
+    ],
+    people: Annotated[
+        list[Key],
+        Field(
+            title="People",
+            description="The keys of the people to be forgotten, 32 hexadecimal digits each. "
+            "`tmu plan --subject ID --keys-only` prints them. **Never names or ids:** what is entered here is kept.",
+            max_length=100,
+        ),
+    ] = [],  # noqa: B006 - Prefect's form shows it; nothing changes it
+    records: Annotated[
+        list[Key],
+        Field(
+            title="Single records",
+            description="The keys of single records, where not all of a person is meant. "
+            "`tmu plan --record ID --keys-only` prints them.",
+            max_length=1000,
+        ),
+    ] = [],  # noqa: B006
+    lane: Annotated[
+        Literal["urgent: as soon as it is approved", "normal: in the next nightly batch"],
+        Field(
+            title="When",
+            description="Nothing starts before the approval. Requests served together cost little more than one.",
+        ),
+    ] = "urgent: as soon as it is approved",
+    method: Annotated[
+        Method,
+        Field(
+            title="Method",
+            description="How the model unlearns. `as configured`: as params.yaml says. `auto`: by a forecast of cost "
+            "and risk. Wherever a check fails, exact retraining takes over.",
+        ),
+    ] = "as configured",
+    home: Annotated[
+        str, Field(title="Workspace", description="Leave it empty: the workspace of this installation.")
+    ] = "",
+) -> dict[str, Any]:
+    """Delete people and records from data and model: on record, planned, approved by a second person, done, audited.
+
+    The run stops after planning and shows the plan; **Resume** opens the form for the approval.
+    """
+    urgent = lane.startswith("urgent")
+    receive(home, request, requested_by, people, records, urgent=urgent)
+    state = plan(home, request, None if method == "as configured" else method)
+    send_notifications(home)
+    said = ""
+    for attempt in count(1):
+        tell(f"Request {request}: {state.value}")
+        if state is not State.AWAITING_APPROVAL:
+            break
+        settle()
+        answer = suspend_flow_run(question(home, request, said), timeout=TWO_WEEKS, key=f"approval-{attempt}")
+        state, said = decide(home, request, answer.as_decision())
+    served = serve(home, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
+    send_notifications(home)
+    return {"request": request, "state": status(home, request).value, "batches": served}

@@ -1,0 +1,25 @@
+"""Flow `nightly-batch`: all requests that are approved by now, in one deletion. Later ones wait for the next."""
+
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from flows.serve_batch import serve
+from flows.tell import tell
+from tasks.watch_deadlines import send_notifications
+
+
+@flow(name="nightly-batch")
+def nightly_batch_flow(
+    lane: Annotated[
+        Literal["normal", "urgent"],
+        Field(description="Which approved requests to serve; urgent ones are served in any case."),
+    ] = "normal",
+    home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
+) -> list[dict[str, Any]]:
+    """Serve what is approved; goes on with a batch that was interrupted."""
+    outcomes = serve(home, lane)
+    send_notifications(home)
+    tell(f"{len(outcomes)} batches served" if outcomes else "Nothing is approved and waiting.")
+    return outcomes

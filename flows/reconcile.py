@@ -1,0 +1,105 @@
+"""Flow `reconcile`, every ten minutes: whatever a crash left half done is found and set going again.
+
+Prefect's own view is put right first (runs whose process is gone, slots that nobody holds), then the ledger decides: a
+batch whose last attempt nobody is at work on is taken up again, once all stores answer. What a person cancelled waits
+for the next nightly batch.
+"""
+
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.states import StateType
+from pydantic import Field
+
+from flows.runs import at_work, state_of
+from flows.slots import free_stale_slots
+from flows.tell import tell
+from flows.zombies import crash, find_zombies
+from tasks.reconcile import reconcile
+from tasks.watch_deadlines import send_notifications
+from tmu.ledger.batches import Lane
+from tmu.steps.batch import Waiting, approved, open_work
+from tmu.steps.reconcile import stores_answer
+from tmu.workspace import Workspace
+
+NIGHTLY = "nightly-batch/nightly-batch"
+
+
+@flow(name="reconcile")
+def reconcile_flow(
+    home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
+) -> dict[str, Any]:
+    """Find what a crash left, put it right, and go on with it."""
+    found: dict[str, Any] = {"runs whose process is gone": _crash_zombies(), "slots freed": _free_slots()}
+    workspace = Workspace.open(home)
+    waiting = open_work(workspace)
+    busy = waiting is not None and waiting.ended is None and at_work(waiting.run)
+    away = None if busy else stores_answer(workspace)
+    if away:
+        found["waits for"] = away
+    elif not busy:
+        righted = reconcile(home)
+        found |= {"alias put back to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
+        found["set going"] = _set_going(workspace, waiting)
+    send_notifications(home)
+    tell(", ".join(f"{name}: {value}" for name, value in found.items()))
+    rows = [{"what": name, "found": str(value)} for name, value in found.items()]
+    create_table_artifact(table=rows, key="reconcile", description="What was found and put right")
+    return found
+
+
+def _crash_zombies() -> int:
+    with get_client(sync_client=True) as client:
+        zombies = find_zombies(client)
+        for run in zombies:
+            crash(client, run)
+    return len(zombies)
+
+
+def _free_slots() -> int:
+    with get_client(sync_client=True) as client:
+        return free_stale_slots(client)
+
+
+def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:
+    """Start a run for the open batch, or for urgent requests that were approved elsewhere; what was started."""
+    lane = _lane(workspace, waiting)
+    if lane is None:
+        return None
+    run_deployment(NIGHTLY, parameters={"lane": lane}, timeout=0, as_subflow=False)
+    return f"batch {waiting.batch}" if waiting else "urgent requests"
+
+
+def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:
+    if _scheduled():
+        return None
+    if waiting is None:
+        return "urgent" if approved(workspace, "urgent") else None
+    if not waiting.left:
+        tell(f"Batch {waiting.batch} was tried too often: a person must look at it.")
+        return None
+    last = state_of(waiting.run)
+    return None if last is not None and last.type is StateType.CANCELLED else waiting.lane
+
+
+def _scheduled() -> bool:
+    """Whether a run that will serve batches is about to start anyway."""
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.types._datetime import now
+
+    soon = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED])
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["nightly-batch"])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=soon)),
+        )
+    return any(run.state_type is not StateType.SCHEDULED or run.next_scheduled_start_time <= now() for run in runs)

@@ -1,0 +1,25 @@
+"""Flow `retrain-gold`, weekly: audit one finished deletion again, drawn at random, against more golds."""
+
+import random
+from typing import Annotated, Any
+
+from prefect import flow
+from pydantic import Field
+
+from flows.audit_flow import audit_flow
+from flows.tell import tell
+from tmu.steps.journal import entries
+from tmu.workspace import Workspace
+
+
+@flow(name="retrain-gold")
+def retrain_gold_flow(
+    golds: Annotated[int, Field(ge=2, le=10, description="Models retrained without the records, to compare with.")] = 3,
+    home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
+) -> dict[str, Any] | None:
+    """A sample of the audits: one completed deletion with an unlearned model, if there is one."""
+    done = [entry for entry in entries(Workspace.open(home)) if entry["stage"] == "completed" and "unlearned" in entry]
+    if not done:
+        tell("No deletion has led to an unlearned model yet.")
+        return None
+    return audit_flow(request=random.choice(done)["id"], golds=golds, home=home)

@@ -1,0 +1,87 @@
+"""Serve approved requests in one deletion: take them, carry it out, and say in the ledger how it ended.
+
+An attempt that was killed leaves its batch open; whoever comes next goes on with it, under a higher fencing token.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flows.course import InBatch
+from flows.deletion import carry_out
+from flows.report import show_batch, show_batch_plan
+from flows.runs import at_work, own_run
+from flows.tell import tell
+from tasks.plan_batch import plan_batch
+from tasks.record import finish, take_work
+from tmu.errors import StorageError, TmuError
+from tmu.ledger.batches import Lane
+from tmu.ledger.errors import ConflictError
+from tmu.ledger.states import State
+from tmu.steps.batch import Work, approved, open_work
+from tmu.workspace import Workspace
+
+_DONE = {"service": "All that was asked for had been erased before.", "checked": []}
+
+
+def serve(home: str, lane: Lane) -> list[dict[str, Any]]:
+    """The open batch, then one of this lane, then urgent ones, until nothing is left; an outcome each.
+
+    While another run is at work on a batch, nothing is taken: one batch at a time for a dataset.
+    """
+    outcomes = []
+    for each in (lane, "urgent"):
+        while _free(home) and _waiting(home, each):
+            outcome = serve_one(home, each)
+            if outcome is None:
+                break
+            outcomes.append(outcome)
+    return outcomes
+
+
+def serve_one(home: str, lane: Lane) -> dict[str, Any] | None:
+    """One batch from wherever it stands to its end; None where nothing was left to do."""
+    work = take_work(home, lane, own_run())
+    if work is None:
+        return None
+    tell(f"Batch {work.batch}: {len(work.requests)} requests (attempt with token {work.token})")
+    with _attempt(home, work):
+        entry, course = plan_batch(home, work), InBatch(home, work)
+        if entry is not None:
+            show_batch_plan(work.batch, len(work.requests), entry)
+        outcome = _nothing_left(course) if entry is None else carry_out(home, entry, course)
+        finish(home, work, "completed")
+    outcome = {"batch": work.batch, "requests": len(work.requests)} | outcome
+    show_batch(outcome)
+    return outcome
+
+
+@contextmanager
+def _attempt(home: str, work: Work) -> Iterator[None]:
+    """A fault of requests or data ends the batch as failed, for a person to look at; after others it stays open."""
+    try:
+        yield
+    except (ConflictError, StorageError):
+        raise  # another attempt took over, or a store is away: the batch stays open
+    except TmuError as error:
+        finish(home, work, "failed", f"{type(error).__name__} in the flow run")
+        raise
+
+
+def _nothing_left(course: InBatch) -> dict[str, Any]:
+    for state in (State.PROMOTING, State.PURGING, State.VERIFYING):
+        course.reach(state)
+    return _DONE
+
+
+def _free(home: str) -> bool:
+    waiting = open_work(Workspace.open(home))
+    if waiting is not None and at_work(waiting.run) and waiting.ended is None:
+        tell(f"Batch {waiting.batch} is being served by another run; this one leaves it alone.")
+        return False
+    return True
+
+
+def _waiting(home: str, lane: Lane) -> bool:
+    workspace = Workspace.open(home)
+    return open_work(workspace) is not None or bool(approved(workspace, lane))

@@ -1,0 +1,158 @@
+"""Approved requests of the ledger, served as one batch: what is erased, who serves, what is on record; and crashes."""
+
+import json
+import pytest
+
+from tests.integration.conftest import make_workspace
+from tests.ledger_tools import ALICE, BOB
+from tmu.errors import StorageError
+from tmu.ledger import approvals, holds, proof, serving, views
+from tmu.ledger.errors import ConflictError
+from tmu.ledger.intake import Intake, receive
+from tmu.ledger.states import State
+from tmu.steps import batch
+from tmu.steps.batch import Work, opened
+from tmu.steps.journal import find_batch
+from tmu.steps.loading import data_ref, open_store
+from tmu.steps.plan_request import plan_request
+from tmu.steps.promote_model import promote_model
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+def ask(workspace: Workspace, id_: str, *people: str, urgent: bool = False, method: str = "retrain") -> None:
+    """A request brought to `approved`."""
+    keys = workspace.keys(simulated=True)
+    intake = Intake(id=id_, dataset="digits", subjects=tuple(map(keys.subject, people)), urgent=urgent)
+    with opened(workspace) as ledger:
+        receive(ledger, keys, intake, ALICE)
+        bound = plan_request(workspace, ledger, id_, ALICE, method)
+        approvals.approve(ledger, id_, bound.hash, BOB)
+
+
+def shown(workspace: Workspace, id_: str) -> dict:
+    with opened(workspace) as ledger:
+        return views.show(ledger, id_)
+
+
+def events(workspace: Workspace, id_: str) -> list[str]:
+    return [json.loads(entry)["event"] for entry in shown(workspace, id_)["log"]]
+
+
+def people_of(numbers: range) -> list[str]:
+    return [f"contributor-{number:03d}" for number in numbers]
+
+
+@pytest.fixture(scope="module")
+def served(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[dict]]:
+    """A workspace after a nightly batch of three requests, two of which name the same person."""
+    from flows.nightly_batch import nightly_batch_flow
+    from flows.train_original import train_original_flow
+
+    workspace = make_workspace(tmp_path_factory.mktemp("batch") / "w")
+    train_original_flow(home=str(workspace.root))
+    ask(workspace, "one", *people_of(range(4)))
+    ask(workspace, "two", *people_of(range(3, 6)))
+    ask(workspace, "three", *people_of(range(6, 9)), urgent=True)
+    outcomes = nightly_batch_flow(home=str(workspace.root))
+    return Workspace.open(workspace.root), outcomes
+
+
+def test_normal_requests_are_one_batch_and_urgent_ones_follow(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, outcomes = served
+    assert [outcome["requests"] for outcome in outcomes] == [2, 1]
+    for id_ in ("one", "two", "three"):
+        assert shown(workspace, id_)["state"] == State.COMPLETED
+    index = open_store(workspace, data_ref(workspace)).index()
+    keys = workspace.keys(simulated=True)
+    assert not any(len(index.find_subject(keys.subject(name))) for name in people_of(range(9)))
+    assert len(index.find_subject(keys.subject("contributor-010")))
+
+
+def test_every_stage_is_on_record_with_its_evidence(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, _ = served
+    stages = ["forgetting_data", "unlearning", "auditing", "promoting", "purging", "verifying", "completed"]
+    assert [event for event in events(workspace, "one") if event in stages] == stages
+    assert {row["kind"] for row in shown(workspace, "one")["evidence"]} == {"data_revision", "audit", "model"}
+    with opened(workspace) as ledger:
+        assert proof.verify(ledger).seq
+
+
+def test_who_serves_is_on_record_and_what_learned_the_people_is_blocked(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, outcomes = served
+    champion = workspace.registry.get_alias("digits", "champion")
+    with opened(workspace) as ledger, ledger.read() as connection:
+        last = serving.serving(connection, "digits")
+    assert (last["version"], last["weights"]) == (champion.version, champion.weights_sha256)
+    assert champion.version == outcomes[-1]["champion"]
+    versions = workspace.registry.versions("digits")
+    learned = [version for version in versions if version.role == "original"]
+    assert learned and all(version.tags["serving"] == "blocked" for version in learned)
+    assert champion.tags.get("serving") is None
+
+
+def test_nothing_is_left_to_do(served: tuple[Workspace, list[dict]]) -> None:
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    assert nightly_batch_flow(home=str(workspace.root)) == []
+
+
+def test_an_attempt_that_stopped_is_gone_on_with_and_takes_effect_once(
+    served: tuple[Workspace, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import deletion
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    ask(workspace, "four", *people_of(range(10, 13)))
+    real = deletion.audited
+
+    def away(*args: object, **named: object) -> None:
+        raise StorageError("The store is away.", "Wait.")
+
+    monkeypatch.setattr(deletion, "audited", away)
+    with pytest.raises(StorageError):
+        nightly_batch_flow(home=str(workspace.root))
+    waiting = batch.open_work(workspace)
+    assert waiting.ended is None and shown(workspace, "four")["state"] == State.AUDITING
+    late = Work(batch=waiting.batch, token=_token(workspace, waiting.batch), requests=("four",))
+    ask(workspace, "five", *people_of(range(13, 15)))
+    monkeypatch.setattr(deletion, "audited", real)
+    before = len(workspace.registry.versions("digits"))
+    first, second = nightly_batch_flow(home=str(workspace.root))
+    assert (first["batch"], first["requests"]) == (waiting.batch, 1)  # who came later waited for the next batch
+    assert second["requests"] == 1
+    assert shown(workspace, "four")["state"] == shown(workspace, "five")["state"] == State.COMPLETED
+    entry = find_batch(workspace, waiting.batch)
+    made = workspace.registry.versions("digits")[before:]
+    assert len({(version.role, version.weights_sha256, version.tags["data_revision"]) for version in made}) == len(made)
+    with pytest.raises(ConflictError, match="not in force"):  # the late finisher
+        promote_model(workspace, data_ref(workspace), 1, late)
+    assert workspace.registry.get_alias("digits", "champion").version == second["champion"]
+    assert entry["stage"] == "completed"
+
+
+def test_a_request_whose_people_were_erased_elsewhere_leaves_the_batch(served: tuple[Workspace, list[dict]]) -> None:
+    """And one that a hold covers is not taken at all."""
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    ask(workspace, "six", *people_of(range(20, 22)))
+    ask(workspace, "seven", *people_of(range(22, 24)))
+    with opened(workspace) as ledger:
+        key = workspace.keys(simulated=True).subject("contributor-022")
+        holds.hold(ledger, holds.Scope("subject", subject=key), "court file", BOB)
+    (outcome,) = nightly_batch_flow(home=str(workspace.root))
+    assert outcome["requests"] == 1
+    assert shown(workspace, "seven")["state"] == State.HELD
+    index = open_store(workspace, data_ref(workspace)).index()
+    assert len(index.find_subject(key))
+
+
+def _token(workspace: Workspace, id_: str) -> int:
+    from tmu.ledger import executions
+
+    with opened(workspace) as ledger, ledger.read() as connection:
+        return executions.last_attempt(connection, id_).token

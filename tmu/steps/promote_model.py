@@ -1,0 +1,71 @@
+"""Serving cut-over: put a version into service, block what it supersedes, and put on record who serves from now on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tmu.config import Config
+from tmu.ledger import executions, serving
+from tmu.ledger.place import has_ledger
+from tmu.ledger.store import Tx
+from tmu.refs import DataRef
+from tmu.steps.batch import SYSTEM, Work, opened
+from tmu.steps.loading import data_ref
+from tmu.steps.register_model import dataset_name
+from tmu.stores.mlflow import Version
+from tmu.workspace import Workspace
+
+
+class Service(Config):
+    """What serves. version: None where the data have moved on and nothing was put into service."""
+
+    version: int | None
+    blocked: tuple[int, ...] = ()
+
+
+def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work | None = None) -> Service:
+    """Move `champion` to a version; every other version that served, or has the same weights, is blocked at once.
+
+    work: the attempt at whose end this stands; an attempt that was superseded publishes nothing (ConflictError). An
+    older deletion's model never comes back: where the data have moved on since `data`, nothing happens.
+    """
+    with _fence(workspace, work) as tx:
+        if data.digest != data_ref(workspace).digest:
+            return Service(version=None)
+        name, registry = dataset_name(workspace, data), workspace.registry
+        before = registry.get_alias(name, "champion")
+        versions = {version.version: version for version in registry.versions(name)}
+        new = versions[number]
+        blocked = _block(workspace, name, list(versions.values()), before, new)  # first: a crash leaves the old blocked
+        registry.set_alias(name, "champion", new)
+        if tx is not None:
+            facts = {"data": data.digest, "blocked": list(blocked), "batch": work and work.batch}
+            serving.record(tx, name, number, new.weights_sha256, **facts)
+    return Service(version=number, blocked=blocked)
+
+
+def _block(
+    workspace: Workspace, name: str, versions: list[Version], before: Version | None, new: Version
+) -> tuple[int, ...]:
+    """Mark the superseded version and all with its weights; returns them."""
+    if before is None or before.weights_sha256 == new.weights_sha256:
+        return ()
+    old = [version for version in versions if version.weights_sha256 == before.weights_sha256]
+    for version in old:
+        if version.tags.get("serving") != "blocked":
+            workspace.registry.block(name, version)
+    return tuple(version.version for version in old)
+
+
+@contextmanager
+def _fence(workspace: Workspace, work: Work | None) -> Iterator[Tx | None]:
+    """The ledger's transaction in which the cut-over stands; None where the workspace has no ledger."""
+    if work is None and not has_ledger(workspace):
+        yield None
+        return
+    with opened(workspace) as ledger:
+        if work is None:
+            with ledger.write(SYSTEM) as tx:
+                yield tx
+        else:
+            with executions.publishing(ledger, work.token, SYSTEM, serving.CUT_OVER) as tx:
+                yield tx

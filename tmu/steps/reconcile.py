@@ -1,0 +1,45 @@
+"""Put right what a crash left between ledger and registry; which attempts nobody is at work on is the caller's to say.
+
+The ledger is the truth: the registry's alias follows its last cut-over.
+"""
+
+from tmu.config import Config
+from tmu.errors import TmuError
+from tmu.ledger import serving
+from tmu.steps.batch import SYSTEM, dataset_of, opened
+from tmu.workspace import Workspace
+
+
+class Righted(Config):
+    """alias: the version that `champion` was put back to, or None. runs: abandoned MLflow runs that were ended."""
+
+    alias: int | None
+    runs: int
+
+
+def reconcile(workspace: Workspace) -> Righted:
+    """Put back the alias `champion` where it is not what the log says, and end runs that nobody works on.
+
+    To be called while no deletion is at work.
+    """
+    name, registry = dataset_of(workspace), workspace.registry
+    with opened(workspace) as ledger, ledger.write(SYSTEM) as tx:
+        last = serving.serving(tx.connection, name)
+        champion = registry.get_alias(name, "champion")
+        restored = None
+        if last is not None and (champion is None or champion.version != last["version"]):
+            registry.set_alias(name, "champion", last["version"])
+            tx.log("alias_restored", None, dataset=name, version=last["version"])
+            restored = last["version"]
+    return Righted(alias=restored, runs=registry.end_abandoned(name))
+
+
+def stores_answer(workspace: Workspace) -> str | None:
+    """Why a deletion had better wait, in a sentence: a store that does not answer; None where all do."""
+    try:
+        workspace.registry.get_alias(dataset_of(workspace), "champion")
+        workspace.artifacts.find("forget", "0" * 64)
+        with opened(workspace) as ledger, ledger.read():
+            return None
+    except TmuError as error:
+        return error.what
