@@ -1,15 +1,20 @@
 """`tmu doctor`: is everything in order here, and if not, what to do."""
 
+import sys
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
+from tmu.check import Check
 from tmu.cli import output
-from tmu.cli.installation import Check, installation
+from tmu.cli.confirm import Yes
+from tmu.cli.installation import installation
 from tmu.cli.place import home, workspace
-from tmu.errors import TmuError
+from tmu.errors import ConfigError, TmuError
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -17,20 +22,54 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _FREE_GIB = {"fail": 0.5, "warn": 5.0}
 _STALE_SECONDS = 24 * 3600
+_SECONDS = 5.0  # that a server may take to answer
 
 
-def doctor(as_json: output.Json = False) -> None:
-    """Check installation, workspace, data, registry and unfinished work; exit code 1 if anything fails.
+_GROUP = "tmu.checks"
 
-    Example: [bold]tmu doctor --json[/]
+
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended safely; asks about each.")] = False,
+    yes: Yes = False,
+    as_json: output.Json = False,
+) -> None:
+    """Check installation, workspace, data, registry, servers and unfinished work; exit code 1 if anything fails.
+
+    Examples: [bold]tmu doctor --json[/], [bold]tmu doctor --mend[/]
     """
-    checks = [*installation(), _disk(), *_workspace()]
+    checks = _all()
+    done = list(_mended(checks, yes)) if mend else []
+    if done:
+        checks = [*done, *_all()]
     rows = output.table("check", "", "finding", "mend")
     for each in checks:
-        rows.add_row(each.name, f"[{_STYLES[each.state]}]{each.state}[/]", each.text, each.mend)
-    output.emit([asdict(each) for each in checks], lambda: [rows])
+        rows.add_row(each.name, f"[{_STYLES[each.state]}]{each.state}[/]", escape(each.text), escape(each.mend))
+    output.emit([each.as_json() for each in checks], lambda: [rows])
     if any(each.state == "fail" for each in checks):
         raise typer.Exit(1)
+
+
+def _all() -> list[Check]:
+    return [*installation(), _disk(), *_workspace()]
+
+
+def _mended(checks: list[Check], yes: bool) -> Iterator[Check]:
+    """What was mended, and what could not be. Raises ConfigError where nobody can be asked."""
+    for each in checks:
+        if each.state == "ok" or each.repair is None or not _agreed(each, yes):
+            continue
+        try:
+            yield Check(f"mended: {each.name}", "ok", each.repair())
+        except TmuError as error:
+            yield Check(f"mended: {each.name}", "fail", error.what, error.mend)
+
+
+def _agreed(check: Check, yes: bool) -> bool:
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes.")
+    return typer.confirm(f"{check.name}: {check.text}. Mend it?", err=True)
 
 
 def _disk() -> Check:
@@ -48,8 +87,14 @@ def _workspace() -> list[Check]:
     except TmuError as error:
         return [Check("workspace", "fail", error.what, error.mend)]
     checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
-    checks += [_data(place), _registry(place), *_requests(place), _snapshots(place)]
+    checks += [_data(place), _registry(place), *_requests(place), _snapshots(place), *_servers(place)]
     return checks
+
+
+def _servers(place: "Workspace") -> Iterator[Check]:
+    """What packages above this one add: they are found by their entry points, because nothing here imports them."""
+    for found in entry_points(group=_GROUP):
+        yield from found.load()(place)
 
 
 def _writable(place: "Workspace") -> Check:
@@ -100,10 +145,24 @@ def _registry(place: "Workspace") -> Check:
     if place.registry.embedded and not place.state("mlflow.db").exists():
         return Check("MLflow", "ok", "embedded; made on first use")
     try:
+        if not place.registry.embedded and not _answers(place.settings.mlflow_uri):
+            return Check("MLflow", "fail", "does not answer", "Start it, or mend setting `mlflow_uri`.")
         count = len(versions(place))
     except TmuError as error:
         return Check("MLflow", "fail", error.what, error.mend)
     return Check("MLflow", "ok", f"reachable, {count} versions")
+
+
+def _answers(uri: str | None) -> bool:
+    """Whether a server answers at once: MLflow's own client would wait for minutes."""
+    import httpx
+
+    if not uri or not uri.startswith("http"):
+        return True
+    try:
+        return httpx.get(f"{uri}/health", timeout=_SECONDS, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _requests(place: "Workspace") -> list[Check]:

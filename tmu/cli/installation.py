@@ -2,22 +2,13 @@
 
 import importlib
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+
+from tmu.check import Check
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
 _MEND = "Install as the lock file says: `pip install -c constraints.txt .`"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding. state: ok, warn or fail; `mend` is empty where it is ok."""
-
-    name: str
-    state: str
-    text: str
-    mend: str = ""
 
 
 def installation() -> list[Check]:

@@ -1,0 +1,1 @@
+"""How the deletion service runs: `python -m infra up|down|status|logs`, one machine, ordinary supervised processes."""

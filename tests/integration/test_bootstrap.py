@@ -1,0 +1,477 @@
+"""Bootstrapping, zombies and stale slots against one real Prefect server, with its scheduler and its automations."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import yaml
+
+pytest.importorskip("prefect")
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.events import Event, RelatedResource
+from prefect.events.filters import EventFilter, EventResourceFilter
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import Pending, Running, Suspended
+
+from flows import zombies
+from flows.check_prefect import prefect_checks
+from flows.prefect_api import connected
+from flows.slots import free, free_stale_slots, stale_slots
+from flows.zombies import Zombie, crash, find_zombies
+from infra.bootstrap import bootstrap
+from infra.bootstrapping import zombies as automation
+from infra.bootstrapping.plan import Change, Plan
+from tmu.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+AT_ONCE = timedelta(0)
+ROOT = Path(__file__).parents[2]
+FILE = {
+    "name": "test",
+    "pull": [],
+    "deployments": [
+        {
+            "name": "first",
+            "entrypoint": "tests/bootstrap_flows.py:first_flow",
+            "tags": ["tmu"],
+            "work_pool": {"name": "tmu", "work_queue_name": "critical"},
+            "schedules": [{"slug": "hourly", "cron": "0 * * * *"}, {"slug": "daily", "cron": "0 2 * * *"}],
+        },
+        {
+            "name": "second",
+            "entrypoint": "tests/bootstrap_flows.py:second_flow",
+            "tags": ["tmu"],
+            "work_pool": {"name": "tmu", "work_queue_name": "training"},
+            "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
+        },
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own on SQLite, quick to look at its automations; its address."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as free_port:
+        free_port.bind(("127.0.0.1", 0))
+        port = str(free_port.getsockname()[1])
+    environment = os.environ | {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": "",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+        "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "PT1S",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    with (folder / "log").open("w") as log:
+        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    api = f"http://127.0.0.1:{port}/api"
+    try:
+        _until(lambda: _healthy(api), seconds=120)
+        yield api
+    finally:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait(timeout=30)
+
+
+def _healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _until(ready: Callable[[], Any], seconds: float) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := ready()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.25)
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[SyncPrefectClient]:
+    with connected(url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    folder = tmp_path_factory.mktemp("code")
+    _write(folder, FILE)
+    return Plan(workspace=folder, root=folder, gpus=1, zone="Europe/Berlin")
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    (folder / "prefect.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
+def made(url: str, plan: Plan) -> Iterator[list[Change]]:
+    """Everything is there; and the file is as it was afterwards."""
+    yield bootstrap(url, plan)
+    _write(plan.root, FILE)
+
+
+def _done(changes: list[Change]) -> dict[str, str]:
+    return {f"{each.kind} {each.name}": each.done for each in changes}
+
+
+def _ids(client: SyncPrefectClient) -> list[Any]:
+    deployments = client.read_deployments()
+    return [
+        client.read_work_pool("tmu").id,
+        *sorted(queue.id for queue in client.read_work_queues(work_pool_name="tmu")),
+        *sorted(limit.id for limit in client.read_global_concurrency_limits(limit=50, offset=0)),
+        client.read_block_document_by_name("tmu-results", "local-file-system").id,
+        *(found.id for found in client.read_automations()),
+        *sorted(each.id for each in deployments),
+        *sorted(part.id for each in deployments for part in each.schedules),
+    ]
+
+
+def test_everything_is_made_and_the_second_time_nothing_is_touched(
+    url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    wanted = bootstrap(url, plan, apply=False)
+    assert client.read_work_pools() == []  # a look makes nothing
+    first = bootstrap(url, plan)
+    assert set(_done(first).values()) == {"made"}
+    assert _done(first) == _done(wanted)
+    before = _ids(client)
+    assert set(_done(bootstrap(url, plan)).values()) == {"kept"}
+    assert _ids(client) == before
+    queues = {queue.name: queue.priority for queue in client.read_work_queues(work_pool_name="tmu")}
+    assert (queues["critical"], queues["training"]) == (1, 2)
+    assert queues["default"] > 2
+
+
+def test_a_schedule_makes_planned_runs_in_the_zone_of_the_settings(
+    made: list[Change], client: SyncPrefectClient
+) -> None:
+    deployment = client.read_deployment_by_name("first/first")
+    assert {each.schedule.timezone for each in deployment.schedules} == {"Europe/Berlin"}
+    runs = _until(lambda: [run for run in client.read_flow_runs() if run.deployment_id == deployment.id], seconds=30)
+    assert {run.state_type for run in runs} == {StateType.SCHEDULED}
+
+
+def test_what_was_removed_comes_back_and_what_was_changed_is_put_right(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    client.delete_global_concurrency_limit_by_name("dvc-writer")
+    client.update_global_concurrency_limit("gpu", GlobalConcurrencyLimitUpdate(limit=7, active=False))
+    queue = client.read_work_queue_by_name("training", work_pool_name="tmu")
+    client.update_work_queue(queue.id, priority=1)
+    client.pause_automation(client.read_automations()[0].id)
+    done = _done(bootstrap(url, plan))
+    assert {name for name, what in done.items() if what != "kept"} == {
+        "limit dvc-writer",
+        "limit gpu",
+        "queue training",
+        "automation tmu-zombies",
+    }
+    queues = {each.name: each.priority for each in client.read_work_queues(work_pool_name="tmu")}
+    assert (queues["critical"], queues["training"]) == (1, 2)
+    limit = client.read_global_concurrency_limit_by_name("gpu")
+    assert (limit.limit, limit.active) == (1, True)
+    assert set(_done(bootstrap(url, plan)).values()) == {"kept"}
+
+
+def test_a_schedule_taken_out_of_the_file_disappears_with_its_runs(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    first = {**FILE["deployments"][0], "schedules": []}
+    _write(plan.root, {**FILE, "deployments": [first, FILE["deployments"][1]]})
+    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    deployment = client.read_deployment_by_name("first/first")
+    assert deployment.schedules == []
+    assert [run for run in client.read_flow_runs() if run.deployment_id == deployment.id] == []
+
+
+def test_a_deployment_taken_out_of_the_file_is_paused(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    _write(plan.root, {**FILE, "deployments": FILE["deployments"][1:]})
+    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    assert client.read_deployment_by_name("first/first").paused
+    assert "deployment first" not in _done(bootstrap(url, plan))
+    client.resume_deployment(client.read_deployment_by_name("first/first").id)
+
+
+def test_what_a_person_switched_off_stays_off(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    deployment = client.read_deployment_by_name("first/first")
+    hourly = next(each for each in deployment.schedules if each.slug == "hourly")
+    client.update_deployment_schedule(deployment.id, hourly.id, active=False)
+    client.update_deployment(deployment.id, _update(tags=["tmu", "mine"]))  # so that it must be written anew
+    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    found = {each.slug: each.active for each in client.read_deployment_by_name("first/first").schedules}
+    assert found == {"hourly": False, "daily": True}
+    again = next(each for each in client.read_deployment_by_name("first/first").schedules if each.slug == "hourly")
+    client.update_deployment_schedule(deployment.id, again.id, active=True)
+
+
+def _update(**fields: Any) -> Any:
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    return DeploymentUpdate(**fields)
+
+
+def test_a_flow_that_is_missing_stops_no_other(made: list[Change], url: str, plan: Plan) -> None:
+    bad = {**FILE["deployments"][0], "name": "third", "entrypoint": "tests/bootstrap_flows.py:third_flow"}
+    _write(plan.root, {**FILE, "deployments": [bad, FILE["deployments"][1]]})
+    changes = {each.name: each for each in bootstrap(url, plan, apply=False) if each.kind == "deployment"}
+    assert changes["third"].done == "failed"
+    assert "third_flow" in changes["third"].text
+    assert changes["second"].done == "kept"
+
+
+# flow runs whose process is gone
+
+
+def _running(client: SyncPrefectClient, name: str = "second/second", pid: int | None = None) -> FlowRun:
+    """A run that the server counts as running, in the process `pid`."""
+    run = client.create_flow_run_from_deployment(client.read_deployment_by_name(name).id, state=Pending())
+    client.set_flow_run_state(run.id, Running(), force=True)
+    if pid is not None:
+        client.update_flow_run(run.id, flow_version=None, infrastructure_pid=str(pid))
+    return client.read_flow_run(run.id)
+
+
+def _engine(run: UUID) -> subprocess.Popen[bytes]:
+    """A process that looks like the one that Prefect starts for a run."""
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(300)", "prefect.engine"]
+    child = subprocess.Popen(command, env=os.environ | {"PREFECT__FLOW_RUN_ID": str(run)}, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    return child
+
+
+@pytest.fixture
+def run(made: list[Change], client: SyncPrefectClient) -> Iterator[FlowRun]:
+    started = _running(client, pid=1)
+    yield started
+    client.delete_flow_run(started.id)
+
+
+def _found(client: SyncPrefectClient, **how: Any) -> list[UUID]:
+    return [each.run.id for each in find_zombies(client, **how)]
+
+
+def test_a_run_is_a_zombie_once_its_process_was_killed(run: FlowRun, client: SyncPrefectClient) -> None:
+    child = _engine(run.id)
+    try:
+        assert _found(client) == []
+    finally:
+        child.kill()
+        child.wait()
+    [zombie] = find_zombies(client)
+    assert zombie.run.id == run.id
+    task = client.create_task_run(_task(), run.id, "0", state=Running())
+    assert crash(client, zombie)
+    assert client.read_flow_run(run.id).state_type is StateType.CRASHED
+    assert client.read_task_run(task.id).state_type is StateType.CRASHED
+    assert _found(client) == []
+    deployment = client.read_deployment_by_name("second/second")
+    assert deployment.global_concurrency_limit.active_slots == 0
+
+
+def _task() -> Any:
+    from prefect import task
+
+    return task(name="work")(lambda: None)
+
+
+def test_a_run_that_has_moved_on_is_not_crashed(run: FlowRun, client: SyncPrefectClient) -> None:
+    [zombie] = find_zombies(client)
+    client.set_flow_run_state(run.id, Suspended())
+    assert not crash(client, zombie)
+    assert client.read_flow_run(run.id).state_name == "Suspended"
+
+
+def test_a_run_within_a_run_goes_with_it(run: FlowRun, client: SyncPrefectClient) -> None:
+    from tests.bootstrap_flows import first_flow
+
+    parent = client.create_task_run(_task(), run.id, "0", state=Running())
+    child = client.create_flow_run(first_flow, parent_task_run_id=parent.id, state=Running())
+    process = _engine(run.id)
+    try:
+        assert _found(client) == []
+    finally:
+        process.kill()
+        process.wait()
+    assert set(_found(client)) == {run.id, child.id}
+    client.delete_flow_run(child.id)
+
+
+def test_on_another_machine_only_silence_tells(
+    run: FlowRun, url: str, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _found(client, one_machine=False) == []  # it began a moment ago
+    monkeypatch.setattr(zombies, "_SILENCE", timedelta(seconds=1))
+    _until(lambda: _found(client, one_machine=False) == [run.id], seconds=10)
+    monkeypatch.setattr(zombies, "_SILENCE", timedelta(seconds=60))
+    _send(url, "prefect.flow-run.heartbeat", run.id)
+    _until(lambda: zombies._heard(client, run, timedelta(seconds=60)), seconds=10)
+    assert not zombies._heard(client, run, AT_ONCE)
+
+
+def _send(url: str, name: str, run: UUID, **more: Any) -> None:
+    event = Event(event=name, resource={"prefect.resource.id": f"prefect.flow-run.{run}"}, **more)
+    httpx.post(f"{url}/events", json=[event.model_dump(mode="json")], trust_env=False).raise_for_status()
+
+
+def test_a_run_that_a_worker_took_and_never_started_is_found(
+    made: list[Change], client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = client.create_flow_run_from_deployment(client.read_deployment_by_name("first/first").id, state=Pending())
+    assert _found(client) == []
+    monkeypatch.setattr(zombies, "_PENDING", AT_ONCE)
+    assert _found(client) == [taken.id]
+    client.delete_flow_run(taken.id)
+
+
+def test_the_automation_crashes_a_silent_run_and_leaves_a_suspended_one(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automation, "HEARTBEAT", 10 / 3)  # seconds: a window of 10 s, Prefect's least
+    assert _done(bootstrap(url, plan))["automation tmu-zombies"] == "changed"
+    time.sleep(1)  # until the server has taken the change up
+    silent, suspended = _running(client, "first/first"), _running(client, "first/first")
+    for each in (silent, suspended):
+        _send(url, "prefect.flow-run.heartbeat", each.id)
+    client.set_flow_run_state(suspended.id, Suspended())
+    _until(lambda: client.read_flow_run(silent.id).state_type is StateType.CRASHED, seconds=40)
+    assert client.read_flow_run(suspended.id).state_name == "Suspended"
+    for each in (silent, suspended):
+        client.delete_flow_run(each.id)
+
+
+def test_a_run_that_settles_is_suspended_after_its_first_heartbeat_arrived(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    waiting = {**FILE["deployments"][0], "name": "waiting", "entrypoint": "tests/bootstrap_flows.py:waiting_flow"}
+    _write(plan.root, {**FILE, "deployments": [*FILE["deployments"], waiting]})
+    bootstrap(url, plan)
+    run = client.create_flow_run_from_deployment(client.read_deployment_by_name("waiting/waiting").id, state=Pending())
+    mine = {"PREFECT_API_URL": url, "PREFECT__FLOW_RUN_ID": str(run.id), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    subprocess.run([sys.executable, "-m", "prefect.engine"], env=os.environ | mine, cwd=ROOT, check=True, timeout=60)
+    assert client.read_flow_run(run.id).state_name == "Suspended"
+    wanted = EventFilter(resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]))
+    names = ("prefect.flow-run.heartbeat", "prefect.flow-run.Suspended")
+    found = _until(lambda: _both(client.read_events(wanted, limit=50).events, names), seconds=10)
+    assert [each.event for each in sorted(found, key=lambda each: each.received)] == list(names)
+    client.delete_deployment(run.deployment_id)
+
+
+def _both(events: list[Any], names: tuple[str, str]) -> list[Any] | None:
+    found = [each for each in events if each.event in names]
+    return found if len(found) == len(names) else None
+
+
+# slots that nobody holds
+
+
+@pytest.fixture
+def taken(made: list[Change], client: SyncPrefectClient) -> Iterator[None]:
+    """The slot of `gpu` is taken, by nobody so far."""
+    client.increment_concurrency_slots(["gpu"], 1, "concurrency")
+    yield
+    client.update_global_concurrency_limit("gpu", GlobalConcurrencyLimitUpdate(active_slots=0))
+
+
+def test_a_slot_that_nobody_holds_is_freed(taken: None, client: SyncPrefectClient) -> None:
+    assert free_stale_slots(client) == 0  # it was taken a moment ago: its lease may still run
+    [stale] = stale_slots(client, quiet=AT_ONCE)
+    assert (stale.limit, stale.taken, stale.held) == ("gpu", 1, 0)
+    assert free(client, stale) == 1
+    assert client.read_global_concurrency_limit_by_name("gpu").active_slots == 0
+    assert free(client, stale) == 0  # the count is another by now
+
+
+def test_a_slot_that_a_run_holds_is_left_until_it_is_given_back(
+    taken: None, run: FlowRun, url: str, client: SyncPrefectClient
+) -> None:
+    acquired = _slot_event("acquired", client, run)
+    _post(url, acquired)
+    _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
+    _post(url, _slot_event("released", client, run, follows=acquired.id))
+    _until(lambda: stale_slots(client, quiet=AT_ONCE), seconds=10)
+
+
+def test_a_slot_waits_for_the_lease_of_a_holder_that_just_ended(
+    taken: None, run: FlowRun, url: str, client: SyncPrefectClient
+) -> None:
+    _post(url, _slot_event("acquired", client, run))
+    _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
+    time.sleep(1)
+    assert crash(client, Zombie(run, "test"))
+    assert stale_slots(client, quiet=timedelta(seconds=1)) == []  # the count is old, the end of the holder is not
+    assert stale_slots(client, quiet=AT_ONCE)
+
+
+def _slot_event(phase: str, client: SyncPrefectClient, run: FlowRun, **more: Any) -> Event:
+    limit = client.read_global_concurrency_limit_by_name("gpu")
+    resource = {"prefect.resource.id": f"prefect.concurrency-limit.{limit.id}", "slots-acquired": "1"}
+    holder = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.role": "flow-run"}
+    related = [RelatedResource.model_validate(holder)]
+    return Event(event=f"prefect.concurrency-limit.{phase}", resource=resource, related=related, **more)
+
+
+def _post(url: str, event: Event) -> None:
+    httpx.post(f"{url}/events", json=[event.model_dump(mode="json")], trust_env=False).raise_for_status()
+
+
+# what `tmu doctor` makes of it
+
+
+def test_the_doctor_finds_what_drifted_and_mends_it(
+    run: FlowRun, url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, workspace: plan))
+    place = Workspace.create(plan.workspace / "w")
+    client.delete_global_concurrency_limit_by_name("dvc-writer")
+    found = {check.name: check for check in prefect_checks(url, place)}
+    states = {name: check.state for name, check in found.items()}
+    wrong = {"Prefect objects": "fail", "flow runs": "fail", "workers": "fail", "Prefect leases": "warn"}
+    assert {name: state for name, state in states.items() if state != "ok"} == wrong
+    assert "limit dvc-writer missing" in found["Prefect objects"].text
+    assert found["Prefect objects"].repair() == "limit dvc-writer made"
+    assert found["flow runs"].repair() == "1 marked as crashed"
+    again = {check.name: check.state for check in prefect_checks(url, place)}
+    assert (again["Prefect objects"], again["flow runs"]) == ("ok", "ok")
+
+
+# the file of this repository; last, because it pauses the deployments of the tests above
+
+
+def test_the_real_file_is_deployed_and_a_raw_id_is_refused_before_it_is_stored(
+    url: str, plan: Plan, client: SyncPrefectClient
+) -> None:
+    real = Plan(workspace=plan.workspace, root=ROOT, gpus=1, zone="UTC")
+    assert "failed" not in _done(bootstrap(url, real)).values()
+    assert set(_done(bootstrap(url, real)).values()) == {"kept"}
+    delete = client.read_deployment_by_name("delete/delete")
+    assert delete.work_queue_name == "critical"
+    asked = {"request": "case-1", "requested_by": "support-1", "people": ["anna@example.org"]}
+    with pytest.raises(PrefectHTTPStatusError, match="409"):
+        client.create_flow_run_from_deployment(delete.id, parameters=asked)
+    assert [run for run in client.read_flow_runs() if "anna" in str(run.parameters)] == []
