@@ -17,7 +17,7 @@ from pydantic import Field
 from flows.runs import at_work, state_of
 from flows.slots import free_stale_slots
 from flows.tell import tell
-from flows.zombies import crash, find_zombies
+from flows.zombies import crash, crash_orphans, find_zombies
 from tasks.reconcile import reconcile
 from tasks.watch_deadlines import send_notifications
 from tmu.ledger.batches import Lane
@@ -56,6 +56,7 @@ def _crash_zombies() -> int:
         zombies = find_zombies(client)
         for run in zombies:
             crash(client, run)
+        crash_orphans(client)
     return len(zombies)
 
 

@@ -36,16 +36,19 @@ def show_batch_plan(batch: str, requests: int, entry: dict[str, Any]) -> None:
     create_markdown_artifact(markdown=f"{text}\n\n{entry['choice']['reason']}", key="plan", description=described)
 
 
-def show_batch(outcome: dict[str, Any]) -> None:
-    """How a batch ended, as markdown: what serves now, what was looked at again, and where to look further."""
+def show_batch(outcome: dict[str, Any], store: str) -> None:
+    """How a batch ended, as markdown: what serves now, what was looked at again, and where to look further.
+
+    store: address of the artifacts, to which the evidence's are relative.
+    """
     sentences = [*outcome.get("why", [outcome["service"]]), *outcome["checked"]]
     parts = [f"**Batch `{outcome['batch']}`, {_counted(outcome['requests'], 'request')}: done.**"]
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        parts += [table(rows), f"[Compare these versions in MLflow]({outcome['compare']})"]
+        parts += [table(rows, ("model", "in MLflow")), f"[Compare these versions in MLflow]({outcome['compare']})"]
         proof = outcome["audit"]
-        parts.append(f"Evidence: `{proof['uri']}`, manifest with SHA-256 `{proof['digest']}`.")
+        parts.append(f"Evidence: `{store.rstrip('/')}/{proof['uri']}/manifest.json`, SHA-256 `{proof['digest']}`")
     create_markdown_artifact(markdown="\n\n".join(parts), key="batch", description="How the batch ended")
 
 
@@ -59,9 +62,9 @@ def plan_rows(plan: dict[str, Any], choice: dict[str, Any]) -> list[tuple[str, s
     return rows + [(f"forecast: {way}", _cost(cost)) for way, cost in choice["forecast"].items()]
 
 
-def table(rows: Sequence[tuple[str, str]]) -> str:
-    """A table of two columns in markdown."""
-    return "\n".join(["| what | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:
+    """A table of two columns in markdown, under the headings given."""
+    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
 def _cost(cost: dict[str, Any]) -> str:
@@ -76,9 +79,20 @@ def _counted(number: int, what: str) -> str:
 
 
 def show_audit(numbers: dict[str, Any]) -> None:
-    """The audit's headline numbers as an artifact: one row a model, unit and direction in every header."""
+    """The audit's headline numbers as an artifact: a column a model, a row a metric with its unit and direction."""
     verdict = "passed" if numbers["verdict"]["passed"] else "did not pass: the gold takes over"
     if not numbers["verdict"]["conclusive"]:
         verdict += " (inconclusive: too few forgotten records to tell)"
     described = f"{numbers['verdict']['row']} {verdict}"
-    create_markdown_artifact(markdown=render.markdown(numbers["result"]), key="audit", description=described)
+    text = _turned(render.markdown(numbers["result"]))
+    create_markdown_artifact(markdown=text, key="audit", description=described)
+
+
+def _turned(text: str) -> str:
+    """A markdown table, and what follows it, with rows and columns exchanged: five models fit across a page."""
+    lines = text.splitlines()
+    height = lines.index("")
+    cells = [line.strip("| ").split(" | ") for line in lines[:height] if not line.startswith("| ---")]
+    rows = ["| " + " | ".join(row) + " |" for row in zip(*cells, strict=True)]
+    rule = "| --- " + "| ---: " * (len(cells) - 1) + "|"
+    return "\n".join([rows[0], rule, *rows[1:], *lines[height:]])

@@ -52,7 +52,7 @@ def serve_one(home: str, lane: Lane) -> dict[str, Any] | None:
         outcome = _nothing_left(course) if entry is None else carry_out(home, entry, course)
         finish(home, work, "completed")
     outcome = {"batch": work.batch, "requests": len(work.requests)} | outcome
-    show_batch(outcome)
+    show_batch(outcome, Workspace.open(home).settings.artifacts or ".tmu/artifacts")
     return outcome
 
 

@@ -16,6 +16,7 @@ import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -23,7 +24,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -36,6 +37,8 @@ _PENDING = timedelta(seconds=300)
 _SILENCE = timedelta(seconds=90)
 _SILENCE_ELSEWHERE = timedelta(seconds=540)
 """Three heartbeats: of deployments every 30 s, of other runs Prefect's default of 180 s."""
+_LATE_EVENTS = timedelta(seconds=10)
+"""How long after a run's end the states of its tasks may still arrive."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -73,6 +76,21 @@ def crash(client: SyncPrefectClient, zombie: Zombie) -> bool:
     for task in client.read_task_runs(flow_run_filter=wanted, task_run_filter=unfinished):
         client.set_task_run_state(task.id, Crashed(message="Its flow run crashed."), force=True)
     return True
+
+
+def crash_orphans(client: SyncPrefectClient) -> int:
+    """Mark task runs as crashed that outlived their flow run: a worker that reports a kill -9 leaves them; how many."""
+    ended = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
+        end_time=FlowRunFilterEndTime(before_=now() - _LATE_EVENTS),
+    )
+    unfinished = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_AT_WORK)))
+    orphans = client.read_task_runs(flow_run_filter=ended, task_run_filter=unfinished)
+    for task in orphans:
+        client.set_task_run_state(
+            task.id, Crashed(message="Its flow run ended; how this ended is not known."), force=True
+        )
+    return len(orphans)
 
 
 def settle(seconds: float = 0.5) -> None:

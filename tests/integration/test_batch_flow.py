@@ -134,8 +134,23 @@ def test_an_attempt_that_stopped_is_gone_on_with_and_takes_effect_once(
     assert entry["stage"] == "completed"
 
 
-def test_a_request_whose_people_were_erased_elsewhere_leaves_the_batch(served: tuple[Workspace, list[dict]]) -> None:
-    """And one that a hold covers is not taken at all."""
+def test_a_request_of_which_a_part_was_erased_meanwhile_is_approved_anew(served: tuple[Workspace, list[dict]]) -> None:
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    ask(workspace, "eight", "contributor-030", "contributor-031")
+    ask(workspace, "nine", "contributor-030", urgent=True)
+    (outcome,) = nightly_batch_flow(home=str(workspace.root), lane="urgent")
+    assert (outcome["requests"], shown(workspace, "nine")["state"]) == (1, State.COMPLETED)
+    assert nightly_batch_flow(home=str(workspace.root)) == []
+    assert shown(workspace, "eight")["state"] == State.AWAITING_APPROVAL  # fewer records than were approved
+    with opened(workspace) as ledger:
+        approvals.approve(ledger, "eight", shown(workspace, "eight")["plan"], BOB)
+    (outcome,) = nightly_batch_flow(home=str(workspace.root))
+    assert shown(workspace, "eight")["state"] == State.COMPLETED
+
+
+def test_what_a_hold_covers_is_not_taken(served: tuple[Workspace, list[dict]]) -> None:
     from flows.nightly_batch import nightly_batch_flow
 
     workspace, _ = served

@@ -89,8 +89,15 @@ class Planner:
         self, subjects: Sequence[str], records: Sequence[str], method: str | None
     ) -> tuple[dict[str, Any], list[str]]:
         """What is to be bound, and the subject keys of all whose records it touches. Raises RequestError."""
-        plan = self._resolver.plan(subjects, records)
+        plan = self._resolver.plan(*self._left(subjects, records))
         return content(plan, self._chooser(method).choose(plan)), self.index.people_behind(plan.records)
+
+    def _left(self, subjects: Sequence[str], records: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """What is named without what was erased at another request; all of it where nothing else is named."""
+        index = self.index
+        people = [key for key in subjects if not index.is_erased_subject(key) or len(index.find_subject(key))]
+        single = [key for key in records if not index.is_erased(key)]
+        return (people, single) if people or single else (subjects, records)
 
     def _chooser(self, method: str | None) -> Chooser:
         if method not in self._choosers:
