@@ -8,8 +8,9 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
+WORKSPACE ?= service
 
-.PHONY: help setup demo test test-fast lint format bench clean
+.PHONY: help setup demo up down status logs test test-fast lint format bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,6 +28,19 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## process a real deletion request, from data to audited, registered, unlearned model
 	@$(BIN)/tmu demo
+
+up: $(READY) ## start all servers and watch them (WORKSPACE=service, made with the embedded digits if it is new)
+	@infra/install.sh
+	@$(BIN)/python -m infra up --workspace "$(WORKSPACE)" $(ARGS)
+
+down: $(READY) ## stop them all; what they stored stays
+	@$(BIN)/python -m infra down --workspace "$(WORKSPACE)" $(ARGS)
+
+status: $(READY) ## state, memory and health of each server
+	@$(BIN)/python -m infra status --workspace "$(WORKSPACE)" $(ARGS)
+
+logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": one server's, and go on)
+	@$(BIN)/python -m infra logs --workspace "$(WORKSPACE)" $(ARGS)
 
 test: $(READY) ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -1,16 +1,36 @@
-"""Where things run and lie: environment variables `TMU_…` over `tmu.toml` in the workspace over the defaults."""
+"""Where things run and lie: environment `TMU_…` over `tmu.toml` over `.tmu/stack.toml` over the defaults.
+
+`tmu.toml` lies in the workspace and is edited and committed. `.tmu/stack.toml` is made by the first `make up`, with
+random secrets and the ports that were free, mode 600; it is never committed (docs/running.md).
+"""
 
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from tmu.errors import ConfigError
 
-_ELSEWHERE = {"TMU_HOME", "TMU_DEBUG", "TMU_SHARED_DATA"}  # read by the command line and the tests
+
+def _split(value: Any) -> Any:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+_T = TypeVar("_T")
+Several = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split)]
+"""A list in TOML; in an environment variable, parts with blanks between them."""
+
+STACK = Path(".tmu", "stack.toml")
+_ELSEWHERE = {"TMU_HOME", "TMU_DEBUG", "TMU_SHARED_DATA", "TMU_STACK_PROCESS"}  # read by commands, tests, infra/
 
 
 class Settings(BaseSettings):
@@ -25,14 +45,37 @@ class Settings(BaseSettings):
     artifacts: str | None = Field(None, description="folder or s3://bucket/prefix of bundles, twins, audits")
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
+    s3_access_key: str | None = Field(None, description="key of the S3 store; AWS_* variables win over it")
+    s3_secret_key: SecretStr | None = Field(None, description="secret of that key")
+    s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
+    s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
     key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
     ledger: str | None = Field(
-        None, description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace"
+        None,
+        repr=False,
+        description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
+    prefect_api_url: str | None = Field(None, description="Prefect server; default: a temporary one for each run")
+    api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")
+    webhooks: Several[str] = Field(
+        (), repr=False, description="addresses that are told what becomes of requests: https, or loopback"
+    )
+    webhook_secret: SecretStr | None = Field(None, min_length=16, description="signs what webhooks are told")
+    webhooks_plain_http: bool = Field(False, description="let webhooks use plain http to other machines, too")
+    apprise: Several[SecretStr] = Field((), description="Apprise addresses that are told the same in a sentence")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
     snapshot_seconds: float = Field(10.0, ge=0, description="least time between two snapshots of a training")
+
+    # read by the servers of `make up` alone
+    stack_id: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="names the processes of one stack")
+    s3_server: Literal["ceph", "moto"] | None = Field(None, description="the S3 store that `make up` starts")
+    ceph_mon_port: int | None = Field(None, ge=1, le=65535, description="port of Ceph's monitor")
+    postgres_data: Path | None = Field(None, description="PostgreSQL's data folder")
+    postgres_password: SecretStr | None = Field(None, description="of PostgreSQL's superuser")
+    prefect_database: SecretStr | None = Field(None, description="SQLAlchemy address of Prefect's database, asyncpg")
+    mlflow_database: SecretStr | None = Field(None, description="SQLAlchemy address of MLflow's database, psycopg")
 
     @classmethod
     def settings_customise_sources(
@@ -43,8 +86,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over the file named by the class at hand (see `load_settings`)."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Environment over the files named by the class at hand, the first over the next (see `load_settings`)."""
+        files = settings_cls.model_config.get("toml_file") or ()
+        return init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, file) for file in files)
 
 
 def load_settings(root: Path) -> Settings:
@@ -55,7 +99,7 @@ def load_settings(root: Path) -> Settings:
         raise ConfigError(f"There is no setting `{name}`.", f"Known: {', '.join(sorted(known))}.")
 
     class Here(Settings):
-        model_config = SettingsConfigDict(toml_file=root / "tmu.toml")
+        model_config = SettingsConfigDict(toml_file=(root / "tmu.toml", root / STACK))
 
     try:
         return Here()
@@ -63,7 +107,18 @@ def load_settings(root: Path) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"Setting `{where}`: {first['msg']}.", "Mend it in tmu.toml or in TMU_… variables."
+            f"Setting `{where}`: {first['msg']}.", f"Mend it in tmu.toml, {STACK} or in TMU_… variables."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{root / 'tmu.toml'} is not TOML: {error}.", "Mend that line.") from error
+        raise ConfigError(f"{_not_toml(root)} is not TOML: {error}.", "Mend that line.") from error
+
+
+def _not_toml(root: Path) -> Path:
+    """Which of the two files cannot be read as TOML."""
+    try:
+        tomllib.loads((root / "tmu.toml").read_text())
+    except FileNotFoundError:
+        return root / STACK
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return root / "tmu.toml"
+    return root / STACK

@@ -17,6 +17,7 @@ from tmu.errors import ConfigError
 from tmu.files import storage_errors, write_atomic
 from tmu.settings import Settings, load_settings
 from tmu.stores.artifacts import Artifacts, open_artifacts
+from tmu.stores.s3_keys import s3_keys
 
 if TYPE_CHECKING:
     from tmu.data.keys import Keys
@@ -77,14 +78,15 @@ class Workspace:
     @cached_property
     def artifacts(self) -> Artifacts:
         """Bundles, twins, forget sets, audits."""
-        return open_artifacts(self.settings.artifacts, self.root, self.settings.s3_endpoint)
+        return open_artifacts(self.settings.artifacts, self.root, self.settings.s3_endpoint, s3_keys(self.settings))
 
     @cached_property
     def versions(self) -> "DvcVersions":
         """Data revisions."""
         from tmu.stores.dvc import DvcVersions
 
-        return DvcVersions(self.root, self.settings.dvc_remote, self.settings.s3_endpoint)
+        settings = self.settings
+        return DvcVersions(self.root, settings.dvc_remote, settings.s3_endpoint, s3_keys(settings))
 
     @cached_property
     def registry(self) -> "ModelRegistry":

@@ -113,7 +113,7 @@ class S3Artifacts(Artifacts):
         import boto3
         from botocore.config import Config
 
-        settings = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 4, "mode": "standard"})
+        settings = Config(connect_timeout=10, read_timeout=20, retries={"max_attempts": 4, "mode": "standard"})
         credentials = self._keys.client_options() if self._keys else {}
         return boto3.client("s3", endpoint_url=self.endpoint_url, config=settings, **credentials)
 

@@ -1,0 +1,1 @@
+"""The servers of one machine: one file a server, started and watched by supervisord (docs/running.md)."""

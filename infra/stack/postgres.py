@@ -1,0 +1,101 @@
+"""PostgreSQL behind the ledger, Prefect and MLflow: one small server, one role and one database each."""
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra.stack import health
+from infra.stack.place import Stack
+from infra.stack.ports import LOOPBACK, port_of
+from infra.stack.programs import call, postgres
+from infra.stack.server import Server
+from infra.stack.users import own, postgres_user
+
+_DATABASES = ("ledger", "prefect_database", "mlflow_database")  # settings with the address of a database
+_SMALL = {  # a few dozen connections and some hundred short transactions a second, in as little memory as that takes
+    "shared_buffers": "48MB",
+    "max_connections": "100",
+    "work_mem": "2MB",
+    "maintenance_work_mem": "32MB",
+    "max_wal_size": "256MB",
+    "max_worker_processes": "2",
+    "max_parallel_workers": "0",
+    "autovacuum_max_workers": "1",
+    "jit": "off",
+    "log_min_error_statement": "panic",  # a statement may hold keys of people
+    "log_parameter_max_length_on_error": "0",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def server(stack: Stack) -> Server:
+    """PostgreSQL on the loopback, with passwords (scram-sha-256) and no socket file."""
+    port = port_of(stack.need("ledger"), "ledger")
+    data = Path(stack.need("postgres_data"))
+    options = {"port": str(port), "listen_addresses": LOOPBACK, "unix_socket_directories": "", **_SMALL}
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    return Server(
+        name="postgres",
+        label="PostgreSQL",
+        command=[str(postgres(data) / "postgres"), "-D", str(data), *settings],
+        environment=stack.variables("postgres"),
+        user=postgres_user(),
+        probe=health.sql(**_superuser(stack, port)),
+        before=lambda: _make_cluster(stack, data),
+        after=lambda: _make_databases(stack, port),
+        stop_signal=signal.SIGINT,  # a fast shutdown: open transactions are rolled back
+        stop_seconds=30,
+        port=port,
+        page=f"{LOOPBACK}:{port}",
+    )
+
+
+def _superuser(stack: Stack, port: int) -> dict[str, str | int]:
+    password = stack.need("postgres_password")
+    return {"host": LOOPBACK, "port": port, "user": "postgres", "password": password, "dbname": "postgres"}
+
+
+def _make_cluster(stack: Stack, data: Path) -> None:
+    """Make the data folder where there is none: built beside it and moved there whole."""
+    if (data / "PG_VERSION").exists():
+        return
+    data.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    building = data.with_name(data.name + ".building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(mode=0o700)
+    own(building)
+    with tempfile.NamedTemporaryFile("w", dir=data.parent) as password:  # made with mode 600
+        password.write(stack.need("postgres_password"))
+        password.flush()
+        own(Path(password.name))
+        options = ["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
+        initdb = [str(postgres(data) / "initdb"), "--pwfile", password.name, "--data-checksums", *options]
+        call([*initdb, "-D", str(building)], user=postgres_user(), env=stack.environment("initdb"))
+    os.rename(building, data)
+
+
+def _make_databases(stack: Stack, port: int) -> None:
+    """A role and a database for each address in the settings, with the password that the settings hold."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(**_superuser(stack, port), autocommit=True) as database:
+        known = {row[0] for row in database.execute("SELECT datname FROM pg_database")}
+        roles = {row[0] for row in database.execute("SELECT rolname FROM pg_roles")}
+        for setting in _DATABASES:
+            address = urlsplit(stack.need(setting))
+            name, role = address.path.strip("/"), address.username or ""
+            # the server sees the hash, not the password
+            secret = database.pgconn.encrypt_password(
+                (address.password or "").encode(), role.encode(), b"scram-sha-256"
+            )
+            names = {"role": sql.Identifier(role), "name": sql.Identifier(name), "secret": sql.Literal(secret.decode())}
+            verb = "ALTER" if role in roles else "CREATE"
+            database.execute(sql.SQL(verb + " ROLE {role} LOGIN PASSWORD {secret}").format(**names))
+            if name not in known:
+                database.execute(sql.SQL("CREATE DATABASE {name} OWNER {role}").format(**names))
+                database.execute(sql.SQL("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC").format(**names))

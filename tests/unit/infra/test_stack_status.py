@@ -1,0 +1,52 @@
+"""What `status` says: restarts from supervisord's log, memory, and well only if all are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from infra.stack import status
+from infra.stack.status import Process, Status
+
+LOG = """\
+2026-11-22 19:51:16,426 INFO supervisord started with pid 1
+2026-11-22 19:51:16,440 INFO spawned: 'mlflow' with pid 2
+2026-11-22 19:51:16,440 INFO spawned: 'mlflow' with pid 3
+2026-11-22 19:52:16,426 INFO supervisord started with pid 4
+2026-11-22 19:52:16,440 INFO spawned: 'mlflow' with pid 5
+2026-11-22 19:52:16,440 INFO spawned: 'worker-cpu-0' with pid 6
+2026-11-22 19:53:16,440 INFO spawned: 'mlflow' with pid 7
+"""
+
+
+def _process(health: str | None, memory: float = 1.0) -> Process:
+    return Process("a", "a", "RUNNING", 1, 1.0, memory, health, 0, None)
+
+
+def test_starts_are_counted_since_supervisord_began(tmp_path: Path):
+    (tmp_path / "log").write_text(LOG)
+    assert status._spawns(tmp_path / "log") == {"mlflow": 2, "worker-cpu-0": 1}
+    assert status._spawns(tmp_path / "absent") == {}
+
+
+def test_one_that_is_not_well_is_enough():
+    assert Status("w", [_process(None)]).well
+    assert not Status("w", [_process(None), _process("refuses connections")]).well
+
+
+def test_memory_is_summed_in_the_json():
+    assert Status("w", [_process(None, 1.5), _process(None, 2.0)]).as_dict()["memory_mib"] == 3.5
+
+
+def test_memory_of_a_process_is_its_share_in_mib():
+    before, kept = status._memory(os.getpid()), bytearray(os.urandom(1)) * (64 * 2**20)
+    assert 60 <= status._memory(os.getpid()) - before <= 70, len(kept)
+    assert status._memory(None) == 0
+
+
+@pytest.mark.parametrize("facts", [None, {"statename": "BACKOFF"}])
+def test_a_process_that_does_not_run_is_not_asked(facts: dict | None):
+    from infra.stack.server import Server
+
+    server = Server("a", [], {}, probe=lambda: pytest.fail("it was asked"))
+    assert status._health(server, {"a": facts} if facts else {}) == "not running"
