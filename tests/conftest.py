@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgres_server import database, postgres  # noqa: F401 - fixtures for all
+
 # how long an example takes says something of the machine, not of the code
 settings.register_profile("tmu", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tmu")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -124,6 +125,13 @@ def sweep(folder: Path) -> int:
                 path.unlink(missing_ok=True)
             swept += 1
     return swept
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, away in one step: a kill leaves it whole or gone, and what is left of it to `sweep`."""
+    doomed = folder.parent / f"{_building(folder)}{secrets.token_hex(4)}"
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 _BUILDING = re.compile(r"\..+\.building-(?P<pid>\d+)-\w+")

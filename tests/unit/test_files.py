@@ -83,3 +83,19 @@ def test_json_is_canonical(tmp_path: Path) -> None:
 
 def _refuse(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_is_discarded_in_one_step_and_a_kill_in_the_middle_leaves_it_to_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tmu import files
+
+    folder = tmp_path / "revision"
+    folder.mkdir()
+    (folder / "store.json").write_text("{}")
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # killed before it removed anything
+    monkeypatch.setattr(files.os, "getpid", lambda: 2**22 + 1)  # larger than any process id
+    files.discard(folder)
+    assert not folder.exists() and len(list(tmp_path.iterdir())) == 1
+    monkeypatch.undo()
+    assert sweep(tmp_path) == 1 and not list(tmp_path.iterdir())

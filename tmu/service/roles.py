@@ -27,7 +27,7 @@ MARK = "x-roles"
 
 @dataclass(frozen=True)
 class Route:
-    """A line of a file's `ROUTES`. roles: who may call it, or (ANYBODY,). status: of the usual success; also: others."""
+    """A line of a file's `ROUTES`. roles: who may call it, or (ANYBODY,). status: of usual success; also: others."""
 
     method: str
     path: str

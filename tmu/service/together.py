@@ -8,8 +8,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import Future
+from threading import Lock, Thread
 
 from tmu.data.keys import Keys
 from tmu.errors import TmuError
@@ -28,13 +28,15 @@ _Waiting = tuple[Intake, Actor, "Future[Answer]"]
 
 
 class Together:
-    """Collects intakes of all callers. seconds: how long the first of a group waits for others."""
+    """Collects intakes of all callers. seconds: how long the first of a group waits for others.
+
+    One thread commits, and it is there only while somebody waits: nothing has to be started or closed.
+    """
 
     def __init__(self, ledger: Ledger, keys: Keys, seconds: float):
         self._ledger, self._keys, self._seconds = ledger, keys, seconds
         self._waiting: deque[_Waiting] = deque()
         self._lock, self._busy = Lock(), False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="intake")
 
     async def receive(self, intake: Intake, actor: Actor) -> Receipt:
         """Put a request on record; returns once that is certain. Raises ConflictError and StorageError."""
@@ -47,15 +49,11 @@ class Together:
         """The same without waiting; a conflict is the future's result. A cancelled one is left out."""
         future: Future[Answer] = Future()
         with self._lock:
+            if not self._busy:
+                Thread(target=self._work, name="intake").start()
+            self._busy = True
             self._waiting.append((intake, actor, future))
-            start, self._busy = not self._busy, True
-        if start:
-            self._thread.submit(self._work)
         return future
-
-    def close(self) -> None:
-        """Finish what is under way."""
-        self._thread.shutdown()
 
     def _work(self) -> None:
         time.sleep(self._seconds)

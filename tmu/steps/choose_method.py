@@ -86,7 +86,7 @@ class Choice:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def choose_method(workspace: Workspace, plan: Plan, asked: str | None = None) -> Choice:

@@ -1,10 +1,10 @@
 """Erase records from the data: a new revision in which only the touched shards differ."""
 
-import shutil
 from pathlib import Path
 
 from tmu.data.digest import dvc_digest
 from tmu.data.erase import apply_in_place, erase
+from tmu.files import discard
 from tmu.refs import DataRef, ForgetRef
 from tmu.steps.legal_hold import refuse_held
 from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store
@@ -33,7 +33,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
             erase(source, revision, keys)
         apply_in_place(revision, workspace.data)
         digest = workspace.versions.commit(workspace.data)
-        shutil.rmtree(revision, ignore_errors=True)  # DVC's cache has it now
+        discard(revision)  # DVC's cache has it now
     return DataRef(uri="data", digest=digest)
 
 

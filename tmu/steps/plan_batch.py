@@ -20,22 +20,24 @@ def plan_batch(workspace: Workspace, work: Work) -> dict[str, Any] | None:
     The method is the one that was approved; exact retraining where the requests' approvals name several. Raises
     RequestError where all requests together ask for more than can be erased (see `plan_deletion`).
     """
-    entry = find_batch(workspace, work.batch)
-    if entry is not None:
-        return _with_run(workspace, work, entry)
-    with locked(workspace.state("request.lock")):
-        refuse_a_second(workspace)
-        data = data_ref(workspace)
-        subjects, records, methods = asked_by(workspace, work)
-        plan = _plan(workspace, data, subjects, records)
-        if plan is None:
-            return None
-        method = methods.pop() if len(methods) == 1 else RETRAIN
-        check_parameters(open_store(workspace, data), workspace.params, method)
-        choice = choose_method(workspace, plan, method)
-        facts = {"batch": work.batch, "method": choice.method, "choice": choice.as_json(), "asked": [[], []]}
-        entry = open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
-    return _with_run(workspace, work, entry)
+    with locked(workspace.state("request.lock")):  # also for looking: a late attempt may be planning the same batch
+        entry = find_batch(workspace, work.batch) or _entry(workspace, work)
+        return entry and _with_run(workspace, work, entry)
+
+
+def _entry(workspace: Workspace, work: Work) -> dict[str, Any] | None:
+    """A new entry; None where all was erased before."""
+    refuse_a_second(workspace)
+    data = data_ref(workspace)
+    subjects, records, methods = asked_by(workspace, work)
+    plan = _plan(workspace, data, subjects, records)
+    if plan is None:
+        return None
+    method = methods.pop() if len(methods) == 1 else RETRAIN
+    check_parameters(open_store(workspace, data), workspace.params, method)
+    choice = choose_method(workspace, plan, method)
+    facts = {"batch": work.batch, "method": choice.method, "choice": choice.as_json(), "asked": [[], []]}
+    return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
 
 
 def _with_run(workspace: Workspace, work: Work, entry: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready, without the keys of single records."""
-        raw = asdict(self) | {"data": self.data.model_dump(), "n_records": len(self.records)}
+        raw = vars(self) | {"data": self.data.model_dump(), "n_records": len(self.records)}
         del raw["records"]
         return raw
 

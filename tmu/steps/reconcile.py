@@ -5,9 +5,13 @@ The ledger is the truth: the registry's alias follows its last cut-over.
 
 from tmu.config import Config
 from tmu.errors import TmuError
+from tmu.files import write_atomic
 from tmu.ledger import serving
 from tmu.steps.batch import SYSTEM, dataset_of, opened
 from tmu.workspace import Workspace
+
+_ROOM = 1 << 20
+"""Bytes that must fit onto the workspace's disk."""
 
 
 class Righted(Config):
@@ -35,10 +39,15 @@ def reconcile(workspace: Workspace) -> Righted:
 
 
 def stores_answer(workspace: Workspace) -> str | None:
-    """Why a deletion had better wait, in a sentence: a store that does not answer; None where all do."""
+    """Why a deletion had better wait, in a sentence: a store that does not answer, a full disk; None where all is well.
+
+    Attempts are counted: one that is bound to fail had better not begin.
+    """
     try:
         workspace.registry.get_alias(dataset_of(workspace), "champion")
         workspace.artifacts.find("forget", "0" * 64)
+        write_atomic(workspace.state("room"), bytes(_ROOM))
+        workspace.state("room").unlink()
         with opened(workspace) as ledger, ledger.read():
             return None
     except TmuError as error:

@@ -3,10 +3,8 @@
 Kept are the artifacts, DVC's cache and the models: purging those is a decision of its own.
 """
 
-import shutil
-
 from tmu.data.index import prune
-from tmu.files import sweep
+from tmu.files import discard, sweep
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -18,13 +16,14 @@ def tidy(workspace: Workspace) -> dict[str, int]:
     """
     with locked(workspace.state("data.lock")):
         pruned = prune(workspace.state("index"), [workspace.data])
-        revisions = [path for path in workspace.state("revisions").glob("*") if path.is_dir()]
+        revisions = [path for path in workspace.state("revisions").glob("[!.]*") if path.is_dir()]
         for path in revisions:
-            shutil.rmtree(path, ignore_errors=True)
+            discard(path)
         places = [
             workspace.root,
             workspace.state(),
             *workspace.state("artifacts").glob("*"),
+            *workspace.state("cache").glob("*"),
             workspace.state("requests"),
         ]
         swept = sum(sweep(place) for place in [*places, workspace.state("snapshots"), workspace.state("revisions")])

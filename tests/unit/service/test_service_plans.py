@@ -1,6 +1,7 @@
 """Plan and approval over HTTP, on real records: bound by hash, voided by a change, never by who asked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from tmu.files import digest_of
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError
 from tmu.service.roles import Role
-from tmu.steps import plan_request as step
+from tmu.steps.choose_method import Choice, Chooser
+from tmu.steps.plan_request import plan_request
 
 
 @pytest.fixture(scope="module")
@@ -93,27 +95,38 @@ def test_a_changed_plan_voids_the_approval(planning: Api) -> None:
     approve(planning, other["hash"])
 
 
-def test_a_forecast_that_alone_has_changed_voids_nothing(planning: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def changing(monkeypatch: pytest.MonkeyPatch, change: Callable[[Choice], Choice]) -> None:
+    real = Chooser.choose
+    monkeypatch.setattr(Chooser, "choose", lambda self, plan: change(real(self, plan)))
+
+
+def test_what_moves_while_nothing_is_decided_anew_voids_nothing(planning: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(planning)
     old = plan(planning)["hash"]
     approve(planning, old)
-    real = step.choose_method
+    audited = {"level": "low", "audits": 1, "classes": None}  # an audit of the same method has passed meanwhile
 
-    def measured(*arguments: object) -> step.Choice:
-        choice = real(*arguments)
-        changed = {name: cost | {"seconds": 12.5} for name, cost in choice.forecast.items()}
-        return step.Choice(choice.asked, choice.method, "other words", changed, choice.risk)
+    def measured(choice: Choice) -> Choice:
+        forecast = {name: cost | {"seconds": 12.5} for name, cost in choice.forecast.items()}
+        return replace(choice, asked="auto", reason="other words", forecast=forecast, risk=choice.risk | audited)
 
-    def riskier(*arguments: object) -> step.Choice:
-        choice = real(*arguments)
-        risk = choice.risk | {"level": "high"}
-        return step.Choice(choice.asked, choice.method, choice.reason, choice.forecast, risk)
-
-    monkeypatch.setattr(step, "choose_method", measured)
-    assert plan(planning)["hash"] == old
+    changing(monkeypatch, measured)
+    again = plan(planning)
+    assert (again["hash"], again["changed"], again["voided"]) == (old, False, 0)
     assert state(planning.ledger, "case-1") == "approved"
-    monkeypatch.setattr(step, "choose_method", riskier)
+
+
+@pytest.mark.parametrize(
+    "change", [{"risk": {"level": "high", "refusal": None}}, {"method": "retrain"}], ids=["risk", "method"]
+)
+def test_another_risk_or_method_voids_the_approval(
+    planning: Api, monkeypatch: pytest.MonkeyPatch, change: dict
+) -> None:
+    ask(planning)
+    approve(planning, plan(planning)["hash"])
+    changing(monkeypatch, lambda choice: replace(choice, **change))
     assert plan(planning)["voided"] == 1
+    assert state(planning.ledger, "case-1") == "awaiting_approval"
 
 
 def test_who_asked_may_not_approve_whatever_its_roles(planning: Api) -> None:
@@ -164,4 +177,27 @@ def test_a_plan_against_another_dataset_is_refused(planning: Api) -> None:
 
     put(planning.ledger, "case-1", dataset="faces")
     with pytest.raises(ConflictError, match="another dataset"):
-        step.plan_request(planning.workspace, planning.ledger, "case-1", Actor("operator", "token"))
+        plan_request(planning.workspace, planning.ledger, "case-1", Actor("operator", "token"))
+
+
+def test_all_that_are_queued_are_planned_in_one_call(planning: Api) -> None:
+    for number in range(4):
+        ask(planning, f"case-{number}", f"person-{number}" if number < 3 else "nobody-here")
+    one = plan(planning, "case-0")["hash"]
+    answers = planning.good(Role.OPERATOR, "POST", "/plans", {})
+    assert [(each["request"], each["status"]) for each in answers] == [
+        ("case-1", 200),
+        ("case-2", 200),
+        ("case-3", 422),
+    ]
+    assert [each.get("state") for each in answers] == ["awaiting_approval"] * 2 + [None]
+    assert "There is no subject" in answers[2]["what"]
+    assert KEYS.subject("nobody-here") not in str(answers)
+    body = {"requests": ["case-0", "case-1", "case-9"], "method": "finetune"}
+    again = planning.good(Role.OPERATOR, "POST", "/plans", body)
+    assert [(each["status"], each.get("changed")) for each in again] == [(200, True), (200, True), (404, None)]
+    assert again[0]["hash"] != one
+    assert plan(planning, "case-0", method="finetune")["hash"] == again[0]["hash"]
+    for wrong in ({"requests": []}, {"requests": ["a b"]}, {"requests": "case-1"}, {"method": "magic"}):
+        planning.bad(Role.OPERATOR, "POST", "/plans", wrong, status=422)
+    assert planning.good(Role.OPERATOR, "POST", "/plans", {"requests": None}) == answers[2:]  # it is still queued

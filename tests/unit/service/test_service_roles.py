@@ -15,6 +15,8 @@ BODIES: dict[str, Any] = {  # of a right form, so that nothing but the role deci
     "put": {"id": "case-2", "subjects": ["ann"]},
     "put_many": {"requests": [{"id": "case-2", "subjects": ["ann"]}]},
     "make": {},
+    "make_many": {},
+    "issue_code": {"plan_hash": "0" * 64},
     "approve": {"plan_hash": "0" * 64},
     "verify_identity": {},
     "place": {"scope": "all", "reason": "court file"},
