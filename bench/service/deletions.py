@@ -25,6 +25,13 @@ from tmu.workspace import Workspace
 
 CLERK, APPROVER = Actor("clerk", "token"), Actor("approver", "token")
 COMPUTE = ("train-gold", "fit-twin", "unlearn", "audit", "train-original")
+_GROUPS = {
+    "erase-data": "erasing and DVC",
+    "register": "registering in MLflow",
+    "promote": "cut-over",
+    "tidy": "tidying",
+    "verify-deletion": "looking again",
+}
 _KINDS = ("model", "twin", "audit", "probes", "forget")
 _DEPLOYMENT = "nightly-batch/nightly-batch"
 
@@ -97,14 +104,18 @@ def _items(run: Any, wall: float, compute: float) -> dict[str, float]:
         states = {state.name: state.timestamp for state in reversed(client.read_flow_run_states(run.id))}
     took = {task.id: (task.end_time - task.start_time).total_seconds() for task in tasks}
     heavy = sum(took[task.id] for task in tasks if _stage(task) in COMPUTE)
-    light = sum(took[task.id] for task in tasks if _stage(task) not in COMPUTE)
+    light: dict[str, float] = {}
+    for task in tasks:
+        if _stage(task) not in COMPUTE:
+            group = _GROUPS.get(_stage(task), "ledger")
+            light[group] = light.get(group, 0.0) + took[task.id]
     items = {
         "until the worker takes it": (states["Pending"] - run.created).total_seconds(),
         "process and imports": (run.start_time - states["Pending"]).total_seconds(),
         "before the first task": (tasks[0].start_time - run.start_time).total_seconds(),
         "compute": compute,
         "stores and slots around compute": heavy - compute,
-        "ledger, data, registry": light,
+        **light,
     }
     return items | {"between tasks and at the end": wall - sum(items.values())}
 

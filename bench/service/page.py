@@ -7,9 +7,11 @@ from bench.tables.markdown import grid
 from tmu.files import write_atomic
 
 SUITE = "service"
-_TITLES = {
+TITLES = {
     "intake": "Intake: single requests over HTTP into PostgreSQL, the server killed with -9 midway",
     "planning": "Planning: all queued requests in one call, into PostgreSQL",
+    "overhead": "Overhead: single deletions on the started servers with a warm worker, wall time less compute",
+    "batch": "Batch: many requests served together beside one, on the started servers",
 }
 
 
@@ -17,7 +19,7 @@ def render(folder: Path | None = None) -> Path:
     """Write the page; returns its path."""
     rows = results.read(SUITE, folder).to_pylist()
     lines = ["# service: measured results", "", "Made by `python -m bench.service`; do not edit.", ""]
-    for method, title in _TITLES.items():
+    for method, title in TITLES.items():
         mine = [row for row in rows if row["method"] == method]
         if mine:
             lines += [f"## {title}", "", f"`{mine[0]['command']}`, {mine[0]['at']}, on: {mine[0]['hardware']}.", ""]

@@ -6,20 +6,22 @@ where it stopped. The journal holds keys (HMAC) and references only.
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tmu.errors import RequestError, StorageError
 from tmu.files import read_json, write_json
 from tmu.provenance import now
-from tmu.steps.plan_deletion import Plan
 from tmu.workspace import Workspace
+
+if TYPE_CHECKING:  # with it comes torch, which a look into the journal does not need
+    from tmu.steps.plan_deletion import Plan
 
 WITHDRAWN = "withdrawn"
 _ID = re.compile("[0-9a-f]{16}")
 STAGES = ("acknowledged", "erased", "unlearned", "audited", "completed")
 
 
-def open_entry(workspace: Workspace, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
+def open_entry(workspace: Workspace, plan: "Plan", facts: dict[str, Any]) -> dict[str, Any]:
     """Acknowledge a plan: write its entry, or return the one that is there."""
     path = _path(workspace, plan.id)
     if path.exists() and (entry := _read(path))["stage"] != WITHDRAWN:

@@ -1,0 +1,17 @@
+"""Flows that run every few minutes start without torch: it would take most of their time."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("flow", ["reconcile", "deadline_watch", "intake"])
+def test_a_flow_that_only_looks_does_not_import_torch(flow: str) -> None:
+    code = f"import sys, flows.{flow}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_test_sees_torch_where_it_is() -> None:
+    code = "import sys, flows.deletion; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
