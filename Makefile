@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 WORKSPACE ?= service
 
-.PHONY: help setup demo up down status logs test test-fast lint format bench clean
+.PHONY: help setup demo up down status logs browser chaos test test-fast lint format bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,8 +42,14 @@ status: $(READY) ## state, memory and health of each server
 logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": one server's, and go on)
 	@$(BIN)/python -m infra logs --workspace "$(WORKSPACE)" $(ARGS)
 
-test: $(READY) ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+browser: $(READY) ## start the servers and do in a browser what a person does, four minutes (ARGS=--pictures: keep pictures)
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+chaos: $(READY) ## kill each server and process at each stage of a deletion; goes on where it stopped (ARGS="--only 'auditing/*'")
+	@$(BIN)/python -m bench.chaos $(ARGS)
+
+test: $(READY) ## run every test but those of make browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(ARGS)
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)

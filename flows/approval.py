@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect.input import RunInput
 from pydantic import Field
 
-from flows.report import plan_rows, table
+from flows.report import plan_counts, plan_rows, table
 from tmu.steps.form_request import Decision, plan_shown
 from tmu.workspace import Workspace
 
@@ -45,7 +45,7 @@ def plan_markdown(request: str, shown: dict[str, Any], api: str) -> str:
     body = shown["body"]
     rows = [*plan_rows(body, body["choice"]), ("to be answered by", shown["due"][:10])]
     rows.append(("asked for by", f"`{shown['requester']}`, who may not approve it"))
-    notes = "".join(f"\n- {text}" for text in [body["choice"]["reason"], *body["warnings"]])
+    notes = "".join(f"\n- {text}" for text in [plan_counts(body), body["choice"]["reason"], *body["warnings"]])
     call = (
         f"API={api}\ncurl $API/requests/{request}/approval-code \\\n"
         "  -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n"

@@ -33,7 +33,8 @@ def show_batch_plan(batch: str, requests: int, entry: dict[str, Any]) -> None:
     """What a batch is about to erase, and how, as a table: counts only. entry: of the journal."""
     text = table(plan_rows(entry["plan"], entry["choice"]))
     described = f"What batch {batch} erases, for {_counted(requests, 'request')}"
-    create_markdown_artifact(markdown=f"{text}\n\n{entry['choice']['reason']}", key="plan", description=described)
+    parts = [text, plan_counts(entry["plan"]), entry["choice"]["reason"]]
+    create_markdown_artifact(markdown="\n\n".join(parts), key="plan", description=described)
 
 
 def show_batch(outcome: dict[str, Any], store: str) -> None:
@@ -53,13 +54,20 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
 
 
 def plan_rows(plan: dict[str, Any], choice: dict[str, Any]) -> list[tuple[str, str]]:
-    """A plan in words and counts, a line each. plan, choice: as JSON (`Plan.as_json`, `Choice.as_json`)."""
-    splits = ", ".join(f"{count} {split}" for split, count in plan["by_split"].items() if count)
-    rows = [("records to erase", f"{plan['n_records']} ({splits})"), ("shards touched", str(len(plan["shards"])))]
-    classes = ", ".join(f"`{name}` {count}" for name, count in plan["by_class"].items() if count)
-    rows += [("training records by class", classes)] if classes else []
-    rows.append(("method", f"`{choice['method']}`"))
-    return rows + [(f"forecast: {way}", _cost(cost)) for way, cost in choice["forecast"].items()]
+    """A plan in short lines, which the page does not wrap. plan, choice: as JSON (`Plan.as_json`, `Choice.as_json`)."""
+    erased = f"{plan['n_records']:,} in {_counted(len(plan['shards']), 'shard')}"
+    rows = [("records to erase", erased), ("method", f"`{choice['method']}`")]
+    wholes = {way: cost for way, cost in choice["forecast"].items() if way != "twin" and not way.endswith(" alone")}
+    return rows + [(f"forecast: {way}", _cost(cost)) for way, cost in wholes.items()]
+
+
+def plan_counts(plan: dict[str, Any]) -> str:
+    """The records of a plan by split, those of training by class, as a sentence."""
+    classes = ", ".join(f"{count} of `{name}`" for name, count in plan["by_class"].items() if count)
+    splits = {split: f"{count:,} {split}" for split, count in plan["by_split"].items() if count}
+    if classes:
+        splits["train"] += f" ({classes})"
+    return f"Records: {', '.join(splits.values())}."
 
 
 def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:

@@ -1,0 +1,106 @@
+"""Freeze a flow process before the n-th effect of a stage. Python imports this by itself from PYTHONPATH.
+
+An effect is what a crash could cut off from the next one: a file written, moved or removed, a lock, a request over HTTP
+(MLflow, S3), a child process, a commit to the ledger; effect 0 is the stage's begin. Only effects of the main thread
+count, where the flow runs. At the chosen one the process notes where it is and stops itself by SIGSTOP, all threads.
+
+CHAOS_STAGE, CHAOS_EFFECT: where to stop. CHAOS_FOLDER: takes `frozen.json` and, after each stage, `effects.json`.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_EFFECTS = {
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "fcntl.flock",
+    "subprocess.Popen",
+    "http.client.send",
+}
+_WRITES = os.O_WRONLY | os.O_RDWR
+
+
+class Gate:
+    """Counts effects by stage, and stops the process at one of them."""
+
+    def __init__(self, folder: str, stage: str | None, effect: int):
+        self.folder, self.wanted = folder, (stage, effect)
+        self.stage: str | None = None
+        self.counts: dict[str, int] = {}
+        self.patched = self.busy = False
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Python's audit hook."""
+        if self.busy or threading.current_thread() is not threading.main_thread():
+            return
+        if not self.patched:
+            if event == "import":
+                self.patch(sys.modules.get("tmu.ledger.executions"))
+        elif self.stage and (event in _EFFECTS or (event == "open" and _writes(*arguments))):
+            self.effect(event)
+
+    def patch(self, executions: Any) -> None:
+        """Hear of stages from the ledger's executions, once that module is loaded whole."""
+        if executions is None or not hasattr(executions, "_end"):  # its last function
+            return
+        self.patched = True
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        executions.begin = self._then(executions.begin, lambda *_, **__: "forgetting_data")
+        executions.advance = self._then(executions.advance, lambda ledger, token, to, *_, **__: str(to))
+        executions.finish = self._then(executions.finish, lambda *_, **__: None)
+        event.listen(Engine, "commit", lambda _: self.stage and self.effect("commit"))
+
+    def _then(self, function: Callable[..., Any], stage_of: Callable[..., str | None]) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            result = function(*arguments, **named)
+            self.enter(stage_of(*arguments, **named))
+            return result
+
+        return called
+
+    def enter(self, stage: str | None) -> None:
+        """A stage begins; None after the last one."""
+        if stage == self.stage:
+            return
+        self._note("effects.json", self.counts)
+        self.stage = stage
+        if stage:
+            self.effect("begin")
+
+    def effect(self, name: str) -> None:
+        """Count an effect that is about to happen; stop before the wanted one."""
+        number = self.counts.get(self.stage, 0)
+        self.counts[self.stage] = number + 1
+        if (self.stage, number) == self.wanted:
+            self._note("frozen.json", {"stage": self.stage, "effect": number, "what": name, "pid": os.getpid()})
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _note(self, name: str, value: Any) -> None:
+        self.busy = True
+        path = os.path.join(self.folder, name)
+        with open(path + ".new", "w") as file:
+            json.dump(value, file)
+        os.replace(path + ".new", path)
+        self.busy = False
+
+
+def _writes(path: Any, mode: str | None, flags: int) -> bool:
+    if isinstance(path, str) and (path.startswith("/dev/") or "__pycache__" in path):
+        return False
+    return any(letter in mode for letter in "wax+") if mode else bool(flags & _WRITES)
+
+
+if "prefect.engine" in sys.orig_argv and os.environ.get("CHAOS_FOLDER"):
+    sys.addaudithook(
+        Gate(os.environ["CHAOS_FOLDER"], os.environ.get("CHAOS_STAGE"), int(os.environ.get("CHAOS_EFFECT", "0"))).hear
+    )

@@ -1,0 +1,112 @@
+"""A stack as `make up` starts it, for a test: its addresses, and what a program would ask its servers."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tmu.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+@dataclass
+class Started:
+    """The servers of the workspace `home`."""
+
+    home: Path
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def up(self) -> None:
+        """Start everything, on ports of its own."""
+        self.timings["make up"] = timed(lambda: self._infra("up", "--first-port", str(random.randrange(21000, 31000))))
+
+    def down(self) -> None:
+        """Stop everything and remove databases and buckets."""
+        self._infra("down", "--delete-data", "--yes")
+
+    def _infra(self, verb: str, *options: str) -> None:
+        call([sys.executable, "-m", "infra", verb, "--workspace", str(self.home), *options], 300)
+
+    def tmu(self, *arguments: str) -> Any:
+        """What a command prints, as JSON."""
+        program = [sys.executable, "-c", "from tmu.cli import main; main()"]
+        return json.loads(call([*program, *arguments], 120, TMU_HOME=str(self.home)))
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Addresses and keys."""
+        return load_settings(self.home)
+
+    @cached_property
+    def prefect(self) -> httpx.Client:
+        """Prefect's API."""
+        return httpx.Client(base_url=str(self.settings.prefect_api_url), timeout=30)
+
+    def page(self, path: str) -> str:
+        """The address of a page of Prefect."""
+        return str(self.settings.prefect_api_url).removesuffix("/api") + path
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """POST to Prefect's API; the answer must be a success."""
+        answer = self.prefect.post(path, json=body or {})
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def deployments(self) -> dict[str, dict[str, Any]]:
+        """By name."""
+        return {each["name"]: each for each in self.ask("/deployments/filter")}
+
+    def runs_of(self, request: str) -> list[dict[str, Any]]:
+        """The runs of `delete` that name a request."""
+        found = self.ask("/flow_runs/filter", {"deployments": {"name": {"any_": ["delete"]}}})
+        return [run for run in found if run["parameters"].get("request") == request]
+
+    def await_state(self, run: str, name: str, key: str | None = None, seconds: float = 240) -> float:
+        """Wait for a state of a run, and the key of its question; another end fails at once. Returns the seconds."""
+        began = time.monotonic()
+        while True:
+            state = self.prefect.get(f"/flow_runs/{run}").json()["state"]
+            if (state["name"], state["state_details"]["pause_key"]) == (name, key):
+                return time.monotonic() - began
+            assert state["type"] not in _ENDED, (state["name"], state["message"])
+            assert time.monotonic() - began < seconds, f"{state['name']} after {seconds} s, not {name}"
+            time.sleep(1)
+
+    def artifacts(self, run: str) -> list[dict[str, Any]]:
+        """What a run shows on its page, oldest first; results of tasks are not shown."""
+        body = {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"not_any_": ["result"]}}, "sort": "CREATED_DESC"}
+        return [each for each in reversed(self.ask("/artifacts/filter", body)) if each["type"]]
+
+    def api(self, token: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A call of the HTTP API that must succeed."""
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.request(method, f"{self.settings.api_url}{path}", headers=headers, json=body, timeout=30)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def call(command: list[str], seconds: float, **more: str) -> str:
+    """Run a command of ours in the repository's root; what it prints. Its failure is the test's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TMU_"))}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment | more, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    return done.stdout
+
+
+def timed(work: Any) -> float:
+    """Seconds that some work takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began

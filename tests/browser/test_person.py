@@ -1,0 +1,216 @@
+"""What a person does with a started service: fill in a form, approve, look at the outcome, pull the evidence.
+
+The tests are one story and run in this order: each goes on where the one before it ended.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser import pages
+from tests.browser.bucket import client, folder
+from tests.browser.started import Started
+from tmu.steps.loading import data_ref, open_store
+from tmu.steps.verify_deletion import content_digest
+from tmu.unlearn import method_names
+from tmu.workspace import Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+REQUEST, METHOD = "case-2026-17", "tmu-soft"
+TITLES = ["Request", "Requested by", "People", "Single records", "When", "Method"]
+SCHEDULED = {"nightly-batch", "intake", "retrain-gold", "refit-twin", "deadline-watch", "reconcile", "verify"}
+SHOWN = [("markdown", "What batch"), ("markdown", "pass"), ("markdown", "How the"), ("progress", "train gold")]
+
+METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap", "membership_auc", "rmia_auc"}
+
+
+@dataclass
+class Case:
+    """What the tests hand on."""
+
+    people: list[str]
+    run: str = ""
+    token: str = ""
+
+
+@pytest.fixture(scope="module")
+def case(stack: Started) -> Case:
+    """Three people of whom many records were learned, so that the audit can tell."""
+    workspace = Workspace.open(stack.home)
+    index = open_store(workspace, data_ref(workspace)).index()
+    keys, names = workspace.keys(simulated=True), [f"contributor-{number:03d}" for number in range(100)]
+
+    def learned(name: str) -> int:
+        return int((index.splits[index.find_subject(keys.subject(name))] == 0).sum())
+
+    chosen = sorted(names, key=learned)[-3:]
+    printed = stack.tmu("plan", "--keys-only", *(part for name in chosen for part in ("--subject", name)))
+    return Case(printed["subject_keys"])
+
+
+def test_schedules_make_planned_runs(stack: Started) -> None:
+    """A server can look healthy and make none."""
+    found = {name: each for name, each in stack.deployments().items() if each["schedules"]}
+    assert set(found) == SCHEDULED
+    for name, each in found.items():
+        wanted = {
+            "deployments": {"id": {"any_": [each["id"]]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        }
+        planned = [run["next_scheduled_start_time"] for run in stack.ask("/flow_runs/filter", wanted)]
+        assert any(datetime.fromisoformat(time) > datetime.now(UTC) for time in planned), name
+
+
+def test_the_form_explains_itself(stack: Started, page: "Page") -> None:
+    form = pages.open_custom_run(page, stack.page("/deployments"))
+    assert form.titles() == TITLES
+    assert all(len(form.description(title)) > 20 for title in TITLES)
+    assert "tmu plan --subject ID --keys-only" in form.description("People")
+    assert form.chosen("When").startswith("urgent")
+    assert form.choices("Method") == ["as configured", "auto", *method_names()]
+
+
+def test_bad_input_is_refused_and_leaves_no_run(stack: Started, page: "Page", case: Case) -> None:
+    """By the page, which asks the server; and by the API, whoever calls it."""
+    form = pages.open_custom_run(page, stack.page("/deployments"))
+    form.type("Request", REQUEST)
+    form.type("Requested by", "support-1")
+    form.add("People", "contributor-007")
+    form.submit()
+    form.field("People").get_by_text("does not match").wait_for()
+    deployment = stack.deployments()["delete"]["id"]
+    good = {"request": REQUEST, "requested_by": "support-1", "people": case.people}
+    for bad in ({"people": ["contributor-007"]}, {"requested_by": "a@b.example"}, {"method": "magic"}, {"request": ""}):
+        answer = stack.prefect.post(f"/deployments/{deployment}/create_flow_run", json={"parameters": good | bad})
+        assert answer.status_code == 409 and next(iter(bad)) in answer.text, answer.text
+    assert not stack.runs_of(REQUEST) and not stack.runs_of("")
+
+
+def test_a_request_is_planned_and_waits_for_its_approval(
+    stack: Started, page: "Page", case: Case, pictures: Path | None
+) -> None:
+    form = pages.open_custom_run(page, stack.page("/deployments"))
+    form.type("Request", REQUEST)
+    form.type("Requested by", "support-1")
+    for key in case.people:
+        form.add("People", key)
+    form.choose("Method", METHOD)
+    pages.picture(page, pictures, "prefect-form", 1450, "main, .p-layout-default")
+    form.submit()
+    page.get_by_role("button", name="View run").first.dispatch_event("click")  # it slides in
+    page.wait_for_url("**/runs/flow-run/*")
+    case.run = re.search(r"flow-run/([0-9a-f-]{36})", page.url).group(1)
+    stack.timings["submit to suspended"] = stack.await_state(case.run, "Suspended", "approval-1")
+
+
+def test_a_wrong_code_is_asked_for_again_with_the_reason(
+    stack: Started, page: "Page", case: Case, pictures: Path | None
+) -> None:
+    form = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}"))
+    shown = form.all.inner_text()
+    assert REQUEST in shown and METHOD in shown and "support-1, who may not approve it" in shown
+    assert re.search(r"records to erase\s+\d+ in ", shown) and "Not accepted" not in shown
+    form.type("Approval code", "dpo.1795383967.5d41402abc4b2a76b9719d911017c592")
+    pages.picture(page, pictures, "prefect-approval", 1300, ".p-modal__card")
+    form.submit()
+    stack.await_state(case.run, "Suspended", "approval-2")
+    again = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}")).all.inner_text()
+    assert "Not accepted. The code does not hold for this request and its plan." in again
+
+
+def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", case: Case) -> None:
+    """The code comes by an authenticated call, and proves who approves."""
+    case.token = stack.tmu("token", "create", "--name", "dpo", "--role", "approver", "--json")["token"]
+    plan = stack.api(case.token, "GET", f"/requests/{REQUEST}/plan")["plan_hash"]
+    code = stack.api(case.token, "POST", f"/requests/{REQUEST}/approval-code", {"plan_hash": plan})["code"]
+    form = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}"))
+    assert plan in form.all.inner_text()
+    form.type("Approval code", code)
+    form.submit()
+    stack.timings["resumed to completed"] = stack.await_state(case.run, "Completed")
+    shown = stack.api(case.token, "GET", f"/requests/{REQUEST}")
+    assert shown["state"] == "completed"
+    assert [each["approver"] for each in shown["approvals"]] == ["dpo"]
+    assert {each["state"] for each in shown["receipts"]} == {"forgotten"}
+
+
+def test_the_page_of_the_run_shows_what_was_done(
+    stack: Started, page: "Page", case: Case, pictures: Path | None
+) -> None:
+    pages.open_artifacts(page, stack.page(f"/runs/flow-run/{case.run}"))
+    for kind, text in SHOWN:
+        card = page.locator("a[href*='/artifacts/artifact/']").filter(has_text=text).first
+        assert card.inner_text().casefold().startswith(kind), text
+    pages.picture(page, pictures, "prefect-run", 1450, "main, .p-layout-default")
+    found = {each["key"]: each for each in stack.artifacts(case.run) if each["key"]}
+    seen = {}
+    for name in ("plan", "audit", "batch"):
+        page.goto(stack.page(f"/artifacts/artifact/{found[name]['id']}"), wait_until="domcontentloaded")
+        page.get_by_role("table").wait_for()
+        seen[name] = page.locator("#app").inner_text()
+    assert "records to erase" in seen["plan"] and "original" in seen["audit"] and "TA (%) → gold" in seen["audit"]
+    assert "is in the live data" in seen["batch"] and "manifest.json" in seen["batch"]
+    done = [each["data"] for each in stack.artifacts(case.run) if each["type"] == "progress"]
+    assert len(done) >= 3 and set(done) == {100.0}
+
+
+def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case: Case, pictures: Path | None) -> None:
+    """From the link on the run's page: every metric has a number for original, golds and unlearned."""
+    (batch,) = [each for each in stack.artifacts(case.run) if each["key"] == "batch"]
+    page.goto(stack.page(f"/artifacts/artifact/{batch['id']}"), wait_until="domcontentloaded")
+    link = page.get_by_role("link", name="Compare these versions in MLflow")
+    page.goto(link.get_attribute("href"), wait_until="domcontentloaded")
+    rows = pages.compared(page)
+    names = rows["Run Name"]
+    assert names == ["original", "gold", "gold", "unlearned"]
+    numbers = {name: cells for name, cells in rows.items() if re.fullmatch("[a-z_0-9]+", name)}
+    assert set(numbers) > METRICS
+    assert not {name: cells for name, cells in numbers.items() if not all(cells)}
+    if pictures:
+        pages.make_room(page)
+    pages.picture(page, pictures, "mlflow-compare", 960, "main")
+
+
+def test_the_evidence_is_pulled_with_the_auditors_key(stack: Started, case: Case) -> None:
+    read = client(stack.settings, stack.settings.s3_read_key, stack.settings.s3_read_secret.get_secret_value())
+    shown = {each["kind"]: each for each in stack.api(case.token, "GET", f"/requests/{REQUEST}")["evidence"]}
+    assert set(shown) == {"data_revision", "audit", "model"}
+    audit = folder(read, shown["audit"]["uri"])
+    assert hashlib.sha256(audit["manifest.json"]).hexdigest() == shown["audit"]["digest"]
+    assert {"audit.json", "report.html"} <= set(audit)
+    model = folder(read, shown["model"]["uri"])
+    assert shown["model"]["digest"] in {hashlib.sha256(data).hexdigest() for data in model.values()}
+    workspace = Workspace.open(stack.home)
+    assert shown["data_revision"]["uri"] == f"dvc:{data_ref(workspace).digest}"
+    assert shown["data_revision"]["digest"] == content_digest(workspace)
+
+
+def test_other_keys_are_refused_and_the_auditors_key_only_reads(stack: Started) -> None:
+    from botocore.exceptions import ClientError
+
+    secret = stack.settings.s3_read_secret.get_secret_value()
+    wrong = (
+        client(stack.settings, stack.settings.s3_read_key, "0" * 40),
+        client(stack.settings, "NOBODY00000000000000", secret),
+    )
+    read = client(stack.settings, stack.settings.s3_read_key, secret)
+    thing = {"Bucket": "tmu-artifacts", "Key": read.list_objects_v2(Bucket="tmu-artifacts")["Contents"][0]["Key"]}
+    for refused in (
+        *(lambda other=other: other.get_object(**thing) for other in wrong),
+        lambda: read.put_object(**thing, Body=b"x"),
+        lambda: read.delete_object(**thing),
+        lambda: read.delete_bucket(Bucket="tmu-artifacts"),
+    ):
+        with pytest.raises(ClientError) as found:
+            refused()
+        assert found.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert read.get_object(**thing)["Body"].read()

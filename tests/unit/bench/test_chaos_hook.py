@@ -1,0 +1,74 @@
+"""The hook freezes a real process before the effect that was asked for, and counts those of an undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.chaos.drive import HOOK
+
+FLOW = """
+import sys, os, pathlib, threading
+from tests.ledger_tools import in_memory, approved, FLOW
+from tmu.ledger import batches, executions
+from tmu.ledger.states import State
+folder = pathlib.Path(sys.argv[2])
+ledger = in_memory()
+approved(ledger, "one")
+taken = batches.take_batch(ledger, "faces", FLOW)
+token = executions.begin(ledger, taken.id, FLOW).token
+for name in "abc":
+    (folder / name).write_text(name)
+other = threading.Thread(target=lambda: (folder / "other").write_text("x"))
+other.start(), other.join()
+executions.advance(ledger, token, State.UNLEARNING, FLOW)
+os.replace(folder / "a", folder / "d")
+executions.advance(ledger, token, State.AUDITING, FLOW)
+"""
+
+
+@contextmanager
+def start(folder: Path, mark: str = "prefect.engine", **where: str) -> Iterator[subprocess.Popen]:
+    environment = os.environ | {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(folder), **where}
+    with subprocess.Popen([sys.executable, "-c", FLOW, mark, str(folder)], env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_stops_before_the_wanted_effect_and_goes_on(tmp_path: Path) -> None:
+    with start(tmp_path, CHAOS_STAGE="forgetting_data", CHAOS_EFFECT="2") as process:
+        deadline = time.monotonic() + 60
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        noted = json.loads((tmp_path / "frozen.json").read_text())
+        assert noted == {"stage": "forgetting_data", "effect": 2, "what": "open", "pid": process.pid}
+        assert (tmp_path / "a").exists()
+        assert not (tmp_path / "b").exists()  # effect 0 is the begin of the stage, 1 the first file, 2 the second
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) == 0
+
+
+def test_it_counts_the_main_threads_effects_by_stage(tmp_path: Path) -> None:
+    with start(tmp_path) as process:
+        assert process.wait(60) == 0
+    counts = json.loads((tmp_path / "effects.json").read_text())
+    assert counts == {"forgetting_data": 5, "unlearning": 3}  # begin, three files, commit; begin, a move, commit
+    assert not (tmp_path / "frozen.json").exists()
+
+
+@pytest.mark.parametrize("mark", ["prefect.worker", "dvc"])
+def test_other_processes_are_left_alone(tmp_path: Path, mark: str) -> None:
+    with start(tmp_path, mark=mark, CHAOS_STAGE="forgetting_data") as process:
+        assert process.wait(60) == 0
+    assert not (tmp_path / "effects.json").exists()
