@@ -27,6 +27,8 @@ def server(stack: Stack) -> Server:
             AWS_ACCESS_KEY_ID=stack.need("s3_access_key"),
             AWS_SECRET_ACCESS_KEY=stack.need("s3_secret_key"),
             AWS_DEFAULT_REGION="us-east-1",
+            AWS_RETRY_MODE="standard",
+            AWS_MAX_ATTEMPTS="2",  # a store that hangs is answered with an error, and the caller tries again
         ),
         folder=str(ROOT),
         probe=health.http(f"{page}/health"),

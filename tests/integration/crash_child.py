@@ -41,7 +41,7 @@ def after(function: Callable, wanted: str) -> Callable:
 
 def plant(point: str) -> None:
     """Put the death where it belongs."""
-    import flows.delete_flow as flow
+    import flows.deletion as flow
     import tmu.data.erase as erase
     import tmu.stores.dvc as dvc
     import tmu.stores.mlflow_runs as runs

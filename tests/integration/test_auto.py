@@ -21,19 +21,20 @@ SMALL = {"model": {"options": {"width": 8}}, "audit": {"bootstrap": 100, "probes
 def chosen(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, dict]:
     """A workspace after a deletion by `auto` that was interrupted once: (workspace, plan as shown before, outcome)."""
     import flows.delete_flow as flow
+    from flows import deletion
 
     workspace = make_workspace(tmp_path_factory.mktemp("auto") / "w", **SMALL)
     plan = good(workspace.root, "delete", "--subject", PERSON, "--method", "auto", "--dry-run")
     subjects = [workspace.keys(simulated=True).subject(PERSON)]
     with pytest.MonkeyPatch.context() as crash:
-        crash.setattr(flow, "erase", _fail)
+        crash.setattr(deletion, "erase", _fail)
         with pytest.raises(RuntimeError):
             flow.delete_flow(home=str(workspace.root), subjects=subjects, method="auto")
     entry = find_entry(workspace, plan["id"])
     assert (entry["stage"], entry["method"]) == ("acknowledged", "retrain")
     with pytest.MonkeyPatch.context() as later:
         later.setattr(flow, "choose_method", _fail)  # what was decided is not decided again
-        later.setattr(flow, "fit_twin", _fail)  # and no twin is fitted for nothing
+        later.setattr(deletion, "fit_twin", _fail)  # and no twin is fitted for nothing
         outcome = flow.delete_flow(home=str(workspace.root), subjects=subjects)
     return Workspace.open(workspace.root), plan, outcome
 
@@ -78,7 +79,7 @@ def test_why_is_said_in_the_result_and_kept(chosen: tuple[Workspace, dict, dict]
 def test_the_next_plan_is_forecast_from_what_was_measured(chosen: tuple[Workspace, dict, dict]) -> None:
     workspace, _, _ = chosen
     plan = good(workspace.root, "plan", "--subject", "contributor-050")
-    assert plan["choice"]["reason"] == "`tmu-soft` was asked for."
+    assert plan["choice"]["reason"] == "`tmu-soft` is configured."
     assert plan["choice"]["forecast"]["retrain"]["measured"]
     assert 0 < plan["choice"]["forecast"]["retrain"]["seconds"] < 60
     text = tmu(workspace.root, "plan", "--subject", "contributor-050", "--method", "auto").stdout

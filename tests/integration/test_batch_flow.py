@@ -1,11 +1,12 @@
 """Approved requests of the ledger, served as one batch: what is erased, who serves, what is on record; and crashes."""
 
 import json
+
 import pytest
 
 from tests.integration.conftest import make_workspace
 from tests.ledger_tools import ALICE, BOB
-from tmu.errors import StorageError
+from tmu.errors import DataError, StorageError
 from tmu.ledger import approvals, holds, proof, serving, views
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive
@@ -14,8 +15,11 @@ from tmu.steps import batch
 from tmu.steps.batch import Work, opened
 from tmu.steps.journal import find_batch
 from tmu.steps.loading import data_ref, open_store
+from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.plan_request import plan_request
 from tmu.steps.promote_model import promote_model
+from tmu.steps.reconcile import reconcile
+from tmu.steps.verify_deletion import verify_deletion
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -90,6 +94,43 @@ def test_who_serves_is_on_record_and_what_learned_the_people_is_blocked(served: 
     learned = [version for version in versions if version.role == "original"]
     assert learned and all(version.tags["serving"] == "blocked" for version in learned)
     assert champion.tags.get("serving") is None
+
+
+def test_looking_again_sees_what_is_not_as_it_should_be(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, outcomes = served
+    entry = find_batch(workspace, outcomes[-1]["batch"])
+    assert any("None of the" in sentence for sentence in verify_deletion(workspace, entry))
+    champion = workspace.registry.get_alias("digits", "champion")
+    learned = next(version for version in workspace.registry.versions("digits") if version.role == "original")
+    try:
+        workspace.registry.set_alias("digits", "champion", learned)
+        with pytest.raises(DataError, match=r"of another revision|learned the records"):
+            verify_deletion(workspace, entry)
+    finally:
+        workspace.registry.set_alias("digits", "champion", champion)
+    data = data_ref(workspace)
+    plan = plan_deletion(workspace, data, [workspace.keys(simulated=True).subject("contributor-050")], [])
+    with pytest.raises(DataError, match="still in the data"):
+        verify_deletion(workspace, entry | {"forget": acknowledge(workspace, plan).model_dump()})
+
+
+def test_reconcile_puts_the_alias_back_to_what_the_log_says(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, _ = served
+    champion = workspace.registry.get_alias("digits", "champion")
+    assert reconcile(workspace).alias is None
+    workspace.registry.set_alias("digits", "champion", 1)
+    left = workspace.registry.start_batch("left behind", {"batch": "gone"}, dataset="digits")
+    righted = reconcile(workspace)
+    assert (righted.alias, righted.runs) == (champion.version, 1)
+    assert workspace.registry.get_alias("digits", "champion") == champion
+    assert workspace.registry.end_abandoned("digits") == 0, left
+
+
+def test_the_run_of_a_batch_that_somebody_will_go_on_with_stays(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, _ = served
+    workspace.registry.start_batch("open", {"batch": "b1"}, dataset="digits")
+    assert workspace.registry.end_abandoned("digits", but_batch="b1") == 0
+    assert workspace.registry.end_abandoned("digits", but_batch="b2") == 1
 
 
 def test_nothing_is_left_to_do(served: tuple[Workspace, list[dict]]) -> None:

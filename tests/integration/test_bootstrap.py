@@ -22,7 +22,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events import Event, RelatedResource
-from prefect.events.filters import EventFilter, EventResourceFilter
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Pending, Running, Suspended
 
@@ -358,7 +358,8 @@ def test_the_automation_crashes_a_silent_run_and_leaves_a_suspended_one(
     silent, suspended = _running(client, "first/first"), _running(client, "first/first")
     for each in (silent, suspended):
         _send(url, "prefect.flow-run.heartbeat", each.id)
-    client.set_flow_run_state(suspended.id, Suspended())
+    _until(lambda: all(_beats(client, each.id) for each in (silent, suspended)), seconds=20)
+    client.set_flow_run_state(suspended.id, Suspended())  # a heartbeat that came after it would start the clock again
     _until(lambda: client.read_flow_run(silent.id).state_type is StateType.CRASHED, seconds=40)
     assert client.read_flow_run(suspended.id).state_name == "Suspended"
     for each in (silent, suspended):
@@ -380,6 +381,15 @@ def test_a_run_that_settles_is_suspended_after_its_first_heartbeat_arrived(
     found = _until(lambda: _both(client.read_events(wanted, limit=50).events, names), seconds=10)
     assert [each.event for each in sorted(found, key=lambda each: each.received)] == list(names)
     client.delete_deployment(run.deployment_id)
+
+
+def _beats(client: SyncPrefectClient, run: object) -> bool:
+    """Whether the server has taken up a heartbeat of the run."""
+    mine = EventFilter(
+        event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
+    )
+    return bool(client.read_events(mine, limit=1).events)
 
 
 def _both(events: list[Any], names: tuple[str, str]) -> list[Any] | None:

@@ -74,3 +74,21 @@ def board(
     with looking() as ledger:
         rows = views.board(ledger, seconds) if ledger is not None else []
     output.emit(rows, lambda: [board_of(rows, forecast=seconds is not None)] if rows else ["No request is open."])
+
+
+@app.command()
+def reopen(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, as `tmu request show ID` names it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it will succeed now; names nobody.")],
+    as_json: output.Json = False,
+) -> None:
+    """Let a batch that failed, or was tried three times, be tried again: `reconcile` or the next night goes on with it.
+
+    Example: [bold]tmu ledger reopen 5f2c9d1a7b3e4c60 --reason "disk enlarged"[/]
+    """
+    from tmu.ledger import executions
+    from tmu.ledger.actor import OPERATOR
+
+    with existing() as ledger:
+        executions.reopen(ledger, batch, reason, OPERATOR)
+    output.emit({"batch": batch, "open": True}, lambda: [f"Batch {batch} is open again."])

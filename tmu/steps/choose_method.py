@@ -5,7 +5,7 @@ classes make the hold-out no guide (`class_mix.py`), where the method failed two
 retraining is the cheaper way; else the approximate method. Why so: `docs/decisions/0005-auto.md`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +99,7 @@ class Chooser:
 
     def __init__(self, workspace: Workspace, store: RecordStore, data_digest: str, asked: str | None = None):
         self._params, self._store, self._data = workspace.params, store, data_digest
+        self._configured = asked is None
         self._asked = asked or self._params.unlearn.method
         self._method = self._params.auto.method if self._asked == AUTO else self._asked
         self._own = self._params.with_method(self._method).unlearn.options
@@ -114,7 +115,10 @@ class Chooser:
         mix = None
         if self._learns_from_holdout:
             mix = foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
-        return decide(self._asked, self._method, self._forecast(counts), mix, self._audits)
+        choice = decide(self._asked, self._method, self._forecast(counts), mix, self._audits)
+        if self._configured and self._asked != AUTO:
+            return replace(choice, reason=f"`{self._method}` is configured.")
+        return choice
 
     @cached_property
     def _learns_from_holdout(self) -> bool:

@@ -33,6 +33,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
             erase(source, revision, keys)
         apply_in_place(revision, workspace.data)
         digest = workspace.versions.commit(workspace.data)
+        workspace.versions.push()
         discard(revision)  # DVC's cache has it now
     return DataRef(uri="data", digest=digest)
 

@@ -57,6 +57,7 @@ def import_data(
                 "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
             )
         workspace.versions.commit(workspace.data)
+        workspace.versions.push()
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
 
 

@@ -1,5 +1,6 @@
 """Resolve a batch against the data as they are, once, and write that down: one forget set for all its requests."""
 
+from dataclasses import replace
 from typing import Any
 
 from tmu.ledger.errors import ConflictError
@@ -35,7 +36,7 @@ def _entry(workspace: Workspace, work: Work) -> dict[str, Any] | None:
         return None
     method = methods.pop() if len(methods) == 1 else RETRAIN
     check_parameters(open_store(workspace, data), workspace.params, method)
-    choice = choose_method(workspace, plan, method)
+    choice = replace(choose_method(workspace, plan, method), reason=f"`{method}` was approved.")
     facts = {"batch": work.batch, "method": choice.method, "choice": choice.as_json(), "asked": [[], []]}
     return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
 

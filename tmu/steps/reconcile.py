@@ -6,7 +6,7 @@ The ledger is the truth: the registry's alias follows its last cut-over.
 from tmu.config import Config
 from tmu.errors import TmuError
 from tmu.files import write_atomic
-from tmu.ledger import serving
+from tmu.ledger import batches, serving
 from tmu.steps.batch import SYSTEM, dataset_of, opened
 from tmu.workspace import Workspace
 
@@ -35,7 +35,8 @@ def reconcile(workspace: Workspace) -> Righted:
             registry.set_alias(name, "champion", last["version"])
             tx.log("alias_restored", None, dataset=name, version=last["version"])
             restored = last["version"]
-    return Righted(alias=restored, runs=registry.end_abandoned(name))
+        batch = batches.open_batch(tx.connection, name)
+    return Righted(alias=restored, runs=registry.end_abandoned(name, but_batch=batch))
 
 
 def stores_answer(workspace: Workspace) -> str | None:

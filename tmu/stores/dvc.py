@@ -100,8 +100,9 @@ class DvcVersions:
         return target
 
     def push(self) -> None:
-        """Send the current revision to the remote."""
-        self._dvc("push")
+        """Send the current revision to the remote; nothing without one."""
+        if self.remote_url:
+            self._dvc("push")
 
     def pull(self) -> None:
         """Fetch the current revision from the remote and put it in place."""

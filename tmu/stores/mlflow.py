@@ -134,11 +134,14 @@ class ModelRegistry:
         with self._client() as client:
             client.set_terminated(run_id, status)
 
-    def end_abandoned(self, dataset: str) -> int:
-        """End runs of a dataset that still say RUNNING; only while nobody is at work. Returns how many."""
+    def end_abandoned(self, dataset: str, *, but_batch: str | None = None) -> int:
+        """End runs of a dataset that still say RUNNING; only while nobody is at work. Returns how many.
+
+        but_batch: the open batch, whose own run goes on.
+        """
         with self._client() as client:
             found = client.get_experiment_by_name(model_name(dataset))
-            return mlflow_runs.end_abandoned(client, found.experiment_id, {}) if found else 0
+            return mlflow_runs.end_abandoned(client, found.experiment_id, {}, but_batch=but_batch) if found else 0
 
     def ui_command(self) -> str:
         """The shell command that opens MLflow's pages for this registry; for a server, its address."""

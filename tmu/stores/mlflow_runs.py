@@ -51,10 +51,16 @@ def finishing(client: "MlflowClient", run_id: str) -> Iterator[None]:
     client.set_terminated(run_id, "FINISHED")
 
 
-def end_abandoned(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> int:
-    """Mark runs with these tags that still say RUNNING as KILLED: their process died before it could. → how many."""
+def end_abandoned(
+    client: "MlflowClient", experiment: str, tags: Mapping[str, str], *, but_batch: str | None = None
+) -> int:
+    """Mark runs with these tags that still say RUNNING as KILLED: their process died before it could. → how many.
+
+    but_batch: the batch whose own run stays, because somebody will go on with it.
+    """
     wanted = [*(f"tags.{key} = '{value}'" for key, value in tags.items()), "attributes.status = 'RUNNING'"]
     found = client.search_runs([experiment], " and ".join(wanted))
+    found = [run for run in found if but_batch is None or run.data.tags.get("batch") != but_batch]
     for run in found:
         client.set_terminated(run.info.run_id, "KILLED")
     return len(found)

@@ -160,3 +160,20 @@ def test_the_settings_say_where_and_in_which_zone(home: Path, tmp_path: Path) ->
     assert not (home / ".tmu" / "ledger.db").exists()
     assert "time_zone" in bad(home, "ledger", "board", code=2, env=env | {"TMU_TIME_ZONE": "Mars/Phobos"})
     assert "no database" in bad(home, "ledger", "board", code=2, env={"TMU_LEDGER": "nonsense"})
+
+
+def test_a_batch_that_failed_is_reopened_by_a_person(home: Path) -> None:
+    from tests.ledger_tools import FLOW, approved, begun
+    from tmu.ledger import batches, executions
+    from tmu.ledger.place import open_ledger
+    from tmu.workspace import Workspace
+
+    ledger = open_ledger(Workspace.open(home))
+    approved(ledger, "case-1")
+    execution = begun(ledger)
+    executions.finish(ledger, execution.token, "failed", FLOW, "a test")
+    assert good(home, "ledger", "reopen", execution.batch, "--reason", "disk enlarged")["open"]
+    with ledger.read() as connection:
+        assert batches.open_batch(connection, "faces") == execution.batch
+    assert "no batch of that id" in bad(home, "ledger", "reopen", "nothing", "--reason", "why", code=3)
+    ledger.close()

@@ -1,10 +1,12 @@
 """What `up` refuses before anything is started, and what the verbs say of it."""
 
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,26 +116,29 @@ def test_a_database_folder_of_somebody_elses_name_is_not_removed(stack: Stack, t
     assert theirs.parent not in doomed(Stack.open(stack.home))
 
 
-def test_mlflow_becomes_its_server_and_its_arguments_hold_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """What MLflow calls to start its web server is still what we replace: one process, all secrets in variables."""
-    from click.testing import CliRunner as Click
-    from mlflow import server
-    from mlflow.cli import cli
+STARTER = """
+import json, os, sys
+from infra.stack import mlflow_main
 
-    from infra.stack import mlflow_main
+def execute(program, command, environment):
+    print(json.dumps([command, environment]))
+    raise SystemExit(0)
 
-    became: list[tuple[str, list[str], dict[str, str]]] = []
+os.execvpe = execute
+sys.argv[1:] = ["server", "--port", "5999", "--workers", "1", "--artifacts-destination", sys.argv[1]]
+mlflow_main.main()
+"""
 
-    def execute(*arguments: object) -> None:
-        became.append(arguments)
-        raise SystemExit(0)
 
-    monkeypatch.setattr(os, "execvpe", execute)
-    monkeypatch.setattr(server, "_exec_cmd", mlflow_main.become)
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", f"sqlite:///{tmp_path}/hidden.db")
-    Click().invoke(cli, ["server", "--port", "5999", "--workers", "1", "--artifacts-destination", str(tmp_path / "a")])
-    ((_, command, environment),) = became
+def test_mlflow_starts_its_pages_through_what_we_replace(tmp_path: Path):
+    """One process, all secrets in variables. In a process of its own: MLflow's server sets the registry for good."""
+    mine = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/hidden.db",
+    }
+    starter = [sys.executable, "-c", STARTER, str(tmp_path / "a")]
+    done = subprocess.run(starter, env={**os.environ, **mine}, capture_output=True, text=True, check=True)
+    command, environment = json.loads(done.stdout.splitlines()[-1])
     assert "uvicorn" in command
     assert "5999" in command
     assert "hidden" not in " ".join(command)
