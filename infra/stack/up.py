@@ -112,7 +112,7 @@ def _steps(stack: Stack, supervisor: Supervisor, servers: Sequence[Server], resu
     steps = [_start(supervisor, server, result) for server in servers]
     if _digits_wanted(stack.home).exists():
         steps = [_with_data(step) if step.name == "api" else step for step in steps]
-        steps.append(Step("data", "embedded digits", lambda _: _import_digits(stack)))
+        steps.append(Step("data", "embedded digits", lambda _: _import_digits(stack), ["s3"]))  # it goes to the remote
     if importlib.util.find_spec(_BOOTSTRAP):
         command = [sys.executable, "-m", _BOOTSTRAP, "--workspace", str(stack.home)]
         steps.append(
