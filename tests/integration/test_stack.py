@@ -189,7 +189,7 @@ def test_after_the_death_of_supervisord_up_begins_anew(home: Path):
     found = _infra("up", home, "--no-bootstrap")
     assert any("left" in note for note in found["notes"])
     after = orphans.find(stack)
-    assert sorted(after.values()) == sorted(before.values())
+    assert set(after.values()) == set(before.values())  # a worker may have the child of a scheduled run beside it
     assert not set(after) & set(before)
     assert "note/k/manifest.json" in _keys(home, "tmu-artifacts") or not programs.has_ceph()
 

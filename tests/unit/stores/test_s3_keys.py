@@ -16,6 +16,14 @@ PAIR = Settings(s3_access_key="OURS", s3_secret_key="our-secret")
 
 
 @pytest.fixture(autouse=True)
+def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 keeps the credentials that it found first for the whole process."""
+    import boto3
+
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture(autouse=True)
 def no_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
