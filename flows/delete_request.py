@@ -27,60 +27,67 @@ Method = Literal[("as configured", AUTO, *method_names())]  # a drop-down
 TWO_WEEKS = 14 * 24 * 3600  # seconds that a plan waits for its approval
 
 
+Request = Annotated[
+    RequestId,
+    Field(
+        title="Request",
+        description="The number of the case in your own system, such as `case-2026-17`. It is stored for ever and "
+        "must not lead to a person.",
+    ),
+]
+RequestedBy = Annotated[
+    str,
+    Field(
+        title="Requested by",
+        pattern="^[a-z0-9][a-z0-9._-]{0,63}$",
+        description="Your name among the users of this service, such as `support-1`. Who approves must be another.",
+    ),
+]
+People = Annotated[
+    list[Key],
+    Field(
+        title="People",
+        description="The keys of the people to be forgotten, 32 hexadecimal digits each. "
+        "`tmu plan --subject ID --keys-only` prints them. **Never names or ids:** what is entered here is kept.",
+        max_length=100,
+    ),
+]
+Records = Annotated[
+    list[Key],
+    Field(
+        title="Single records",
+        description="The keys of single records, where not all of a person is meant. "
+        "`tmu plan --record ID --keys-only` prints them.",
+        max_length=1000,
+    ),
+]
+Lane = Annotated[
+    Literal["urgent: as soon as it is approved", "normal: in the next nightly batch"],
+    Field(
+        title="When",
+        description="Nothing starts before the approval. Requests served together cost little more than one.",
+    ),
+]
+HowMethod = Annotated[
+    Method,
+    Field(
+        title="Method",
+        description="How the model unlearns. `as configured`: as params.yaml says. `auto`: by a forecast of cost "
+        "and risk. Wherever a check fails, exact retraining takes over.",
+    ),
+]
+Home = Annotated[str, Field(title="Workspace", description="Leave it empty: the workspace of this installation.")]
+
+
 @flow(name="delete")
 def delete_request_flow(
-    request: Annotated[
-        RequestId,
-        Field(
-            title="Request",
-            description="The number of the case in your own system, such as `case-2026-17`. It is stored for ever and "
-            "must not lead to a person.",
-        ),
-    ],
-    requested_by: Annotated[
-        str,
-        Field(
-            title="Requested by",
-            pattern="^[a-z0-9][a-z0-9._-]{0,63}$",
-            description="Your name among the users of this service, such as `support-1`. Who approves must be another.",
-        ),
-    ],
-    people: Annotated[
-        list[Key],
-        Field(
-            title="People",
-            description="The keys of the people to be forgotten, 32 hexadecimal digits each. "
-            "`tmu plan --subject ID --keys-only` prints them. **Never names or ids:** what is entered here is kept.",
-            max_length=100,
-        ),
-    ] = [],  # noqa: B006 - Prefect's form shows it; nothing changes it
-    records: Annotated[
-        list[Key],
-        Field(
-            title="Single records",
-            description="The keys of single records, where not all of a person is meant. "
-            "`tmu plan --record ID --keys-only` prints them.",
-            max_length=1000,
-        ),
-    ] = [],  # noqa: B006
-    lane: Annotated[
-        Literal["urgent: as soon as it is approved", "normal: in the next nightly batch"],
-        Field(
-            title="When",
-            description="Nothing starts before the approval. Requests served together cost little more than one.",
-        ),
-    ] = "urgent: as soon as it is approved",
-    method: Annotated[
-        Method,
-        Field(
-            title="Method",
-            description="How the model unlearns. `as configured`: as params.yaml says. `auto`: by a forecast of cost "
-            "and risk. Wherever a check fails, exact retraining takes over.",
-        ),
-    ] = "as configured",
-    home: Annotated[
-        str, Field(title="Workspace", description="Leave it empty: the workspace of this installation.")
-    ] = "",
+    request: Request,
+    requested_by: RequestedBy,
+    people: People = [],  # noqa: B006 - Prefect shows it; nothing changes it
+    records: Records = [],  # noqa: B006 - Prefect shows it; nothing changes it
+    lane: Lane = "urgent: as soon as it is approved",
+    method: HowMethod = "as configured",
+    home: Home = "",
 ) -> dict[str, Any]:
     """Delete people and records from data and model: on record, planned, approved by a second person, done, audited.
 

@@ -82,10 +82,6 @@ class Postgres:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql+psycopg://{_USER}:{self._password}@127.0.0.1:{self.port}/{name}"
 
-    def by_socket(self, address: str) -> str:
-        """The same database by the unix socket."""
-        return f"postgresql+psycopg://{_USER}:{self._password}@/{address.rpartition('/')[2]}?host={self.folder}&port={self.port}"
-
     def _make(self) -> None:
         secret = self.folder / "password"
         secret.write_text(self._password)

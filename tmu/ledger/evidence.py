@@ -16,16 +16,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def attach(ledger: Ledger, request: str, kind: str, uri: str, digest: str, actor: Actor) -> None:
-    """Attach a reference to a request, in any state. The same one again changes nothing.
-
-    kind: `audit`, `purge_report`, ... digest: SHA-256 (hex). The log takes kind and digest, not the address.
-    """
-    attach_all(ledger, [request], kind, uri, digest, actor)
-
-
 def attach_all(ledger: Ledger, asked: Sequence[str], kind: str, uri: str, digest: str, actor: Actor) -> None:
-    """Attach one reference to many requests in one transaction; see `attach`."""
+    """Attach one reference to requests in any state, in one transaction. The same one again changes nothing.
+
+    kind: `audit`, `model`, ... digest: SHA-256 (hex). The log takes kind and digest, not the address.
+    """
     if not _KIND.fullmatch(kind) or not _DIGEST.fullmatch(digest) or not (uri.isprintable() and 0 < len(uri) <= 500):
         raise RequestError("That is no reference to evidence.", "Give a kind, an address and a SHA-256 in hex.")
     with ledger.write(actor) as tx:

@@ -70,7 +70,7 @@ def test_a_request_shows_no_key(ledger: Ledger) -> None:
 def test_evidence_is_a_reference_and_attached_once(ledger: Ledger) -> None:
     put(ledger, "r1")
     for _ in range(2):
-        evidence.attach(ledger, "r1", "audit", "audit/abc", "ab" * 32, FLOW)
+        evidence.attach_all(ledger, ["r1"], "audit", "audit/abc", "ab" * 32, FLOW)
     (found,) = views.show(ledger, "r1")["evidence"]
     assert (found["kind"], found["uri"], found["digest"]) == ("audit", "audit/abc", "ab" * 32)
     assert "audit/abc" not in bodies(ledger)[-1]
@@ -84,7 +84,7 @@ def test_evidence_is_a_reference_and_attached_once(ledger: Ledger) -> None:
 def test_what_is_no_reference_is_refused(ledger: Ledger, bad: tuple[str, str, str]) -> None:
     put(ledger, "r1")
     with pytest.raises(RequestError, match="no reference"):
-        evidence.attach(ledger, "r1", *bad, FLOW)
+        evidence.attach_all(ledger, ["r1"], *bad, FLOW)
 
 
 def test_holds_in_force_are_listed(ledger: Ledger) -> None:

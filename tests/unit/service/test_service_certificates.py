@@ -35,7 +35,7 @@ def completed(api: Api, id_: str = "case-1") -> None:
     api.ask(id_)
     approve_again(api.ledger, id_, PLAN)
     execution = begun(api.ledger, "digits")
-    evidence.attach(api.ledger, id_, "audit", *audit_of(api), FLOW)
+    evidence.attach_all(api.ledger, [id_], "audit", *audit_of(api), FLOW)
     complete(api.ledger, execution)
 
 
