@@ -55,6 +55,20 @@ def test_the_erased_stay_erased_when_the_data_folder_was_lost(workspace: Workspa
     assert not len(index.find_subject(key))
 
 
+def test_an_import_whose_copy_failed_says_so_and_is_repeated(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    Workspace.create(folder)
+    (folder / "remote").write_text("a file where a folder should be")
+    (folder / "tmu.toml").write_text(f'dvc_remote = "{folder / "remote"}"\n')
+    Workspace.open(folder).versions.init()
+    with pytest.raises(StorageError, match="imported, but no copy") as refused:
+        import_data(Workspace.open(folder), "digits", {}, **LAYOUT)
+    assert "--replace" in refused.value.mend
+    (folder / "remote").unlink()
+    data, _ = import_data(Workspace.open(folder), "digits", {}, replace=True, **LAYOUT)
+    assert (folder / "remote/files/md5" / data.digest[:2] / data.digest[2:]).is_file()
+
+
 def test_without_the_named_revision_nothing_else_is_imported(workspace: Workspace) -> None:
     erased(workspace)
     shutil.rmtree(workspace.data)

@@ -57,8 +57,18 @@ def import_data(
                 "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
             )
         workspace.versions.commit(workspace.data)
-        workspace.versions.push()
+        _push(workspace)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
+
+
+def _push(workspace: Workspace) -> None:
+    try:
+        workspace.versions.push()
+    except StorageError as error:
+        raise StorageError(
+            f"The data are imported, but no copy went to the remote: {error.what}",
+            "Mend that and repeat with --replace; or go on: the next erasure sends its revision, too.",
+        ) from error
 
 
 def _restored(workspace: Workspace) -> str | None:
