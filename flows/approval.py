@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from prefect.input import RunInput
+from prefect.input.actions import read_flow_run_input
 from pydantic import Field
 
 from flows.report import plan_counts, plan_rows, table
@@ -33,6 +34,16 @@ class Approval(RunInput):
         return Decision(approve=self.decision == "approve", code=self.code.strip(), reason=self.reason.strip())
 
 
+def was_asked(attempt: int) -> bool:
+    """Whether this run has put the form of that attempt before somebody. The run starts anew after each answer."""
+    return read_flow_run_input(f"suspended-{pause_key(attempt)}-schema") is not None
+
+
+def pause_key(attempt: int) -> str:
+    """Under which Prefect keeps the form and the answer of an attempt."""
+    return f"approval-{attempt}"
+
+
 def question(home: str, request: str, said: str = "") -> type[Approval]:
     """The form with the plan as its description. said: why it is asked again."""
     workspace = Workspace.open(home)
@@ -44,7 +55,7 @@ def plan_markdown(request: str, shown: dict[str, Any], api: str) -> str:
     """The plan for people: what goes, how, what it will cost, until when; and how to get a code. api: its address."""
     body = shown["body"]
     rows = [*plan_rows(body, body["choice"]), ("to be answered by", shown["due"][:10])]
-    rows.append(("asked for by", f"`{shown['requester']}`, who may not approve it"))
+    rows.append(("asked for by", f"`{shown['requester']}`, who may not approve it (typed into the form, unchecked)"))
     notes = "".join(f"\n- {text}" for text in [plan_counts(body), body["choice"]["reason"], *body["warnings"]])
     call = (
         f"API={api}\ncurl $API/requests/{request}/approval-code \\\n"

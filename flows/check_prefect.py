@@ -120,7 +120,16 @@ def _workers(client: SyncPrefectClient) -> Check:
     if not online:
         return Check("workers", "fail", f"none is online ({len(workers)} known)", mend)
     ages = [(now() - each.last_heartbeat_time).total_seconds() for each in online]
+    if paused := _paused(client):
+        return Check("workers", "fail", f"nothing reaches them: {paused} paused", "Resume it on Prefect's page.")
     return Check("workers", "ok", f"{len(online)} online, last heard of {max(ages):.0f} s ago at most")
+
+
+def _paused(client: SyncPrefectClient) -> str:
+    """Pool and queues that somebody paused: a decision, but until it is taken back no deletion and no watch runs."""
+    queues = client.request("POST", "/work_pools/{name}/queues/filter", path_params={"name": POOL}, json={}).json()
+    names = [f"pool {POOL} is"] if client.read_work_pool(POOL).is_paused else []
+    return " and ".join(names + [f"queue {each['name']} is" for each in queues if each["is_paused"]])
 
 
 def _late(client: SyncPrefectClient) -> Check:

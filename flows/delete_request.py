@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from pydantic import Field
 
-from flows.approval import question
+from flows.approval import pause_key, question, was_asked
 from flows.serve_batch import serve
 from flows.tell import tell
 from flows.zombies import settle
@@ -102,8 +102,10 @@ def delete_request_flow(
         tell(f"Request {request}: {state.value}")
         if state is not State.AWAITING_APPROVAL:
             break
+        if was_asked(attempt + 1):
+            continue  # this attempt's answer was not accepted, and is on record
         settle()
-        answer = suspend_flow_run(question(home, request, said), timeout=TWO_WEEKS, key=f"approval-{attempt}")
+        answer = suspend_flow_run(question(home, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
         state, said = decide(home, request, answer.as_decision())
     served = serve(home, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
     send_notifications(home)

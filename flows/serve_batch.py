@@ -13,10 +13,10 @@ from flows.report import show_batch, show_batch_plan
 from flows.runs import at_work, own_run
 from flows.tell import tell
 from tasks.plan_batch import plan_batch
-from tasks.record import finish, take_work
+from tasks.record import finish, stand_back, take_work
 from tmu.errors import StorageError, TmuError
 from tmu.ledger.batches import Lane
-from tmu.ledger.errors import ConflictError
+from tmu.ledger.errors import ConflictError, HeldError
 from tmu.ledger.states import State
 from tmu.steps.batch import Work, approved, open_work
 from tmu.workspace import Workspace
@@ -32,7 +32,10 @@ def serve(home: str, lane: Lane) -> list[dict[str, Any]]:
     outcomes = []
     for each in (lane, "urgent"):
         while _free(home) and _waiting(home, each):
-            outcome = serve_one(home, each)
+            try:
+                outcome = serve_one(home, each)
+            except HeldError:
+                continue  # the batch stood back; the next one is without what is held
             if outcome is None:
                 break
             outcomes.append(outcome)
@@ -58,14 +61,29 @@ def serve_one(home: str, lane: Lane) -> dict[str, Any] | None:
 
 @contextmanager
 def _attempt(home: str, work: Work) -> Iterator[None]:
-    """A fault of requests or data ends the batch as failed, for a person to look at; after others it stays open."""
+    """A fault of requests or data ends the batch as failed, for a person to look at; after others it stays open.
+
+    A legal hold that came before the erasing ends it, too, but as if it had never been taken.
+    """
     try:
         yield
+    except HeldError as hold:
+        _stand_back(home, work, hold)
+        raise
     except (ConflictError, StorageError):
         raise  # another attempt took over, or a store is away: the batch stays open
     except TmuError as error:
         finish(home, work, "failed", f"{type(error).__name__} in the flow run")
         raise
+
+
+def _stand_back(home: str, work: Work, hold: HeldError) -> None:
+    held = stand_back(home, work)
+    if not held:  # to go on at once could be for ever
+        raise ConflictError(
+            "A legal hold came and went while the batch was begun.", "The next run serves it."
+        ) from hold
+    tell(f"A legal hold covers {len(held)} of {len(work.requests)} requests: nothing was erased, the batch stood back.")
 
 
 def _nothing_left(course: InBatch) -> dict[str, Any]:

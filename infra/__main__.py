@@ -22,6 +22,13 @@ class Infra(TyperGroup):
         except TmuError as error:
             output.emit_error(error)
             raise typer.Exit(error.exit_code) from error
+        except PermissionError as error:  # the stack of another user, of root after `sudo make up`
+            refused = ConfigError(
+                f"This user may not reach {error.filename or 'a process or file of this stack'}.",
+                "Run this as the user who started the stack, or name a workspace where you may write.",
+            )
+            output.emit_error(refused)
+            raise typer.Exit(refused.exit_code) from error
 
 
 class S3(StrEnum):

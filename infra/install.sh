@@ -19,9 +19,26 @@ if ! command -v apt-get >/dev/null || { [ "$(id -u)" -ne 0 ] && ! sudo -n true 2
 	exit 0
 fi
 
-echo "Installing ${missing[*]} (Debian packages)" >&2
+# Debian's postgresql makes and starts a cluster of its own, 15/main on port 5432, which nobody here needs
+no_cluster() {
+	local folder=/etc/postgresql-common/createcluster.d
+	[[ " ${missing[*]} " == *" postgresql "* ]] || return 0
+	"${as_root[@]}" mkdir -p "$folder" &&
+		echo 'create_main_cluster = false' | "${as_root[@]}" tee "$folder/tmu.conf" >/dev/null
+}
+
 # update first: a list that is too old names packages that are gone
-if ! "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 ||
-	! "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}" >&2; then
-	echo "Not all could be installed. Going on with what is there." >&2
+install() {
+	no_cluster &&
+		"${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+		"${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "${missing[@]}"
+}
+
+echo "Installing ${missing[*]} (Debian packages; about a minute)" >&2
+log=$(mktemp)
+if install >"$log" 2>&1; then
+	rm "$log"
+else
+	tail -5 "$log" >&2
+	echo "Not all could be installed (all that apt said: $log). Going on with what is there." >&2
 fi

@@ -29,3 +29,9 @@ def prove(home: str, work: Work, kind: str, uri: str, digest: str) -> None:
 def finish(home: str, work: Work, outcome: Outcome, reason: str | None = None) -> None:
     """End the attempt."""
     step.finish(Workspace.open(home), work, outcome, reason)
+
+
+@step_task("stand-back", cached=False)
+def stand_back(home: str, work: Work) -> list[str]:
+    """End the attempt before anything was erased; the requests that a legal hold covers."""
+    return step.stand_back(Workspace.open(home), work)

@@ -13,7 +13,7 @@ from tmu.files import digest_of
 class Config(BaseModel):
     """Base: frozen, strict about names, with a digest for cache keys and manifests."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""

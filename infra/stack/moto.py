@@ -8,7 +8,11 @@ from infra.stack.place import ROOT, Stack
 from infra.stack.ports import port_of
 from infra.stack.server import Server
 
-WARNING = "The S3 store is moto, a stand-in for a quick look: it is in memory, and empty after each stop."
+WARNING = (
+    "The S3 store is moto, a stand-in for a quick look: it is in memory, and empty after each stop. "
+    "For Ceph: install it (`infra/install.sh`), `make down ARGS=--delete-data`, `make up`; the ledger and the models begin "
+    "anew, the data stay."
+)
 
 
 def servers(stack: Stack) -> list[Server]:

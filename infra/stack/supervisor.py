@@ -183,5 +183,8 @@ def _make_private(folder: Path) -> None:
     """Make a folder that we alone can enter. Raises ConfigError where somebody else made it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
-        raise ConfigError(f"{folder} belongs to somebody else.", "Remove it, or start as the user who made it.")
+        raise ConfigError(
+            f"{folder} belongs to somebody else.",
+            "Start as the user who made it; it may hold the databases and buckets.",
+        )
     folder.chmod(0o700)

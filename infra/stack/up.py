@@ -67,9 +67,12 @@ def up(
 
 
 def _refuse_unusable(home: Path, new: bool) -> None:
-    """Raise ConfigError for a folder that holds something else than a workspace, DataError for one without data."""
-    if new and home.exists() and any(path.name != ".tmu" for path in home.iterdir()):
-        Workspace.open(home)
+    """Raise ConfigError for what is there and is no workspace, DataError for a workspace without data."""
+    if new and home.exists() and not (home.is_dir() and all(path.name == ".tmu" for path in home.iterdir())):
+        raise ConfigError(
+            f"{home} is not empty and no workspace.",
+            "Name a new folder, or one made by `tmu init`: make up WORKSPACE=DIR.",
+        )
     if not new and not _digits_wanted(home).exists() and not (home / "data").exists():
         raise DataError(f"{home} has no data.", "Import some first: `tmu data import`; or name a new workspace.")
 

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any
 
 from supervisor import childutils
@@ -23,8 +24,9 @@ def answers(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=SECONDS_ANSWER) as answer:
+            answer.read()  # or the server logs a broken pipe each time
             return bool(answer.status == 200)
-    except OSError:
+    except (OSError, HTTPException):
         return False
 
 

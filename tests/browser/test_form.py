@@ -43,6 +43,10 @@ def test_every_field_has_its_title_and_description() -> None:
         {"request": "a b"},
         {"method": "magic"},
         {"lane": "at once"},
+        {"subjects": ["contributor-007"]},
+        {"home": "/somewhere"},
+        {"request": "case-1\n"},
+        {"people": [f"{KEY}\n"]},
     ],
 )
 def test_the_server_refuses_what_the_form_does_not_allow(bad: dict) -> None:

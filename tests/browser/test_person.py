@@ -117,7 +117,11 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
 ) -> None:
     form = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}"))
     shown = form.all.inner_text()
-    assert REQUEST in shown and METHOD in shown and "support-1, who may not approve it" in shown
+    assert (
+        REQUEST in shown
+        and METHOD in shown
+        and "support-1, who may not approve it (typed into the form, unchecked)" in shown
+    )
     assert re.search(r"records to erase\s+\d+ in ", shown) and "Not accepted" not in shown
     form.type("Approval code", "dpo.1795383967.5d41402abc4b2a76b9719d911017c592")
     pages.picture(page, pictures, "prefect-approval", 1300, ".p-modal__card")
@@ -141,6 +145,8 @@ def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", 
     assert shown["state"] == "completed"
     assert [each["approver"] for each in shown["approvals"]] == ["dpo"]
     assert {each["state"] for each in shown["receipts"]} == {"forgotten"}
+    refused = [entry["event"] for entry in shown["log"]].count("approval_code_refused")
+    assert refused == 1  # the run started anew after it, and must not take it in once more
 
 
 def test_the_page_of_the_run_shows_what_was_done(

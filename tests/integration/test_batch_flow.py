@@ -6,12 +6,12 @@ import pytest
 
 from tests.integration.conftest import make_workspace
 from tests.ledger_tools import ALICE, BOB
-from tmu.errors import DataError, StorageError
+from tmu.errors import DataError, RequestError, StorageError
 from tmu.ledger import approvals, holds, proof, serving, views
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import State
-from tmu.steps import batch
+from tmu.steps import batch, journal
 from tmu.steps.batch import Work, opened
 from tmu.steps.journal import find_batch
 from tmu.steps.loading import data_ref, open_store
@@ -189,6 +189,55 @@ def test_a_request_of_which_a_part_was_erased_meanwhile_is_approved_anew(served:
         approvals.approve(ledger, "eight", shown(workspace, "eight")["plan"], BOB)
     (outcome,) = nightly_batch_flow(home=str(workspace.root))
     assert shown(workspace, "eight")["state"] == State.COMPLETED
+
+
+def test_a_hold_between_begin_and_erasing_stops_what_it_covers_and_nothing_else(
+    served: tuple[Workspace, list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import serve_batch
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    ask(workspace, "ten", "contributor-040")
+    ask(workspace, "eleven", "contributor-041")
+    key, real, placed = workspace.keys(simulated=True).subject("contributor-040"), serve_batch.plan_batch, []
+
+    def then_held(home: str, work: Work) -> dict:
+        entry = real(home, work)
+        if not placed:
+            with opened(workspace) as ledger:
+                placed.append(holds.hold(ledger, holds.Scope("subject", subject=key), "court order", ALICE))
+        return entry
+
+    monkeypatch.setattr(serve_batch, "plan_batch", then_held)
+    (outcome,) = nightly_batch_flow(home=str(workspace.root))
+    assert (placed[0][1], outcome["requests"]) == ([], 1)
+    assert (shown(workspace, "ten")["state"], shown(workspace, "eleven")["state"]) == (State.HELD, State.COMPLETED)
+    assert len(open_store(workspace, data_ref(workspace)).index().find_subject(key))  # not a byte of it was touched
+    assert workspace.registry.end_abandoned("digits") == 0
+    with opened(workspace) as ledger:
+        holds.release(ledger, placed[0][0], "case closed", ALICE)
+        bound = plan_request(workspace, ledger, "ten", ALICE, "retrain")
+        approvals.approve(ledger, "ten", bound.hash, BOB)
+    (outcome,) = nightly_batch_flow(home=str(workspace.root))
+    assert shown(workspace, "ten")["state"] == State.COMPLETED
+
+
+def test_while_another_deletion_is_unfinished_nothing_new_is_begun(served: tuple[Workspace, list[dict]]) -> None:
+    from flows.nightly_batch import nightly_batch_flow
+
+    workspace, _ = served
+    ask(workspace, "twelve", "contributor-042")
+    data, key = data_ref(workspace), workspace.keys(simulated=True).subject("contributor-043")
+    plan = plan_deletion(workspace, data, [key], [])
+    facts = {"forget": acknowledge(workspace, plan).model_dump(), "method": "retrain", "asked": [[key], []]}
+    other = journal.open_entry(workspace, plan, facts)
+    with pytest.raises(RequestError, match="is not finished"):
+        nightly_batch_flow(home=str(workspace.root))
+    assert shown(workspace, "twelve")["state"] == State.APPROVED
+    journal.withdraw(workspace, other["id"])
+    assert len(nightly_batch_flow(home=str(workspace.root))) == 1
+    assert shown(workspace, "twelve")["state"] == State.COMPLETED
 
 
 def test_what_a_hold_covers_is_not_taken(served: tuple[Workspace, list[dict]]) -> None:

@@ -19,7 +19,7 @@ import yaml
 pytest.importorskip("prefect")
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events import Event, RelatedResource
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
@@ -34,6 +34,7 @@ from flows.zombies import Zombie, crash, find_zombies
 from infra.bootstrap import bootstrap
 from infra.bootstrapping import zombies as automation
 from infra.bootstrapping.plan import Change, Plan
+from tmu.check import Check
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -468,6 +469,32 @@ def test_the_doctor_finds_what_drifted_and_mends_it(
     assert found["flow runs"].repair() == "1 marked as crashed"
     again = {check.name: check.state for check in prefect_checks(url, place)}
     assert (again["Prefect objects"], again["flow runs"]) == ("ok", "ok")
+
+
+def test_the_doctor_says_that_pool_or_queue_are_paused(
+    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plan, "of", classmethod(lambda cls, workspace: plan))
+    place = Workspace.create(plan.workspace / "paused")
+    client.send_worker_heartbeat("tmu", "w", heartbeat_interval_seconds=60)
+
+    def workers() -> Check:
+        return next(check for check in prefect_checks(url, place) if check.name == "workers")
+
+    assert workers().state == "ok"
+    client.update_work_pool("tmu", WorkPoolUpdate(is_paused=True))
+    assert (workers().state, workers().text) == ("fail", "nothing reaches them: pool tmu is paused")
+    client.update_work_pool("tmu", WorkPoolUpdate(is_paused=False))
+    for paused in (True, False):
+        queue = client.request(
+            "PATCH",
+            "/work_pools/{work_pool_name}/queues/{name}",
+            json={"is_paused": paused},
+            path_params={"work_pool_name": "tmu", "name": "critical"},
+        )
+        queue.raise_for_status()
+        assert ("queue critical is paused" in workers().text) is paused
+    assert workers().state == "ok"
 
 
 # the file of this repository; last, because it pauses the deployments of the tests above

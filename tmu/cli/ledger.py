@@ -7,6 +7,7 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.ledgers import existing, looking
+from tmu.cli.place import workspace
 from tmu.cli.request_views import board_of
 
 app = typer.Typer(no_args_is_help=True, help="Check and export the audit log; the board of dates.")
@@ -25,17 +26,19 @@ def verify(
     """Check every entry of the audit log, and the states of all requests against it; exit code 4 where it is broken.
 
     It prints the log's head. Note that elsewhere: with --head, a later check also finds a log that was cut off or
-    written anew. Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
+    written anew; without it, the head of the last weekly check is taken.
+    Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
     from tmu.ledger import proof
     from tmu.ledger.log import Head
+    from tmu.steps.verify_all import noted_head
 
     anchor = Head.parse(head) if head is not None else None
     if file is not None:
         found = proof.check(proof.read_export(Path(file)), anchor)
     else:
         with existing() as ledger:
-            found = proof.verify(ledger, anchor)
+            found = proof.verify(ledger, anchor or noted_head(workspace()))
     value = {"entries": found.seq, "head": str(found)}
     output.emit(value, lambda: [f"The log is sound: {found.seq:,} entries.", output.facts({"head": found})])
 

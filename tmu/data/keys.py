@@ -7,6 +7,7 @@ compares byte by byte; never take such an element out as Python bytes, because n
 import hashlib
 import hmac
 import itertools
+import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
@@ -45,18 +46,18 @@ class Keys:
 
     def record(self, raw_record_id: str) -> str:
         """The record key of a raw record id."""
-        return self._mac(b"record\0" + raw_record_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
+        return self._mac(b"record\0" + _bytes_of(raw_record_id))[:KEY_BYTES].hex()
 
     def subject(self, raw_subject_id: str) -> str:
         """The subject key of a raw subject id (the person a record is about)."""
-        return self._mac(b"subject\0" + raw_subject_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
+        return self._mac(b"subject\0" + _bytes_of(raw_subject_id))[:KEY_BYTES].hex()
 
     def lone_subject(self, raw_record_id: str) -> str:
         """The subject key of a record without a subject.
 
         Its own domain: a record and a person that happen to share an id must not share a key.
         """
-        return self._mac(b"lone\0" + raw_record_id.encode("utf-8", "surrogateescape"))[:KEY_BYTES].hex()
+        return self._mac(b"lone\0" + _bytes_of(raw_record_id))[:KEY_BYTES].hex()
 
     def payload(self, canonical: bytes) -> str:
         """HMAC (64 hex digits) of a request's canonical JSON: tells two payloads apart, and tells nothing else."""
@@ -66,6 +67,11 @@ class Keys:
         """A number in [0, 1), uniform over records, that decides a record's split; it never changes for a record."""
         digest = self._mac(b"split\0" + str(seed).encode() + b"\0" + record_key.encode())
         return (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # 53 bits: a double holds them exactly, below 1
+
+
+def _bytes_of(raw_id: str) -> bytes:
+    """An id as it is hashed: in Unicode's composed form (NFC), so that two spellings of `José` are one person."""
+    return unicodedata.normalize("NFC", raw_id).encode("utf-8", "surrogateescape")
 
 
 def bucket_of(subject_key: str, n_buckets: int) -> int:

@@ -51,8 +51,8 @@ def issue(keys: Keys, ledger: Ledger, request: str, plan_hash: str, actor: Actor
     return f"{actor.name}.{expiry}.{_mac(keys, row.id, plan.id, plan.hash, actor.name, expiry)}", ends
 
 
-def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> Actor:
-    """Who a code proves, for `approvals.approve`, which checks that the requester is somebody else.
+def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> tuple[Actor, str]:
+    """Who a code proves, and the hash of the plan that it holds for, for `approvals.approve`.
 
     Raises ForbiddenError for a code that does not hold for this request and its plan in force, or has ended, and
     ConflictError for a request that does not wait for approval. Both are on record; the log never takes the code. Until
@@ -70,7 +70,7 @@ def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> Actor:
             raise Refused(ForbiddenError("The code has ended.", _AGAIN), _REFUSED, row.id, why="ended")
         actor = Actor(given["name"], "code")
         tx.by(actor).log("approval_code_redeemed", row.id, None, plan=plan.hash)
-    return actor
+    return actor, plan.hash
 
 
 def _refuse_other_states(row: Request) -> None:

@@ -1,7 +1,8 @@
 """Forget entries: one key to be forgotten in one dataset, however many requests ask for it, with a receipt for each.
 
-open → taken (its data are being erased) → forgotten; or withdrawn, when nobody asks for it any more. There is at most
-one open entry of a key and dataset; who asks after it was taken gets a new one, because data may have come in since.
+open → taken (its data are being erased) → forgotten; or withdrawn, when nobody asks for it any more; or open again,
+where a legal hold came before the erasing. There is at most one open entry of a key and dataset; who asks after it was
+taken gets a new one, because data may have come in since.
 """
 
 import secrets
@@ -67,6 +68,19 @@ def take(tx: Tx, batch: str) -> None:
     mine = forget_entries.c.id.in_(_of_batch(batch))
     open_ = sa.and_(mine, forget_entries.c.state == "open")
     tx.execute(sa.update(forget_entries).where(open_).values(state="taken"))
+
+
+def give_back(tx: Tx, batch: str) -> None:
+    """Open the entries of a batch that was not carried out, but where somebody opened a new one meanwhile."""
+    other = forget_entries.alias()
+    again = sa.exists().where(
+        other.c.dataset == forget_entries.c.dataset,
+        other.c.kind == forget_entries.c.kind,
+        other.c.key == forget_entries.c.key,
+        other.c.state == "open",
+    )
+    taken = sa.and_(forget_entries.c.id.in_(_of_batch(batch)), forget_entries.c.state == "taken", ~again)
+    tx.execute(sa.update(forget_entries).where(taken).values(state="open"))
 
 
 def forget(tx: Tx, batch: str) -> None:

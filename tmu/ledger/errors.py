@@ -15,5 +15,9 @@ class ConflictError(RequestError):
     """It contradicts what is on record: another payload, a state that does not allow it, an old token (409)."""
 
 
+class HeldError(RequestError):
+    """A legal hold covers it: nothing was touched."""
+
+
 class ChainError(DataError):
     """The audit log, or what it says beside the requests, does not hold together."""

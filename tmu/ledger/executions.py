@@ -12,7 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from tmu.errors import RequestError
-from tmu.ledger import approvals, batches, entries, voiding
+from tmu.ledger import approvals, batches, entries, holds, voiding
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError, UnknownError
 from tmu.ledger.schema import batches as batches_table
@@ -22,6 +22,7 @@ from tmu.ledger.store import Ledger, Refused, Tx
 from tmu.ledger.transition import Request, move
 
 Outcome = Literal["completed", "partially_failed", "failed", "interrupted"]
+STOOD_BACK = "stood_back"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,29 @@ def finish(ledger: Ledger, token: int, outcome: Outcome, actor: Actor, reason: s
         if outcome == "completed":
             entries.forget(tx, row.batch_id)
         batches.close(tx, row.batch_id, outcome)
+
+
+def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
+    """End an execution that a legal hold met before anything was erased. Returns the requests that are `held` now.
+
+    The others are approved as they were; the batch closes, and the next one takes them. The caller answers for it that
+    no byte was touched. Raises ConflictError for an old token and for a request that is further than `forgetting_data`.
+    """
+    with ledger.write(actor) as tx:
+        row = _current(tx, token, "late_finish_refused", STOOD_BACK)
+        _end(tx, token, STOOD_BACK)
+        tx.log("execution_finished", None, batch=row.batch_id, token=token, outcome=STOOD_BACK)
+        members = batches.members(tx.connection, row.batch_id)
+        held = holds.held_among(tx, [(each.id, each.dataset, holds.subjects_of(tx, each.id)) for each in members])
+        entries.give_back(tx, row.batch_id)
+        for each in members:
+            if each.id in held:
+                voiding.void(tx, each.id)
+                move(tx, each, State.HELD, facts={"token": token}, plan_hash=None, batch_id=None)
+            else:
+                move(tx, each, State.APPROVED, event="stood_back", facts={"token": token}, batch_id=None)
+        batches.close(tx, row.batch_id, STOOD_BACK)
+        return [each.id for each in members if each.id in held]
 
 
 @contextmanager

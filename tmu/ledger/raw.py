@@ -1,6 +1,7 @@
 """A request as its sender writes it, by API or file. What may be a raw id becomes a key here, and is forgotten."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -66,10 +67,15 @@ def intake_of(body: IntakeBody, dataset: str, keys: Keys, source: Literal["api",
 
 def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:
     """Raise RequestError where a text that will be stored holds one of the ids that were sent with it."""
-    lower = text.casefold()
+    lower = _folded(text)
     words = {lower, *re.split(r"[^\w]+|_", lower)}
-    for raw in map(str.casefold, raw_ids):
+    for raw in map(_folded, raw_ids):
         if raw in words or (len(raw) >= _PLAIN and raw in lower):
             raise RequestError(
                 f"`{name}` holds an id of this very call.", "It would be stored: leave the id out of it."
             )
+
+
+def _folded(text: str) -> str:
+    """Without regard to case and to how accents are spelled."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -2,7 +2,8 @@
 
 received → (unverified) → queued → (held) → planned → awaiting_approval → approved → forgetting_data → unlearning →
 auditing → (escalated_retrain) → promoting → purging → verifying → completed; side exits denied, duplicate, cancelled,
-partially_failed, failed. The point of no return is `forgetting_data`: from there on the data are being changed.
+partially_failed, failed. The point of no return is `forgetting_data`: from there on the data are being changed. One way
+leads back: `executions.stand_back`, where a legal hold came before the first byte was touched.
 """
 
 from enum import StrEnum
@@ -60,7 +61,9 @@ ALLOWED: dict[State, frozenset[State]] = {
     S.PLANNED: frozenset({S.AWAITING_APPROVAL, S.HELD} | _EXITS),
     S.AWAITING_APPROVAL: frozenset({S.APPROVED, S.PLANNED, S.HELD} | _EXITS),
     S.APPROVED: frozenset({S.FORGETTING_DATA, S.PLANNED, S.HELD} | _EXITS),
-    S.FORGETTING_DATA: frozenset({S.UNLEARNING, S.PROMOTING} | _BROKEN),  # promoting: no training record was named
+    S.FORGETTING_DATA: frozenset(  # promoting: no training record was named; held, approved: it stood back
+        {S.UNLEARNING, S.PROMOTING, S.HELD, S.APPROVED} | _BROKEN
+    ),
     S.UNLEARNING: frozenset({S.AUDITING, S.ESCALATED_RETRAIN} | _BROKEN),
     S.AUDITING: frozenset({S.ESCALATED_RETRAIN, S.PROMOTING} | _BROKEN),
     S.ESCALATED_RETRAIN: frozenset({S.PROMOTING} | _BROKEN),

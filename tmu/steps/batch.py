@@ -26,7 +26,7 @@ from tmu.ledger.schema import requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find, move
-from tmu.steps.journal import find_batch
+from tmu.steps.journal import find_batch, refuse_a_second, withdraw
 from tmu.workspace import Workspace
 
 SYSTEM = Actor("tmu", "system")
@@ -89,14 +89,18 @@ def approved(workspace: Workspace, lane: Lane) -> list[str]:
 def take_work(workspace: Workspace, lane: Lane, run: str | None = None) -> Work | None:
     """Begin an attempt at the open batch, else at a new one of the lane's approved requests; None where there are none.
 
-    run: the orchestrator's id of the caller. Raises ConflictError after the last attempt that is allowed.
+    run: the orchestrator's id of the caller. Raises ConflictError after the last attempt that is allowed, RequestError
+    while another deletion is unfinished: then nothing new is begun, and what is approved stays so.
     """
     dataset = dataset_of(workspace)
     with opened(workspace) as ledger:
         with ledger.read() as connection:
             batch = batches.open_batch(connection, dataset)
         if batch is None:
-            _renew(workspace, ledger, _approved(ledger, dataset, lane))
+            waiting = _approved(ledger, dataset, lane)
+            if waiting:
+                refuse_a_second(workspace)
+            _renew(workspace, ledger, waiting)
             taken = batches.take_batch(ledger, dataset, SYSTEM, lane=lane, most=MOST)
             batch = taken and taken.id
         begun = batch and executions.begin(ledger, batch, SYSTEM, run=run)
@@ -137,6 +141,20 @@ def finish(workspace: Workspace, work: Work, outcome: Outcome, reason: str | Non
         workspace.registry.close(entry["run"])
     with opened(workspace) as ledger:
         executions.finish(ledger, work.token, outcome, SYSTEM, reason)
+
+
+def stand_back(workspace: Workspace, work: Work) -> list[str]:
+    """End an attempt that a legal hold met before anything was erased; see `executions.stand_back`.
+
+    Raises RequestError where the journal says that erasing had begun.
+    """
+    entry = find_batch(workspace, work.batch)
+    if entry:
+        if entry.get("run"):
+            workspace.registry.close(entry["run"], "KILLED")
+        withdraw(workspace, entry["id"])
+    with opened(workspace) as ledger:
+        return executions.stand_back(ledger, work.token, SYSTEM)
 
 
 def _approved(ledger: Ledger, dataset: str, lane: Lane) -> list[str]:

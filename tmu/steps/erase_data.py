@@ -17,7 +17,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
 
     Without `out`, `data/` itself moves on: the new revision is built whole, then its shards replace the touched ones
     one by one, then DVC records it. A kill -9 anywhere leaves a state from which the same call completes. Raises
-    RequestError where a legal hold covers what has not been touched yet.
+    HeldError where a legal hold covers what has not been touched yet.
     """
     keys = forget_keys(workspace, forget)
     source = data_folder(workspace, data)

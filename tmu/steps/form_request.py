@@ -33,6 +33,8 @@ def receive_form(
     workspace: Workspace, request: str, who: str, subjects: list[str], records: list[str], *, urgent: bool
 ) -> State:
     """Put the form on record, once. who: a name that nobody has checked; it may not approve."""
+    if not subjects and not records:
+        raise RequestError("The form names nobody and nothing.", "Fill it in again, with people or single records.")
     intake = Intake(
         id=request,
         dataset=dataset_of(workspace),
@@ -76,9 +78,9 @@ def decide_form(workspace: Workspace, request: str, decision: Decision) -> State
         if _state(ledger, request) is not State.AWAITING_APPROVAL:
             return _state(ledger, request)
         keys = keys_of(workspace, read_info(workspace.data))
-        actor = approval_codes.redeem(keys, ledger, request, decision.code)
+        actor, plan_hash = approval_codes.redeem(keys, ledger, request, decision.code)
         if decision.approve:
-            approvals.approve(ledger, request, plan_shown(workspace, request)["hash"], actor, decision.reason or None)
+            approvals.approve(ledger, request, plan_hash, actor, decision.reason or None)
         elif not decision.reason:
             raise RequestError("A denial needs the reason that the requester is told.", "Resume again, with a reason.")
         else:

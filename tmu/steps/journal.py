@@ -36,8 +36,14 @@ def refuse_a_second(workspace: Workspace) -> None:
     for entry in unfinished(workspace):
         raise RequestError(
             f"Request {entry['id']} is not finished (stage `{entry['stage']}`).",
-            f"Finish it first: `tmu delete --resume {entry['id']}`.",
+            _way_on(entry),
         )
+
+
+def _way_on(entry: dict[str, Any]) -> str:
+    if entry.get("batch"):
+        return f"It is batch {entry['batch']} of the ledger: see why it ended, then `tmu ledger reopen` it."
+    return f"Finish it first: `tmu delete --resume {entry['id']}`."
 
 
 def find_same(workspace: Workspace, subjects: list[str], records: list[str]) -> dict[str, Any] | None:
@@ -47,8 +53,9 @@ def find_same(workspace: Workspace, subjects: list[str], records: list[str]) -> 
 
 
 def find_batch(workspace: Workspace, batch: str) -> dict[str, Any] | None:
-    """The entry of a batch of the ledger, in any stage."""
-    return next((entry for entry in entries(workspace) if entry.get("batch") == batch), None)
+    """The entry of a batch of the ledger, in any stage; one that was withdrawn does not count."""
+    mine = (entry for entry in entries(workspace) if entry.get("batch") == batch and entry["stage"] != WITHDRAWN)
+    return next(mine, None)
 
 
 def advance(workspace: Workspace, request: str, stage: str, **facts: Any) -> dict[str, Any]:

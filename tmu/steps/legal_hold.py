@@ -3,14 +3,14 @@
 from collections.abc import Collection
 
 from tmu.data.store import RecordStore
-from tmu.errors import RequestError
+from tmu.ledger.errors import HeldError
 from tmu.ledger.holds import held_among
 from tmu.ledger.place import has_ledger, open_ledger
 from tmu.workspace import Workspace
 
 
 def refuse_held(workspace: Workspace, store: RecordStore, records: Collection[str]) -> None:
-    """Raise RequestError where a hold covers the dataset or a person behind one of the record keys."""
+    """Raise HeldError where a hold covers the dataset or a person behind one of the record keys."""
     if not has_ledger(workspace):
         return
     people = store.index().people_behind(records)
@@ -21,7 +21,7 @@ def refuse_held(workspace: Workspace, store: RecordStore, records: Collection[st
     finally:
         ledger.close()
     if held:
-        raise RequestError(
+        raise HeldError(
             "A legal hold covers this request: nothing was touched.",
             "`tmu request list --holds` shows it, `tmu request release` lifts it; put the request on record meanwhile "
             "with `tmu request receive`.",

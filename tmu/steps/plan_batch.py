@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from tmu.errors import RequestError
 from tmu.ledger.errors import ConflictError
 from tmu.refs import DataRef
 from tmu.steps.batch import Work, asked_by, dataset_of
@@ -28,7 +29,7 @@ def plan_batch(workspace: Workspace, work: Work) -> dict[str, Any] | None:
 
 def _entry(workspace: Workspace, work: Work) -> dict[str, Any] | None:
     """A new entry; None where all was erased before."""
-    refuse_a_second(workspace)
+    _refuse_a_second(workspace)
     data = data_ref(workspace)
     subjects, records, methods = asked_by(workspace, work)
     plan = _plan(workspace, data, subjects, records)
@@ -39,6 +40,14 @@ def _entry(workspace: Workspace, work: Work) -> dict[str, Any] | None:
     choice = replace(choose_method(workspace, plan, method), reason=f"`{method}` was approved.")
     facts = {"batch": work.batch, "method": choice.method, "choice": choice.as_json(), "asked": [[], []]}
     return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
+
+
+def _refuse_a_second(workspace: Workspace) -> None:
+    """Raise ConflictError while another deletion is unfinished: that is no fault of this batch, which stays open."""
+    try:
+        refuse_a_second(workspace)
+    except RequestError as error:
+        raise ConflictError(error.what, error.mend) from error
 
 
 def _with_run(workspace: Workspace, work: Work, entry: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tmu.config import Params
 from tmu.data.info import read_info
 from tmu.data.store import RecordStore
 from tmu.errors import RequestError, StorageError, TmuError
@@ -90,7 +91,8 @@ class Planner:
     ) -> tuple[dict[str, Any], list[str]]:
         """What is to be bound, and the subject keys of all whose records it touches. Raises RequestError."""
         plan = self._resolver.plan(*self._left(subjects, records))
-        return content(plan, self._chooser(method).choose(plan)), self.index.people_behind(plan.records)
+        choice = self._chooser(method).choose(plan)
+        return content(plan, choice, self._workspace.params), self.index.people_behind(plan.records)
 
     def _left(self, subjects: Sequence[str], records: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
         """What is named without what was erased at another request; all of it where nothing else is named."""
@@ -106,15 +108,22 @@ class Planner:
         return self._choosers[method]
 
 
-def content(plan: Plan, choice: Choice) -> dict[str, Any]:
+def content(plan: Plan, choice: Choice, params: Params) -> dict[str, Any]:
     """What is bound: counts and digests, no key of a person or record. JSON-ready."""
     value = plan.as_json() | {"records_digest": digest_of(plan.records), "choice": choice.as_json()}
+    value |= {"rules": _rules(params.with_method(choice.method))}
     value |= {"n_subjects_named": len(value.pop("subjects"))}
     return json.loads(canonical_json(value))
 
 
+def _rules(params: Params) -> str:
+    """A digest of what params.yaml says of the training, the method and the gates; not of what `auto` weighs."""
+    return digest_of(params.model_dump(mode="json", exclude={"auto"}))
+
+
 def essence(body: dict[str, Any]) -> dict[str, Any]:
-    """What of a plan decides whether an approval of it stands: which records, of which classes, erased how, how risky.
+    """What of a plan decides whether an approval of it stands: which records, of which classes, erased how, by which
+    rules, how risky.
 
     Not in it: the data revision, the shards, the forecast, the reason, and the numbers behind the risk. Risk is whether
     it is high and whether the classes forbid the method; from `unknown` to `low` is no reason to ask again.
@@ -122,6 +131,7 @@ def essence(body: dict[str, Any]) -> dict[str, Any]:
     decided = ("records_digest", "n_records", "n_train", "n_subjects_named", "by_split", "by_class", "warnings")
     choice, risk = body["choice"], body["choice"]["risk"]
     return {name: body[name] for name in decided} | {
+        "rules": body.get("rules"),
         "method": choice["method"],
         "risk": [risk.get("level") == "high", risk.get("refusal") is not None],
     }

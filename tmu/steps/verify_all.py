@@ -62,6 +62,12 @@ def verify_all(workspace: Workspace) -> Verified:
     return verified
 
 
+def noted_head(workspace: Workspace) -> Head | None:
+    """The log's head at the last sound check, as it is kept in the workspace; None before the first."""
+    noted = workspace.state(_HEAD)
+    return Head.parse(noted.read_text()) if noted.exists() else None
+
+
 def _checked(name: str, part: Callable[[], str]) -> Check:
     try:
         return Check(name=name, holds=True, found=part())
@@ -76,11 +82,9 @@ def _check_log(workspace: Workspace, heads: list[Head]) -> str:
     """The log holds together, and with the head that the last sound check left in the workspace."""
     if not has_ledger(workspace):
         return "There is no ledger yet."
-    noted = workspace.state(_HEAD)
-    anchor = Head.parse(noted.read_text()) if noted.exists() else None
     with opened(workspace) as ledger:
-        head = proof.verify(ledger, anchor)
-    write_atomic(noted, f"{head}\n".encode())
+        head = proof.verify(ledger, noted_head(workspace))
+    write_atomic(workspace.state(_HEAD), f"{head}\n".encode())
     heads.append(head)
     return f"{head.seq} entries hold together; each request is in the state that the log gave it."
 

@@ -71,3 +71,10 @@ def test_is_ascending_is_strict():
     assert is_ascending(np.concatenate([one, two]))
     assert not is_ascending(np.concatenate([one, one]))
     assert not is_ascending(np.concatenate([two, one]))
+
+
+def test_two_spellings_of_a_name_are_one_person() -> None:
+    keys, composed, apart = Keys(DEMO_SECRET), "Jos\u00e9", "Jose\u0301"
+    assert keys.subject(composed) == keys.subject(apart) != keys.subject("Jose")
+    assert keys.record(composed) == keys.record(apart)
+    assert keys.lone_subject(composed) == keys.lone_subject(apart)

@@ -104,6 +104,15 @@ def test_a_socket_that_nobody_listens_on_means_not_running(stack: Stack):
     assert Supervisor(stack).states() == {}
 
 
+def test_nobody_is_told_to_remove_the_folder_of_another_user(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    owner = stack.home.stat().st_uid
+    monkeypatch.setattr("infra.stack.supervisor.os.geteuid", lambda: owner + 1)
+    with pytest.raises(ConfigError, match="belongs to somebody else") as refused:
+        Supervisor(stack).start([])
+    assert "Remove" not in refused.value.mend
+    assert "databases" in refused.value.mend
+
+
 def test_without_postgresql_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(programs, "_POSTGRES", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

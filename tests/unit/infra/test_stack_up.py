@@ -46,8 +46,10 @@ def test_without_postgresql_nothing_is_made(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path):
     (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="not a workspace"):
-        _up(tmp_path)
+    for home in (tmp_path, tmp_path / "letter.txt"):
+        with pytest.raises(ConfigError, match="no workspace") as refused:
+            _up(home)
+        assert "make up WORKSPACE=" in refused.value.mend  # `make up` has no --home
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -82,6 +84,21 @@ def test_the_verbs_say_that_nothing_was_started(tmp_path: Path, verb: str):
     result = CliRunner().invoke(app, [verb, "--workspace", str(tmp_path)])
     assert result.exit_code == ConfigError.exit_code
     assert "make up" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["up", "down", "status", "logs"])
+def test_the_stack_of_another_user_is_refused_in_a_line(stack: Stack, monkeypatch: pytest.MonkeyPatch, verb: str):
+    """Tests may run as root, whom nothing is closed to."""
+
+    def closed(home: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(home / STACK))
+
+    monkeypatch.setattr("infra.stack.place.load_settings", closed)
+    monkeypatch.setattr(up, "_refuse_unusable", lambda home, new: closed(home))
+    result = CliRunner().invoke(app, [verb, "--workspace", str(stack.home)])
+    assert result.exit_code == ConfigError.exit_code
+    assert "Run this as the user who started the stack" in result.stderr
+    assert str(stack.home / STACK) in result.stderr
 
 
 def test_a_log_that_is_not_there_is_refused_with_those_that_are(stack: Stack):
@@ -151,3 +168,46 @@ def test_the_installer_says_what_is_missing_where_it_may_not_install(tmp_path: P
     done = subprocess.run([INSTALL], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "radosgw ceph-mon ceph-osd ceph-common" in done.stderr
+
+
+FAKES = {  # what each does that would change the machine, noted in `calls`
+    "apt-get": 'echo "apt-get $*" >>"$CALLS"; for i in {1..50}; do echo "Unpacking $i"; done; exit "$APT"',
+    "mkdir": 'echo "mkdir $*" >>"$CALLS"',
+    "tee": 'read -r line; echo "tee $*: $line" >>"$CALLS"',
+    "id": "echo 0",
+    "ls": "exit 2",
+}
+
+
+def _install(folder: Path, apt: int, *there: str) -> tuple[str, list[str]]:
+    """Run the installer as root on a bare machine, with nothing that reaches the real one: its stderr, its calls."""
+    for name, body in (FAKES | dict.fromkeys(there, "exit 0")).items():
+        (folder / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
+        (folder / name).chmod(0o700)
+    for name in ("bash", "env", "mktemp", "rm", "tail"):
+        (folder / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    variables = {"PATH": str(folder), "TMPDIR": str(folder), "CALLS": str(folder / "calls"), "APT": str(apt)}
+    done = subprocess.run([INSTALL], env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    return done.stderr, (folder / "calls").read_text().splitlines()
+
+
+def test_the_installer_lets_debian_make_no_database_of_its_own(tmp_path: Path):
+    said, calls = _install(tmp_path, 0)
+    assert [call.split()[0] for call in calls] == ["mkdir", "tee", "apt-get", "apt-get"]
+    assert calls[1] == "tee /etc/postgresql-common/createcluster.d/tmu.conf: create_main_cluster = false"
+    assert len(said.splitlines()) == 1
+    assert list(tmp_path.glob("tmp.*")) == []
+
+
+def test_the_installer_leaves_a_postgresql_that_is_there_alone(tmp_path: Path):
+    _, calls = _install(tmp_path, 0, "postgres")
+    assert [call.split()[0] for call in calls] == ["apt-get", "apt-get"]
+
+
+def test_the_installer_shows_the_end_of_what_failed_and_where_the_rest_is(tmp_path: Path):
+    said, _ = _install(tmp_path, 100)
+    lines = said.splitlines()
+    assert lines[1:-1] == [f"Unpacking {i}" for i in range(46, 51)]
+    (log,) = tmp_path.glob("tmp.*")
+    assert str(log) in lines[-1]

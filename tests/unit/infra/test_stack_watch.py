@@ -1,6 +1,7 @@
 """The watch: a server that hangs is restarted, one that starts, answers or stopped is not."""
 
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -64,3 +65,43 @@ def test_a_server_that_hangs_does_not_answer(monkeypatch: pytest.MonkeyPatch):
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         assert not watch_main.answers(url)
     assert not watch_main.answers(url)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest):
+    """A server that answers one call with the fixture's parameter; its address, and what it saw of the other's end."""
+    ends: list[bytes | str] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(request.param)
+            connection.shutdown(socket.SHUT_WR)
+            try:
+                ends.append(connection.recv(1))
+            except ConnectionResetError:
+                ends.append("reset")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", thread, ends
+        thread.join(10)
+
+
+_LONG = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 1_000_000
+
+
+@pytest.mark.parametrize("server", [_LONG], indirect=True, ids=["long"])
+def test_an_answer_is_read_to_its_end(server):
+    """Else the server is cut off while it writes, and logs that."""
+    url, thread, ends = server
+    assert watch_main.answers(url)
+    thread.join(10)
+    assert ends == [b""]
+
+
+@pytest.mark.parametrize("server", [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", b"?\r\n"], indirect=True)
+def test_an_answer_that_breaks_off_or_is_no_http_is_none(server):
+    assert not watch_main.answers(server[0])

@@ -32,8 +32,8 @@ def refused(ledger: Ledger, code: str, why: str, id_: str = "r1", kind: type = F
 
 def test_a_code_lets_its_person_approve_and_the_log_tells_how(ledger: Ledger) -> None:
     digest = shown(ledger)
-    actor = redeem(KEYS, ledger, "r1", f" {code_of(ledger, digest)}\n")
-    assert actor == Actor("bob", "code")
+    actor, of_plan = redeem(KEYS, ledger, "r1", f" {code_of(ledger, digest)}\n")
+    assert (actor, of_plan) == (Actor("bob", "code"), digest)
     approvals.approve(ledger, "r1", digest, actor)
     assert state(ledger, "r1") is State.APPROVED
     assert events(ledger, "r1")[-3:] == ["approval_code_issued", "approval_code_redeemed", "approved"]
@@ -44,7 +44,7 @@ def test_it_takes_effect_once(ledger: Ledger) -> None:
     digest = shown(ledger)
     code = code_of(ledger, digest)
     for _ in range(2):  # a crash between code and approval loses nothing
-        actor = redeem(KEYS, ledger, "r1", code)
+        actor, _ = redeem(KEYS, ledger, "r1", code)
     approvals.approve(ledger, "r1", digest, actor)
     refused(ledger, code, "state", kind=ConflictError)
 
@@ -91,7 +91,7 @@ def test_nothing_of_it_can_be_changed(ledger: Ledger) -> None:
         redeem(Keys(b"another secret of enough bytes"), ledger, "r1", code)
     with pytest.raises(UnknownError):
         redeem(KEYS, ledger, "r9", code)
-    assert redeem(KEYS, ledger, "r1", code).name == "bob"
+    assert redeem(KEYS, ledger, "r1", code)[0].name == "bob"
     assert all(code not in body and mac not in body for body in bodies(ledger))
 
 
@@ -120,6 +120,6 @@ def test_a_code_of_the_requesters_name_does_not_approve(ledger: Ledger) -> None:
         plan = plans.bound_plan(connection, plans.find(connection, "r1"))
     expiry = int(ledger.now().timestamp()) + 60
     mac = approval_codes._mac(KEYS, "r1", plan.id, plan.hash, "alice", expiry)
-    actor = redeem(KEYS, ledger, "r1", f"alice.{expiry}.{mac}")
+    actor, _ = redeem(KEYS, ledger, "r1", f"alice.{expiry}.{mac}")
     with pytest.raises(ForbiddenError, match="Who asked may not approve"):
         approvals.approve(ledger, "r1", digest, actor)

@@ -247,3 +247,40 @@ def test_a_held_duplicate_is_closed_when_it_is_released(ledger: Ledger) -> None:
     assert state(ledger, "same") is State.HELD
     holds.release(ledger, hold_id, "file closed", ALICE)
     assert state(ledger, "same") is State.DUPLICATE
+
+
+def test_a_hold_before_the_erasing_lets_the_batch_stand_back(ledger: Ledger) -> None:
+    approved(ledger, "r1", "anna")
+    approved(ledger, "r2", "ben")
+    execution = begun(ledger)
+    hold, stopped = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("anna")), "court", ALICE)
+    assert stopped == []  # the caller learns of it when the erasing would begin
+    assert executions.stand_back(ledger, execution.token, FLOW) == ["r1"]
+    assert (state(ledger, "r1"), state(ledger, "r2")) == (State.HELD, State.APPROVED)
+    assert entry_states(ledger, "anna") == entry_states(ledger, "ben") == ["open"]
+    with pytest.raises(ConflictError, match="not in force"):
+        executions.advance(ledger, execution.token, State.UNLEARNING, FLOW)
+    again = begun(ledger)
+    assert again.requests == ["r2"]
+    complete(ledger, again)
+    assert holds.release(ledger, hold, "closed", ALICE) == ["r1"]
+    assert proof.verify(ledger).seq
+
+
+def test_what_somebody_asked_for_meanwhile_keeps_its_own_entry(ledger: Ledger) -> None:
+    approved(ledger, "r1", "anna")
+    execution = begun(ledger)
+    put(ledger, "r2", "anna")
+    holds.hold(ledger, holds.Scope("all"), "court", ALICE)
+    executions.stand_back(ledger, execution.token, FLOW)
+    assert entry_states(ledger, "anna") == ["open", "taken"]  # one open entry of a key
+
+
+def test_once_the_erasing_began_nothing_stands_back(ledger: Ledger) -> None:
+    approved(ledger, "r1", "anna")
+    execution = begun(ledger)
+    executions.advance(ledger, execution.token, State.UNLEARNING, FLOW)
+    holds.hold(ledger, holds.Scope("all"), "court", ALICE)
+    with pytest.raises(ConflictError):
+        executions.stand_back(ledger, execution.token, FLOW)
+    assert state(ledger, "r1") is State.UNLEARNING

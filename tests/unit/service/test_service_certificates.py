@@ -88,7 +88,7 @@ def test_an_approval_code_is_for_the_form_of_one_plan(api: Api) -> None:
     keys = api.app.state.service.keys
     with pytest.raises(ForbiddenError):
         approval_codes.redeem(keys, api.ledger, "case-1", answer["code"][:-1] + "g")
-    actor = approval_codes.redeem(keys, api.ledger, "case-1", answer["code"])
+    actor, _ = approval_codes.redeem(keys, api.ledger, "case-1", answer["code"])
     approvals.approve(api.ledger, "case-1", digest, actor)
     assert state(api.ledger, "case-1") == "approved"
     assert events(api.ledger, "case-1")[-6:-1] == [

@@ -102,7 +102,7 @@ def test_many_at_once_give_the_same_plans_as_one_by_one(workspace: Workspace, le
     data = data_ref(workspace)
     body = json.loads(bodies(ledger, ids)["case-000"][2])
     alone = plan_deletion(workspace, data, [KEYS.subject("person-0")], [])
-    assert step.content(alone, choose_method(workspace, alone)) == body
+    assert step.content(alone, choose_method(workspace, alone), workspace.params) == body
     assert plan_requests(workspace, ledger, None, FLOW) == {}  # nothing is queued any more
     assert {(bound.changed, bound.voided) for bound in plan_requests(workspace, ledger, ids, FLOW).values()} == {
         (False, 0)
@@ -221,7 +221,7 @@ def test_what_the_essence_holds() -> None:
     same += [{"choice": choice | part} for part in ({"asked": "tmu-soft"}, {"reason": "y"}, {"forecast": {}})]
     same += [{"choice": choice | {"risk": {"level": "low", "refusal": None}}}]
     assert all(essence(body | part) == essence(body) for part in same)
-    other = [{name: "other"} for name in ("records_digest", "n_records", "by_split", "by_class", "warnings")]
+    other = [{name: "other"} for name in ("records_digest", "n_records", "by_split", "by_class", "warnings", "rules")]
     other += [{"choice": choice | {"method": "retrain"}}, {"choice": choice | {"risk": {"level": "high"}}}]
     assert all(essence(body | part) != essence(body) for part in other)
 
