@@ -10,8 +10,8 @@ from infra.stack.server import Server
 
 WARNING = (
     "The S3 store is moto, a stand-in for a quick look: it is in memory, and empty after each stop. "
-    "For Ceph: install it (`infra/install.sh`), `make down ARGS=--delete-data`, `make up`; the ledger and the models begin "
-    "anew, the data stay."
+    "For Ceph: install it (`infra/install.sh`), `make down ARGS=--delete-data`, `make up`; the ledger and the models "
+    "begin anew, the data stay."
 )
 
 

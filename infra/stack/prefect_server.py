@@ -27,6 +27,8 @@ def server(stack: Stack) -> Server:
             PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT="false",
             # in memory, its default, leases die with the server, and slots stay taken for good
             PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE="prefect.server.concurrency.lease_storage.filesystem",
+            # by default every page that a browser on this machine has open may call the API
+            PREFECT_SERVER_CORS_ALLOWED_ORIGINS=f"http://{LOOPBACK}:{port},http://localhost:{port}",
             PREFECT_SERVER_LOGGING_LEVEL="WARNING",
         ),
         probe=health.http(f"{api}/health"),

@@ -17,7 +17,7 @@ from tmu.steps.journal import find_batch
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.plan_request import plan_request
-from tmu.steps.promote_model import promote_model
+from tmu.steps.promote_model import Service, promote_model
 from tmu.steps.reconcile import reconcile
 from tmu.steps.verify_deletion import verify_deletion
 from tmu.workspace import Workspace
@@ -131,6 +131,14 @@ def test_the_run_of_a_batch_that_somebody_will_go_on_with_stays(served: tuple[Wo
     workspace.registry.start_batch("open", {"batch": "b1"}, dataset="digits")
     assert workspace.registry.end_abandoned("digits", but_batch="b1") == 0
     assert workspace.registry.end_abandoned("digits", but_batch="b2") == 1
+
+
+def test_a_model_of_data_that_have_moved_on_is_not_put_into_service(served: tuple[Workspace, list[dict]]) -> None:
+    workspace, _ = served
+    champion = workspace.registry.get_alias("digits", "champion")
+    old = data_ref(workspace).model_copy(update={"digest": f"{'0' * 32}.dir"})
+    assert promote_model(workspace, old, 1) == Service(version=None)
+    assert workspace.registry.get_alias("digits", "champion") == champion
 
 
 def test_nothing_is_left_to_do(served: tuple[Workspace, list[dict]]) -> None:

@@ -120,6 +120,17 @@ def test_artifacts_and_data_reach_their_buckets_by_the_settings_alone(home: Path
     assert _keys(home, "tmu-dvc")
 
 
+def test_a_page_from_elsewhere_may_not_call_prefect(home: Path):
+    url = f"{load_settings(home).prefect_api_url}/deployments/filter"
+    own = url.split("/api/")[0]
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        answers = {
+            origin: client.post(url, json={}, headers={"Origin": origin}) for origin in (own, "http://evil.example")
+        }
+    allowed = {origin: answer.headers.get("access-control-allow-origin") for origin, answer in answers.items()}
+    assert allowed == {own: own, "http://evil.example": None}
+
+
 def test_the_ledger_is_in_postgresql_and_a_wrong_password_is_refused(home: Path):
     from tmu.ledger.place import open_ledger
     from tmu.ledger.store import Ledger

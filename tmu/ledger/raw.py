@@ -5,13 +5,20 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from tmu.data.keys import Keys
 from tmu.errors import RequestError
 from tmu.ledger.intake import MOST_KEYS, HexKey, Intake, RequestId
 
-RawId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+def _without_blanks(raw: str) -> str:
+    if raw != raw.strip():
+        raise ValueError("an id begins or ends with a blank, and would be nobody's")
+    return raw
+
+
+RawId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_blanks)]
 RawIds = Annotated[list[RawId], Field(max_length=MOST_KEYS)]
 HexKeys = Annotated[list[HexKey], Field(max_length=MOST_KEYS)]
 Dataset = Annotated[

@@ -60,7 +60,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that the guard let through."""
+    """A call that the guard let through. roles: those of the caller that open this route."""
 
     service: Service
     actor: Actor
@@ -99,9 +99,8 @@ class Guarded(APIRoute):
             else:
                 token = _authenticate(request, service)
                 request.scope["tmu.actor"] = token.name
-                _authorise(token, roles)
                 _slow_down(service.calls.take(token.id))
-                request.state.call = Call(service, token.actor(), frozenset(token.roles))
+                request.state.call = Call(service, token.actor(), _authorise(token, roles))
             return await go_on(await with_body(request, service.limits))
 
         return handler
@@ -130,9 +129,12 @@ def _authenticate(request: Request, service: Service) -> Token:
     return token
 
 
-def _authorise(token: Token, roles: frozenset[str]) -> None:
-    if not roles.intersection(token.roles):
+def _authorise(token: Token, roles: frozenset[str]) -> frozenset[str]:
+    """The token's roles that open this route: one that opens only others gives no right here. Refusal 403 for none."""
+    mine = roles.intersection(token.roles)
+    if not mine:
         raise Refusal(403, "This token's roles do not allow that.", "docs/api.md lists who may call what.")
+    return mine
 
 
 def _slow_down(seconds: float) -> None:

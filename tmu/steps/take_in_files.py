@@ -5,6 +5,7 @@ goes to `inbox/refused/` with the reason beside it. After a crash at any point t
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -34,6 +35,8 @@ MOST_BYTES = 64 * 2**20
 QUIET = 60
 """Seconds after which a file that is no JSON is taken to be finished."""
 _AT_ONCE = 500
+_LONGEST = 200
+"""Bytes of a file's name that are kept."""
 _SEVERAL = TypeAdapter(list[IntakeBody])
 
 
@@ -74,9 +77,16 @@ def _claimed(inbox: Path, counts: Counter[str]) -> Iterator[Path]:
         if time.time() - found.st_mtime < QUIET and not _whole(path):
             counts.update(unfinished=1)
             continue
-        taken = inbox / "taken" / path.name
+        taken = inbox / "taken" / _short(path.name)
         os.replace(path, taken)
         yield taken
+
+
+def _short(name: str) -> str:
+    """A name to which `.receipt.json` can be added and that a file system still takes (255 bytes)."""
+    if len(os.fsencode(name)) <= _LONGEST:
+        return name
+    return f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}.json"
 
 
 def _whole(path: Path) -> bool:
@@ -167,9 +177,17 @@ def _write_receipt(folder: Path, name: str, answers: Sequence[Receipt | Conflict
     ]
     ids = [line["request"] for line in lines]
     for path in _numbered(folder, f"{name}.receipt.json"):
-        if not path.exists() or [line["request"] for line in read_json(path)["requests"]] == ids:
+        if not path.exists() or _ids_in(path) == ids:
             write_json(path, {"requests": lines})
             return
+
+
+def _ids_in(receipt: Path) -> list[str] | None:
+    """None where it cannot be read: somebody changed it."""
+    try:
+        return [line["request"] for line in read_json(receipt)["requests"]]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _put_away(folder: Path, file: Path, refused: _Refused) -> None:

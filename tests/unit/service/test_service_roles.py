@@ -101,3 +101,19 @@ def test_who_is_refused_learns_nothing_of_the_body_or_the_record(api: Api) -> No
             for body in ({"plan_hash": "0" * 64}, {}, [[]])
         }
         assert len(said) == 1
+
+
+@pytest.mark.parametrize("other", [role for role in Role if role not in (Role.REQUESTER, Role.OPERATOR)])
+@pytest.mark.parametrize("act", ["identity", "cancellation"])
+def test_a_second_role_gives_no_right_where_it_opens_nothing(api: Api, other: Role, act: str) -> None:
+    api.good(Role.REQUESTER, "POST", "/requests", {"id": "case-7", "subjects": ["ann"]})
+    mixed = api.token("clerk", Role.REQUESTER, other)
+    body = {"reason": "letter"} if act == "cancellation" else {}
+    assert api.call(mixed, "POST", f"/requests/case-7/{act}", body).status_code == 404  # another's
+    assert api.call(mixed, "GET", "/requests/case-7").status_code == 200  # which the other role may see
+
+
+def test_an_id_with_a_blank_at_its_end_is_refused_and_not_somebody_else(api: Api) -> None:
+    for id_ in ("ann ", " ann", "ann\n"):
+        said = api.bad(Role.OPERATOR, "POST", "/holds", {"scope": "subject", "subject": id_, "reason": "x"}, status=422)
+        assert "blank" in said

@@ -271,3 +271,20 @@ def test_two_calls_at_once_take_every_file_once(workspace: Workspace) -> None:
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     assert len(on_record(workspace)) == 30
     assert len(left(workspace)) == 30
+
+
+def test_a_name_too_long_for_its_receipt_stops_nobody(workspace: Workspace) -> None:
+    drop(workspace, f"{'a' * 240}.json", ANNA)
+    drop(workspace, "b.json", BEN)
+    assert take_in_files(workspace) == NONE | {"files": 2, "received": 2}
+    assert take_in_files(workspace) == NONE
+    assert [len(name) < 80 for name in left(workspace)] == [True, True]
+
+
+def test_a_receipt_that_somebody_changed_stops_nobody(workspace: Workspace) -> None:
+    drop(workspace, "a.json", ANNA)
+    take_in_files(workspace)
+    inbox(workspace, "done", "a.json.receipt.json").write_text("no JSON")
+    drop(workspace, "a.json", BEN)
+    assert take_in_files(workspace) == NONE | {"files": 1, "received": 1}
+    assert left(workspace) == ["done/2-a.json.receipt.json", "done/a.json.receipt.json"]
