@@ -1,6 +1,6 @@
-"""Measure the deletion service: `python -m bench.service intake|planning|overhead|batch`.
+"""Measure the deletion service: `python -m bench.service intake|planning|start|overhead|batch`.
 
-`intake` and `planning` use a private PostgreSQL; `overhead` and `batch` the servers of `make up` in a new workspace.
+`intake` and `planning` use a private PostgreSQL; the others the servers of `make up` in a new workspace.
 
 Writes rows into results/service.parquet and renders results/service.md.
 """
@@ -12,17 +12,18 @@ import time
 from pathlib import Path
 
 from bench import results
-from bench.service import intake, on_stack, page, planning
+from bench.service import intake, on_stack, page, planning, starts
 from bench.service.postgres import Postgres, programs
 from bench.stamp import stamp
 
 _DATABASE = {"intake": intake.measure, "planning": planning.measure}
-_STACK = {"overhead": on_stack.overhead, "batch": on_stack.batch}
+_STACK = {"start": starts.measure, "overhead": on_stack.overhead, "batch": on_stack.batch}
 
 
 _SIZES = {
     "intake": {"requests": 10_000, "clients": 64},
     "planning": {"records": 1_000_000, "requests": 10_000},
+    "start": {"starts": 3},
     "overhead": {"deletions": 5},
     "batch": {"pairs": 3, "many": 200},
 }

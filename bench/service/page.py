@@ -10,6 +10,7 @@ SUITE = "service"
 TITLES = {
     "intake": "Intake: single requests over HTTP into PostgreSQL, the server killed with -9 midway",
     "planning": "Planning: all queued requests in one call, into PostgreSQL",
+    "start": "Start: `make up` in new workspaces, until all is well and bootstrapped; memory after a minute of rest",
     "overhead": "Overhead: single deletions on the started servers with a warm worker, wall time less compute",
     "batch": "Batch: many requests served together beside one, on the started servers",
 }
