@@ -41,6 +41,23 @@ def test_a_model_that_fails_the_audit_is_not_put_into_service(prefect_server: di
     assert workspace.registry.get_alias("digits", "champion").role == "gold"
 
 
+def test_a_model_of_which_the_audit_proves_nothing_is_not_put_into_service(
+    prefect_server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import audit_flow
+
+    real = audit_flow.log_audit
+
+    def inconclusive(*arguments: object) -> dict:
+        found = real(*arguments)
+        return found | {"verdict": found["verdict"] | {"passed": True, "conclusive": False}}
+
+    monkeypatch.setattr(audit_flow, "log_audit", inconclusive)
+    workspace = make_workspace(tmp_path / "w", unlearn={"method": "finetune"})
+    outcome = delete(workspace, range(1))
+    assert outcome["champion"] == outcome["versions"]["gold"] != outcome["versions"]["finetune"]
+
+
 def test_a_raw_id_is_refused_before_prefect_stores_it(prefect_server: dict, tmp_path: Path) -> None:
     from prefect.exceptions import ParameterTypeError
 

@@ -144,6 +144,16 @@ def test_verify_and_export_by_command(home: Path) -> None:
     assert "SEQ:HASH" in bad(home, "ledger", "verify", "--head", "2", code=2)
 
 
+def test_the_head_of_the_last_check_shows_a_cut_end_without_being_named(home: Path) -> None:
+    receive(home)
+    (home / ".tmu" / "verified.head").write_text(good(home, "ledger", "verify")["head"])
+    good(home, "ledger", "verify")
+    with sqlite3.connect(home / ".tmu" / "ledger.db") as raw:
+        raw.execute("DROP TRIGGER audit_log_no_delete")
+        raw.execute("DELETE FROM audit_log WHERE seq = 2")
+    assert "Entry 2 of the audit log is missing" in bad(home, "ledger", "verify", code=4)
+
+
 def test_a_ledger_that_was_tampered_with_exits_4(home: Path) -> None:
     receive(home)
     with sqlite3.connect(home / ".tmu" / "ledger.db") as raw:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from bench.service.records import make_records
 from tests.ledger_tools import BOB, FLOW, KEYS, asked, events, in_memory, state
 from tests.unit.data.conftest import Made
+from tmu.config import Params
 from tmu.data.erase import erase
 from tmu.data.importer import import_records
 from tmu.data.store import RecordStore
@@ -210,6 +211,15 @@ def test_more_than_one_transaction_holds(workspace: Workspace, ledger: Ledger, m
     assert {bound.state for bound in plan_requests(workspace, ledger, ids, FLOW).values()} == {"awaiting_approval"}
     with ledger.read() as connection:
         assert connection.scalar(sa.select(sa.func.max(audit_log.c.seq))) == 7 * 4
+
+
+def test_other_rules_make_another_plan_and_what_auto_weighs_does_not() -> None:
+    params = Params()
+    looser = params.model_copy(update={"audit": params.audit.model_copy(update={"far_points": 100.0})})
+    shorter = params.model_copy(update={"train": params.train.model_copy(update={"epochs": 1})})
+    shared = params.model_copy(update={"auto": params.auto.model_copy(update={"requests_per_twin": 9})})
+    assert len({step._rules(each) for each in (params, looser, shorter)}) == 3
+    assert step._rules(shared) == step._rules(params)
 
 
 def test_what_the_essence_holds() -> None:
