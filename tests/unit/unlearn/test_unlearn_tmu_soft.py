@@ -13,15 +13,16 @@ from tmu.twin.freeze import freeze
 from tmu.twin.halves import half_of
 from tmu.unlearn import read_options
 from tmu.unlearn import tmu_soft as soft
+from tmu.unlearn.level import expected_margins, level
 
 
 def _run(make_problem, **options):
     """(problem, outcome, the one set that the engine was given)."""
     seen = []
 
-    def watch(model, examples, recipe, seeds):
+    def watch(model, examples, recipe, seeds, **hooks):
         seen.append(examples)
-        return fit(model, examples, recipe, seeds)
+        return fit(model, examples, recipe, seeds, **hooks)
 
     problem = make_problem(fit=watch)
     outcome = soft.unlearn(problem, read_options("tmu-soft", {"steps": 8, **options}))
@@ -70,6 +71,7 @@ def test_the_forget_set_is_taught_the_targets_with_their_weight(make_problem):
     assert taught.weights.tolist() == [4.0] * 48 + [1.0] * 192
     assert (taught.noise == 0).all()
     truth = float(q.gather(1, problem.forget.labels[:, None]).mean())
+    assert outcome.notes.pop("confidence_factor") > 0
     assert outcome.notes == {"n_forget": 48, "mean_p_wrong": pytest.approx(1 - truth, abs=1e-5)}
 
 
@@ -153,11 +155,11 @@ def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem
     def fresh():
         raise AssertionError("a fresh network was asked for")
 
-    def watch(model, examples, recipe, seeds):
+    def watch(model, examples, recipe, seeds, **hooks):
         trained.append((weights_of(model), set(examples.keys.tolist())))
-        return fit(model, examples, recipe, seeds)
+        return fit(model, examples, recipe, seeds, **hooks)
 
-    problem = make_problem(fit=watch, fresh=fresh, holdout=None)
+    problem = make_problem(fit=watch, fresh=fresh)
     soft.unlearn(problem, read_options("tmu-soft", {"steps": 8}))
     ((start, keys),) = trained
     assert same_weights(start, weights_of(solved.original))
@@ -166,3 +168,48 @@ def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem
     assert json.dumps(freeze(solved.twin, {})).count('"network"') == len(known) == 5
     in_second = half_of(make_problem().forget.keys, solved.twin.halves.seed).float().mean()
     assert 0.2 < in_second < 0.8  # either half has learnt a part of what is to be forgotten: neither is a gold
+
+
+def test_it_ends_as_sure_of_the_hold_out_as_a_gold(make_problem, solved):
+    problem, outcome, _ = _run(make_problem, steps=80)
+    _, plain, _ = _run(make_problem, steps=80, levelled=False)
+    gold = expected_margins(solved.original, solved.twin.halves, solved.holdout, 48 / 240)
+    left = [level(each.model, solved.holdout, gold) for each in (outcome, plain)]
+    assert left[0] == pytest.approx(1, abs=1e-3) and abs(left[1] - 1) > 0.02
+    assert outcome.notes["confidence_factor"] > 0 and "confidence_factor" not in plain.notes
+
+
+def test_a_class_that_goes_as_a_whole_does_not_count_in_the_level(make_problem, solved):
+    first = solved.train.labels == 0
+    problem = make_problem(forget=solved.train.take(first), retain=solved.train.take(~first))
+    kept = soft._leveller(problem, 9)
+    assert set(kept.holdout.labels.tolist()) == {1, 2} and kept.at == {6, 9}
+    nothing = make_problem(holdout=solved.holdout.take(torch.zeros(len(solved.holdout), dtype=torch.bool)))
+    assert soft._leveller(nothing, 9) is None
+
+
+def test_a_run_that_was_killed_ends_with_the_same_level(make_problem, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def run(stop_after: int | None):
+        def dying(model, examples, recipe, seeds, after_step=None):
+            def hook(trained, step):
+                after_step(trained, step)
+                if step == stop_after:
+                    raise Killed
+
+            hook.__qualname__ = "same"
+            return fit(
+                model, examples, recipe, seeds, after_step=hook, snapshot=tmp_path / "s.pt", snapshot_seconds=0.0
+            )
+
+        return soft.unlearn(make_problem(fit=dying), read_options("tmu-soft", {"steps": 40}))
+
+    whole = run(None)
+    with pytest.raises(Killed):
+        run(35)
+    again = run(None)
+    assert again.fit.resumed_at > 27  # behind the first levelling, at two thirds
+    assert same_weights(weights_of(again.model), weights_of(whole.model))
+    assert again.notes == whole.notes
