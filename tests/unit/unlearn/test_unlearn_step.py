@@ -9,7 +9,7 @@ from tmu.config import Params, UnlearnConfig
 from tmu.steps import unlearn_model as step
 
 
-@pytest.mark.parametrize(("method", "asks"), [("regun", True), ("finetune", False), ("tmu-soft", False)])
+@pytest.mark.parametrize(("method", "asks"), [("regun", True), ("finetune", False), ("tmu-soft", True)])
 def test_the_hold_out_is_loaded_for_those_that_ask_without_the_forgotten(monkeypatch, method, asks):
     forgotten, loaded = frozenset({"ab"}), []
 

@@ -15,9 +15,9 @@ from tmu.unlearn.choose import hard_count, hardest, random_choice
 class _Watched:
     """The engine, with what it was given."""
 
-    def __call__(self, model, examples, recipe, seeds):
+    def __call__(self, model, examples, recipe, seeds, **hooks):
         self.start, self.examples, self.recipe = weights_of(model), examples, recipe
-        return fit(model, examples, recipe, seeds)
+        return fit(model, examples, recipe, seeds, **hooks)
 
 
 def _run(make_problem, **options):
