@@ -8,7 +8,7 @@ confidence, not calibration.
 Why: soft targets for the forget set make a model less sure of all records, and one that is less sure of everything than
 any gold stands out record by record. Twice, after two thirds of the steps and after the last: at the end alone it lifts
 the forget set above its targets, after every epoch it spreads the models apart (`docs/decisions/0006-soft-targets.md`).
-Cost: five passes over the hold-out. Failure mode: a removal that makes golds surer (all hard records), which the
+Cost: five passes over the records given. Failure mode: a removal that makes golds surer (all hard records), which the
 original cannot show.
 """
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.synthetic import CLASSES, same_weights, weights_of
+from tmu.config import Seeds
 from tmu.errors import ConfigError
 from tmu.train import fit, logits_of
 from tmu.train.examples import as_probabilities
@@ -171,7 +172,7 @@ def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem
 
 
 def test_it_ends_as_sure_of_the_hold_out_as_a_gold(make_problem, solved):
-    problem, outcome, _ = _run(make_problem, steps=80)
+    _, outcome, _ = _run(make_problem, steps=80)
     _, plain, _ = _run(make_problem, steps=80, levelled=False)
     gold = expected_margins(solved.original, solved.twin.halves, solved.holdout, 48 / 240)
     left = [level(each.model, solved.holdout, gold) for each in (outcome, plain)]
@@ -186,6 +187,15 @@ def test_a_class_that_goes_as_a_whole_does_not_count_in_the_level(make_problem, 
     assert set(kept.holdout.labels.tolist()) == {1, 2} and kept.at == {6, 9}
     nothing = make_problem(holdout=solved.holdout.take(torch.zeros(len(solved.holdout), dtype=torch.bool)))
     assert soft._leveller(nothing, 9) is None
+
+
+def test_the_level_is_taken_from_a_part_of_a_large_hold_out(make_problem, solved, monkeypatch):
+    monkeypatch.setattr(soft, "_LEVEL_RECORDS", 30)
+    parts = [soft._leveller(make_problem(seeds=Seeds.all(seed)), 9).holdout.keys.tolist() for seed in (1, 1, 2)]
+    assert [len(set(part)) for part in parts] == [30, 30, 30]
+    assert parts[0] == parts[1] != parts[2]
+    order = solved.holdout.keys.tolist()
+    assert parts[0] == sorted(parts[0], key=order.index)
 
 
 def test_a_run_that_was_killed_ends_with_the_same_level(make_problem, tmp_path):
