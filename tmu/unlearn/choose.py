@@ -21,7 +21,7 @@ def hardest(p_wrong: Tensor, count: int) -> Tensor:
     return chosen
 
 
-def random_choice(keys: Tensor, count: int, seed: int) -> Tensor:
-    """The control "right fraction, random choice": `count` samples drawn without looking at them, bool (N,)."""
-    drawn = torch.from_numpy(hash_keys(keys, stream(seed, "random choice")).argsort(kind="stable")[:count].copy())
+def random_choice(keys: Tensor, count: int, seed: int, purpose: str = "random choice") -> Tensor:
+    """`count` samples (or all) drawn by their keys alone, bool (N,); by default the control of the right fraction."""
+    drawn = torch.from_numpy(hash_keys(keys, stream(seed, purpose)).argsort(kind="stable")[:count].copy())
     return torch.zeros(len(keys), dtype=torch.bool).index_fill_(0, drawn, True)

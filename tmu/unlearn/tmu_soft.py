@@ -10,7 +10,6 @@ show it. The options below `retain_teacher` are for ablation.
 
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -18,8 +17,9 @@ from torch import Tensor
 from tmu.config import Config
 from tmu.train import logits_of
 from tmu.train.examples import as_probabilities, join
-from tmu.train.order import batch_count, hash_keys, stream
+from tmu.train.order import batch_count
 from tmu.twin.margins import Sharpness
+from tmu.unlearn.choose import random_choice
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.level import Leveller, expected_margins
 from tmu.unlearn.problem import Outcome, Problem
@@ -70,8 +70,8 @@ def _leveller(problem: Problem, steps: int) -> Leveller | None:
     holdout = holdout.take((lost[:-1] < 1).to(holdout.labels.device)[holdout.labels])
     if not len(holdout):
         return None
-    drawn = hash_keys(holdout.keys, stream(problem.seeds.evaluate, "level"))
-    holdout = holdout.take(torch.from_numpy(drawn <= np.sort(drawn)[:_LEVEL_RECORDS][-1]).to(holdout.labels.device))
+    drawn = random_choice(holdout.keys, _LEVEL_RECORDS, problem.seeds.evaluate, "level")
+    holdout = holdout.take(drawn.to(holdout.labels.device))
     gold = expected_margins(problem.model, problem.twin.halves, holdout, float(lost[-1]), problem.device)
     return Leveller(holdout, gold, steps, problem.device)
 
