@@ -44,7 +44,7 @@ def measured(small: pa.Table, natural: pa.Table) -> str:
     `small`, `natural`: the stored results of the suites `SUITE` and `NATURAL`.
     """
     parts = [_grid(small, COLUMNS), _small_facts(small), _verdict(small)]
-    parts += [_grid(natural, NATURAL_COLUMNS), _natural_facts(natural), _verdict(natural)]
+    parts += [_natural_facts(natural), _grid(natural, NATURAL_COLUMNS), _verdict(natural)]
     return "\n\n".join(parts)
 
 

@@ -34,6 +34,7 @@ def test_random_choice_looks_at_keys_alone():
     turned = torch.randperm(100, generator=generator)
     assert torch.equal(random_choice(keys[turned], 30, 0), random_choice(keys, 30, 0)[turned])
     assert not torch.equal(random_choice(keys, 30, 1), random_choice(keys, 30, 0))
+    assert not torch.equal(random_choice(keys, 30, 0, "level"), random_choice(keys, 30, 0))
 
 
 def test_random_choice_is_uniform_over_records():
