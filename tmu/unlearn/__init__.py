@@ -7,7 +7,7 @@ from types import ModuleType
 from tmu.config import AUTO
 from tmu.errors import ConfigError
 
-_SHARED = {"problem", "choose", "importance", "level", "mixture", "teacher"}
+_SHARED = {"problem", "choose", "concentrate", "importance", "level", "mixture", "teacher"}
 
 
 def method_names() -> list[str]:

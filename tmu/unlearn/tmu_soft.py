@@ -1,8 +1,9 @@
 """TMU with soft generalisation labels: teach the forget set what a model that has not seen it would say.
 
 Formula: from M_o, min CE(r(x), p(x)) over D_r + beta · CE(q(x), p(x)) over D_f; q is predicted by the twin's target
-model, r = (1 - tau) · label + tau · M_o's probabilities, which keeps the original's confidence on what stays. Twice
-the head is scaled so that the model is as sure of the hold-out as a gold would be (`level.py`).
+model and made as decided between the other classes as a gold (`concentrate.py`). r = (1 - tau) · label + tau · M_o's
+probabilities, which keeps the original's confidence on what stays; where M_o errs, its probabilities alone. Twice the
+head is scaled so that the model is as sure of the hold-out as a gold would be (`level.py`).
 Reference: ours; it answers the reviewers' points on the arg-max label and on teaching the easy samples
 (`docs/method.md`). Cost: as `tmu`. Failure mode: a forget set unlike the hold-out, as far as the unseen halves do not
 show it. The options below `retain_teacher` are for ablation.
@@ -15,11 +16,12 @@ from pydantic import Field
 from torch import Tensor
 
 from tmu.config import Config
-from tmu.train import logits_of
+from tmu.train import Examples, logits_of
 from tmu.train.examples import as_probabilities, join
 from tmu.train.order import batch_count
 from tmu.twin.margins import Sharpness
 from tmu.unlearn.choose import random_choice
+from tmu.unlearn.concentrate import concentrate
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.level import Leveller, expected_margins
 from tmu.unlearn.problem import Outcome, Problem
@@ -39,6 +41,8 @@ class Options(Config):
     levelled: bool = Field(True, description="scale the head to a gold's margins on the hold-out")
     sharpness: Sharpness = Field("envelope", description="how the predicted margins become a gold's (`margins.py`)")
     matched: bool = Field(True, description="margins distributed as the unseen halves' on D_f, not as on the hold-out")
+    concentrated: bool = Field(True, description="the other classes share their part as unevenly as with a gold")
+    only_learned: bool = Field(True, description="records of D_r that the original gets wrong are taught its answers")
     without: Literal["", "unseen", "seen", "early", "neighbours"] = Field("", description="a term left out of q")
     labels: Literal["soft", "hard"] = Field("soft", description="`hard`: the arg-max of q")
     noise: float = Field(0.0, ge=0, description="input noise on D_f, standard deviation in 0..1")
@@ -52,9 +56,8 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     if options.labels == "hard":
         q = as_probabilities(q.argmax(1), classes)
     taught = forget.taught(q.to(forget.labels.device), weight=options.forget_weight, noise=options.noise)
-    if options.retain_teacher:
-        p = logits_of(problem.model, retain.images, device=problem.device).softmax(1).to(retain.labels.device)
-        retain = retain.taught(torch.lerp(as_probabilities(retain.labels, classes), p, options.retain_teacher))
+    if options.retain_teacher or options.only_learned:
+        retain = retain.taught(_taught_to_retain(problem, options))
     both = join(taught, retain, classes)
     recipe = recipe_of(problem.recipe, options.steps, options.lr, len(both))
     steps = recipe.epochs * batch_count(len(both), recipe.batch_size)
@@ -64,10 +67,18 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     return Outcome(problem.model, report, notes | ({"confidence_factor": hook.factor} if hook else {}))
 
 
+def _taught_to_retain(problem: Problem, options: Options) -> Tensor:
+    """r (N, K): labels and the original's probabilities. No gold has learnt much more of D_r than the original."""
+    retain = problem.retain
+    p = logits_of(problem.model, retain.images, device=problem.device).softmax(1).to(retain.labels.device)
+    taught = torch.lerp(as_probabilities(retain.labels, problem.classes), p, options.retain_teacher)
+    wrong = options.only_learned & (p.argmax(1) != retain.labels)
+    return torch.where(wrong[:, None], p, taught)
+
+
 def _leveller(problem: Problem, steps: int) -> Leveller | None:
-    """What keeps the model as sure as a gold. Classes that go as a whole are left out: no gold knows them."""
-    lost, holdout = _lost(problem), problem.holdout
-    holdout = holdout.take((lost[:-1] < 1).to(holdout.labels.device)[holdout.labels])
+    """What keeps the model as sure as a gold."""
+    lost, holdout = _lost(problem), _kept_holdout(problem)
     if not len(holdout):
         return None
     drawn = random_choice(holdout.keys, _LEVEL_RECORDS, problem.seeds.evaluate, "level")
@@ -80,8 +91,20 @@ def predicted_targets(problem: Problem, options: Options | None = None) -> Tenso
     """q (N, K) for the forget set, told what the removal does to the classes and to the size of D."""
     options, twin = options or Options(), problem.twin
     side = twin.side(problem.model, problem.forget, problem.retain, problem.device)
-    model = twin.ablated[options.without] if options.without else twin.targets
-    return model.probabilities(side, lost=_lost(problem), sharpness=options.sharpness, matched=options.matched)
+    model, lost = twin.ablated[options.without] if options.without else twin.targets, _lost(problem)
+    q = model.probabilities(side, lost=lost, sharpness=options.sharpness, matched=options.matched)
+    if options.concentrated:
+        labels, holdout = problem.forget.labels.cpu(), _kept_holdout(problem)
+        gold = logits_of(problem.model, holdout.images, device=problem.device).softmax(1)
+        some = lost[:-1][labels] < 1
+        q[some], _ = concentrate(q[some], labels[some], gold, holdout.labels.cpu())
+    return q
+
+
+def _kept_holdout(problem: Problem) -> Examples:
+    """The hold-out without the classes that go as a whole: no gold knows them."""
+    labels = problem.holdout.labels
+    return problem.holdout.take((_lost(problem)[:-1] < 1).to(labels.device)[labels])
 
 
 def _lost(problem: Problem) -> Tensor:
