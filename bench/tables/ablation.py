@@ -29,21 +29,16 @@ def ablation(cells: Cells) -> list[str]:
 
 
 def _table(cells: Cells, forget_set: str) -> list[str]:
-    rows = [row for row in cells.ablations(forget_set) if _whole(row) in cells.measured[forget_set]]
+    rows = [row for row in cells.ablations(forget_set) if row.partition("/")[0] in cells.rows(forget_set)]
     columns = [each for each in (column(cells, metric) for metric in ASKED) if _any(cells, forget_set, rows, each)]
     if not rows or not columns:
         return []
     lines = []
-    for method in sorted({_whole(row) for row in rows}):
+    for method in sorted({row.partition("/")[0] for row in rows}):
         own = [each.text(cells.estimate(forget_set, method, each.metric)) for each in columns]
         lines.append([f"{label(method)}, as it is", *own])
-        lines += [_line(cells, forget_set, row, columns) for row in rows if _whole(row) == method]
+        lines += [_line(cells, forget_set, row, columns) for row in rows if row.partition("/")[0] == method]
     return [*grid([forget_set, *(each.header for each in columns)], lines), ""]
-
-
-def _whole(row: str) -> str:
-    """What an ablation row is compared with: what stands before its last `/`."""
-    return row.rpartition("/")[0]
 
 
 def _line(cells: Cells, forget_set: str, row: str, columns: list[Column]) -> list[str]:
@@ -53,11 +48,11 @@ def _line(cells: Cells, forget_set: str, row: str, columns: list[Column]) -> lis
 
 
 def _difference(cells: Cells, forget_set: str, row: str, column: Column) -> str:
-    own, other = (cells.values(forget_set, name, column.metric) for name in (_whole(row), row))
+    own, other = (cells.values(forget_set, name, column.metric) for name in (row.partition("/")[0], row))
     if not own.keys() & other.keys():
         return NONE
     found = paired(other, own)
-    scores = (score(cells, forget_set, name, column) for name in (row, _whole(row)))
+    scores = (score(cells, forget_set, name, column) for name in (row, row.partition("/")[0]))
     return f"{signed(column, found)}{_word(paired(*scores))}"
 
 

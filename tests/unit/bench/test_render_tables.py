@@ -153,15 +153,6 @@ def test_ablations_are_paired_and_say_better_or_worse_only_beyond_chance() -> No
     assert _line(lines, "| `tmu-soft/d`") == "| `tmu-soft/d`: refused | – | – |"
 
 
-def test_an_ablation_of_an_ablation_is_paired_with_that() -> None:
-    made = _both("tmu-soft", MIDDLE) + _both("tmu-soft/plain", WORSE) + _both("tmu-soft/plain/a", MIDDLE)
-    lines = ablation(_cells(made + _both("tmu-soft/gone/b", BETTER)))
-    assert "| +1.00 [1.00, 1.00], worse |" in _line(lines, "| `tmu-soft/plain` |")
-    assert "| -1.00 [-1.00, -1.00], better |" in _line(lines, "| `tmu-soft/plain/a`")
-    assert _line(lines, "| `tmu-soft/plain`, as it is")
-    assert not any("gone" in line for line in lines)  # nothing to compare it with
-
-
 def _stream(own: list[list[float]], floor: list[float]) -> Cells:
     made = []
     for number, (values, level) in enumerate(zip(own, floor, strict=True), start=1):

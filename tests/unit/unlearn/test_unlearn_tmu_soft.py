@@ -38,11 +38,6 @@ def _targets(make_problem, **options) -> torch.Tensor:
     return soft.predicted_targets(make_problem(), read_options("tmu-soft", options))
 
 
-def _of_the_twin(make_problem, **options) -> torch.Tensor:
-    """What the twin's target model says, before the other classes are concentrated."""
-    return _targets(make_problem, concentrated=False, **options)
-
-
 def _side(make_problem):
     problem = make_problem()
     return problem.twin.side(problem.model, problem.forget, problem.retain, "cpu")
@@ -58,7 +53,7 @@ def _shares_lost(problem) -> torch.Tensor:
 def test_targets_are_the_twins_told_what_is_lost(make_problem, solved):
     lost, side = _shares_lost(make_problem()), _side(make_problem)
     expected = solved.twin.targets.probabilities(side, lost=lost)
-    assert torch.allclose(_of_the_twin(make_problem), expected, atol=1e-6)
+    assert torch.allclose(_targets(make_problem), expected, atol=1e-6)
     assert not torch.allclose(expected, solved.twin.targets.probabilities(side), atol=1e-3)
     assert len({round(float(share), 3) for share in lost}) == CLASSES + 1  # uneven, so that a slip would show
 
@@ -113,26 +108,26 @@ def test_noise_reaches_the_engine_for_the_forget_set_alone(make_problem):
 
 @pytest.mark.parametrize("name", ["unseen", "seen", "early", "neighbours"])
 def test_a_term_left_out_leaves_its_own_model_to_answer(make_problem, solved, name):
-    q = _of_the_twin(make_problem, without=name)
+    q = _targets(make_problem, without=name)
     lost = _shares_lost(make_problem())
     expected = solved.twin.ablated[name].probabilities(_side(make_problem), lost=lost)
     assert torch.allclose(q, expected, atol=1e-6)
-    assert not torch.allclose(q, _of_the_twin(make_problem), atol=1e-4)
+    assert not torch.allclose(q, _targets(make_problem), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["mean", "quantile"])
 def test_the_way_to_sharpen_reaches_the_targets(make_problem, solved, name):
-    q, lost = _of_the_twin(make_problem, sharpness=name), _shares_lost(make_problem())
+    q, lost = _targets(make_problem, sharpness=name), _shares_lost(make_problem())
     expected = solved.twin.targets.probabilities(_side(make_problem), lost=lost, sharpness=name)
     assert torch.allclose(q, expected, atol=1e-6)
-    assert not torch.allclose(q, _of_the_twin(make_problem), atol=1e-4)
+    assert not torch.allclose(q, _targets(make_problem), atol=1e-4)
 
 
 def test_margins_of_the_hold_out_reach_the_targets(make_problem, solved):
-    q, lost = _of_the_twin(make_problem, matched=False), _shares_lost(make_problem())
+    q, lost = _targets(make_problem, matched=False), _shares_lost(make_problem())
     expected = solved.twin.targets.probabilities(_side(make_problem), lost=lost, matched=False)
     assert torch.allclose(q, expected, atol=1e-6)
-    assert not torch.allclose(q, _of_the_twin(make_problem), atol=1e-4)
+    assert not torch.allclose(q, _targets(make_problem), atol=1e-4)
 
 
 @pytest.mark.parametrize("option", [{"without": "gold"}, {"sharpness": "max"}, {"labels": "x"}, {"retain_teacher": 2}])
@@ -241,8 +236,8 @@ def test_what_the_original_has_not_learnt_is_not_taught_by_label(make_problem, s
     retain = replace(retain, labels=labels)
     wrong = answers.argmax(1) != labels
     for tau in (0.0, 0.5):
-        _, _, taught = _run(partial(make_problem, retain=retain), retain_teacher=tau)
-        _, _, plain = _run(partial(make_problem, retain=retain), retain_teacher=tau, only_learned=False)
+        _, _, taught = _run(partial(make_problem, retain=retain), only_learned=True, retain_teacher=tau)
+        _, _, plain = _run(partial(make_problem, retain=retain), retain_teacher=tau)
         kept = as_probabilities(labels, CLASSES) if plain.targets is None else plain.targets[48:]
         assert torch.allclose(taught.targets[48:][wrong], answers[wrong], atol=1e-5)
         assert torch.allclose(taught.targets[48:][~wrong], kept[~wrong], atol=1e-6)
@@ -250,10 +245,10 @@ def test_what_the_original_has_not_learnt_is_not_taught_by_label(make_problem, s
 
 
 def test_concentrated_targets_keep_the_true_class_and_reach_the_engine(make_problem, solved):
-    _, _, taught = _run(make_problem)
-    q, sharp = _of_the_twin(make_problem), taught.targets[:48]
+    _, _, taught = _run(make_problem, concentrated=True)
+    q, sharp = _targets(make_problem), taught.targets[:48]
     labels = solved.train.labels[:48]
-    assert torch.equal(sharp, _targets(make_problem))
+    assert torch.equal(sharp, _targets(make_problem, concentrated=True))
     assert torch.allclose(sharp.gather(1, labels[:, None]), q.gather(1, labels[:, None]), atol=1e-6)
     assert not torch.allclose(sharp, q, atol=1e-3)
     gold = logits_of(solved.original, solved.holdout.images).softmax(1)
@@ -263,4 +258,4 @@ def test_concentrated_targets_keep_the_true_class_and_reach_the_engine(make_prob
 def test_a_class_that_goes_as_a_whole_keeps_its_targets(make_problem, solved):
     first = solved.train.labels == 0
     make = partial(make_problem, forget=solved.train.take(first), retain=solved.train.take(~first))
-    assert torch.equal(_targets(make), _of_the_twin(make))
+    assert torch.equal(_targets(make, concentrated=True), _targets(make))
