@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -137,7 +138,13 @@ class _Work:
 
 def _processes(jobs: int) -> Executor:
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes: two jobs of two threads each would be slower
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_end_with_the_run)
+
+
+def _end_with_the_run() -> None:
+    """A worker whose run was killed would finish its task, and then wait for the next one for ever."""
+    run = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (run.join(), os._exit(1)), daemon=True).start()
 
 
 def _measure_again(wish: Wish, book: Book) -> None:
