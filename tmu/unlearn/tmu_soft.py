@@ -27,6 +27,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = True
 NEEDS_HOLDOUT = True
+_BALANCE = 3.0  # records of D_r with their labels that make up for one error taught to D_f (`docs/decisions/0006-…`)
 _LEVEL_RECORDS = 1000  # of the hold-out, at most: the factor's standard deviation over draws is .0035
 
 
@@ -41,7 +42,9 @@ class Options(Config):
     sharpness: Sharpness = Field("envelope", description="how the predicted margins become a gold's (`margins.py`)")
     matched: bool = Field(True, description="margins distributed as the unseen halves' on D_f, not as on the hold-out")
     concentrated: bool = Field(False, description="the other classes share their part as unevenly as with a gold")
-    only_learned: bool = Field(False, description="records of D_r that the original gets wrong are taught its answers")
+    unlearnt: Literal["labels", "balanced", "answers"] = Field(
+        "balanced", description="taught to records of D_r that M_o gets wrong: label, its answer, or as `balance` says"
+    )
     without: Literal["", "unseen", "seen", "early", "neighbours"] = Field("", description="a term left out of q")
     labels: Literal["soft", "hard"] = Field("soft", description="`hard`: the arg-max of q")
     noise: float = Field(0.0, ge=0, description="input noise on D_f, standard deviation in 0..1")
@@ -55,24 +58,35 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     if options.labels == "hard":
         q = as_probabilities(q.argmax(1), classes)
     taught = forget.taught(q.to(forget.labels.device), weight=options.forget_weight, noise=options.noise)
-    if options.retain_teacher or options.only_learned:
-        retain = retain.taught(_taught_to_retain(problem, options))
+    r, answers = _taught_to_retain(problem, options, expected * len(forget))
+    if options.retain_teacher or answers:
+        retain = retain.taught(r)
     both = join(taught, retain, classes)
     recipe = recipe_of(problem.recipe, options.steps, options.lr, len(both))
     steps = recipe.epochs * batch_count(len(both), recipe.batch_size)
     hook = _leveller(problem, steps) if options.levelled else None
     report = problem.fit(problem.model, both, recipe, problem.seeds, after_step=hook)
-    notes = {"n_forget": len(forget), "mean_p_wrong": expected}
+    notes = {"n_forget": len(forget), "mean_p_wrong": expected, "answers_where_wrong": answers}
     return Outcome(problem.model, report, notes | ({"confidence_factor": hook.factor} if hook else {}))
 
 
-def _taught_to_retain(problem: Problem, options: Options) -> Tensor:
-    """r (N, K): labels and the original's probabilities. No gold has learnt much more of D_r than the original."""
+def _taught_to_retain(problem: Problem, options: Options, errors: float) -> tuple[Tensor, float]:
+    """(r (N, K), the share of M_o's answers where it is wrong). errors: as many as D_f is expected to show."""
     retain = problem.retain
     p = logits_of(problem.model, retain.images, device=problem.device).softmax(1).to(retain.labels.device)
     taught = torch.lerp(as_probabilities(retain.labels, problem.classes), p, options.retain_teacher)
-    wrong = options.only_learned & (p.argmax(1) != retain.labels)
-    return torch.where(wrong[:, None], p, taught)
+    wrong = p.argmax(1) != retain.labels
+    share = {"labels": 0.0, "answers": 1.0}.get(options.unlearnt, balance(errors, int(wrong.sum())))
+    return torch.where(wrong[:, None], torch.lerp(taught, p, share), taught), share
+
+
+def balance(errors: float, wrong: int) -> float:
+    """The share 0..1 of the original's answers in what the `wrong` records of D_r that it gets wrong are taught.
+
+    Learning on with their labels mends some of them; unlearning costs others, the more errors D_f is taught. A gold is
+    as right about D_r as the original, so the labels are taught as far as they are needed to make up for the loss.
+    """
+    return max(0.0, 1 - _BALANCE * errors / max(1, wrong))
 
 
 def _leveller(problem: Problem, steps: int) -> Leveller | None:

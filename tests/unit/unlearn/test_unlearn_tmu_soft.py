@@ -76,7 +76,11 @@ def test_the_forget_set_is_taught_the_targets_with_their_weight(make_problem):
     assert (taught.noise == 0).all()
     truth = float(q.gather(1, problem.forget.labels[:, None]).mean())
     assert outcome.notes.pop("confidence_factor") > 0
-    assert outcome.notes == {"n_forget": 48, "mean_p_wrong": pytest.approx(1 - truth, abs=1e-5)}
+    assert outcome.notes == {
+        "n_forget": 48,
+        "mean_p_wrong": pytest.approx(1 - truth, abs=1e-5),
+        "answers_where_wrong": 0.0,  # the original is hardly ever wrong here, and much is to be unlearned
+    }
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
@@ -228,20 +232,53 @@ def test_a_run_that_was_killed_ends_with_the_same_level(make_problem, tmp_path):
     assert again.notes == whole.notes
 
 
-def test_what_the_original_has_not_learnt_is_not_taught_by_label(make_problem, solved):
+def _relabelled(solved, n: int):
+    """(the retain set with other labels on its first n records, what the original says of it, where it is wrong)"""
     retain = solved.train.take(torch.arange(240) >= 48)
     answers = logits_of(solved.original, retain.images).softmax(1)
     labels = retain.labels.clone()
-    labels[:20] = (answers[:20].argmax(1) + 1) % CLASSES  # the original is wrong about these
-    retain = replace(retain, labels=labels)
-    wrong = answers.argmax(1) != labels
+    labels[:n] = (answers[:n].argmax(1) + 1) % CLASSES
+    return replace(retain, labels=labels), answers, answers.argmax(1) != labels
+
+
+def test_what_the_original_has_not_learnt_is_not_taught_by_label(make_problem, solved):
+    retain, answers, wrong = _relabelled(solved, 20)
     for tau in (0.0, 0.5):
-        _, _, taught = _run(partial(make_problem, retain=retain), only_learned=True, retain_teacher=tau)
-        _, _, plain = _run(partial(make_problem, retain=retain), retain_teacher=tau)
-        kept = as_probabilities(labels, CLASSES) if plain.targets is None else plain.targets[48:]
+        _, _, taught = _run(partial(make_problem, retain=retain), unlearnt="answers", retain_teacher=tau)
+        _, _, plain = _run(partial(make_problem, retain=retain), unlearnt="labels", retain_teacher=tau)
+        kept = as_probabilities(retain.labels, CLASSES) if plain.targets is None else plain.targets[48:]
         assert torch.allclose(taught.targets[48:][wrong], answers[wrong], atol=1e-5)
         assert torch.allclose(taught.targets[48:][~wrong], kept[~wrong], atol=1e-6)
         assert not torch.allclose(kept[wrong], answers[wrong], atol=0.1)
+
+
+def test_the_less_there_is_to_unlearn_the_fewer_of_these_labels_are_taught(make_problem, solved):
+    retain, answers, wrong = _relabelled(solved, 150)
+    shares = []
+    for n in (8, 16, 48):
+        make = partial(make_problem, retain=retain, forget=solved.train.take(torch.arange(240) < n))
+        _, outcome, taught = _run(make)
+        share = outcome.notes["answers_where_wrong"]
+        assert share == soft.balance(outcome.notes["mean_p_wrong"] * n, int(wrong.sum()))
+        _, _, plain = _run(make, unlearnt="labels")
+        expected = torch.lerp(plain.targets[n:], answers, share)
+        assert torch.allclose(taught.targets[n:][wrong], expected[wrong], atol=1e-5)
+        assert torch.equal(taught.targets[n:][~wrong], plain.targets[n:][~wrong])
+        shares.append(share)
+    assert 1 > shares[0] > shares[1] > shares[2] > 0
+
+
+def test_the_balance_ends_where_a_third_as_many_errors_are_taught_as_labels_are_left():
+    assert [soft.balance(errors, 90) for errors in (0, 10, 15, 30, 300)] == pytest.approx([1, 2 / 3, 1 / 2, 0, 0])
+    assert soft.balance(5, 0) == 0  # nothing to learn: whatever is taught, is taught to nobody
+
+
+def test_without_anything_left_to_learn_the_balance_changes_nothing(make_problem):
+    """Requests as large as a random tenth take the old path, byte for byte."""
+    _, outcome, _ = _run(make_problem)
+    _, plain, _ = _run(make_problem, unlearnt="labels")
+    assert outcome.notes["answers_where_wrong"] == 0
+    assert same_weights(weights_of(outcome.model), weights_of(plain.model))
 
 
 def test_concentrated_targets_keep_the_true_class_and_reach_the_engine(make_problem, solved):
