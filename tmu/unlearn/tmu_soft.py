@@ -1,8 +1,9 @@
 """TMU with soft generalisation labels: teach the forget set what a model that has not seen it would say.
 
 Formula: from M_o, min CE(r(x), p(x)) over D_r + beta · CE(q(x), p(x)) over D_f; q is predicted by the twin's target
-model, r = (1 - tau) · label + tau · M_o's probabilities, which keeps the original's confidence on what stays. Twice
-the head is scaled so that the model is as sure of the hold-out as a gold would be (`level.py`).
+model, r = (1 - tau) · label + tau · M_o's probabilities, which keeps the original's confidence on what stays. Where M_o
+is wrong, r goes the further over to its answer the less there is to unlearn (`balance`). Twice the head is scaled so
+that the model is as sure of the hold-out as a gold would be (`level.py`).
 Reference: ours; it answers the reviewers' points on the arg-max label and on teaching the easy samples
 (`docs/method.md`). Cost: as `tmu`. Failure mode: a forget set unlike the hold-out, as far as the unseen halves do not
 show it. The options below `retain_teacher` are for ablation.
