@@ -23,7 +23,6 @@ from infra.stack import orphans, programs
 from infra.stack.place import Stack
 from infra.stack.ports import is_free
 from infra.stack.status import Process, status
-from infra.stack.supervisor import NAME as SUPERVISORD
 from infra.stack.supervisor import Supervisor
 from tmu.errors import ConfigError, StorageError
 from tmu.settings import STACK, load_settings
@@ -169,9 +168,9 @@ def test_the_auditor_reads_and_cannot_write_or_delete(home: Path):
 
 
 def test_a_second_up_changes_nothing(home: Path):
-    before = _pids(home)
+    before = _standing(home)
     assert _infra("up", home, "--no-bootstrap")["started"] == []
-    assert _pids(home) == before
+    assert _standing(home) == before
 
 
 def test_servers_that_are_killed_are_started_again(home: Path):
@@ -223,10 +222,11 @@ def test_down_leaves_nothing_running_and_the_data_in_place(home: Path):
     assert (home / "params.yaml").exists()
 
 
-def _pids(home: Path) -> list[tuple[int | None, str]]:
-    """supervisord and its servers, without the child that a worker has during a scheduled run."""
-    supervisors = [(pid, name) for pid, name in orphans.find(Stack.open(home)).items() if name == SUPERVISORD]
-    return [*supervisors, *((process.pid, name) for name, process in _processes(home).items())]
+def _standing(home: Path) -> dict[int | None, str]:
+    """All processes of the stack, but not the child that a worker has during a scheduled run."""
+    workers = {process.pid: name for name, process in _processes(home).items() if name.startswith("worker")}
+    found = orphans.find(Stack.open(home)).items()
+    return workers | {pid: name for pid, name in found if not name.startswith("worker")}
 
 
 def _processes(home: Path) -> dict[str, Process]:
