@@ -97,10 +97,12 @@ def test_no_secret_is_an_argument_of_a_process(home: Path):
     names = ("postgres_password", "s3_secret_key", "s3_read_secret", "prefect_database", "mlflow_database")
     secrets = [stack.need("ledger"), *(stack.need(name) for name in names)]
     secrets += [each.split(":")[2].split("@")[0] for each in secrets if "://" in each]
+    standing, arguments = _standing(home), {}
     for pid in orphans.find(stack):
         with contextlib.suppress(psutil.NoSuchProcess):  # the child of a scheduled run may end meanwhile
-            arguments = " ".join(psutil.Process(pid).cmdline())
-            assert not [secret for secret in secrets if secret in arguments]
+            arguments[pid] = " ".join(psutil.Process(pid).cmdline())
+    assert standing.keys() <= arguments.keys()
+    assert not [pid for pid, line in arguments.items() for secret in secrets if secret in line]
 
 
 def test_mlflow_stores_artifacts_for_a_client_without_a_key(home: Path):
