@@ -44,9 +44,8 @@ def pause_key(attempt: int) -> str:
     return f"approval-{attempt}"
 
 
-def question(home: str, request: str, said: str = "") -> type[Approval]:
+def question(workspace: Workspace, request: str, said: str = "") -> type[Approval]:
     """The form with the plan as its description. said: why it is asked again."""
-    workspace = Workspace.open(home)
     text = plan_markdown(request, plan_shown(workspace, request), workspace.settings.api_url or "http://127.0.0.1:8080")
     return Approval.with_initial_data(description=f"> **Not accepted.** {said}\n\n{text}" if said else text)
 

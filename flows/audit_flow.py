@@ -4,21 +4,20 @@ from typing import Any
 
 from prefect import flow
 
-from flows.course import Course
+from flows.observer import Observer
 from flows.report import show_audit
 from flows.tell import tell
 from flows.train_gold import golds_of
-from tasks.audit import audit
-from tasks.register import register
-from tasks.unlearn import unlearn
-from tmu.config import Params
+from tasks.models import audit, unlearn
+from tasks.registry import register
+from tmu.deletion.deletion import AuditVerdict, Deletion, Outcome
+from tmu.deletion.journal import Journal
 from tmu.errors import RequestError
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
-from tmu.steps.choose_method import RETRAIN
-from tmu.steps.journal import find_entry, why
+from tmu.steps.cases import AuditCase, Lineage, UnlearnCase
 from tmu.steps.loading import run_record
-from tmu.steps.register_model import log_audit
+from tmu.steps.register_model import log_audit, refuse_other_recipe
 from tmu.steps.unlearn_model import CONTROL
+from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
 
@@ -29,73 +28,84 @@ def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
     Raises RequestError where the request has led to no model (yet).
     """
     workspace = Workspace.open(home)
-    entry = find_entry(workspace, request)
-    if "unlearned" not in entry:
+    deletion = Journal(workspace).find(request)
+    if deletion.unlearned is None:
         raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
-    outcome = audited(home, entry, workspace.params.with_method(entry["method"]), golds)
-    outcome = Course().cut_over(home, DataRef.model_validate(entry["data"]), outcome)
-    return {"request": request, "ui": workspace.registry.ui_command(), **outcome}
+    outcome = audited(workspace, deletion, golds)
+    service = Observer(workspace).put_into_service(deletion.data, outcome)
+    shown = outcome.model_dump(mode="json") | {"service": service}
+    return {"request": request, "ui": workspace.registry.ui_command(), **shown}
 
 
-def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dict[str, Any]:
+def audited(workspace: Workspace, deletion: Deletion, golds: int) -> Outcome:
     """Train what the audit compares with, audit, register every row, and tie the numbers to them."""
-    workspace = Workspace.open(home)
-    before = DataRef.model_validate(entry["plan"]["data"])
-    after = DataRef.model_validate(entry["data"])
-    forget, base = ForgetRef.model_validate(entry["forget"]), ModelRef.model_validate(entry["base"])
-    unlearned = ModelRef.model_validate(entry["unlearned"])
-    twin = TwinRef.model_validate(entry["twin"]) if entry["twin"] else None
-    # a retrained model is the paired gold itself: then all golds are independent ones
-    references = golds_of(home, before, forget, golds, first=int(params.unlearn.method == "retrain"))
-    control = None
-    if twin:
-        tell("Unlearning a random choice, as control")
-        control = unlearn(home, before, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
+    refuse_other_recipe(workspace, deletion.base, deletion.params)  # of an earlier version of tmu: see `earlier.py`
+    case = _case(workspace, deletion, golds)
     tell("Auditing")
-    proof: AuditRef = audit(
-        home, before, forget, base, references, control, unlearned, twin, params, _notes(workspace, entry)
-    )
-    lineage = {"forget": forget, "parent": base, "request": entry["id"], "parent_run": entry.get("run")}
-    # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
-    versions = {"original": register(home, before, base.model_copy(update={"role": "original"}), params, [])}
-    for row, model in zip(("gold", "second gold"), references, strict=False):
-        versions[row] = register(home, after, model, params, ["gold"] if row == "gold" else [], **lineage)
-    versions[params.unlearn.method] = register(home, after, unlearned, params, ["candidate"], **lineage)
+    proof = audit(workspace, case)
+    versions = _registered(workspace, deletion, case)
     tell("Writing the numbers to MLflow")
     numbers = log_audit(workspace, proof, versions)
     show_audit(numbers)
-    proved = numbers["verdict"]["passed"] and numbers["verdict"]["conclusive"]
-    exact = params.unlearn.method == RETRAIN  # the paired gold itself; those of the audit have other seeds
-    row = params.unlearn.method if proved or exact else "gold"  # the gold is there, and exact
-    return {
-        "audit": proof.model_dump(),
-        "verdict": numbers["verdict"],
-        "versions": {row: version.version for row, version in versions.items()},
-        "champion": versions[row].version,
-        "serves": (unlearned if row == params.unlearn.method else references[0]).model_dump(),
-        "service": _service(params.unlearn.method, numbers["verdict"]),
-        "compare": workspace.registry.compare_url_hint(list(versions.values())),
-    }
+    verdict = AuditVerdict.model_validate(numbers["verdict"])
+    proved = verdict.passed and verdict.conclusive
+    row = deletion.method if proved or deletion.exact else "gold"  # the gold is there, and exact
+    return Outcome(
+        audit=proof,
+        verdict=verdict,
+        versions={name: version.version for name, version in versions.items()},
+        champion=versions[row].version,
+        serves=deletion.unlearned if row == deletion.method else case.golds[0],
+        service=_service(deletion, verdict),
+        compare=workspace.registry.compare_url_hint(list(versions.values())),
+    )
 
 
-def _notes(workspace: Workspace, entry: dict[str, Any]) -> dict[str, str]:
+def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
+    """The unlearned model with newly made golds and control."""
+    learned = {name: getattr(deletion, name) for name in ("forget", "twin", "params")}
+    learned |= {"data": deletion.plan.data, "original": deletion.base}
+    # a retrained model is the paired gold itself: then all golds are independent ones
+    references, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
+    if deletion.twin:
+        tell("Unlearning a random choice, as control")
+        params = deletion.params.model_copy(update={"unlearn": CONTROL})
+        control = unlearn(workspace, UnlearnCase(**learned | {"params": params}))
+    models = {"golds": tuple(references), "control": control, "unlearned": deletion.unlearned}
+    return AuditCase(**learned, **models, notes=_notes(workspace, deletion))
+
+
+def _registered(workspace: Workspace, deletion: Deletion, case: AuditCase) -> dict[str, Version]:
+    """A version for each row that may be compared later; the one that is judged comes last."""
+    before, after, params = deletion.plan.data, deletion.data, deletion.params
+    lineage = Lineage(forget=deletion.forget, parent=deletion.base, request=deletion.id, run=deletion.run)
+    # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
+    original = deletion.base.model_copy(update={"role": "original"})
+    versions = {"original": register(workspace, before, original, params, [])}
+    for row, model in zip(("gold", "second gold"), case.golds, strict=False):
+        aliases = ["gold"] if row == "gold" else []
+        versions[row] = register(workspace, after, model, params, aliases, lineage)
+    versions[deletion.method] = register(workspace, after, deletion.unlearned, params, ["candidate"], lineage)
+    return versions
+
+
+def _notes(workspace: Workspace, deletion: Deletion) -> dict[str, str]:
     """For the report page: why this method, and what the shift test found."""
-    shift = run_record(workspace, ModelRef.model_validate(entry["unlearned"]))["notes"].get("shift")
-    reasons = why({**entry, "service": None})
+    shift = run_record(workspace, deletion.unlearned)["notes"].get("shift")
+    reasons = [text for text in (deletion.plan.choice.reason, deletion.refused) if text]
     found = {"method": " ".join(reasons), "shift test": shift and f"{shift['verdict']}: {shift['reason']}"}
     return {name: text for name, text in found.items() if text}
 
 
-def _service(method: str, verdict: dict[str, Any]) -> str:
+def _service(deletion: Deletion, verdict: AuditVerdict) -> str:
     """Which model goes into service and why, in a sentence."""
-    if method == RETRAIN:
+    method = deletion.method
+    if deletion.exact:
         return "The retrained model goes into service: it never saw the records."
-    if not verdict["passed"]:
-        failed = "; ".join(
-            reason.removeprefix("FAIL: ").rstrip(".") for reason in verdict["reasons"] if "FAIL" in reason
-        )
+    if not verdict.passed:
+        failed = "; ".join(reason.removeprefix("FAIL: ").rstrip(".") for reason in verdict.reasons if "FAIL" in reason)
         return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
-    if not verdict["conclusive"]:
+    if not verdict.conclusive:
         return (
             f"The retrained gold goes into service: the request is too small for an audit of `{method}` to prove much."
         )

@@ -5,14 +5,15 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from tasks.watch_deadlines import send_notifications, watch_deadlines
+from tasks.watch import send_notifications, watch_deadlines
+from tmu.workspace import Workspace
 
 
 @flow(name="deadline-watch")
 def deadline_watch_flow(home: str = "") -> dict[str, Any]:
     """Look at the dates of all open requests; returns what was told now and what was sent. Repeat it at will."""
-    watched = watch_deadlines(home)
-    sent = send_notifications(home)
+    workspace = Workspace.open(home)
+    watched, sent = watch_deadlines(workspace), send_notifications(workspace)
     rows = [dict(line) for line in watched.board] or [{"request": "none is open"}]
     create_table_artifact(
         table=rows, key="deadlines", description=f"{len(watched.board)} open requests, the most urgent first"

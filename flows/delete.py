@@ -1,24 +1,21 @@
-"""Flow `delete`: from a request to erased data and an audited, registered, unlearned model.
-
-The order is: write down, erase the data, then the model. Every stage is idempotent and journalled, so that a crash
-anywhere is mended by running the same request again (or `--resume`); it takes effect once.
-"""
+"""What `tmu delete` calls: prepare Prefect for the workspace, then run the flow that fits."""
 
 from typing import Any
 
 from flows.runtime import prepare
 
 
-def run(
-    home: str,
-    subjects: list[str],
-    records: list[str],
-    method: str | None = None,
-    audit: bool = True,
-    resume: str | None = None,
-) -> dict[str, Any]:
-    """What `tmu delete` calls: prepare Prefect for the workspace, then run the flow."""
+def run(home: str, request: str) -> dict[str, Any]:
+    """Carry out an acknowledged request, from wherever it stopped; see `delete_flow`."""
     prepare(home)
     from flows.delete_flow import delete_flow
 
-    return delete_flow(home=home, subjects=subjects, records=records, method=method, audit=audit, resume=resume)
+    return delete_flow(home=home, resume=request)
+
+
+def serve(home: str) -> list[dict[str, Any]]:
+    """Carry out the urgent requests that are approved in the ledger; see `nightly_batch_flow`."""
+    prepare(home)
+    from flows.nightly_batch import nightly_batch_flow
+
+    return nightly_batch_flow(home=home, lane="urgent")

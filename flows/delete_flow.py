@@ -5,20 +5,17 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
-from flows.course import Course
 from flows.deletion import carry_out
+from flows.observer import Observer
 from flows.report import show_choice, show_plan
 from flows.tell import tell
 from tmu.config import AUTO
-from tmu.errors import RequestError
-from tmu.steps.choose_method import choose_method
-from tmu.steps.journal import find_entry, find_same, open_entry, refuse_a_second
-from tmu.steps.legal_hold import refuse_held
-from tmu.steps.loading import data_ref, open_store
-from tmu.steps.plan_deletion import acknowledge, plan_deletion
-from tmu.steps.preflight import check_parameters
-from tmu.steps.register_model import champion_of
-from tmu.stores.lock import locked
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import Asked
+from tmu.steps.acknowledge import acknowledge
+from tmu.steps.go_on import resumed
+from tmu.steps.plan import plan_deletion
 from tmu.unlearn import method_names
 from tmu.workspace import Workspace
 
@@ -44,38 +41,25 @@ def delete_flow(
         records: Keys of single records to delete.
         method: Unlearning method, or `auto` to weigh it against retraining; empty: the one in params.yaml.
         audit: Prove the result against two retrained models (golds).
-        resume: Id of an interrupted request to go on with.
+        resume: Id of an acknowledged request to go on with: as it was acknowledged, whatever params.yaml says now.
     """
-    entry = _received(Workspace.open(home), subjects or [], records or [], method, resume)
-    return carry_out(home, entry, Course(), audit=audit)
+    workspace, asked = Workspace.open(home), Asked.of(subjects or [], records or [])
+    with Journal(workspace).running():
+        same = None if resume else Journal(workspace).same_as(asked)
+        if resume or same:
+            deletion = resumed(workspace, resume or same.id, method=method, audited=audit)
+        else:
+            plan = plan_deletion(workspace, asked, method)
+            deletion = acknowledge(workspace, plan, asked, audited=audit)
+        _say(deletion)
+        return carry_out(workspace, deletion, Observer(workspace))
 
 
-def _received(
-    workspace: Workspace, subjects: list[str], records: list[str], method: str | None, resume: str | None
-) -> dict[str, Any]:
-    """The journal's entry: a resumed one, the one of the same request, or a new one after planning."""
-    same = find_entry(workspace, resume) if resume else find_same(workspace, subjects, records)
-    if same is not None and same["stage"] in ("completed", "withdrawn"):
-        raise RequestError(f"Request {same['id']} is {same['stage']} already.", "There is nothing to go on with.")
-    if same is not None:
-        tell(f"Going on with request {same['id']} after stage `{same['stage']}`")
-        return same
-    with locked(workspace.state("request.lock")):  # two requests at once must not both be acknowledged
-        return _acknowledged(workspace, subjects, records, method)
-
-
-def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str], method: str | None) -> dict[str, Any]:
-    """A new request: planned, checked, and written down."""
-    refuse_a_second(workspace)
-    data = data_ref(workspace)
-    check_parameters(open_store(workspace, data), workspace.params, method)
-    plan = plan_deletion(workspace, data, subjects, records)
-    refuse_held(workspace, open_store(workspace, data), plan.records)
-    champion_of(workspace, data, params=workspace.params)  # refuses a model of another revision before anything is done
-    choice = choose_method(workspace, plan, method)
+def _say(deletion: Deletion) -> None:
+    plan = deletion.plan
+    if deletion.stage is not Stage.ACKNOWLEDGED:
+        tell(f"Going on with request {deletion.id} after stage `{deletion.stage}`")
     show_plan(plan)
-    show_choice(choice)
-    tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
-    tell(f"Method {choice.method}: {choice.reason}")
-    facts = {"method": choice.method, "choice": choice.as_json(), "asked": [sorted(subjects), sorted(records)]}
-    return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
+    show_choice(plan.choice)
+    tell(f"Request {plan.id}: {plan.n_records} records, {plan.n_train} of them learned")
+    tell(f"Method {plan.choice.method}: {plan.choice.reason}")

@@ -15,13 +15,14 @@ from flows.approval import pause_key, question, was_asked
 from flows.serve_batch import serve
 from flows.tell import tell
 from flows.zombies import settle
-from tasks.requests import decide, plan, receive, status
-from tasks.watch_deadlines import send_notifications
+from tasks.ledger import decide, plan, receive, status
+from tasks.watch import send_notifications
 from tmu.config import AUTO
 from tmu.ledger.intake import HexKey as Key
 from tmu.ledger.intake import RequestId
 from tmu.ledger.states import RUNNING, State
 from tmu.unlearn import method_names
+from tmu.workspace import Workspace
 
 Method = Literal[("as configured", AUTO, *method_names())]  # a drop-down
 TWO_WEEKS = 14 * 24 * 3600  # seconds that a plan waits for its approval
@@ -93,10 +94,10 @@ def delete_request_flow(
 
     The run stops after planning and shows the plan; **Resume** opens the form for the approval.
     """
-    urgent = lane.startswith("urgent")
-    receive(home, request, requested_by, people, records, urgent=urgent)
-    state = plan(home, request, None if method == "as configured" else method)
-    send_notifications(home)
+    urgent, workspace = lane.startswith("urgent"), Workspace.open(home)
+    receive(workspace, request, requested_by, people, records, urgent=urgent)
+    state = plan(workspace, request, None if method == "as configured" else method)
+    send_notifications(workspace)
     said = ""
     for attempt in count(1):
         tell(f"Request {request}: {state.value}")
@@ -105,8 +106,8 @@ def delete_request_flow(
         if was_asked(attempt + 1):
             continue  # this attempt's answer was not accepted, and is on record
         settle()
-        answer = suspend_flow_run(question(home, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
-        state, said = decide(home, request, answer.as_decision())
-    served = serve(home, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
-    send_notifications(home)
-    return {"request": request, "state": status(home, request).value, "batches": served}
+        answer = suspend_flow_run(question(workspace, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
+        state, said = decide(workspace, request, answer.as_decision())
+    served = serve(workspace, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
+    send_notifications(workspace)
+    return {"request": request, "state": status(workspace, request).value, "batches": served}

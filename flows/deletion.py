@@ -1,125 +1,144 @@
 """The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, look again.
 
 The order is: write down, erase the data, then the model. Every stage is idempotent and journalled, so that a crash
-anywhere is mended by running the same again; it takes effect once. `course` is told how far it has come.
+anywhere is mended by running the same again; it takes effect once. All that a stage needs is in the `Deletion`; nothing
+is read from params.yaml. The observer is told how far it has come.
 """
 
 from typing import Any
 
 from flows.audit_flow import audited
-from flows.course import Course
+from flows.observer import Observer
 from flows.tell import tell
 from flows.train_original import original_of
-from tasks.erase import erase
-from tasks.fit_twin import fit_twin
-from tasks.promote import promote
-from tasks.register import register
-from tasks.tidy import tidy
-from tasks.unlearn import unlearn
-from tasks.verify_deletion import verify_deletion
-from tmu.config import Params
+from tasks.data import check_stores, erase, look_at_data, tidy
+from tasks.models import fit_twin, unlearn
+from tasks.registry import promote, register
+from tasks.verify import verify_deletion
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import GateError
 from tmu.ledger.states import State
-from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
-from tmu.steps.choose_method import RETRAIN
-from tmu.steps.journal import advance, why
 from tmu.steps.register_model import champion_of
 from tmu.unlearn import needs_twin
 from tmu.workspace import Workspace
 
-UNAUDITED = {"verdict": None, "service": "Without an audit nothing goes into service."}
+UNAUDITED = "Without an audit nothing goes into service."
 
 
-def carry_out(home: str, entry: dict[str, Any], course: Course, *, audit: bool = True) -> dict[str, Any]:
-    """Take an acknowledged entry of the journal to its end, from wherever it stopped."""
-    workspace = Workspace.open(home)
-    params = workspace.params.with_method(entry["method"])
-    before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
-    if entry["plan"]["n_train"] and not entry.get("base"):
-        base = champion_of(workspace, before) or original_of(home, before)
-        entry = advance(workspace, entry["id"], "acknowledged", base=base.model_dump())
+def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> dict[str, Any]:
+    """Take an acknowledged deletion to its end, from wherever it stopped; returns what is to be told of it, as JSON."""
+    look_at_data(workspace, deletion)
+    if not deletion.has_reached(Stage.ERASING):
+        check_stores(workspace)
+    deletion = _erased(workspace, deletion, observer)
+    if not deletion.learned:
+        return _ended(workspace, deletion, observer, _carried_over(workspace, deletion, observer))
+    observer.reach(State.UNLEARNING)
+    deletion = _unlearned(workspace, deletion)
+    if deletion.refused:
+        observer.reach(State.ESCALATED_RETRAIN)
+    if not deletion.audited:
+        _register_candidate(workspace, deletion)
+        return _ended(workspace, deletion, observer, UNAUDITED)
+    observer.reach(State.AUDITING)
+    outcome = audited(workspace, deletion, golds=2)
+    deletion = Journal(workspace).advance(deletion, Stage.AUDITED, outcome=outcome)
+    return _ended(workspace, deletion, observer, _put_into_service(deletion, observer))
+
+
+def _erased(workspace: Workspace, deletion: Deletion, observer: Observer) -> Deletion:
+    """The stage `erased`. The model that learned the records is made sure of first, and the intent is written."""
+    journal = Journal(workspace)
+    if deletion.learned and deletion.base is None:
+        before = deletion.plan.data
+        base = champion_of(workspace, before) or original_of(workspace, before, deletion.params)
+        deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, base=base)
+    deletion = journal.advance(deletion, Stage.ERASING)  # from here on bytes of the data may be gone
     tell("Erasing the records from the data")
-    after = erase(home, before, forget)
-    entry = advance(workspace, entry["id"], "erased", data=after.model_dump())
-    course.data_erased(after)
-    if not entry["plan"]["n_train"]:
-        return _ended(home, entry, course, _carried_over(home, before, after, params, course))
-    course.reach(State.UNLEARNING)
-    entry, params = _unlearned(home, entry, params, audit=audit)
-    if entry.get("refused"):
-        course.reach(State.ESCALATED_RETRAIN)
-    if not audit:
-        _register_candidate(home, entry, params)
-        return _ended(home, entry, course, UNAUDITED)
-    course.reach(State.AUDITING)
-    outcome = audited(home, entry, params, golds=2)
-    entry = advance(workspace, entry["id"], "audited", **outcome)
-    return _ended(home, entry, course, _cut_over(home, entry, outcome, course))
+    after = erase(workspace, deletion)
+    deletion = journal.advance(deletion, Stage.ERASED, data=after)
+    observer.data_erased(after)
+    return deletion
 
 
-def _unlearned(home: str, entry: dict[str, Any], params: Params, *, audit: bool) -> tuple[dict[str, Any], Params]:
+def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
     """The stage `unlearned`. Where a gate refuses (twin, shift), exact retraining takes over, and it is said and kept.
 
-    Returns the entry and the parameters with the method that was used in the end.
+    The parameters are then those of the method that was used in the end.
     """
-    before, forget = DataRef.model_validate(entry["plan"]["data"]), ForgetRef.model_validate(entry["forget"])
-    base, twin, facts = ModelRef.model_validate(entry["base"]), None, {}
+    journal = Journal(workspace)
     try:
-        _refuse_foreseen(entry, params)
-        if needs_twin(params.unlearn.method) or (audit and params.unlearn.method != RETRAIN):
-            tell("Fitting the twin problem (once for all requests on this revision and model)")
-            twin = fit_twin(home, before, base, params)
-        tell(f"Unlearning with {params.unlearn.method}")
-        unlearned = unlearn(home, before, forget, base, twin, params)
+        _refuse_foreseen(deletion)
+        case = _case(workspace, deletion)
+        tell(f"Unlearning with {deletion.method}")
+        unlearned = unlearn(workspace, case)
+        return journal.advance(deletion, Stage.UNLEARNED, twin=case.twin, unlearned=unlearned)
     except GateError as refusal:
-        facts["refused"] = f"{refusal.what} Exact retraining took over from `{params.unlearn.method}`."
-        tell(facts["refused"])
-        twin, params = None, params.with_method(RETRAIN)
-        unlearned = unlearn(home, before, forget, base, None, params)
-    facts |= {"twin": twin and twin.model_dump(), "unlearned": unlearned.model_dump(), "method": params.unlearn.method}
-    return advance(Workspace.open(home), entry["id"], "unlearned", **facts), params
+        refused = f"{refusal.what} Exact retraining took over from `{deletion.method}`."
+        tell(refused)
+    exactly = deletion.params.with_method(RETRAIN)
+    unlearned = unlearn(workspace, _case(workspace, deletion.model_copy(update={"params": exactly})))
+    return journal.advance(deletion, Stage.UNLEARNED, refused=refused, params=exactly, unlearned=unlearned)
 
 
-def _refuse_foreseen(entry: dict[str, Any], params: Params) -> None:
+def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
+    """What is to be unlearned, with the twin where the method or its audit needs one."""
+    data, base, params, twin = deletion.plan.data, deletion.base, deletion.params, None
+    if needs_twin(deletion.method) or (deletion.audited and not deletion.exact):
+        tell("Fitting the twin problem (once for all requests on this revision and model)")
+        twin = fit_twin(workspace, data, base, params)
+    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, params=params)
+
+
+def _refuse_foreseen(deletion: Deletion) -> None:
     """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
-    foreseen = entry.get("choice", {}).get("risk", {}).get("refusal")
-    if foreseen and learns_from_holdout(params.unlearn.method):
+    foreseen = deletion.plan.choice.risk.refusal
+    if foreseen and learns_from_holdout(deletion.method):
         raise GateError(f"The hold-out is no guide here: {foreseen}.", "Use `--method retrain`.")
 
 
-def _register_candidate(home: str, entry: dict[str, Any], params: Params) -> None:
-    after, forget = DataRef.model_validate(entry["data"]), ForgetRef.model_validate(entry["forget"])
-    unlearned, base = (ModelRef.model_validate(entry[name]) for name in ("unlearned", "base"))
-    register(home, after, unlearned, params, ["candidate"], forget=forget, parent=base, request=entry["id"])
+def _register_candidate(workspace: Workspace, deletion: Deletion) -> None:
+    lineage = Lineage(forget=deletion.forget, parent=deletion.base, request=deletion.id)
+    register(workspace, deletion.data, deletion.unlearned, deletion.params, ["candidate"], lineage)
 
 
-def _cut_over(home: str, entry: dict[str, Any], outcome: dict[str, Any], course: Course) -> dict[str, Any]:
+def _put_into_service(deletion: Deletion, observer: Observer) -> str:
     """Put into service what the audit decided; a gate that failed means the retrained gold."""
-    if outcome["versions"].get(entry["method"]) != outcome["champion"]:
-        course.reach(State.ESCALATED_RETRAIN)
-    course.reach(State.PROMOTING)
-    return course.cut_over(home, DataRef.model_validate(entry["data"]), outcome)
+    outcome = deletion.outcome
+    if outcome.versions.get(deletion.method) != outcome.champion:
+        observer.reach(State.ESCALATED_RETRAIN)
+    observer.reach(State.PROMOTING)  # the last moment for the ledger to say no, such as for a new legal hold
+    return observer.put_into_service(deletion.data, outcome)
 
 
-def _carried_over(home: str, before: DataRef, after: DataRef, params: Params, course: Course) -> dict[str, Any]:
+def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) -> str:
     """No model learned the erased records: the one in service stays, now as the model of the new revision."""
-    workspace = Workspace.open(home)
-    champion = champion_of(workspace, before, after)
-    course.reach(State.PROMOTING)
+    champion = champion_of(workspace, deletion.plan.data, deletion.data)
+    observer.reach(State.PROMOTING)
     if champion is not None:
-        version = register(home, after, champion, params, [])
-        promote(home, after, version.version, course.work)
-    return {"verdict": None, "service": "The model in service stays."}
+        version = register(workspace, deletion.data, champion, deletion.params, [])
+        promote(workspace, deletion.data, version.version, observer.work)
+    return "The model in service stays."
 
 
-def _ended(home: str, entry: dict[str, Any], course: Course, outcome: dict[str, Any]) -> dict[str, Any]:
+def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
     """Tidy, look again, and close the journal's entry."""
-    course.reach(State.PURGING)
-    tidy(home)
-    course.reach(State.VERIFYING)
-    checked = verify_deletion(home, entry) if outcome is not UNAUDITED else []
-    workspace = Workspace.open(home)
-    entry = advance(workspace, entry["id"], "completed", service=outcome["service"])
-    shown = {"request": entry["id"], "data": entry["data"], "ui": workspace.registry.ui_command()}
-    return {**shown, "choice": entry.get("choice"), "why": why(entry), "checked": checked, **outcome}
+    observer.reach(State.PURGING)
+    tidy(workspace)
+    observer.reach(State.VERIFYING)
+    checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
+    deletion = Journal(workspace).advance(deletion, Stage.COMPLETED, service=service)
+    return told(workspace, deletion) | {"checked": checked}
+
+
+def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
+    """A completed deletion for whoever asked, as JSON."""
+    shown = deletion.model_dump(mode="json", include={"data": True, "service": True})
+    outcome = deletion.outcome.model_dump(mode="json") if deletion.outcome else {"verdict": None}
+    choice = deletion.plan.choice.model_dump(mode="json")
+    ui = workspace.registry.ui_command()
+    return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": deletion.why}

@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.tell import tell
 from flows.train_original import original_of
-from tasks.fit_twin import fit_twin
+from tasks.models import fit_twin
 from tmu.refs import TwinRef
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import champion_of
@@ -16,6 +16,6 @@ def fit_twin_flow(home: str = "") -> TwinRef:
     """The twin problem of the model in service (trained first where there is none)."""
     workspace = Workspace.open(home)
     data = data_ref(workspace)
-    original = champion_of(workspace, data) or original_of(home, data)
+    original = champion_of(workspace, data) or original_of(workspace, data, workspace.params)
     tell("Fitting the twin problem")
-    return fit_twin(home, data, original, workspace.params)
+    return fit_twin(workspace, data, original, workspace.params)

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from flows.serve_batch import serve
 from flows.tell import tell
-from tasks.watch_deadlines import send_notifications
+from tasks.watch import send_notifications
+from tmu.workspace import Workspace
 
 
 @flow(name="nightly-batch")
@@ -19,7 +20,8 @@ def nightly_batch_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> list[dict[str, Any]]:
     """Serve what is approved; goes on with a batch that was interrupted."""
-    outcomes = serve(home, lane)
-    send_notifications(home)
+    workspace = Workspace.open(home)
+    outcomes = serve(workspace, lane)
+    send_notifications(workspace)
     tell(f"{len(outcomes)} batches served" if outcomes else "Nothing is approved and waiting.")
     return outcomes

@@ -18,8 +18,7 @@ from flows.runs import at_work, state_of
 from flows.slots import free_stale_slots
 from flows.tell import tell
 from flows.zombies import crash, crash_orphans, find_zombies
-from tasks.reconcile import reconcile
-from tasks.watch_deadlines import send_notifications
+from tasks.watch import reconcile, send_notifications
 from tmu.ledger.batches import Lane
 from tmu.steps.batch import Waiting, approved, open_work
 from tmu.steps.reconcile import stores_answer
@@ -41,10 +40,10 @@ def reconcile_flow(
     if away:
         found["waits for"] = away
     elif not busy:
-        righted = reconcile(home)
+        righted = reconcile(workspace)
         found |= {"alias put back to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
         found["set going"] = _set_going(workspace, waiting)
-    send_notifications(home)
+    send_notifications(workspace)
     tell(", ".join(f"{name}: {value}" for name, value in found.items()))
     rows = [{"what": name, "found": str(value)} for name, value in found.items()]
     create_table_artifact(table=rows, key="reconcile", description="What was found and put right")

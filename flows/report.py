@@ -6,13 +6,12 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tmu.audit import render
-from tmu.steps.choose_method import Choice
-from tmu.steps.plan_deletion import Plan
+from tmu.deletion.plan import Choice, Plan
 
 
 def show_plan(plan: Plan) -> None:
     """The plan as a table artifact: counts only."""
-    rows = [{"what": "request", "number": plan.id}, {"what": "records", "number": len(plan.records)}]
+    rows = [{"what": "request", "number": plan.id}, {"what": "records", "number": plan.n_records}]
     rows += [{"what": f"{split} records", "number": count} for split, count in plan.by_split.items()]
     rows += [{"what": f"training records of class {name}", "number": count} for name, count in plan.by_class.items()]
     rows.append({"what": "shards touched", "number": len(plan.shards)})
@@ -22,18 +21,18 @@ def show_plan(plan: Plan) -> None:
 def show_choice(choice: Choice) -> None:
     """The method and what it rests on as a table artifact: one row a way, forecast before any work."""
     rows = [
-        {"way": way, "seconds": cost["seconds"], "record visits": cost["visits"], "measured": cost["measured"]}
+        {"way": way, "seconds": cost.seconds, "record visits": cost.visits, "measured": cost.measured}
         for way, cost in choice.forecast.items()
     ]
     if rows:
         create_table_artifact(table=rows, key="method", description=f"{choice.method}: {choice.reason}")
 
 
-def show_batch_plan(batch: str, requests: int, entry: dict[str, Any]) -> None:
-    """What a batch is about to erase, and how, as a table: counts only. entry: of the journal."""
-    text = table(plan_rows(entry["plan"], entry["choice"]))
+def show_batch_plan(batch: str, requests: int, body: dict[str, Any]) -> None:
+    """What a batch is about to erase, and how, as a table: counts only. body: of its plan."""
+    text = table(plan_rows(body, body["choice"]))
     described = f"What batch {batch} erases, for {_counted(requests, 'request')}"
-    parts = [text, plan_counts(entry["plan"]), entry["choice"]["reason"]]
+    parts = [text, plan_counts(body), body["choice"]["reason"]]
     create_markdown_artifact(markdown="\n\n".join(parts), key="plan", description=described)
 
 
@@ -54,7 +53,7 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
 
 
 def plan_rows(plan: dict[str, Any], choice: dict[str, Any]) -> list[tuple[str, str]]:
-    """A plan in short lines, which the page does not wrap. plan, choice: as JSON (`Plan.as_json`, `Choice.as_json`)."""
+    """A plan in short lines, which the page does not wrap. plan, choice: as JSON (`Plan.body` and its choice)."""
     erased = f"{plan['n_records']:,} in {_counted(len(plan['shards']), 'shard')}"
     rows = [("records to erase", erased), ("method", f"`{choice['method']}`")]
     wholes = {way: cost for way, cost in choice["forecast"].items() if way != "twin" and not way.endswith(" alone")}

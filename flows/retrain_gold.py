@@ -8,7 +8,8 @@ from pydantic import Field
 
 from flows.audit_flow import audit_flow
 from flows.tell import tell
-from tmu.steps.journal import entries
+from tmu.deletion.deletion import Stage
+from tmu.deletion.journal import Journal
 from tmu.workspace import Workspace
 
 
@@ -18,8 +19,8 @@ def retrain_gold_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> dict[str, Any] | None:
     """A sample of the audits: one completed deletion with an unlearned model, if there is one."""
-    done = [entry for entry in entries(Workspace.open(home)) if entry["stage"] == "completed" and "unlearned" in entry]
+    done = [each for each in Journal(Workspace.open(home)).all() if each.stage is Stage.COMPLETED and each.unlearned]
     if not done:
         tell("No deletion has led to an unlearned model yet.")
         return None
-    return audit_flow(request=random.choice(done)["id"], golds=golds, home=home)
+    return audit_flow(request=random.choice(done).id, golds=golds, home=home)

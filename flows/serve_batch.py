@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.course import InBatch
 from flows.deletion import carry_out
+from flows.observer import BatchObserver
 from flows.report import show_batch, show_batch_plan
 from flows.runs import at_work, own_run
 from flows.tell import tell
-from tasks.plan_batch import plan_batch
-from tasks.record import finish, stand_back, take_work
+from tasks.ledger import finish, plan_batch, stand_back, take_work
 from tmu.errors import StorageError, TmuError
 from tmu.ledger.batches import Lane
 from tmu.ledger.errors import ConflictError, HeldError
@@ -24,16 +23,16 @@ from tmu.workspace import Workspace
 _DONE = {"service": "All that was asked for had been erased before.", "checked": []}
 
 
-def serve(home: str, lane: Lane) -> list[dict[str, Any]]:
+def serve(workspace: Workspace, lane: Lane) -> list[dict[str, Any]]:
     """The open batch, then one of this lane, then urgent ones, until nothing is left; an outcome each.
 
     While another run is at work on a batch, nothing is taken: one batch at a time for a dataset.
     """
     outcomes = []
     for each in (lane, "urgent"):
-        while _free(home) and _waiting(home, each):
+        while _free(workspace) and _waiting(workspace, each):
             try:
-                outcome = serve_one(home, each)
+                outcome = serve_one(workspace, each)
             except HeldError:
                 continue  # the batch stood back; the next one is without what is held
             if outcome is None:
@@ -42,25 +41,26 @@ def serve(home: str, lane: Lane) -> list[dict[str, Any]]:
     return outcomes
 
 
-def serve_one(home: str, lane: Lane) -> dict[str, Any] | None:
+def serve_one(workspace: Workspace, lane: Lane) -> dict[str, Any] | None:
     """One batch from wherever it stands to its end; None where nothing was left to do."""
-    work = take_work(home, lane, own_run())
+    work = take_work(workspace, lane, own_run())
     if work is None:
         return None
     tell(f"Batch {work.batch}: {len(work.requests)} requests (attempt with token {work.token})")
-    with _attempt(home, work):
-        entry, course = plan_batch(home, work), InBatch(home, work)
-        if entry is not None:
-            show_batch_plan(work.batch, len(work.requests), entry)
-        outcome = _nothing_left(course) if entry is None else carry_out(home, entry, course)
-        finish(home, work, "completed")
+    workspace = workspace.reread()  # the parameters of this batch are those of now, whatever an earlier one used
+    with _attempt(workspace, work):
+        deletion, observer = plan_batch(workspace, work), BatchObserver(workspace, work)
+        if deletion is not None:
+            show_batch_plan(work.batch, len(work.requests), deletion.plan.body)
+        outcome = _nothing_left(observer) if deletion is None else carry_out(workspace, deletion, observer)
+        finish(workspace, work, "completed")
     outcome = {"batch": work.batch, "requests": len(work.requests)} | outcome
-    show_batch(outcome, Workspace.open(home).settings.artifacts or ".tmu/artifacts")
+    show_batch(outcome, workspace.settings.artifacts or ".tmu/artifacts")
     return outcome
 
 
 @contextmanager
-def _attempt(home: str, work: Work) -> Iterator[None]:
+def _attempt(workspace: Workspace, work: Work) -> Iterator[None]:
     """A fault of requests or data ends the batch as failed, for a person to look at; after others it stays open.
 
     A legal hold that came before the erasing ends it, too, but as if it had never been taken.
@@ -68,17 +68,17 @@ def _attempt(home: str, work: Work) -> Iterator[None]:
     try:
         yield
     except HeldError as hold:
-        _stand_back(home, work, hold)
+        _stand_back(workspace, work, hold)
         raise
     except (ConflictError, StorageError):
         raise  # another attempt took over, or a store is away: the batch stays open
     except TmuError as error:
-        finish(home, work, "failed", f"{type(error).__name__} in the flow run")
+        finish(workspace, work, "failed", f"{type(error).__name__} in the flow run")
         raise
 
 
-def _stand_back(home: str, work: Work, hold: HeldError) -> None:
-    held = stand_back(home, work)
+def _stand_back(workspace: Workspace, work: Work, hold: HeldError) -> None:
+    held = stand_back(workspace, work)
     if not held:  # to go on at once could be for ever
         raise ConflictError(
             "A legal hold came and went while the batch was begun.", "The next run serves it."
@@ -86,20 +86,19 @@ def _stand_back(home: str, work: Work, hold: HeldError) -> None:
     tell(f"A legal hold covers {len(held)} of {len(work.requests)} requests: nothing was erased, the batch stood back.")
 
 
-def _nothing_left(course: InBatch) -> dict[str, Any]:
+def _nothing_left(observer: BatchObserver) -> dict[str, Any]:
     for state in (State.PROMOTING, State.PURGING, State.VERIFYING):
-        course.reach(state)
+        observer.reach(state)
     return _DONE
 
 
-def _free(home: str) -> bool:
-    waiting = open_work(Workspace.open(home))
+def _free(workspace: Workspace) -> bool:
+    waiting = open_work(workspace)
     if waiting is not None and at_work(waiting.run) and waiting.ended is None:
         tell(f"Batch {waiting.batch} is being served by another run; this one leaves it alone.")
         return False
     return True
 
 
-def _waiting(home: str, lane: Lane) -> bool:
-    workspace = Workspace.open(home)
+def _waiting(workspace: Workspace, lane: Lane) -> bool:
     return open_work(workspace) is not None or bool(approved(workspace, lane))

@@ -6,9 +6,10 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.verify import verify_all
-from tasks.watch_deadlines import send_notifications
+from tasks.watch import send_notifications
 from tmu.errors import DataError
 from tmu.steps.verify_all import Verified
+from tmu.workspace import Workspace
 
 
 @flow(name="verify")
@@ -17,9 +18,10 @@ def verify_flow(home: str = "") -> dict[str, Any]:
 
     Raises DataError naming what does not hold, after it was announced.
     """
-    verified = verify_all(home)
+    workspace = Workspace.open(home)
+    verified = verify_all(workspace)
     create_markdown_artifact(markdown=_page(verified), key="verification", description="What holds, and the log's head")
-    send_notifications(home)
+    send_notifications(workspace)
     if verified.broken:
         raise DataError(
             f"Does not hold: {', '.join(verified.broken)}.", "The run's artifact says what; compare with a backup."

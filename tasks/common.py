@@ -24,8 +24,9 @@ def step_task(
 ) -> Callable[..., Task]:
     """Decorator: one Prefect task for one step.
 
-    Cached tasks are keyed by stage, code digest of `rooms`, and the digests of all references and configs given to
-    them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones,
+    The first argument is the opened workspace: Prefect passes it on as it is, and it goes into no cache key and no
+    result. Cached tasks are keyed by stage, code digest of `rooms`, and the digests of all references and configs given
+    to them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones,
     which hold the limit of that name while they work; `limit` names another one.
     """
     return lambda function: task(
@@ -45,9 +46,9 @@ def _within(limit: str | None, function: Callable[..., Any]) -> Callable[..., An
     """The function, holding a slot of the limit; every step's first argument is the workspace."""
 
     @wraps(function)
-    def held(home: str, *arguments: Any, **named: Any) -> Any:
-        with slot(limit, home):
-            return function(home, *arguments, **named)
+    def held(workspace: Workspace, *arguments: Any, **named: Any) -> Any:
+        with slot(limit, workspace):
+            return function(workspace, *arguments, **named)
 
     return held
 
@@ -56,9 +57,9 @@ def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, d
     """The function that makes a task's cache key out of its arguments."""
 
     def key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
-        workspace = Workspace.open(arguments["home"])
+        workspace: Workspace = arguments["workspace"]
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
-        inputs = {name: _digest(value) for name, value in arguments.items() if name != "home"}
+        inputs = {name: _digest(value) for name, value in arguments.items() if name != "workspace"}
         lane = [workspace.settings.device, workspace.settings.threads]  # both change the bits of a training
         return digest_of({"stage": stage, "code": code_digest(*rooms), "store": store, "lane": lane, "inputs": inputs})
 
@@ -70,8 +71,8 @@ def _digest(value: Any) -> Any:
     if isinstance(value, Ref):
         return value.model_dump(exclude={"uri"})
     if isinstance(value, Config):
-        return value.digest()
-    if isinstance(value, list):
+        return {name: _digest(part) for name, part in value}
+    if isinstance(value, list | tuple):
         return [_digest(item) for item in value]
     return value
 

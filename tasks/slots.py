@@ -10,12 +10,12 @@ _LEASE = 60.0  # seconds: the least that Prefect allows, so that a slot is free 
 
 
 @contextmanager
-def slot(name: str | None, home: str) -> Iterator[None]:
+def slot(name: str | None, workspace: Workspace) -> Iterator[None]:
     """Hold one slot of a limit. Fails where the limit is missing: otherwise Prefect would let everything run at once.
 
     Without a server in the settings there are no limits: one process works alone.
     """
-    if name is None or Workspace.open(home).settings.prefect_api_url is None:
+    if name is None or workspace.settings.prefect_api_url is None:
         yield
         return
     from prefect.concurrency.sync import concurrency

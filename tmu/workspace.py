@@ -61,6 +61,10 @@ class Workspace:
         workspace.versions.init()
         return workspace
 
+    def reread(self) -> "Workspace":
+        """The same workspace with settings and parameters read anew: for a process that lives while they change."""
+        return Workspace.open(self.root)
+
     @property
     def data(self) -> Path:
         """The record store that `data.dvc` tracks."""

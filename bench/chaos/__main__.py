@@ -17,9 +17,9 @@ from bench.chaos.prefect_side import Prefect
 from bench.chaos.run import Verdict, run, undisturbed
 from bench.chaos.servers import started
 from bench.stamp import stamp
+from tmu.deletion.journal import Journal
 from tmu.errors import TmuError
 from tmu.steps.batch import open_work
-from tmu.steps.journal import unfinished
 from tmu.stores.lock import locked
 
 _LEAST = 30
@@ -112,7 +112,7 @@ def _keep_logs(logs: Path, target: Path) -> None:
 
 def _stuck(field: Field) -> bool:
     """Whether a request is left unfinished, so that no further one would be served."""
-    return open_work(field.workspace) is not None or bool(unfinished(field.workspace))
+    return open_work(field.workspace) is not None or bool(Journal(field.workspace).unfinished())
 
 
 def _kept(asked: argparse.Namespace, verdict: Verdict) -> None:

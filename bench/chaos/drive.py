@@ -18,7 +18,7 @@ from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import ENDED, STUCK
 from tmu.steps.batch import dataset_of, opened
-from tmu.steps.plan_request import plan_request
+from tmu.steps.bind_plans import plan_request
 
 HOOK = Path(__file__).parent / "hook"
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")

@@ -14,12 +14,12 @@ from bench.chaos.prefect_side import AT_WORK, Prefect
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
+from tmu.deletion.journal import Journal
 from tmu.ledger import proof, serving, views
 from tmu.ledger.errors import ChainError
 from tmu.ledger.schema import audit_log, executions
 from tmu.ledger.store import Ledger
 from tmu.steps.batch import dataset_of, opened
-from tmu.steps.journal import entries
 from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 
@@ -102,7 +102,7 @@ def gather(workspace: Workspace, prefect: Prefect, request: str, person: str, kn
             bodies = connection.scalars(sa.select(audit_log.c.body).where(audit_log.c.event == serving.CUT_OVER))
             cut_overs = sum(json.loads(body)["facts"].get("batch") == shown["batch"] for body in bodies)
     champion = workspace.registry.get_alias(dataset_of(workspace), "champion")
-    journal = entries(workspace)
+    journal = Journal(workspace).all()
     return Facts(
         person=person,
         before=known,
@@ -119,8 +119,8 @@ def gather(workspace: Workspace, prefect: Prefect, request: str, person: str, kn
         serves=serves,
         cut_overs=cut_overs,
         running=running(workspace, prefect),
-        journal=next((entry["stage"] for entry in journal if entry.get("batch") == shown["batch"]), None),
-        unfinished=sum(entry["stage"] not in ("completed", "withdrawn") for entry in journal),
+        journal=next((each.stage for each in journal if each.asked.batch == shown["batch"]), None),
+        unfinished=sum(each.open for each in journal),
         leftovers=leftovers(workspace.root),
     )
 

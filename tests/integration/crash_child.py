@@ -28,10 +28,10 @@ def on_call(number: int, function: Callable) -> Callable:
 
 
 def after(function: Callable, wanted: str) -> Callable:
-    """`advance`, but the process dies right after it has recorded the stage."""
+    """`Journal.advance`, but the process dies right after it has written the stage."""
 
-    def wrapped(workspace: Any, request: str, stage: str, **facts: Any) -> Any:
-        result = function(workspace, request, stage, **facts)
+    def wrapped(journal: Any, deletion: Any, stage: str, **facts: Any) -> Any:
+        result = function(journal, deletion, stage, **facts)
         if stage == wanted:
             die()
         return result
@@ -41,8 +41,8 @@ def after(function: Callable, wanted: str) -> Callable:
 
 def plant(point: str) -> None:
     """Put the death where it belongs."""
-    import flows.deletion as flow
     import tmu.data.erase as erase
+    import tmu.deletion.journal as journal
     import tmu.stores.dvc as dvc
     import tmu.stores.mlflow_runs as runs
     import tmu.train.engine as engine
@@ -64,8 +64,8 @@ def plant(point: str) -> None:
         erase.os = Os()
     elif point == "before DVC knows":
         dvc.DvcVersions.commit = die
-    elif point in ("acknowledged", "erased", "unlearned", "audited"):
-        flow.advance = after(flow.advance, point)
+    elif point in ("acknowledged", "erasing", "erased", "unlearned", "audited"):
+        journal.Journal.advance = after(journal.Journal.advance, point)
     elif point == "in the middle of registering":
         runs.log_params = die
     elif point != "none":

@@ -4,10 +4,11 @@ import pytest
 
 from tests.cli_tools import bad, good, tmu
 from tests.integration.conftest import make_workspace
+from tmu.deletion.journal import Journal
 from tmu.errors import GateError
-from tmu.refs import AuditRef, ForgetRef, ModelRef
+from tmu.refs import AuditRef
+from tmu.steps.cases import UnlearnCase
 from tmu.steps.fit_twin import fit_twin
-from tmu.steps.journal import find_entry
 from tmu.steps.loading import data_ref, open_store, run_record
 from tmu.steps.unlearn_model import CONTROL, unlearn_model
 from tmu.workspace import Workspace
@@ -21,20 +22,20 @@ SMALL = {"model": {"options": {"width": 8}}, "audit": {"bootstrap": 100, "probes
 def chosen(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, dict]:
     """A workspace after a deletion by `auto` that was interrupted once: (workspace, plan as shown before, outcome)."""
     import flows.delete_flow as flow
-    from flows import deletion
+    from flows import deletion as stages
 
     workspace = make_workspace(tmp_path_factory.mktemp("auto") / "w", **SMALL)
     plan = good(workspace.root, "delete", "--subject", PERSON, "--method", "auto", "--dry-run")
     subjects = [workspace.keys(simulated=True).subject(PERSON)]
     with pytest.MonkeyPatch.context() as crash:
-        crash.setattr(deletion, "erase", _fail)
+        crash.setattr(stages, "erase", _fail)
         with pytest.raises(RuntimeError):
             flow.delete_flow(home=str(workspace.root), subjects=subjects, method="auto")
-    entry = find_entry(workspace, plan["id"])
-    assert (entry["stage"], entry["method"]) == ("acknowledged", "retrain")
+    deletion = Journal(workspace).find(plan["id"])
+    assert (deletion.stage, deletion.method) == ("erasing", "retrain")
     with pytest.MonkeyPatch.context() as later:
-        later.setattr(flow, "choose_method", _fail)  # what was decided is not decided again
-        later.setattr(deletion, "fit_twin", _fail)  # and no twin is fitted for nothing
+        later.setattr(flow, "plan_deletion", _fail)  # what was decided is not decided again
+        later.setattr(stages, "fit_twin", _fail)  # and no twin is fitted for nothing
         outcome = flow.delete_flow(home=str(workspace.root), subjects=subjects)
     return Workspace.open(workspace.root), plan, outcome
 
@@ -50,9 +51,9 @@ def test_where_retraining_is_cheaper_it_is_chosen_before_any_work(chosen: tuple[
     assert "Retraining is cheaper" in plan["choice"]["reason"]
     assert forecast["retrain"]["visits"] < forecast["tmu-soft"]["visits"]
     assert not forecast["tmu-soft"]["measured"]
-    entry = find_entry(workspace, outcome["request"])
-    assert entry["choice"] == outcome["choice"] == plan["choice"]
-    assert entry["method"] == "retrain"
+    deletion = Journal(workspace).find(outcome["request"])
+    assert deletion.plan.choice.model_dump(mode="json") == outcome["choice"] == plan["choice"]
+    assert (deletion.method, deletion.plan.hash) == ("retrain", plan["hash"])
 
 
 def test_the_retrained_model_is_audited_like_any_other(chosen: tuple[Workspace, dict, dict]) -> None:
@@ -71,7 +72,7 @@ def test_why_is_said_in_the_result_and_kept(chosen: tuple[Workspace, dict, dict]
     workspace, plan, outcome = chosen
     shown = tmu(workspace.root, "show", "request", outcome["request"]).stdout
     assert outcome["why"][0] == plan["choice"]["reason"]
-    assert outcome["why"][-1].endswith(find_entry(workspace, outcome["request"])["service"])
+    assert outcome["why"][-1].endswith(Journal(workspace).find(outcome["request"]).service)
     assert "into service" in outcome["why"][-1]
     assert "Retraining is cheaper" in " ".join(shown.split())
 
@@ -96,14 +97,15 @@ def test_a_forget_set_unlike_the_hold_out_is_retrained(chosen: tuple[Workspace, 
     train = open_store(workspace, data).load("train")
     first = [key for key, label in zip(train.keys, train.labels, strict=True) if label == 0]
     outcome = delete_flow(home=str(workspace.root), records=first[: round(0.6 * len(first))], audit=False)
-    entry = find_entry(workspace, outcome["request"])
-    assert (entry["choice"]["method"], entry["method"], entry["twin"]) == ("tmu-soft", "retrain", None)
-    assert entry["choice"]["risk"]["level"] == "high"
-    assert "of the training records of class `0`, more than 50 %. Exact retraining took over" in entry["refused"]
-    assert entry["refused"] in outcome["why"]
-    base, forget = ModelRef.model_validate(entry["base"]), ForgetRef.model_validate(entry["forget"])
-    twin = fit_twin(workspace, data, base, params)
+    deletion = Journal(workspace).find(outcome["request"])
+    assert (deletion.plan.choice.method, deletion.method, deletion.twin) == ("tmu-soft", "retrain", None)
+    assert deletion.plan.choice.risk.level == "high"
+    assert "of the training records of class `0`, more than 50 %. Exact retraining took over" in deletion.refused
+    assert deletion.refused in outcome["why"]
+    twin = fit_twin(workspace, data, deletion.base, params)
+    case = UnlearnCase(data=data, forget=deletion.forget, original=deletion.base, twin=twin, params=params)
     with pytest.raises(GateError, match="not distributed like the hold-out"):
-        unlearn_model(workspace, data, forget, base, twin, params)
-    control = unlearn_model(workspace, data, forget, base, twin, params.model_copy(update={"unlearn": CONTROL}))
+        unlearn_model(workspace, case)
+    never_refused = case.model_copy(update={"params": params.model_copy(update={"unlearn": CONTROL})})
+    control = unlearn_model(workspace, never_refused)
     assert run_record(workspace, control)["notes"]["shift"]["verdict"] == "refuse"

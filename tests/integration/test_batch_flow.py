@@ -6,17 +6,21 @@ import pytest
 
 from tests.integration.conftest import make_workspace
 from tests.ledger_tools import ALICE, BOB
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import Asked
 from tmu.errors import DataError, RequestError, StorageError
 from tmu.ledger import approvals, holds, proof, serving, views
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import State
-from tmu.steps import batch, journal
+from tmu.steps import batch
+from tmu.steps.acknowledge import forget_set, written_down
 from tmu.steps.batch import Work, opened
-from tmu.steps.journal import find_batch
+from tmu.steps.bind_plans import plan_request
+from tmu.steps.go_on import withdraw
 from tmu.steps.loading import data_ref, open_store
-from tmu.steps.plan_deletion import acknowledge, plan_deletion
-from tmu.steps.plan_request import plan_request
+from tmu.steps.plan import plan_deletion
 from tmu.steps.promote_model import Service, promote_model
 from tmu.steps.reconcile import reconcile
 from tmu.steps.verify_deletion import verify_deletion
@@ -98,20 +102,19 @@ def test_who_serves_is_on_record_and_what_learned_the_people_is_blocked(served: 
 
 def test_looking_again_sees_what_is_not_as_it_should_be(served: tuple[Workspace, list[dict]]) -> None:
     workspace, outcomes = served
-    entry = find_batch(workspace, outcomes[-1]["batch"])
-    assert any("None of the" in sentence for sentence in verify_deletion(workspace, entry))
+    deletion = Journal(workspace).of_batch(outcomes[-1]["batch"])
+    assert any("None of the" in sentence for sentence in verify_deletion(workspace, deletion))
     champion = workspace.registry.get_alias("digits", "champion")
     learned = next(version for version in workspace.registry.versions("digits") if version.role == "original")
     try:
         workspace.registry.set_alias("digits", "champion", learned)
         with pytest.raises(DataError, match=r"of another revision|learned the records"):
-            verify_deletion(workspace, entry)
+            verify_deletion(workspace, deletion)
     finally:
         workspace.registry.set_alias("digits", "champion", champion)
-    data = data_ref(workspace)
-    plan = plan_deletion(workspace, data, [workspace.keys(simulated=True).subject("contributor-050")], [])
+    plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=True).subject("contributor-050")], []))
     with pytest.raises(DataError, match="still in the data"):
-        verify_deletion(workspace, entry | {"forget": acknowledge(workspace, plan).model_dump()})
+        verify_deletion(workspace, deletion.model_copy(update={"forget": forget_set(workspace, plan)}))
 
 
 def test_reconcile_puts_the_alias_back_to_what_the_log_says(served: tuple[Workspace, list[dict]]) -> None:
@@ -174,13 +177,13 @@ def test_an_attempt_that_stopped_is_gone_on_with_and_takes_effect_once(
     assert (first["batch"], first["requests"]) == (waiting.batch, 1)  # who came later waited for the next batch
     assert second["requests"] == 1
     assert shown(workspace, "four")["state"] == shown(workspace, "five")["state"] == State.COMPLETED
-    entry = find_batch(workspace, waiting.batch)
+    deletion = Journal(workspace).of_batch(waiting.batch)
     made = workspace.registry.versions("digits")[before:]
     assert len({(version.role, version.weights_sha256, version.tags["data_revision"]) for version in made}) == len(made)
     with pytest.raises(ConflictError, match="not in force"):  # the late finisher
         promote_model(workspace, data_ref(workspace), 1, late)
     assert workspace.registry.get_alias("digits", "champion").version == second["champion"]
-    assert entry["stage"] == "completed"
+    assert deletion.stage is Stage.COMPLETED
 
 
 def test_a_request_of_which_a_part_was_erased_meanwhile_is_approved_anew(served: tuple[Workspace, list[dict]]) -> None:
@@ -210,12 +213,12 @@ def test_a_hold_between_begin_and_erasing_stops_what_it_covers_and_nothing_else(
     ask(workspace, "eleven", "contributor-041")
     key, real, placed = workspace.keys(simulated=True).subject("contributor-040"), serve_batch.plan_batch, []
 
-    def then_held(home: str, work: Work) -> dict:
-        entry = real(home, work)
+    def then_held(place: Workspace, work: Work) -> Deletion:
+        deletion = real(place, work)
         if not placed:
             with opened(workspace) as ledger:
                 placed.append(holds.hold(ledger, holds.Scope("subject", subject=key), "court order", ALICE))
-        return entry
+        return deletion
 
     monkeypatch.setattr(serve_batch, "plan_batch", then_held)
     (outcome,) = nightly_batch_flow(home=str(workspace.root))
@@ -236,14 +239,12 @@ def test_while_another_deletion_is_unfinished_nothing_new_is_begun(served: tuple
 
     workspace, _ = served
     ask(workspace, "twelve", "contributor-042")
-    data, key = data_ref(workspace), workspace.keys(simulated=True).subject("contributor-043")
-    plan = plan_deletion(workspace, data, [key], [])
-    facts = {"forget": acknowledge(workspace, plan).model_dump(), "method": "retrain", "asked": [[key], []]}
-    other = journal.open_entry(workspace, plan, facts)
+    named = Asked.of([workspace.keys(simulated=True).subject("contributor-043")], [])
+    other = written_down(workspace, plan_deletion(workspace, named), named)
     with pytest.raises(RequestError, match="is not finished"):
         nightly_batch_flow(home=str(workspace.root))
     assert shown(workspace, "twelve")["state"] == State.APPROVED
-    journal.withdraw(workspace, other["id"])
+    withdraw(workspace, other.id)
     assert len(nightly_batch_flow(home=str(workspace.root))) == 1
     assert shown(workspace, "twelve")["state"] == State.COMPLETED
 

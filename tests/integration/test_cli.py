@@ -13,9 +13,10 @@ from tests.cli_tools import bad, good, listing, names, tmu
 from tmu.cli import confirm, flow
 from tmu.config import Params
 from tmu.data.keys import DEMO_SECRET, Keys
-from tmu.steps.journal import open_entry
-from tmu.steps.loading import data_ref
-from tmu.steps.plan_deletion import plan_deletion
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import Asked
+from tmu.steps.acknowledge import written_down
+from tmu.steps.plan import plan_deletion
 from tmu.workspace import Workspace
 
 KEYS = Keys(DEMO_SECRET)
@@ -96,29 +97,26 @@ def test_keys_of_a_plan_are_a_request_file_without_ids(home: Path, tmp_path: Pat
     assert good(home, "plan", "--file", "-", input="contributor-007\n") == by_id
 
 
-def test_delete_hands_keys_to_the_flow_and_shows_its_summary(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
     def run(**arguments: Any) -> dict[str, Any]:
         given.update(arguments)
-        return {"request": "abc", "verdict": None, "ui": "mlflow server"}
+        return {"request": given["request"], "verdict": None, "ui": "mlflow server"}
 
     monkeypatch.setattr(flow, "load", {"delete": run}.__getitem__)
     chosen = ["--subject", "contributor-007", "--record", "digit-0001", "--method", "finetune", "--no-audit"]
+    plan = good(home, "delete", *chosen[:-1], "--dry-run")
     result = tmu(home, "delete", *chosen, "--yes")
     assert result.exit_code == 0
-    assert "Request abc is completed." in result.stdout
+    assert f"Request {plan['id']} is completed." in result.stdout
     assert "nothing about the model is proved" in result.stdout
-    assert given == {
-        "home": str(home),
-        "subjects": [KEYS.subject("contributor-007")],
-        "records": [KEYS.record("digit-0001")],
-        "method": "finetune",
-        "audit": False,
-        "resume": None,
-    }
+    assert given == {"home": str(home), "request": plan["id"]}
+    deletion = Journal(Workspace.open(home)).find(plan["id"])
+    assert (deletion.plan.hash, deletion.method, deletion.audited) == (plan["hash"], "finetune", False)
+    assert deletion.asked == Asked.of([KEYS.subject("contributor-007")], [KEYS.record("digit-0001")])
     assert good(home, "delete", "--resume", "abc")["request"] == "abc"
-    assert (given["subjects"], given["resume"], given["audit"]) == ([], "abc", True)
+    assert given["request"] == "abc"
 
 
 def test_delete_asks_and_takes_no_for_an_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,8 +131,8 @@ def test_delete_asks_and_takes_no_for_an_answer(home: Path, monkeypatch: pytest.
 
 def test_the_same_request_goes_on_without_a_new_plan(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, key = Workspace.open(home), KEYS.subject("contributor-007")
-    plan = plan_deletion(place, data_ref(place), [key], [])
-    open_entry(place, plan, {"asked": [[key], []], "method": "tmu"})
+    plan = plan_deletion(place, Asked.of([key], []))
+    written_down(place, plan, Asked.of([key], []))
     monkeypatch.setattr(flow, "load", lambda name: lambda **arguments: {"request": plan.id})
     result = tmu(home, "delete", "--subject", "contributor-007")  # no --yes: it was given when it was acknowledged
     assert result.exit_code == 0

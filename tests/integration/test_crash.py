@@ -10,7 +10,8 @@ import pytest
 
 from tests.integration.conftest import make_workspace
 from tmu.data.store import RecordStore
-from tmu.steps.journal import entries, find_entry
+from tmu.deletion.deletion import Stage
+from tmu.deletion.journal import Journal
 from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 
@@ -19,6 +20,7 @@ PEOPLE = [f"contributor-{number:03d}" for number in range(20, 28)]
 POINTS = (
     "training the original",
     "acknowledged",
+    "erasing",
     "between two shards",
     "before DVC knows",
     "erased",
@@ -73,9 +75,9 @@ def test_the_models_end_in_the_same_weights_and_once_each(twice: tuple[Workspace
 
 def test_the_journal_holds_one_completed_request(twice: tuple[Workspace, Workspace]) -> None:
     for workspace in twice:
-        (entry,) = entries(workspace)
-        assert entry["stage"] == "completed"
-        assert list(find_entry(workspace, entry["id"])["times"]) != []
+        (deletion,) = Journal(workspace).all()
+        assert deletion.stage is Stage.COMPLETED
+        assert set(deletion.times) == set(Stage) - {Stage.WITHDRAWN}
 
 
 def test_no_run_is_left_running_in_mlflow(twice: tuple[Workspace, Workspace]) -> None:

@@ -8,9 +8,9 @@ import pytest
 from tests.integration.conftest import make_workspace
 from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
+from tmu.deletion.deletion import Deletion
+from tmu.deletion.journal import Journal
 from tmu.errors import RequestError
-from tmu.refs import ModelRef
-from tmu.steps.journal import entries, find_entry, unfinished
 from tmu.steps.loading import data_ref, open_store
 from tmu.workspace import Workspace
 
@@ -30,10 +30,14 @@ def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return Workspace.open(workspace.root), outcome, before
 
 
+def found(workspace: Workspace, outcome: dict) -> Deletion:
+    return Journal(workspace).find(outcome["request"])
+
+
 def test_only_the_touched_shards_of_the_data_differ(done: tuple[Workspace, dict, dict]) -> None:
     workspace, outcome, before = done
-    entry = find_entry(workspace, outcome["request"])
-    touched = {f"shards/{bucket:02x}.parquet" for bucket in entry["plan"]["shards"]}
+    deletion = found(workspace, outcome)
+    touched = {f"shards/{bucket:02x}.parquet" for bucket in deletion.plan.shards}
     after = manifest(workspace.data)
     assert {name for name in before["files"] if after.get(name) != before["files"][name]} == touched
     assert set(after) == set(before["files"])
@@ -47,8 +51,8 @@ def test_the_people_are_gone_from_the_data_and_all_others_are_there(done: tuple[
     for key in before["subjects"]:
         assert not len(index.find_subject(key))
         assert index.is_erased_subject(key)
-    entry = find_entry(workspace, outcome["request"])
-    assert len(index) == 1797 - entry["plan"]["n_records"]
+    deletion = found(workspace, outcome)
+    assert len(index) == 1797 - deletion.plan.n_records
     assert RecordStore.open(workspace.data).verify()
 
 
@@ -63,12 +67,12 @@ def test_every_model_is_registered_with_its_lineage_and_the_same_metrics(done: t
     shared = {"ua", "accuracy_retain", "accuracy_test", "mia_efficacy", "membership_auc", "forget_confidence"}
     assert all(shared <= found for found in names)
     unlearned = workspace.registry.get_alias("digits", "candidate")
-    entry = find_entry(workspace, outcome["request"])
-    assert unlearned.tags["parent"] == entry["base"]["weights"]
+    deletion = found(workspace, outcome)
+    assert unlearned.tags["parent"] == deletion.base.weights
     assert unlearned.tags["data_revision"] == outcome["data"]["digest"] != before["digest"]
-    assert unlearned.tags["forget_set_digest"] == entry["forget"]["digest"]
-    assert unlearned.weights_sha256 == entry["unlearned"]["weights"]
-    assert workspace.registry.get_alias("digits", "original").weights_sha256 == entry["base"]["weights"]
+    assert unlearned.tags["forget_set_digest"] == deletion.forget.digest
+    assert unlearned.weights_sha256 == deletion.unlearned.weights
+    assert workspace.registry.get_alias("digits", "original").weights_sha256 == deletion.base.weights
     assert workspace.registry.get_alias("digits", "champion").version == outcome["champion"]
 
 
@@ -80,11 +84,11 @@ def test_the_loaded_version_answers_like_the_bundle(done: tuple[Workspace, dict,
     from tmu.steps.loading import load_model
 
     workspace, outcome, _ = done
-    entry = find_entry(workspace, outcome["request"])
+    deletion = found(workspace, outcome)
     images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
     mlflow.set_tracking_uri(workspace.registry.uri)
     served = mlflow.pyfunc.load_model("models:/tmu-digits@candidate").predict(images)
-    model, _ = load_model(workspace, ModelRef.model_validate(entry["unlearned"]))
+    model, _ = load_model(workspace, deletion.unlearned)
     with torch.no_grad():
         assert np.allclose(served, model(torch.from_numpy(images)).softmax(1).numpy(), atol=1e-6)
 
@@ -188,9 +192,9 @@ def test_the_audit_is_on_the_sets_it_names_and_says_what_the_weights_say(done: t
 
 def test_every_model_learned_exactly_the_records_it_should(done: tuple[Workspace, dict, dict]) -> None:
     workspace, outcome, before = done
-    entry = find_entry(workspace, outcome["request"])
+    deletion = found(workspace, outcome)
     train, holdout = (len(_split(workspace, before["digest"], split)) for split in ("train", "holdout"))
-    gone = entry["plan"]["n_train"]
+    gone = deletion.plan.n_train
     learned = {}
     for folder in workspace.state("artifacts", "model").iterdir():
         if (folder / "run.json").exists():
@@ -198,18 +202,16 @@ def test_every_model_learned_exactly_the_records_it_should(done: tuple[Workspace
             run = json.loads((folder / "run.json").read_text())
             learned.setdefault(stage, set()).add(run.get("n_records") or (run["n_forget"], run["n_retain"]))
     assert learned == {"original": {train}, "gold": {train - gone}, "unlearned": {(gone, train - gone)}}
-    twin = workspace.artifacts.fetch(entry["twin"]["uri"], entry["twin"]["digest"])
+    twin = workspace.artifacts.fetch(deletion.twin.uri, deletion.twin.digest)
     assert json.loads((twin / "report.json").read_text())["predictor"]["n"] == holdout
-    wrong = _wrong_pct(
-        workspace, entry["base"]["weights"], list(_split(workspace, before["digest"], "holdout").values())
-    )
+    wrong = _wrong_pct(workspace, deletion.base.weights, list(_split(workspace, before["digest"], "holdout").values()))
     n_wrong = json.loads((twin / "report.json").read_text())["predictor"]["n_wrong"]
     assert n_wrong == round(wrong * holdout / 100)
 
 
 def _forget(workspace: Workspace, outcome: dict) -> Path:
-    entry = find_entry(workspace, outcome["request"])
-    return workspace.artifacts.fetch(entry["forget"]["uri"], entry["forget"]["digest"])
+    deletion = found(workspace, outcome)
+    return workspace.artifacts.fetch(deletion.forget.uri, deletion.forget.digest)
 
 
 def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspace, dict, dict]) -> None:
@@ -220,9 +222,9 @@ def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspac
     second = delete_flow(home=str(workspace.root), subjects=[key], audit=False)
     champion = workspace.registry.get_alias("digits", "champion")
     assert champion.version == first["champion"]  # without an audit nothing goes into service
-    entry = find_entry(workspace, second["request"])
-    assert entry["base"]["weights"] == champion.weights_sha256
-    assert not unfinished(workspace)
+    deletion = found(workspace, second)
+    assert deletion.base.weights == champion.weights_sha256
+    assert not Journal(workspace).unfinished()
 
 
 def test_a_later_audit_leaves_the_numbers_of_an_earlier_one_alone(done: tuple[Workspace, dict, dict]) -> None:
@@ -235,8 +237,8 @@ def test_a_later_audit_leaves_the_numbers_of_an_earlier_one_alone(done: tuple[Wo
     runs = {version.version: version.run_id for version in workspace.registry.versions("digits")}
     old = {row: runs[number] for row, number in first["versions"].items()}
     was = {row: client.get_run(run).data.metrics for row, run in old.items()}
-    last = [entry for entry in entries(workspace) if entry["id"] != first["request"]][-1]
-    second = audit_flow(request=last["id"], home=str(workspace.root))
+    last = [each for each in Journal(workspace).all() if each.id != first["request"]][-1]
+    second = audit_flow(request=last.id, home=str(workspace.root))
     assert {row: client.get_run(run).data.metrics for row, run in old.items()} == was
     assert not set(second["versions"].values()) & set(first["versions"].values())
     champion = workspace.registry.get_alias("digits", "champion")

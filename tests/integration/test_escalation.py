@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.integration.conftest import QUICK, make_workspace
-from tmu.steps.journal import find_entry
+from tmu.deletion.journal import Journal
 from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 
@@ -25,9 +25,9 @@ def test_a_twin_that_did_not_memorise_leads_to_retraining(prefect_server: dict, 
     never = {**QUICK["twin"], "max_rounds": 1, "confidence_tolerance": 1e-9}
     workspace = make_workspace(tmp_path / "w", twin=never)
     outcome = delete(workspace, range(3), audit=False)
-    entry = find_entry(workspace, outcome["request"])
-    assert entry["method"] == "retrain"
-    assert entry["twin"] is None
+    deletion = Journal(workspace).find(outcome["request"])
+    assert (deletion.method, deletion.twin) == ("retrain", None)
+    assert "took over from `tmu-soft`" in deletion.refused
     candidate = workspace.registry.get_alias("digits", "candidate")
     assert candidate.tags["method"] == "retrain"
 

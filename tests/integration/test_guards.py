@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LAYOUT, make_workspace
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import Asked
 from tmu.errors import ConfigError, DataError, RequestError, StorageError
 from tmu.refs import DataRef
 from tmu.settings import load_settings
-from tmu.steps import journal
+from tmu.steps.acknowledge import acknowledge, written_down
 from tmu.steps.erase_data import erase_data
+from tmu.steps.go_on import withdraw
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
-from tmu.steps.plan_deletion import acknowledge, plan_deletion, read_request
+from tmu.steps.plan import plan_deletion
 from tmu.steps.preflight import check_parameters
+from tmu.steps.request_file import read_request
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -26,20 +31,17 @@ def workspace(tmp_path: Path) -> Workspace:
     return make_workspace(tmp_path / "w")
 
 
-def asked(workspace: Workspace, name: str = "contributor-005") -> tuple[str, dict]:
-    """An acknowledged request: (subject key, journal entry)."""
+def asked(workspace: Workspace, name: str = "contributor-005") -> tuple[str, Deletion]:
+    """An acknowledged request: (subject key, deletion)."""
     key = workspace.keys(simulated=True).subject(name)
-    plan = plan_deletion(workspace, data_ref(workspace), [key], [])
-    facts = {"forget": acknowledge(workspace, plan).model_dump(), "method": "tmu-soft", "asked": [[key], []]}
-    return key, journal.open_entry(workspace, plan, facts)
+    named = Asked.of([key], [])
+    return key, acknowledge(workspace, plan_deletion(workspace, named), named)
 
 
 def erased(workspace: Workspace) -> str:
-    from tmu.refs import ForgetRef
-
-    key, entry = asked(workspace)
-    erase_data(workspace, data_ref(workspace), ForgetRef.model_validate(entry["forget"]))
-    journal.advance(workspace, entry["id"], "completed")
+    key, deletion = asked(workspace)
+    erase_data(workspace, data_ref(workspace), deletion.forget)
+    Journal(workspace).advance(deletion, Stage.COMPLETED)
     return key
 
 
@@ -90,57 +92,55 @@ def test_a_fresh_clone_may_import_the_very_revision_it_names(workspace: Workspac
 
 
 def test_while_a_request_is_open_no_other_begins_and_no_data_are_replaced(workspace: Workspace) -> None:
-    _, entry = asked(workspace)
-    with pytest.raises(RequestError, match=f"{entry['id']} is not finished"):
-        journal.refuse_a_second(workspace)
+    _, deletion = asked(workspace)
+    with pytest.raises(RequestError, match=f"{deletion.id} is not finished"):
+        Journal(workspace).refuse_a_second()
     with pytest.raises(RequestError, match="is not finished"):
         import_data(workspace, "digits", {}, replace=True, holdout=0.3)
-    journal.withdraw(workspace, entry["id"])
-    journal.refuse_a_second(workspace)
-    assert asked(workspace)[1]["stage"] == "acknowledged"  # the same people may ask again
+    withdraw(workspace, deletion.id)
+    Journal(workspace).refuse_a_second()
+    assert asked(workspace)[1].stage is Stage.ACKNOWLEDGED  # the same people may ask again
 
 
 def test_what_was_erased_cannot_be_withdrawn(workspace: Workspace) -> None:
-    _, entry = asked(workspace)
-    journal.advance(workspace, entry["id"], "erased")
+    _, deletion = asked(workspace)
+    Journal(workspace).advance(deletion, Stage.ERASED)
     with pytest.raises(RequestError, match="point of no return"):
-        journal.withdraw(workspace, entry["id"])
+        withdraw(workspace, deletion.id)
 
 
-def test_two_requests_at_once_wait_for_each_other(workspace: Workspace, prefect_server: dict) -> None:
-    from flows import delete_flow
-
-    key = workspace.keys(simulated=True).subject("contributor-006")
-    refused: list[Exception] = []
+def test_two_requests_at_once_wait_for_each_other(workspace: Workspace) -> None:
+    key = workspace.keys(simulated=True).subject("contributor-005")
+    first, refused = plan_deletion(workspace, Asked.of([key], [])), []
 
     def second() -> None:
         try:
-            delete_flow._received(workspace, [key], [], None, None)
+            asked(workspace, "contributor-006")
         except RequestError as error:
             refused.append(error)
 
     with locked(workspace.state("request.lock")):
         other = threading.Thread(target=second)
         other.start()
-        other.join(timeout=1)
+        other.join(timeout=5)
         assert other.is_alive()  # it waits for the one that is being written down
-        asked(workspace)
+        written_down(workspace, first, Asked.of([key], []))
     other.join(timeout=60)
     assert len(refused) == 1
-    assert len(journal.entries(workspace)) == 1
+    assert len(Journal(workspace).all()) == 1
 
 
 @pytest.mark.parametrize("name", ["../../../x", "0" * 15, "zzzzzzzzzzzzzzzz"])
 def test_only_an_id_names_a_request(workspace: Workspace, name: str) -> None:
     with pytest.raises(RequestError, match="no request"):
-        journal.find_entry(workspace, name)
+        Journal(workspace).find(name)
 
 
 def test_a_damaged_journal_is_said_to_be_so(workspace: Workspace) -> None:
-    _, entry = asked(workspace)
-    workspace.state("requests", f"{entry['id']}.json").write_text('{"id": 1')
+    _, deletion = asked(workspace)
+    workspace.state("requests", f"{deletion.id}.json").write_text('{"id": 1')
     with pytest.raises(StorageError, match="damaged"):
-        journal.entries(workspace)
+        Journal(workspace).all()
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,9 @@ def test_another_recipe_than_the_models_own_is_refused(workspace: Workspace) -> 
 
 
 def test_the_journal_holds_keys_only(workspace: Workspace) -> None:
-    key, entry = asked(workspace)
-    text = workspace.state("requests", f"{entry['id']}.json").read_text()
+    key, deletion = asked(workspace)
+    text = workspace.state("requests", f"{deletion.id}.json").read_text()
     assert key in text
     assert "contributor" not in text
-    assert json.loads(text)["plan"]["n_records"] == entry["plan"]["n_records"]
+    assert json.loads(text)["plan"]["n_records"] == deletion.plan.n_records == len(deletion.plan.records)
+    assert not any(record in text for record in deletion.plan.records)

@@ -6,13 +6,15 @@ import pytest
 
 from tests.integration.conftest import make_workspace
 from tmu.data.digest import manifest
+from tmu.deletion.plan import Asked
 from tmu.errors import RequestError
 from tmu.ledger.actor import OPERATOR
 from tmu.ledger.holds import Scope, hold, release
 from tmu.ledger.place import open_ledger
+from tmu.steps.acknowledge import forget_set
 from tmu.steps.erase_data import erase_data
 from tmu.steps.loading import data_ref, open_store
-from tmu.steps.plan_deletion import acknowledge, plan_deletion
+from tmu.steps.plan import plan_deletion
 from tmu.workspace import Workspace
 
 HELD, FREE = "contributor-003", "contributor-004"
@@ -35,8 +37,8 @@ def _erase(workspace: Workspace, person: str, *, by_record: bool = False) -> Non
     data, key = data_ref(workspace), workspace.keys(simulated=True).subject(person)
     index = open_store(workspace, data).index()
     records = index.keys_at(index.find_subject(key))[:2]
-    plan = plan_deletion(workspace, data, [] if by_record else [key], records if by_record else [])
-    erase_data(workspace, data, acknowledge(workspace, plan))
+    plan = plan_deletion(workspace, Asked.of([] if by_record else [key], records if by_record else []))
+    erase_data(workspace, data, forget_set(workspace, plan))
 
 
 @pytest.mark.parametrize("kind", ["subject", "dataset", "all"])
@@ -65,7 +67,7 @@ def test_others_are_not_held_back(workspace: Workspace) -> None:
 
 def test_an_erasure_that_was_done_is_not_stopped_by_a_later_hold(workspace: Workspace) -> None:
     data, key = data_ref(workspace), workspace.keys(simulated=True).subject(HELD)
-    forget = acknowledge(workspace, plan_deletion(workspace, data, [key], []))
+    forget = forget_set(workspace, plan_deletion(workspace, Asked.of([key], [])))
     after = erase_data(workspace, data, forget)
     _hold(workspace, Scope("all"))
     assert erase_data(workspace, data, forget) == after  # a crash before the journal's entry asks for it again

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import make_workspace
+from tmu.deletion.deletion import Deletion
+from tmu.deletion.journal import Journal
 from tmu.files import read_json, sha256_file
-from tmu.steps.journal import find_entry
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -28,8 +29,10 @@ def repro(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Workspace, dict]:
-    """(workspace of the flow, workspace of DVC, the flow's journal entry) after the same request."""
+def both(
+    prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workspace, Workspace, Deletion]:
+    """(workspace of the flow, workspace of DVC, the flow's deletion) after the same request."""
     from flows.delete_flow import delete_flow
 
     folder = tmp_path_factory.mktemp("paths")
@@ -38,32 +41,32 @@ def both(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     outcome = delete_flow(home=str(by_flow.root), subjects=subjects)
     (by_dvc.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
     repro(by_dvc.root)
-    return by_flow, by_dvc, find_entry(by_flow, outcome["request"]) | {"outcome": outcome}
+    return by_flow, by_dvc, Journal(by_flow).find(outcome["request"])
 
 
-def test_the_weights_are_equal(both: tuple[Workspace, Workspace, dict]) -> None:
-    by_flow, by_dvc, entry = both
+def test_the_weights_are_equal(both: tuple[Workspace, Workspace, Deletion]) -> None:
+    by_flow, by_dvc, deletion = both
     gold = by_flow.registry.get_alias("digits", "gold").weights_sha256
-    flow = {"original": entry["base"]["weights"], "unlearned": entry["unlearned"]["weights"], "gold": gold}
+    flow = {"original": deletion.base.weights, "unlearned": deletion.unlearned.weights, "gold": gold}
     dvc = {name: sha256_file(by_dvc.root / "out" / name / "weights.safetensors") for name in flow}
     assert dvc == flow
     assert len(set(flow.values())) == 3
 
 
-def test_twin_and_forget_set_are_the_same_artifacts(both: tuple[Workspace, Workspace, dict]) -> None:
-    _, by_dvc, entry = both
+def test_twin_and_forget_set_are_the_same_artifacts(both: tuple[Workspace, Workspace, Deletion]) -> None:
+    _, by_dvc, deletion = both
     for name in ("twin", "forget"):
-        assert sha256_file(by_dvc.root / "out" / name / "manifest.json") == entry[name]["digest"]
+        assert sha256_file(by_dvc.root / "out" / name / "manifest.json") == getattr(deletion, name).digest
 
 
-def test_the_audits_say_the_same(both: tuple[Workspace, Workspace, dict]) -> None:
-    by_flow, by_dvc, entry = both
-    folder = by_flow.artifacts.fetch(entry["outcome"]["audit"]["uri"], entry["outcome"]["audit"]["digest"])
+def test_the_audits_say_the_same(both: tuple[Workspace, Workspace, Deletion]) -> None:
+    by_flow, by_dvc, deletion = both
+    folder = by_flow.artifacts.fetch(deletion.outcome.audit.uri, deletion.outcome.audit.digest)
     flow, dvc = (_numbers(read_json(path / "audit.json")) for path in (folder, by_dvc.root / "out" / "audit"))
     assert flow == dvc
 
 
-def test_a_second_repro_runs_nothing(both: tuple[Workspace, Workspace, dict]) -> None:
+def test_a_second_repro_runs_nothing(both: tuple[Workspace, Workspace, Deletion]) -> None:
     assert "Running stage" not in repro(both[1].root)
 
 

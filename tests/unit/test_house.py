@@ -151,7 +151,7 @@ def test_the_scan_finds_a_planted_fault(path, source):
         ("tmu/stores/x.py", "import mlflow, boto3, dvc.repo"),
         ("tmu/service/x.py", "from tmu.service import roles\nfrom tmu.ledger import views\nimport tmu.steps.loading"),
         ("tmu/cli/x.py", "from tmu.service.app import create_app"),
-        ("flows/x.py", "from prefect import flow\nfrom tasks.unlearn import unlearn"),
+        ("flows/x.py", "from prefect import flow\nfrom tasks.models import unlearn"),
         ("tmu/train/x.py", "# import mlflow\nmodel.eval()\nload_file('weights.safetensors')"),
         ("tmu/train/x.py", "text = 'pickle.load, torch.load, eval(x)'\nimport tmu.data.tasks"),
         ("tasks/x.py", "try:\n    f()\nexcept Exception:\n    raise\nnp.load('x', allow_pickle=False)"),

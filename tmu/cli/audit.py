@@ -43,21 +43,21 @@ def audit(
     _require(forget=forget, original=original, gold=gold, control=control, unlearned=unlearned, twin=twin)
     params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
     from tmu.steps.audit_models import audit_models
+    from tmu.steps.cases import AuditCase
 
     method = identity(place, unlearned, "model").get("method", params.unlearn.method)
     params = params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})})
-    ref = audit_models(
-        place,
-        source,
-        forget_ref(place, forget),
-        model_ref(place, original, "original"),
-        [model_ref(place, each, "gold") for each in gold],
-        model_ref(place, control, "unlearned"),
-        model_ref(place, unlearned, "unlearned"),
-        twin_ref(place, twin),
-        params,
-        out=target,
+    case = AuditCase(
+        data=source,
+        forget=forget_ref(place, forget),
+        original=model_ref(place, original, "original"),
+        golds=tuple(model_ref(place, each, "gold") for each in gold),
+        control=model_ref(place, control, "unlearned"),
+        unlearned=model_ref(place, unlearned, "unlearned"),
+        twin=twin_ref(place, twin),
+        params=params,
     )
+    ref = audit_models(place, case, out=target)
     folder: Path = place.artifacts.fetch(ref.uri, ref.digest)
     value = ref.model_dump() | read_audit(folder)
     output.emit(value, lambda: [output.facts(ref.model_dump()), *shown_outcome(value)])

@@ -9,13 +9,12 @@ import typer
 from tmu.cli import output
 from tmu.cli.confirm import Yes, confirm
 from tmu.cli.place import data_of, untouched, workspace
-from tmu.cli.planning import shown, sizes
-from tmu.cli.selection import File, Found, Records, Subjects, all_known, select
+from tmu.cli.planning import asked_of, plan_json, shown, sizes
+from tmu.cli.selection import File, Records, Subjects, all_known, select
 
 if TYPE_CHECKING:
-    from tmu.data.store import RecordStore
+    from tmu.deletion.plan import Resolved
     from tmu.refs import DataRef
-    from tmu.steps.plan_deletion import Plan
     from tmu.workspace import Workspace
 
 _MODELS_KNOW = "Models that have learned these records still know them: train anew, or use `tmu delete` instead."
@@ -34,27 +33,24 @@ def erase(
     Examples: [bold]tmu data erase --subject contributor-007 --dry-run[/] ·
     [bold]tmu data erase --file request.json --yes[/]
     """
-    from tmu.data.store import RecordStore
-    from tmu.steps.journal import refuse_a_second
-    from tmu.steps.loading import data_folder
+    from tmu.deletion.journal import Journal
+    from tmu.steps.plan import Planner
 
     place = workspace()
     with tempfile.TemporaryDirectory() as scratch:
-        looking = untouched(place, Path(scratch))
-        ref = data_of(place, None) if dry_run else _revision(place)
-        store = RecordStore.open(data_folder(looking if dry_run else place, ref))
-        selection = select(place, store.info, subjects, records, file)
-        plan = _plan(store, ref, all_known(store.index(), selection))
+        looking = untouched(place, Path(scratch)) if dry_run else place
+        planner = Planner(looking, data_of(place, None) if dry_run else _revision(place))
+        selection = select(place, planner.store.info, subjects, records, file)
+        all_known(planner.index, selection)
+        plan = planner.resolved_of_any_size(asked_of(selection))
     if dry_run:
-        output.emit(plan.as_json(), lambda: [*shown(plan), "Nothing was changed."])
+        output.emit(plan_json(plan), lambda: [*shown(plan), "Nothing was changed."])
         return
-    refuse_a_second(place)
+    Journal(place).refuse_a_second()
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from the data?", yes, shown(plan))
     after = _erased(place, plan)
-    value = {"plan": plan.as_json(), "data": after.model_dump(), "warning": _MODELS_KNOW}
-    output.emit(
-        value, lambda: [f"Erased {len(plan.records):,} records; the data are now {after.digest}.", _MODELS_KNOW]
-    )
+    value = {"plan": plan_json(plan), "data": after.model_dump(), "warning": _MODELS_KNOW}
+    output.emit(value, lambda: [f"Erased {plan.n_records:,} records; the data are now {after.digest}.", _MODELS_KNOW])
 
 
 def _revision(place: "Workspace") -> "DataRef":
@@ -65,36 +61,11 @@ def _revision(place: "Workspace") -> "DataRef":
     return DataRef(uri="data", digest=place.versions.revision(place.data))
 
 
-def _erased(place: "Workspace", plan: "Plan") -> "DataRef":
+def _erased(place: "Workspace", plan: "Resolved") -> "DataRef":
     from tmu.data.index import prune
+    from tmu.steps.acknowledge import forget_set
     from tmu.steps.erase_data import erase_data
-    from tmu.steps.plan_deletion import acknowledge
 
-    after = erase_data(place, plan.data, acknowledge(place, plan))
+    after = erase_data(place, plan.data, forget_set(place, plan))
     prune(place.state("index"), [place.data])
     return after
-
-
-def _plan(store: "RecordStore", data: "DataRef", found: list[Found]) -> "Plan":
-    """Like `plan_deletion`, without its limits: nothing has to be unlearned, so that any number may go."""
-    import numpy as np
-
-    from tmu.data.records import SPLITS
-    from tmu.files import digest_of
-    from tmu.steps.plan_deletion import Plan
-
-    index = store.index()
-    chosen = np.unique(np.concatenate([each.positions for each in found]))
-    keys, splits = index.keys_at(chosen), index.splits[chosen]
-    train = chosen[splits == SPLITS.index("train")]
-    by_class = np.bincount(index.labels[train], minlength=len(store.info.classes))
-    return Plan(
-        id=digest_of([data.digest, keys])[:16],
-        data=data,
-        subjects=sorted({each.key for each in found if each.kind == "subject"}),
-        records=keys,
-        by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
-        by_class={name: int(n) for name, n in zip(store.info.classes, by_class, strict=True) if n},
-        shards=np.unique(index.buckets[chosen]).tolist(),
-        n_train=len(train),
-    )

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tmu.cli import flow, output
+from tmu.cli import delete_by_ledger, flow, output
 from tmu.cli.confirm import Yes, confirm
 from tmu.cli.outcome import completed, shown_outcome
-from tmu.cli.place import data_of, workspace
-from tmu.cli.planning import chosen, planned, shown, shown_choice, sizes
+from tmu.cli.place import workspace
+from tmu.cli.planning import asked_of, plan_json, planned, shown_plan, sizes
 from tmu.cli.selection import File, Records, Selection, Subjects, select
 from tmu.errors import ConfigError
 
@@ -32,37 +32,41 @@ def delete(
 ) -> None:
     """Delete people or records from the data and from the model, and audit the result.
 
+    The plan that is shown and confirmed is the one that is carried out. Where the workspace has a ledger, the request
+    is put on record there and needs its approval; the same command then carries it out.
+
     Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·
     [bold]tmu delete --resume 0123456789abcdef[/]
     """
-    place = workspace()
-    if withdraw is not None:
-        from tmu.steps import journal
-
-        _refuse_both("withdraw", withdraw, subjects, records, file, dry_run)
-        entry = journal.withdraw(place, withdraw)
-        output.emit(entry, lambda: [f"Request {withdraw} is withdrawn; nothing was erased."])
+    place, named = workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
+    if withdraw is not None or resume is not None:
+        _refuse_both(withdraw, resume, named)
+        _withdrawn(place, withdraw) if withdraw is not None else _carried_out(place, resume)
         return
-    if resume is not None:
-        _refuse_both("resume", resume, subjects, records, file, dry_run)
-        summary = _run(place, Selection(), method, not no_audit, resume)
+    selection = _selected(place, subjects, records, file)
+    if dry_run:
+        plan = planned(place, selection, method)
+        output.emit(plan_json(plan), lambda: [*shown_plan(plan), "Nothing was changed."])
+    elif delete_by_ledger.applies(place):
+        delete_by_ledger.delete(place, asked_of(selection), method, yes=yes, audit=not no_audit)
     else:
-        selection = _selected(place, subjects, records, file)
-        if not dry_run and _waiting(place, selection):
-            output.note("This very request was interrupted: going on with it.")
-        elif not _agreed(place, selection, method, dry_run, yes):
-            return
-        summary = _run(place, selection, method, not no_audit, None)
-    output.emit(summary, lambda: shown_outcome(summary))
+        _carried_out(place, _acknowledged(place, selection, method, yes=yes, audit=not no_audit))
 
 
-def _refuse_both(
-    option: str, request: str, subjects: list[str], records: list[str], file: str | None, dry_run: bool
-) -> None:
-    if subjects or records or file is not None or dry_run:
+def _refuse_both(withdraw: str | None, resume: str | None, named: bool) -> None:
+    option, request = ("withdraw", withdraw) if withdraw is not None else ("resume", resume)
+    if named or (withdraw is not None and resume is not None):
         raise ConfigError(
-            f"--{option} {request} names a request already.", "Leave out the other options of the request."
+            f"--{option} {request} names a request already, which stays as it was acknowledged.",
+            "Leave out the other options of the request.",
         )
+
+
+def _withdrawn(place: "Workspace", request: str) -> None:
+    from tmu.steps.go_on import withdraw
+
+    value = withdraw(place, request).model_dump(mode="json")
+    output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
 
 
 def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None) -> Selection:
@@ -71,39 +75,25 @@ def _selected(place: "Workspace", subjects: list[str], records: list[str], file:
     return select(place, read_info(place.data), subjects, records, file)
 
 
-def _waiting(place: "Workspace", selection: Selection) -> bool:
-    """Whether this request was acknowledged before and not completed; its records may be half erased by now."""
-    from tmu.steps.journal import find_same
+def _acknowledged(place: "Workspace", selection: Selection, method: str | None, *, yes: bool, audit: bool) -> str:
+    """The id of the very same request that was interrupted, or of a new one: planned, shown, confirmed, written down.
 
-    return find_same(place, selection.subjects, selection.records) is not None
+    Up to the confirmation nothing is written.
+    """
+    from tmu.deletion.journal import Journal
+    from tmu.steps.acknowledge import acknowledge
+    from tmu.steps.go_on import resumed
 
-
-def _agreed(place: "Workspace", selection: Selection, method: str | None, dry_run: bool, yes: bool) -> bool:
-    """Plan, show, ask; False after a dry run. Up to here nothing is written."""
-    from tmu.data.store import RecordStore
-
-    data = data_of(place, None)
-    store = RecordStore.open(place.data)
-    plan = planned(place, data, store, selection)
-    choice = chosen(place, plan, store, method)
-    view = [*shown(plan), *shown_choice(choice)]
-    if dry_run:
-        output.emit(plan.as_json() | {"choice": choice.as_json()}, lambda: [*view, "Nothing was changed."])
-        return False
-    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, view)
-    return True
+    asked = asked_of(selection)
+    same = Journal(place).same_as(asked)
+    if same is not None:
+        output.note("This very request was interrupted: going on with it.")
+        return resumed(place, same.id, method=method, audited=audit).id
+    plan = planned(place, selection, method)
+    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan))
+    return acknowledge(place, plan, asked, audited=audit).id
 
 
-def _run(
-    place: "Workspace", selection: Selection, method: str | None, audit: bool, resume: str | None
-) -> dict[str, Any]:
-    run = flow.load("delete")
-    summary = run(
-        home=str(place.root),
-        subjects=selection.subjects,
-        records=selection.records,
-        method=method,
-        audit=audit,
-        resume=resume,
-    )
-    return completed(place, summary)
+def _carried_out(place: "Workspace", request: str) -> None:
+    summary: dict[str, Any] = completed(place, flow.load("delete")(home=str(place.root), request=request))
+    output.emit(summary, lambda: shown_outcome(summary))

@@ -166,20 +166,12 @@ def _answers(uri: str | None) -> bool:
 
 
 def _requests(place: "Workspace") -> list[Check]:
-    from tmu.steps.journal import unfinished
+    from tmu.deletion.journal import Journal, way_on
 
-    found = unfinished(place)
+    found = Journal(place).unfinished()
     if not found:
         return [Check("requests", "ok", "none unfinished")]
-    return [
-        Check(
-            "requests",
-            "warn",
-            f"{entry['id']} stopped after `{entry['stage']}`",
-            f"`tmu delete --resume {entry['id']}`",
-        )
-        for entry in found
-    ]
+    return [Check("requests", "warn", f"{each.id} stopped after `{each.stage}`", way_on(each)) for each in found]
 
 
 def _snapshots(place: "Workspace") -> Check:

@@ -6,7 +6,7 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.place import Data, Out, data_of, out_of, workspace
-from tmu.cli.planning import chosen, planned, shown, shown_choice
+from tmu.cli.planning import plan_json, planned, shown_plan
 from tmu.cli.references import forget_ref
 from tmu.cli.selection import File, Records, Subjects, select
 
@@ -33,24 +33,22 @@ def plan(
     Examples: [bold]tmu plan --subject contributor-007[/] · [bold]tmu plan --subject contributor-007 --keys-only >
     request.json[/] · [bold]tmu plan --file request.json --out out/forget[/]
     """
-    from tmu.data.store import RecordStore
+    from tmu.data.info import read_info
+    from tmu.steps.acknowledge import forget_set
     from tmu.steps.loading import data_folder
-    from tmu.steps.plan_deletion import acknowledge
 
     place = workspace()
     target, ref = out_of(place, out), data_of(place, data)
-    store = RecordStore.open(data_folder(place, ref))
-    selection = select(place, store.info, subjects, records, file)
-    made = planned(place, ref, store, selection)
+    selection = select(place, read_info(data_folder(place, ref)), subjects, records, file)
+    made = planned(place, selection, method, ref)
     if keys_only:
         output.MODE.json = True
         output.emit(selection.as_json(), list)
         return
-    choice = chosen(place, made, store, method)
-    value = made.as_json() | {"choice": choice.as_json()}
+    value = plan_json(made)
     if target is not None:
-        value["forget"] = acknowledge(place, made, target).model_dump()
-    output.emit(value, lambda: [*shown(made), *shown_choice(choice), *([f"Forget set: {target}"] if target else [])])
+        value["forget"] = forget_set(place, made, target).model_dump()
+    output.emit(value, lambda: [*shown_plan(made), *([f"Forget set: {target}"] if target else [])])
 
 
 def erase(

@@ -11,54 +11,60 @@ from tmu.cli.place import untouched
 from tmu.cli.selection import Selection, all_known
 
 if TYPE_CHECKING:
-    from tmu.data.store import RecordStore
+    from tmu.deletion.plan import Asked, Plan, Resolved
     from tmu.refs import DataRef
-    from tmu.steps.choose_method import Choice
-    from tmu.steps.plan_deletion import Plan
     from tmu.workspace import Workspace
 
 
-def planned(place: "Workspace", data: "DataRef", store: "RecordStore", selection: Selection) -> "Plan":
-    """The plan of a deletion. Raises RequestError for what is unknown, erased before, or too much to unlearn."""
-    from tmu.steps.plan_deletion import plan_deletion
+def planned(place: "Workspace", selection: Selection, method: str | None, data: "DataRef | None" = None) -> "Plan":
+    """The plan of a deletion; nothing is written.
 
-    all_known(store.index(), selection)
+    Raises RequestError for what is unknown, erased before, or too much to unlearn, ConfigError for an unknown method or
+    option. data: another revision than the workspace's own.
+    """
+    from tmu.steps.plan import Planner
+
     with tempfile.TemporaryDirectory() as scratch:
-        return plan_deletion(untouched(place, Path(scratch)), data, selection.subjects, selection.records)
+        planner = Planner(untouched(place, Path(scratch)), data)
+        all_known(planner.index, selection)
+        return planner.plan(asked_of(selection), method)
 
 
-def chosen(place: "Workspace", plan: "Plan", store: "RecordStore", method: str | None) -> "Choice":
-    """The method for a plan with its forecast. Raises ConfigError for an unknown method or option."""
-    from tmu.steps.choose_method import choose_method
-    from tmu.steps.preflight import check_parameters
+def asked_of(selection: Selection) -> "Asked":
+    """What a selection names, in the order in which it is stored."""
+    from tmu.deletion.plan import Asked
 
-    check_parameters(store, place.params, method)
-    with tempfile.TemporaryDirectory() as scratch:
-        return choose_method(untouched(place, Path(scratch)), plan, method)
+    return Asked.of(selection.subjects, selection.records)
 
 
-def shown_choice(choice: "Choice") -> list[Any]:
-    """The method, why, and what the ways are forecast to cost."""
-    lines: list[Any] = [Text(f"Method: {choice.method}. {choice.reason}", "bold")]
+def plan_json(plan: "Resolved") -> dict[str, Any]:
+    """A plan as the verbs print it: counts, the keys that were named, and the hash where there is one to confirm."""
+    value = plan.model_dump(mode="json")
+    return value | ({"hash": plan.hash} if hasattr(plan, "hash") else {})
+
+
+def shown_plan(plan: "Plan") -> list[Any]:
+    """The plan for people: what goes, the method, why, and what the ways are forecast to cost."""
+    choice = plan.choice
+    lines: list[Any] = [*shown(plan), Text(f"Method: {choice.method}. {choice.reason}", "bold")]
     if choice.forecast:
         rows = output.table("forecast", "seconds", "record visits", "", numbers=["seconds", "record visits"])
         for name, cost in choice.forecast.items():
-            seconds = "" if cost["seconds"] is None else f"{cost['seconds']:,.1f}"
-            rows.add_row(Text(name), seconds, f"{cost['visits']:,}", "measured" if cost["measured"] else "estimate")
+            seconds = "" if cost.seconds is None else f"{cost.seconds:,.1f}"
+            rows.add_row(Text(name), seconds, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
+        audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
         lines.append(rows)
-    if choice.risk:
-        audits = f"{choice.risk['failed']} of the last {choice.risk['audits']} audits failed"
-        lines.append(f"Risk: {choice.risk['level']} ({audits if choice.risk['audits'] else 'not audited here yet'}).")
+        lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
     return lines
 
 
-def sizes(plan: "Plan", named_subjects: int) -> str:
+def sizes(plan: "Resolved", named_subjects: int) -> str:
     """How many records and people, in words."""
     subjects = f"{named_subjects} subject{'s' * (named_subjects != 1)}" if named_subjects else "single records"
-    return f"{len(plan.records):,} record{'s' * (len(plan.records) != 1)} of {subjects}"
+    return f"{plan.n_records:,} record{'s' * (plan.n_records != 1)} of {subjects}"
 
 
-def shown(plan: "Plan") -> list[Any]:
+def shown(plan: "Resolved") -> list[Any]:
     """The plan for people: counts, never a person."""
     rows = output.table("records", "number", numbers=["number"])
     for split, count in plan.by_split.items():
@@ -66,4 +72,4 @@ def shown(plan: "Plan") -> list[Any]:
     for name, count in plan.by_class.items():
         rows.add_row(Text(f"train, class {name}"), f"{count:,}", style="dim")
     touched = f"{sizes(plan, len(plan.subjects))}; shards to rewrite: {len(plan.shards)}."
-    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings)]
+    return [f"Plan {plan.id}: {touched}", rows, *(Text(each, "yellow") for each in (*plan.warnings, *plan.stays))]

@@ -151,6 +151,6 @@ def _ready_keys(text: str) -> Selection | None:
 
 
 def _raw_ids(text: str) -> tuple[list[str], list[str]]:
-    from tmu.steps.plan_deletion import read_request
+    from tmu.steps.request_file import read_request
 
     return read_request(text) if text else ([], [])

@@ -47,34 +47,34 @@ def _params() -> None:
 
 
 def _requests() -> None:
-    from tmu.steps.journal import entries
+    from tmu.deletion.journal import Journal
 
-    found = entries(workspace())
+    found = Journal(workspace()).all()
     rows = output.table("request", "stage", "records", "acknowledged", numbers=["records"])
-    for entry in found:
-        rows.add_row(entry["id"], entry["stage"], str(entry["plan"]["n_records"]), entry["times"]["acknowledged"])
-    output.emit(found, lambda: [rows] if found else ["There are no requests yet."])
+    for each in found:
+        rows.add_row(each.id, each.stage, str(each.plan.n_records), each.times["acknowledged"])
+    value = [each.model_dump(mode="json") for each in found]
+    output.emit(value, lambda: [rows] if found else ["There are no requests yet."])
 
 
 def _request(name: str | None) -> None:
     if name is None:
         raise ConfigError("`tmu show request` needs an id.", "`tmu show requests` lists them.")
-    from tmu.steps.journal import find_entry, why
+    from tmu.deletion.journal import Journal
 
-    entry = find_entry(workspace(), name)
-    plan = entry["plan"]
+    deletion = Journal(workspace()).find(name)
+    plan, outcome = deletion.plan, deletion.outcome
     pairs = {
-        "request": entry["id"],
-        "stage": entry["stage"],
-        "subjects": len(plan["subjects"]),
-        "records": plan["n_records"],
-        **{f"{split} records": count for split, count in plan["by_split"].items()},
-        **{f"{stage} at": time for stage, time in entry["times"].items()},
+        "request": deletion.id,
+        "stage": deletion.stage,
+        "subjects": len(plan.subjects),
+        "records": plan.n_records,
+        **{f"{split} records": count for split, count in plan.by_split.items()},
+        **{f"{stage} at": time for stage, time in deletion.times.items()},
     }
-    verdict = entry.get("verdict")
-    pairs |= {"audit": "passed" if verdict["passed"] else "did not pass"} if verdict else {}
-    pairs |= {"method": entry["method"], "why": " ".join(why(entry))}
-    output.emit(entry, lambda: [output.facts(pairs)])
+    pairs |= {"audit": "passed" if outcome.verdict.passed else "did not pass"} if outcome else {}
+    pairs |= {"method": deletion.method, "why": " ".join(deletion.why)}
+    output.emit(deletion.model_dump(mode="json"), lambda: [output.facts(pairs)])
 
 
 def _versions() -> None:

@@ -35,11 +35,18 @@ def unlearn(
     place = workspace()
     params = _chosen(overridden(place.params, sets), method, control)
     target, source = out_of(place, out), data_of(place, data)
+    from tmu.steps.cases import UnlearnCase
     from tmu.steps.unlearn_model import unlearn_model
 
-    known = [forget_ref(place, forget), model_ref(place, original, "original"), twin_ref(place, twin) if twin else None]
+    case = UnlearnCase(
+        data=source,
+        forget=forget_ref(place, forget),
+        original=model_ref(place, original, "original"),
+        twin=twin_ref(place, twin) if twin else None,
+        params=params,
+    )
     with output.progress("unlearn") as report:
-        ref = unlearn_model(place, source, *known, params, progress=report, out=target)
+        ref = unlearn_model(place, case, progress=report, out=target)
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 

@@ -18,8 +18,9 @@ from tmu.errors import RequestError
 from tmu.files import write_json
 from tmu.manifest import digest
 from tmu.provenance import hardware, lock_digest
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import AuditRef, ModelRef, TwinRef
 from tmu.steps.audit_sets import audit_sets, subjects_of
+from tmu.steps.cases import AuditCase
 from tmu.steps.fit_twin import load_twin, twin_report
 from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, make
@@ -34,91 +35,71 @@ ROOMS = ("audit", "models", "train", "twin")
 GOLD_ROWS = ("gold", "second gold")
 
 
-def audit_models(
-    workspace: Workspace,
-    data: DataRef,
-    forget: ForgetRef,
-    original: ModelRef,
-    golds: list[ModelRef],
-    control: ModelRef | None,
-    unlearned: ModelRef,
-    twin: TwinRef | None,
-    params: Params,
-    *,
-    notes: dict[str, str] | None = None,
-    out: str | None = None,
-) -> AuditRef:
+def audit_models(workspace: Workspace, case: AuditCase, *, out: str | None = None) -> AuditRef:
     """Numbers, verdict, figures and report of one deletion.
 
-    golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
-    model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
-    notes: sentences for the report's provenance, such as why this method was used.
-    Raises RequestError with fewer golds, or where no training record was forgotten.
+    Raises RequestError with fewer than two golds, or where no training record was forgotten.
     """
-    if len(golds) < 2:
+    if len(case.golds) < 2:
         raise RequestError("The audit has fewer than two golds.", "Train a second one: the noise floor comes from it.")
-    rows = _rows(params.unlearn.method, original, golds, control, unlearned)
+    rows = rows_of(case)
     identity = identity_of(
         "audit",
         ROOMS,
-        data=data.digest,
-        forget=forget.digest,
+        data=case.data.digest,
+        forget=case.forget.digest,
         models={name: model.weights for name, model in rows.items()},
-        twin=twin.digest if twin else None,
-        config=params.audit.model_dump(mode="json"),
-        seed=params.seed,
-        **({"notes": notes} if notes else {}),
+        twin=case.twin.digest if case.twin else None,
+        config=case.params.audit.model_dump(mode="json"),
+        seed=case.params.seed,
+        **({"notes": case.notes} if case.notes else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        run["seconds_by_row"] = _seconds(workspace, rows, twin)
-        _audit(workspace, folder, data, forget, rows, twin, params, run["seconds_by_row"]["whole"], notes or {})
-        if twin:
-            write_json(folder / "twin.json", twin_report(workspace, twin))
+        run["seconds_by_row"] = _seconds(workspace, rows, case.twin)
+        _audit(workspace, case, folder, run["seconds_by_row"]["whole"])
+        if case.twin:
+            write_json(folder / "twin.json", twin_report(workspace, case.twin))
 
     uri, folder = make(workspace, "audit", identity, build, out)
     return AuditRef(uri=uri, digest=digest(folder))
 
 
-def _audit(
-    workspace: Workspace,
-    folder: Path,
-    data: DataRef,
-    forget: ForgetRef,
-    rows: dict[str, ModelRef],
-    twin: TwinRef | None,
-    params: Params,
-    seconds: dict[str, float],
-    notes: dict[str, str],
-) -> None:
-    """Outputs and probes once per model, then numbers, verdict, persons, figures and report.
+def rows_of(case: AuditCase) -> dict[str, ModelRef]:
+    """The models by the name of their row; the last one is judged."""
+    names = [*GOLD_ROWS, *(f"gold {number}" for number in range(3, len(case.golds) + 1))]
+    rows = {ORIGINAL: case.original, **dict(zip(names, case.golds, strict=True))}
+    return rows | ({RANDOM_CHOICE: case.control} if case.control else {}) | {case.method: case.unlearned}
 
-    The last row is the one that is judged.
-    """
-    parts = audit_sets(workspace, data, forget)
+
+def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[str, float]) -> None:
+    """Outputs and probes once per model, then numbers, verdict, persons, figures and report."""
+    rows, params = rows_of(case), case.params
+    parts = audit_sets(workspace, case.data, case.forget)
     sets = Sets({name: part.labels.numpy() for name, part in parts.items()})
     outputs = {name: outputs_of(workspace, model, parts, params) for name, model in rows.items()}
     gold_rows = [name for name in rows if name in GOLD_ROWS or name.startswith("gold ")]
-    original, method = rows[ORIGINAL], list(rows)[-1]
     probes = {
-        name: probe_model(workspace, data, forget, original, model, parts, params)
+        name: probe_model(workspace, case.data, case.forget, case.original, model, parts, params)
         for name, model in rows.items()
         if params.audit.probes
     }
     result = audit_table(
         sets, outputs, gold_rows, seconds, params.seed, resamples=params.audit.bootstrap, probes=probes
     )
-    verdict = judge(result, method, params.audit, **_changed(workspace, original, rows[method]))
-    people = people_report(subjects_of(workspace, data, forget), sets, outputs, gold_rows, method, params.seed)
-    predictor, ceiling = _predictor(workspace, original, twin, parts, sets, [outputs[row] for row in gold_rows])
+    verdict = judge(result, case.method, params.audit, **_changed(workspace, case.original, case.unlearned))
+    people = people_report(
+        subjects_of(workspace, case.data, case.forget), sets, outputs, gold_rows, case.method, params.seed
+    )
+    predictor, ceiling = _predictor(workspace, case, parts, sets, [outputs[row] for row in gold_rows])
     write_audit(
         folder,
         result,
         verdict,
-        notes | _provenance(data, forget, rows),
+        case.notes | _provenance(case, rows),
         sets,
         outputs,
-        method_row=method,
+        method_row=case.method,
         predictor=predictor,
         ceiling=ceiling,
         people=people,
@@ -129,14 +110,6 @@ def _changed(workspace: Workspace, original: ModelRef, model: ModelRef) -> dict[
     """What the gate's first rule asks: other bytes, and how far the trained parameters moved."""
     moved = parameters_moved(load_model(workspace, original)[0], load_model(workspace, model)[0])
     return {"weights_changed": original.weights != model.weights, "parameters_moved": moved}
-
-
-def _rows(
-    method: str, original: ModelRef, golds: list[ModelRef], control: ModelRef | None, unlearned: ModelRef
-) -> dict[str, ModelRef]:
-    names = [*GOLD_ROWS, *(f"gold {number}" for number in range(3, len(golds) + 1))]
-    rows = {ORIGINAL: original, **dict(zip(names, golds, strict=False))}
-    return rows | ({RANDOM_CHOICE: control} if control else {}) | {method: unlearned}
 
 
 def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples], params: Params) -> Outputs:
@@ -158,17 +131,12 @@ def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef | No
 
 
 def _predictor(
-    workspace: Workspace,
-    original: ModelRef,
-    twin: TwinRef | None,
-    parts: dict[str, Examples],
-    sets: Sets,
-    golds: list[Outputs],
+    workspace: Workspace, case: AuditCase, parts: dict[str, Examples], sets: Sets, golds: list[Outputs]
 ) -> tuple[Predictor | None, dict[str, Any] | None]:
     """The predictor's word beside the first gold's outcome (for the picture), and its score against all golds."""
-    if twin is None:
+    if case.twin is None:
         return None, None
-    p_wrong, n_hard = predicted(workspace, original, twin, parts)
+    p_wrong, n_hard = predicted(workspace, case.original, case.twin, parts)
     wrong = np.stack([gold.logits["forget"].argmax(1) != sets.labels["forget"] for gold in golds])
     return Predictor(p_wrong, wrong[0]), predictor_ceiling(p_wrong, wrong, n_hard=n_hard)
 
@@ -183,11 +151,11 @@ def predicted(
     return fitted.p_wrong(side).numpy(), hard_count(parts["forget"].labels, fitted.predictor.class_error)
 
 
-def _provenance(data: DataRef, forget: ForgetRef, rows: dict[str, ModelRef]) -> dict[str, Any]:
+def _provenance(case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:
     models = {f"weights of {name}": model.weights for name, model in rows.items()}
     return {
-        "data revision": data.digest,
-        "forget set": forget.digest,
+        "data revision": case.data.digest,
+        "forget set": case.forget.digest,
         "lock file": lock_digest(),
         "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
         **models,

@@ -4,7 +4,6 @@ What was approved is checked against the data as they are now before anything is
 in what was approved leaves for a new approval. From `begin` on the batch can only be finished.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -13,20 +12,18 @@ import sqlalchemy as sa
 
 from tmu.config import Config
 from tmu.data.info import read_info
+from tmu.deletion.journal import Journal
 from tmu.errors import RequestError
 from tmu.ledger import batches, evidence, executions, voiding
 from tmu.ledger.actor import Actor
-from tmu.ledger.asked import named_keys
 from tmu.ledger.batches import Lane
 from tmu.ledger.executions import Attempt
 from tmu.ledger.place import open_ledger
-from tmu.ledger.plans import bound_plan
 from tmu.ledger.schema import batches as batches_table
 from tmu.ledger.schema import requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find, move
-from tmu.steps.journal import find_batch, refuse_a_second, withdraw
 from tmu.workspace import Workspace
 
 SYSTEM = Actor("tmu", "system")
@@ -99,27 +96,12 @@ def take_work(workspace: Workspace, lane: Lane, run: str | None = None) -> Work 
         if batch is None:
             waiting = _approved(ledger, dataset, lane)
             if waiting:
-                refuse_a_second(workspace)
+                Journal(workspace).refuse_a_second()
             _renew(workspace, ledger, waiting)
             taken = batches.take_batch(ledger, dataset, SYSTEM, lane=lane, most=MOST)
             batch = taken and taken.id
         begun = batch and executions.begin(ledger, batch, SYSTEM, run=run)
     return Work(batch=begun.batch, token=begun.token, requests=tuple(begun.requests)) if begun else None
-
-
-def asked_by(workspace: Workspace, work: Work) -> tuple[set[str], set[str], set[str]]:
-    """Subject keys and record keys that the batch's requests name, and the methods that were approved for them."""
-    subjects: set[str] = set()
-    records: set[str] = set()
-    methods: set[str] = set()
-    with opened(workspace) as ledger, ledger.read() as connection:
-        for request in work.requests:
-            people, single = named_keys(connection, request)
-            subjects.update(people)
-            records.update(single)
-            plan = json.loads(bound_plan(connection, find(connection, request)).body)
-            methods.add(plan["choice"]["method"])
-    return subjects, records, methods
 
 
 def reach(workspace: Workspace, work: Work, state: State) -> None:
@@ -136,9 +118,9 @@ def prove(workspace: Workspace, work: Work, kind: str, uri: str, digest: str) ->
 
 def finish(workspace: Workspace, work: Work, outcome: Outcome, reason: str | None = None) -> None:
     """End the attempt, and MLflow's run of the batch if it completed; see `executions.finish`."""
-    entry = find_batch(workspace, work.batch)
-    if outcome == "completed" and entry and entry.get("run"):
-        workspace.registry.close(entry["run"])
+    deletion = Journal(workspace).of_batch(work.batch)
+    if outcome == "completed" and deletion and deletion.run:
+        workspace.registry.close(deletion.run)
     with opened(workspace) as ledger:
         executions.finish(ledger, work.token, outcome, SYSTEM, reason)
 
@@ -146,13 +128,15 @@ def finish(workspace: Workspace, work: Work, outcome: Outcome, reason: str | Non
 def stand_back(workspace: Workspace, work: Work) -> list[str]:
     """End an attempt that a legal hold met before anything was erased; see `executions.stand_back`.
 
-    Raises RequestError where the journal says that erasing had begun.
+    Raises RequestError where the data say that erasing had begun.
     """
-    entry = find_batch(workspace, work.batch)
-    if entry:
-        if entry.get("run"):
-            workspace.registry.close(entry["run"], "KILLED")
-        withdraw(workspace, entry["id"])
+    from tmu.steps.go_on import take_back  # torch: not for those who only look at the ledger
+
+    deletion = Journal(workspace).of_batch(work.batch)
+    if deletion:
+        take_back(workspace, deletion)
+        if deletion.run:
+            workspace.registry.close(deletion.run, "KILLED")
     with opened(workspace) as ledger:
         return executions.stand_back(ledger, work.token, SYSTEM)
 
@@ -167,7 +151,7 @@ def _approved(ledger: Ledger, dataset: str, lane: Lane) -> list[str]:
 
 def _renew(workspace: Workspace, ledger: Ledger, waiting: Sequence[str]) -> None:
     """Plan approved requests on the data as they are now: what changed in what was approved loses its approval."""
-    from tmu.steps.plan_requests import plan_requests  # torch: not for those who only look at the ledger
+    from tmu.steps.bind_plans import plan_requests  # torch: not for those who only look at the ledger
 
     for request, answer in plan_requests(workspace, ledger, waiting, SYSTEM, renew=True).items():
         if isinstance(answer, RequestError):

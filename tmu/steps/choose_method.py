@@ -5,7 +5,7 @@ classes make the hold-out no guide (`class_mix.py`), where the method failed two
 retraining is the cheaper way; else the approximate method. Why so: `docs/decisions/0005-auto.md`.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,50 +14,17 @@ import numpy as np
 from tmu.config import AUTO, Params
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
+from tmu.deletion.plan import RETRAIN, Choice, Cost, Resolved, Risk
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.foresee_mix import foresee_mix
 from tmu.steps.history import History
-from tmu.steps.loading import open_store
-from tmu.steps.plan_deletion import Plan
 from tmu.twin.class_mix import ClassShift
 from tmu.unlearn import needs_twin, read_options
 from tmu.unlearn.finetune import recipe_of
 from tmu.workspace import Workspace
 
-RETRAIN = "retrain"
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
 _PASSES = 2  # over the data, of a method whose options name no steps
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A forecast. visits: records seen, times epochs. seconds: None where nothing here tells how fast a visit is.
-
-    measured: the seconds are those of the same work done here before, not a count of visits times their speed.
-    """
-
-    visits: int
-    seconds: float | None
-    measured: bool
-
-    def __add__(self, other: "Cost") -> "Cost":
-        seconds = None if None in (self.seconds, other.seconds) else self.seconds + other.seconds
-        return Cost(self.visits + other.visits, seconds, self.measured and other.measured)
-
-    def shared(self, among: int) -> "Cost":
-        """One of `among` equal parts."""
-        return Cost(round(self.visits / among), self.seconds and self.seconds / among, self.measured)
-
-    def below(self, other: "Cost") -> bool:
-        """Whether it is the cheaper one: by seconds where both have them, else by visits."""
-        if None in (self.seconds, other.seconds):
-            return self.visits < other.visits
-        return self.seconds < other.seconds
-
-    def __str__(self) -> str:
-        if self.seconds is None:
-            return f"{self.visits:,} record visits"
-        return f"{self.seconds:.1f} s" if self.seconds < 10 else f"{self.seconds:,.0f} s"
 
 
 @dataclass(frozen=True)
@@ -74,26 +41,6 @@ class Forecast:
         return self.alone + self.twin
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The decision and what it rests on, JSON-ready; it goes into the plan, the journal and the report."""
-
-    asked: str
-    method: str
-    reason: str
-    forecast: dict[str, Any]
-    risk: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return dict(vars(self))
-
-
-def choose_method(workspace: Workspace, plan: Plan, asked: str | None = None) -> Choice:
-    """The method for a plan; asked: by name, `auto`, or None for the one in params.yaml."""
-    return Chooser(workspace, open_store(workspace, plan.data), plan.data.digest, asked).choose(plan)
-
-
 class Chooser:
     """Chooses for many plans of one data revision: what is the same for all of them is looked up once."""
 
@@ -106,18 +53,18 @@ class Chooser:
         self._history = History(workspace, self._params)
         self._forecasts: dict[tuple[int, ...], Forecast] = {}
 
-    def choose(self, plan: Plan) -> Choice:
-        """The method for a plan."""
-        if not plan.n_train:
+    def choose(self, resolved: Resolved) -> Choice:
+        """The method for what a request touches."""
+        if not resolved.n_train:
             reason = "No model has learned these records: nothing is to be unlearned."
-            return Choice(self._asked, self._method, reason, {}, {})
-        counts = self._counts(plan)
+            return Choice(asked=self._asked, method=self._method, reason=reason)
+        counts = self._counts(resolved)
         mix = None
         if self._learns_from_holdout:
             mix = foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
         choice = decide(self._asked, self._method, self._forecast(counts), mix, self._audits)
         if self._configured and self._asked != AUTO:
-            return replace(choice, reason=f"`{self._method}` is configured.")
+            return choice.model_copy(update={"reason": f"`{self._method}` is configured."})
         return choice
 
     @cached_property
@@ -143,10 +90,10 @@ class Chooser:
         train, held = (np.array([counts[split][name] for name in classes]) for split in ("train", "holdout"))
         return train, held
 
-    def _counts(self, plan: Plan) -> list[np.ndarray]:
+    def _counts(self, resolved: Resolved) -> list[np.ndarray]:
         """Records by class (K,) of forget set, retain set, and hold-out without what is to be erased of it."""
         index, (train, held) = self._store.index(), self._totals
-        rows = index.find_records(plan.records)[0]
+        rows = index.find_records(resolved.records)[0]
         splits, labels = index.splits[rows], index.labels[rows]
         forget, lost = (
             np.bincount(labels[splits == SPLITS.index(name)], minlength=len(train)) for name in ("train", "holdout")
@@ -170,8 +117,8 @@ def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, 
     else:
         chosen, reason = method, f"`{method}` is not dearer than retraining: {_compared(forecast, method)}"
     level = "high" if refusal or failed >= TOO_MANY else ("low" if recent else "unknown")
-    risk = {"level": level, "audits": len(recent), "failed": failed, "refusal": refusal}
-    return Choice(asked, chosen, reason, _shown(forecast, method), risk | {"classes": mix and mix.as_json()})
+    risk = Risk(level=level, audits=len(recent), failed=failed, refusal=refusal, classes=mix.as_json() if mix else None)
+    return Choice(asked=asked, method=chosen, reason=reason, forecast=_shown(forecast, method), risk=risk)
 
 
 def _forecast(
@@ -213,9 +160,9 @@ def _compared(forecast: Forecast, method: str) -> str:
     return f"{retrain} against {whole} with `{method}`{twin} ({basis})."
 
 
-def _shown(forecast: Forecast, method: str) -> dict[str, Any]:
+def _shown(forecast: Forecast, method: str) -> dict[str, Cost]:
     """Costs by name: each way as a whole; and the method's parts."""
     if method == RETRAIN:
-        return {RETRAIN: asdict(forecast.retrain)}
-    parts = {f"{method} alone": forecast.alone, "twin": forecast.twin, method: forecast.whole}
-    return {RETRAIN: asdict(forecast.retrain)} | {name: asdict(cost) for name, cost in parts.items()}
+        return {RETRAIN: forecast.retrain}
+    ways = {RETRAIN: forecast.retrain, f"{method} alone": forecast.alone, "twin": forecast.twin}
+    return ways | {method: forecast.whole}

@@ -25,7 +25,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
         erase(source, workspace.root / out, keys)
         return DataRef(uri=f"file:{out}", digest=dvc_digest(workspace.root / out))
     with locked(workspace.state("data.lock")):
-        revision = workspace.state("revisions", f"without-{forget.digest[:32]}")
+        revision = prepared(workspace, forget)
         if not revision.exists():
             if data_ref(workspace).digest == data.digest:  # else it was done before: only to be recorded
                 refuse_held(workspace, open_store(workspace, data), keys)
@@ -36,6 +36,11 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
         workspace.versions.push()
         discard(revision)  # DVC's cache has it now
     return DataRef(uri="data", digest=digest)
+
+
+def prepared(workspace: Workspace, forget: ForgetRef) -> Path:
+    """Where the revision without a forget set is built, before its shards replace the live ones."""
+    return workspace.state("revisions", f"without-{forget.digest[:32]}")
 
 
 def _keep(workspace: Workspace, source: Path, data: DataRef) -> None:

@@ -14,7 +14,7 @@ from tmu.ledger.plans import bound_plan
 from tmu.ledger.states import State
 from tmu.ledger.transition import find
 from tmu.steps.batch import SYSTEM, dataset_of, opened
-from tmu.steps.plan_request import plan_request
+from tmu.steps.bind_plans import plan_request
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 

@@ -8,10 +8,12 @@ from typing import Any
 from tmu.data.digest import dvc_digest
 from tmu.data.importer import Imported, import_records
 from tmu.data.readers import get_reader
-from tmu.errors import ConfigError, DataError, StorageError
+from tmu.deletion.journal import Journal
+from tmu.errors import ConfigError, DataError, RequestError, StorageError
 from tmu.files import sweep
+from tmu.ledger.place import has_ledger
 from tmu.refs import DataRef
-from tmu.steps.journal import refuse_a_second
+from tmu.steps.batch import open_work
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -35,7 +37,8 @@ def import_data(
     reader = get_reader(reader_name, options)
     if not _NAME.fullmatch(dataset or reader.name):
         raise ConfigError("That dataset name cannot name a model.", "Use letters, digits, `.`, `_` and `-`.")
-    refuse_a_second(workspace)
+    Journal(workspace).refuse_a_second()
+    _refuse_open_batch(workspace)
     with locked(workspace.state("data.lock")):
         sweep(workspace.root)  # a killed import leaves images behind
         committed = _restored(workspace)
@@ -59,6 +62,15 @@ def import_data(
         workspace.versions.commit(workspace.data)
         _push(workspace)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
+
+
+def _refuse_open_batch(workspace: Workspace) -> None:
+    """Raise RequestError while a batch of the ledger is being served: it was approved on the data as they are."""
+    waiting = open_work(workspace) if has_ledger(workspace) and workspace.data.exists() else None
+    if waiting is not None:
+        raise RequestError(
+            f"Batch {waiting.batch} of the ledger is open.", "Import when it is finished: `tmu ledger board` shows it."
+        )
 
 
 def _push(workspace: Workspace) -> None:

@@ -1,12 +1,20 @@
-"""What can be known to fail is refused before anything is erased."""
+"""What can be known to fail is refused before anything is erased, each cause with its own fix."""
+
+import os
+from pathlib import Path
 
 from tmu.config import AUTO, Params
+from tmu.data.info import read_info
 from tmu.data.store import RecordStore
-from tmu.errors import ConfigError
-from tmu.steps.choose_method import RETRAIN
+from tmu.deletion.plan import RETRAIN
+from tmu.errors import ConfigError, StorageError
+from tmu.files import write_atomic
+from tmu.ledger.place import has_ledger, open_ledger
+from tmu.steps.batch import SYSTEM
 from tmu.steps.train_model import arch_of
 from tmu.twin.features import feature_names
 from tmu.unlearn import read_options
+from tmu.workspace import Workspace
 
 
 def check_parameters(store: RecordStore, params: Params, method: str | None) -> None:
@@ -17,6 +25,38 @@ def check_parameters(store: RecordStore, params: Params, method: str | None) -> 
         if name not in feature_names():
             raise ConfigError(f"There is no feature `{name}`.", f"Choose from {', '.join(feature_names())}.")
     arch_of(store, params).build()
+
+
+def check_stores(workspace: Workspace) -> None:
+    """All that erasing, registering and promoting will write to. Raises StorageError or ConfigError.
+
+    Looked at: the folders of data, revisions and DVC's cache, the artifact store, MLflow (database, experiment,
+    artifacts, the version in service), and the ledger where there is one.
+    """
+    _refuse_read_only(workspace.data, workspace.data / "shards")
+    _refuse_unwritable(workspace.root, workspace.state("revisions"), workspace.root / ".dvc" / "cache")
+    workspace.artifacts.refuse_unwritable()
+    workspace.registry.refuse_unready(read_info(workspace.data).dataset)
+    if has_ledger(workspace):
+        ledger = open_ledger(workspace)
+        try:
+            with ledger.write(SYSTEM):
+                pass
+        finally:
+            ledger.close()
+
+
+def _refuse_unwritable(*folders: Path) -> None:
+    for folder in folders:
+        write_atomic(folder / ".probe", b"")
+        (folder / ".probe").unlink(missing_ok=True)
+
+
+def _refuse_read_only(*folders: Path) -> None:
+    """Without a probe: a file that a kill left in the data would make another revision of them."""
+    for folder in folders:
+        if not os.access(folder, os.W_OK):
+            raise StorageError(f"The folder cannot be written: {folder}.", "Change its permissions.")
 
 
 def _approximate(params: Params) -> str:

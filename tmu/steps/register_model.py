@@ -8,7 +8,8 @@ from tmu.config import Params
 from tmu.data.info import read_info
 from tmu.errors import ConfigError
 from tmu.files import read_json
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef
+from tmu.refs import AuditRef, DataRef, ModelRef
+from tmu.steps.cases import Lineage
 from tmu.steps.loading import data_folder, open_store, run_record
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
@@ -20,28 +21,20 @@ def dataset_name(workspace: Workspace, data: DataRef) -> str:
 
 
 def register_model(
-    workspace: Workspace,
-    data: DataRef,
-    model: ModelRef,
-    params: Params,
-    *,
-    forget: ForgetRef | None = None,
-    parent: ModelRef | None = None,
-    request: str | None = None,
-    parent_run: str | None = None,
+    workspace: Workspace, data: DataRef, model: ModelRef, params: Params, lineage: Lineage = Lineage()
 ) -> Version:
     """Make a model a registered version (the same one when called again)."""
     run = run_record(workspace, model)
     method = params.unlearn.method if model.role == "unlearned" else model.role
     tags = {
-        "parent": parent.weights if parent else "none",
-        "forget_set_digest": forget.digest if forget else "none",
+        "parent": lineage.parent.weights if lineage.parent else "none",
+        "forget_set_digest": lineage.forget.digest if lineage.forget else "none",
         "method": method,
         "artifact": json.dumps(model.model_dump(exclude={"kind"}), sort_keys=True),
         "config_digest": params.digest(),
     }
-    if request:
-        tags["request"] = request
+    if lineage.request:
+        tags["request"] = lineage.request
     counts = open_store(workspace, data).counts()
     return workspace.registry.register(
         workspace.artifacts.fetch(model.uri, model.digest),
@@ -52,7 +45,7 @@ def register_model(
         metrics={"seconds_total": run["seconds_total"], "seconds_train": run["seconds_train"]},
         data_digest=data.digest,
         n_records={split: sum(by_class.values()) for split, by_class in counts.items()},
-        parent_run=parent_run,
+        parent_run=lineage.run,
         history=run["history"],
     )
 
@@ -78,12 +71,12 @@ def champion_of(workspace: Workspace, *revisions: DataRef, params: Params | None
         )
     model = model_of(version)
     if params is not None:
-        _refuse_other_recipe(workspace, model, params)
+        refuse_other_recipe(workspace, model, params)
     return model
 
 
-def _refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -> None:
-    """A gold is only a gold if it is trained as the model in service was: refuse where params.yaml moved on."""
+def refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -> None:
+    """Raise ConfigError where parameters are not the recipe of a model: a gold must be trained as that was."""
     folder = workspace.artifacts.fetch(model.uri, model.digest)
     identity, arch = manifest.read(folder)["identity"], read_json(folder / "arch.json")
     was = {

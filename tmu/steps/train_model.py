@@ -1,9 +1,9 @@
 """Train an original on all training records, or a gold on those that a deletion leaves."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tmu.config import Params, Seeds
+from tmu.config import Config, Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.files import digest_of
@@ -22,7 +22,8 @@ def train_original(
     workspace: Workspace, data: DataRef, params: Params, *, progress: Progress | None = None, out: str | None = None
 ) -> ModelRef:
     """M_o: the recipe of `params` on the whole training split."""
-    return _train(workspace, "original", data, None, params, Seeds.all(params.seed), progress, out)
+    training = _Training(role="original", data=data, params=params, seeds=Seeds.all(params.seed))
+    return _train(workspace, training, progress, out)
 
 
 def train_gold(
@@ -41,23 +42,26 @@ def train_gold(
     has seeds of its own and is independent; the noise floor comes from those.
     """
     seeds = Seeds.all(params.seed if run == 0 else params.seed + 10_000 * run)
-    return _train(workspace, "gold", data, forget, params, seeds, progress, out)
+    training = _Training(role="gold", data=data, forget=forget, params=params, seeds=seeds)
+    return _train(workspace, training, progress, out)
 
 
-def _train(
-    workspace: Workspace,
-    role: str,
-    data: DataRef,
-    forget: ForgetRef | None,
-    params: Params,
-    seeds: Seeds,
-    progress: Progress | None,
-    out: str | None,
-) -> ModelRef:
+class _Training(Config):
+    """One run of the recipe: on all training records, or without a forget set."""
+
+    role: Literal["original", "gold"]
+    data: DataRef
+    forget: ForgetRef | None = None
+    params: Params
+    seeds: Seeds
+
+
+def _train(workspace: Workspace, training: _Training, progress: Progress | None, out: str | None) -> ModelRef:
+    params, forget, seeds = training.params, training.forget, training.seeds
     identity = identity_of(
-        role,
+        training.role,
         ROOMS,
-        data=data.digest,
+        data=training.data.digest,
         forget=forget.digest if forget else None,
         model=params.model.model_dump(mode="json"),
         train=params.train.model_dump(mode="json"),
@@ -66,7 +70,7 @@ def _train(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        store = open_store(workspace, data)
+        store = open_store(workspace, training.data)
         without = forget_keys(workspace, forget) if forget else frozenset()
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
@@ -81,7 +85,7 @@ def _train(
         )
 
     uri, folder = make(workspace, "model", identity, build, out)
-    return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role=role)
+    return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role=training.role)
 
 
 def arch_of(store: RecordStore, params: Params) -> Arch:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tmu.config import Params, Seeds, UnlearnConfig
+from tmu.config import Seeds, UnlearnConfig
 from tmu.errors import ConfigError
 from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
-from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import ModelRef
+from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
@@ -26,32 +27,25 @@ CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right
 
 
 def unlearn_model(
-    workspace: Workspace,
-    data: DataRef,
-    forget: ForgetRef,
-    original: ModelRef,
-    twin: TwinRef | None,
-    params: Params,
-    *,
-    progress: Progress | None = None,
-    out: str | None = None,
+    workspace: Workspace, case: UnlearnCase, *, progress: Progress | None = None, out: str | None = None
 ) -> ModelRef:
-    """Run `params.unlearn` on the records of revision `data`.
+    """Run the case's method on its forget set.
 
     Raises ConfigError for an unknown method or option, GateError where a method that learns from the hold-out is asked
     for a forget set that is not distributed like it.
     """
+    params = case.params
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
-    if method.NEEDS_TWIN and twin is None:
+    if method.NEEDS_TWIN and case.twin is None:
         raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "unlearned",
         ROOMS,
-        data=data.digest,
-        forget=forget.digest,
-        original=original.weights,
-        twin=twin.digest if method.NEEDS_TWIN else None,
+        data=case.data.digest,
+        forget=case.forget.digest,
+        original=case.original.weights,
+        twin=case.twin.digest if method.NEEDS_TWIN else None,
         method=params.unlearn.method.replace("_", "-"),
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
@@ -60,8 +54,8 @@ def unlearn_model(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        problem, arch = _problem(workspace, data, forget, original, twin, params, digest_of(identity), progress)
-        notes = _guarded(workspace, data, forget, problem, arch, params)
+        problem, arch = _problem(workspace, case, digest_of(identity), progress)
+        notes = _guarded(workspace, case, problem, arch)
         outcome = method.unlearn(problem, options)
         save_bundle(folder, outcome.model, arch, identity)
         run.update(
@@ -76,50 +70,40 @@ def unlearn_model(
     return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
 
 
-def _guarded(
-    workspace: Workspace, data: DataRef, forget: ForgetRef, problem: "Problem", arch: Arch, params: Params
-) -> dict[str, Any]:
+def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: Arch) -> dict[str, Any]:
     """The shift test's report for the run record, where the method learns from the hold-out.
 
     The control is never refused: it does not go into service.
     """
-    if not learns_from_holdout(params.unlearn.method):
+    if not learns_from_holdout(case.params.unlearn.method):
         return {}
     holdout = problem.holdout
     if holdout is None:
-        holdout = examples(open_store(workspace, data), "holdout", without=forget_keys(workspace, forget))
+        keys = forget_keys(workspace, case.forget)
+        holdout = examples(open_store(workspace, case.data), "holdout", without=keys)
     report = check_shift(problem, holdout, arch.classes)
-    if params.unlearn != CONTROL:
+    if case.params.unlearn != CONTROL:
         refuse_shift(report)
     return {"shift": report.as_json()}
 
 
-def _problem(
-    workspace: Workspace,
-    data: DataRef,
-    forget: ForgetRef,
-    original: ModelRef,
-    twin: TwinRef | None,
-    params: Params,
-    key: str,
-    progress: Progress | None,
-) -> tuple["Problem", Arch]:
+def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progress | None) -> tuple["Problem", Arch]:
     """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
     from tmu.unlearn.problem import Problem
 
-    method, seeds = get_method(params.unlearn.method), Seeds.all(params.seed)
-    store, keys = open_store(workspace, data), forget_keys(workspace, forget)
-    model, arch = load_model(workspace, original)
+    method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
+    store, keys = open_store(workspace, case.data), forget_keys(workspace, case.forget)
+    model, arch = load_model(workspace, case.original)
     problem = Problem(
         model=model,
         forget=examples(store, "train", only=keys),
         retain=examples(store, "train", without=keys),
         classes=len(arch.classes),
-        recipe=params.train,
+        recipe=case.params.train,
         seeds=seeds,
         fit=engine(workspace, key, progress),
         fresh=lambda: fresh_model(arch, seeds.init),
-        twin=load_twin(workspace, twin) if method.NEEDS_TWIN else None,
+        twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
         device=pick_device(workspace.settings.device),
     )

@@ -1,25 +1,22 @@
 """Look again, with fresh eyes, at what a deletion was to do; nothing that an earlier stage remembers is believed."""
 
-from typing import Any
-
 from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
+from tmu.deletion.deletion import Deletion
 from tmu.errors import DataError
 from tmu.files import digest_of
-from tmu.refs import DataRef, ForgetRef
 from tmu.steps.loading import data_ref, forget_keys
 from tmu.steps.register_model import dataset_name
 from tmu.workspace import Workspace
 
 
-def verify_deletion(workspace: Workspace, entry: dict[str, Any]) -> list[str]:
+def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     """What was found to hold, in sentences. Raises DataError naming the first thing that does not.
 
     Looked at: the live records, DVC's pointer, the model in service and what it superseded. Not looked at: caches, old
     revisions and old versions in the stores, which stay until they are purged.
     """
-    data, forget = DataRef.model_validate(entry["data"]), ForgetRef.model_validate(entry["forget"])
-    keys = forget_keys(workspace, forget)
+    keys = forget_keys(workspace, deletion.forget)
     store = RecordStore.open(workspace.data)  # no cached index
     left = len(store.index().find_records(keys)[0])
     _require(not left, f"{left} of {len(keys)} records are still in the data.")
@@ -28,10 +25,10 @@ def verify_deletion(workspace: Workspace, entry: dict[str, Any]) -> list[str]:
     _require(workspace.versions.revision(workspace.data) == current.digest, "data.dvc names another revision.")
     found.append("`data.dvc` names the revision that lies in the workspace.")
     champion = workspace.registry.get_alias(dataset_name(workspace, current), "champion")
-    if champion is not None and current.digest == data.digest and entry["plan"]["n_train"]:
+    if champion is not None and current.digest == deletion.data.digest and deletion.base:
         _require(champion.tags["data_revision"] == current.digest, "The model in service is of another revision.")
-        base = entry["base"]["weights"]
-        _require(champion.weights_sha256 != base, "The model in service is the one that learned the records.")
+        learned = champion.weights_sha256 == deletion.base.weights
+        _require(not learned, "The model in service is the one that learned the records.")
         _require(champion.tags.get("serving") != "blocked", "The model in service is blocked.")
         found.append(f"Version {champion.version} serves; it is not the model that learned the records.")
     return found

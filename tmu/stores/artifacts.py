@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tmu import manifest
 from tmu.errors import ConfigError, StorageError
-from tmu.files import new_folder
+from tmu.files import new_folder, write_atomic
 from tmu.stores.lock import locked
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Artifacts(ABC):
     @abstractmethod
     def held(self, kind: str) -> list[Path]:
         """The folders of a kind on this machine, unchecked: for looking at what earlier runs took."""
+
+    @abstractmethod
+    def refuse_unwritable(self) -> None:
+        """Write and remove a few bytes; raises `StorageError` where the store takes none."""
 
     def fetch(self, uri: str, digest: str) -> Path:
         """The verified local folder of a reference (`kind/key` or `file:PATH`); `StorageError` if absent or other."""
@@ -91,6 +95,10 @@ class LocalArtifacts(Artifacts):
 
     def held(self, kind: str) -> list[Path]:
         return sorted(path.parent for path in (self.root / kind).glob(f"*/{manifest.MANIFEST}"))
+
+    def refuse_unwritable(self) -> None:
+        write_atomic(self.root / ".probe", b"")
+        (self.root / ".probe").unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def create(

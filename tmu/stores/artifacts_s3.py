@@ -7,6 +7,7 @@ decides: an upload that was cut short is never found, and two writers never mix 
 import base64
 import contextlib
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -63,6 +64,12 @@ class S3Artifacts(Artifacts):
         with self.cache.create(kind, key, identity, run) as building:
             yield building
         self._publish(kind, key, self.cache.folder(kind, key))
+
+    def refuse_unwritable(self) -> None:
+        name = f"probe-{secrets.token_hex(4)}"
+        self._put(name, b"")
+        with self._refusals():
+            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         """Upload a finished folder, unless another writer's sound artifact is there: the cache then takes that one."""

@@ -9,11 +9,21 @@ from tmu.files import storage_errors
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` (made if absent), waiting for whoever holds it. Not re-entrant."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock at `path` (made if absent), waiting for whoever holds it. Not re-entrant.
+
+    Without `wait`, yields False at once where somebody else holds it.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a")  # noqa: SIM115 - closed below; a refusal inside the block must not be translated here
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield _taken(file.fileno(), wait)
+
+
+def _taken(handle: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tmu.models.bundle import load_bundle, weights_digest
 from tmu.provenance import git_state, lock_digest
-from tmu.stores import mlflow_link, mlflow_runs, mlflow_versions
+from tmu.stores import mlflow_link, mlflow_ready, mlflow_runs, mlflow_versions
 from tmu.stores.lock import locked
 from tmu.stores.mlflow_versions import Version, as_version, model_name
 
@@ -142,6 +142,16 @@ class ModelRegistry:
         with self._client() as client:
             found = client.get_experiment_by_name(model_name(dataset))
             return mlflow_runs.end_abandoned(client, found.experiment_id, {}, but_batch=but_batch) if found else 0
+
+    def refuse_unready(self, dataset: str) -> None:
+        """Raise StorageError or ConfigError for whatever would stop a deletion from being registered and promoted."""
+        if self.embedded:
+            mlflow_ready.refuse_locked(self.uri)
+        with self._client() as client:
+            mlflow_ready.refuse_deleted_experiment(client.get_experiment_by_name(model_name(dataset)))
+            mlflow_ready.refuse_bad_champion(client, dataset)
+            experiment = client.get_experiment(self._experiment(client, dataset))
+            mlflow_ready.refuse_unwritable(client, self.uri, experiment)
 
     def ui_command(self) -> str:
         """The shell command that opens MLflow's pages for this registry; for a server, its address."""

@@ -11,12 +11,13 @@ from tests.ledger_tools import KEYS, state
 from tests.service_tools import NO_HASTE, Api
 from tests.unit.data.conftest import Made
 from tmu.data.importer import import_records
+from tmu.deletion.plan import Choice, Risk
 from tmu.files import digest_of
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError
 from tmu.service.roles import Role
-from tmu.steps.choose_method import Choice, Chooser
-from tmu.steps.plan_request import plan_request
+from tmu.steps.bind_plans import plan_request
+from tmu.steps.choose_method import Chooser
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +108,9 @@ def test_what_moves_while_nothing_is_decided_anew_voids_nothing(planning: Api, m
     audited = {"level": "low", "audits": 1, "classes": None}  # an audit of the same method has passed meanwhile
 
     def measured(choice: Choice) -> Choice:
-        forecast = {name: cost | {"seconds": 12.5} for name, cost in choice.forecast.items()}
-        return replace(choice, asked="auto", reason="other words", forecast=forecast, risk=choice.risk | audited)
+        forecast = {name: replace(cost, seconds=12.5) for name, cost in choice.forecast.items()}
+        risk = choice.risk.model_copy(update=audited)
+        return choice.model_copy(update={"asked": "auto", "reason": "other words", "forecast": forecast, "risk": risk})
 
     changing(monkeypatch, measured)
     again = plan(planning)
@@ -116,15 +118,13 @@ def test_what_moves_while_nothing_is_decided_anew_voids_nothing(planning: Api, m
     assert state(planning.ledger, "case-1") == "approved"
 
 
-@pytest.mark.parametrize(
-    "change", [{"risk": {"level": "high", "refusal": None}}, {"method": "retrain"}], ids=["risk", "method"]
-)
+@pytest.mark.parametrize("change", [{"risk": Risk(level="high")}, {"method": "retrain"}], ids=["risk", "method"])
 def test_another_risk_or_method_voids_the_approval(
     planning: Api, monkeypatch: pytest.MonkeyPatch, change: dict
 ) -> None:
     ask(planning)
     approve(planning, plan(planning)["hash"])
-    changing(monkeypatch, lambda choice: replace(choice, **change))
+    changing(monkeypatch, lambda choice: choice.model_copy(update=change))
     assert plan(planning)["voided"] == 1
     assert state(planning.ledger, "case-1") == "awaiting_approval"
 

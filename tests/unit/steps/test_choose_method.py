@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tmu.config import AutoConfig, Params, TrainConfig, TwinConfig, UnlearnConfig
+from tmu.deletion.plan import Cost
 from tmu.errors import ConfigError
 from tmu.files import write_json
 from tmu.provenance import code_digest, hardware
 from tmu.settings import Settings
-from tmu.steps.choose_method import Cost, Forecast, _forecast, decide
+from tmu.steps.choose_method import Forecast, _forecast, decide
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
@@ -57,9 +58,9 @@ def choice(asked: str = "auto", *, retrain: Cost = MANY, alone: Cost = FEW, twin
 )
 def test_every_rule(case: dict, method: str, reason: str, risk: str) -> None:
     found = choice(**case)
-    assert (found.method, found.risk["level"]) == (method, risk)
+    assert (found.method, found.risk.level) == (method, risk)
     assert reason in found.reason
-    assert json.loads(json.dumps(found.as_json()))["forecast"]["retrain"]["visits"] == case.get("retrain", MANY).visits
+    assert json.loads(found.model_dump_json())["forecast"]["retrain"]["visits"] == case.get("retrain", MANY).visits
 
 
 def test_costs_add_up_and_are_shared() -> None:

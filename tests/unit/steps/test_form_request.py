@@ -11,7 +11,7 @@ from tmu.ledger.errors import ConflictError
 from tmu.ledger.states import State
 from tmu.steps import form_request as form
 from tmu.steps.batch import opened
-from tmu.steps.plan_request import plan_request
+from tmu.steps.bind_plans import plan_request
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 

@@ -16,6 +16,7 @@ from tmu.config import Params
 from tmu.data.erase import erase
 from tmu.data.importer import import_records
 from tmu.data.store import RecordStore
+from tmu.deletion.plan import Asked, essence, rules_of
 from tmu.errors import RequestError, StorageError
 from tmu.ledger import approvals, holds, plans
 from tmu.ledger.errors import ConflictError, UnknownError
@@ -24,13 +25,10 @@ from tmu.ledger.plans import Bound, bound_plan
 from tmu.ledger.schema import audit_log
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find
-from tmu.steps import plan_requests as step
-from tmu.steps.choose_method import choose_method
+from tmu.steps import plan as step
+from tmu.steps.bind_plans import plan_request, plan_requests
 from tmu.steps.foresee_mix import Foreseen, foresee_mix
-from tmu.steps.loading import data_ref
-from tmu.steps.plan_deletion import plan_deletion
-from tmu.steps.plan_request import plan_request
-from tmu.steps.plan_requests import essence, plan_requests
+from tmu.steps.plan import plan_deletion
 from tmu.twin.class_mix import class_shift
 from tmu.workspace import Workspace
 
@@ -100,10 +98,9 @@ def test_many_at_once_give_the_same_plans_as_one_by_one(workspace: Workspace, le
     assert {bound.state for bound in many.values()} == {"awaiting_approval"}
     assert bodies(ledger, ids) == bodies(other, ids)
     assert [events(ledger, id_) for id_ in ids] == [events(other, id_) for id_ in ids]
-    data = data_ref(workspace)
-    body = json.loads(bodies(ledger, ids)["case-000"][2])
-    alone = plan_deletion(workspace, data, [KEYS.subject("person-0")], [])
-    assert step.content(alone, choose_method(workspace, alone), workspace.params) == body
+    _, digest, body = bodies(ledger, ids)["case-000"]
+    alone = plan_deletion(workspace, Asked.of([KEYS.subject("person-0")], []))
+    assert (alone.body, alone.hash) == (json.loads(body), digest)
     assert plan_requests(workspace, ledger, None, FLOW) == {}  # nothing is queued any more
     assert {(bound.changed, bound.voided) for bound in plan_requests(workspace, ledger, ids, FLOW).values()} == {
         (False, 0)
@@ -218,8 +215,8 @@ def test_other_rules_make_another_plan_and_what_auto_weighs_does_not() -> None:
     looser = params.model_copy(update={"audit": params.audit.model_copy(update={"far_points": 100.0})})
     shorter = params.model_copy(update={"train": params.train.model_copy(update={"epochs": 1})})
     shared = params.model_copy(update={"auto": params.auto.model_copy(update={"requests_per_twin": 9})})
-    assert len({step._rules(each) for each in (params, looser, shorter)}) == 3
-    assert step._rules(shared) == step._rules(params)
+    assert len({rules_of(each) for each in (params, looser, shorter)}) == 3
+    assert rules_of(shared) == rules_of(params)
 
 
 def test_what_the_essence_holds() -> None:

@@ -1,0 +1,57 @@
+"""Who is told how far a deletion has come: nobody but the journal, or the ledger's batch that it serves."""
+
+from tasks.ledger import prove, reach
+from tasks.registry import promote
+from tmu.deletion.deletion import Outcome
+from tmu.ledger.states import State
+from tmu.refs import DataRef
+from tmu.steps.batch import Work
+from tmu.steps.verify_deletion import content_digest
+from tmu.workspace import Workspace
+
+
+class Observer:
+    """Of a deletion in the workspace alone. work: the batch that it serves, here none."""
+
+    work: Work | None = None
+
+    def __init__(self, workspace: Workspace):
+        self.workspace = workspace
+
+    def reach(self, state: State) -> None:
+        """A stage begins."""
+
+    def data_erased(self, data: DataRef) -> None:
+        """The data have moved on to this revision."""
+
+    def put_into_service(self, data: DataRef, outcome: Outcome) -> str:
+        """Put the version that the audit decided for into service, if the data have not moved on; what came of it."""
+        service = promote(self.workspace, data, outcome.champion, self.work)
+        if service.version is None:
+            return "Nothing goes into service: the data have moved on since this request."
+        return outcome.service
+
+
+class BatchObserver(Observer):
+    """Of a deletion that serves a batch of the ledger: states, evidence and cut-over carry its fencing token."""
+
+    def __init__(self, workspace: Workspace, work: Work):
+        super().__init__(workspace)
+        self.work = work
+
+    def reach(self, state: State) -> None:
+        """Record the state of all requests of the batch."""
+        reach(self.workspace, self.work, state)
+
+    def data_erased(self, data: DataRef) -> None:
+        """Attach the revision without the records."""
+        self._prove("data_revision", f"dvc:{data.digest}", content_digest(self.workspace))
+
+    def put_into_service(self, data: DataRef, outcome: Outcome) -> str:
+        """Attach audit and model, then put the model into service."""
+        self._prove("audit", outcome.audit.uri, outcome.audit.digest)
+        self._prove("model", outcome.serves.uri, outcome.serves.weights)
+        return super().put_into_service(data, outcome)
+
+    def _prove(self, kind: str, uri: str, digest: str) -> None:
+        prove(self.workspace, self.work, kind, uri, digest)

@@ -1,0 +1,133 @@
+"""`Deletion`: one acknowledged request, from its plan to its end. A value: each step gives a new one."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from tmu.config import Config, Params
+from tmu.deletion.plan import RETRAIN, Asked, Plan
+from tmu.provenance import now
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+
+
+class Stage(StrEnum):
+    """How far a deletion has come. From `erasing` on bytes of the data may be gone: it can only be finished."""
+
+    ACKNOWLEDGED = "acknowledged"
+    ERASING = "erasing"
+    ERASED = "erased"
+    UNLEARNED = "unlearned"
+    AUDITED = "audited"
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+
+
+_ORDER = (*(stage for stage in Stage if stage is not Stage.WITHDRAWN),)
+
+
+class AuditVerdict(Config):
+    """What the audit says of the row that it judges; see `tmu/audit/gate.py`."""
+
+    row: str
+    passed: bool
+    conclusive: bool = True
+    reasons: tuple[str, ...] = ()
+
+
+class Outcome(Config):
+    """An audit and what follows from it. versions: registered versions by row. champion: the one to put into service.
+
+    serves: that version's model. service: which one and why, in a sentence. compare: MLflow's page of the versions.
+    """
+
+    audit: AuditRef
+    verdict: AuditVerdict
+    versions: dict[str, int]
+    champion: int
+    serves: ModelRef
+    service: str
+    compare: str
+
+
+class Deletion(Config):
+    """An acknowledged deletion.
+
+    params: the parameters at acknowledgement, with the method resolved; after a gate refused, the method that took
+    over. No stage reads params.yaml. audited: whether golds are to be trained. forget: what to erase. base: the model
+    that learned it. data: the revision without it. refused: why a gate refused the method. service: what serves in the
+    end. run: MLflow's run of the whole batch. times: when each stage was reached.
+    """
+
+    format: Literal[2] = 2
+    id: str
+    stage: Stage
+    asked: Asked
+    plan: Plan
+    params: Params
+    audited: bool = True
+    forget: ForgetRef
+    base: ModelRef | None = None
+    data: DataRef | None = None
+    twin: TwinRef | None = None
+    unlearned: ModelRef | None = None
+    refused: str | None = None
+    outcome: Outcome | None = None
+    service: str | None = None
+    run: str | None = None
+    times: dict[Stage, str]
+
+    @classmethod
+    def acknowledged(cls, plan: Plan, asked: Asked, params: Params, forget: ForgetRef) -> "Deletion":
+        """A new one. params: as read, `auto` unresolved; the plan's choice resolves the method."""
+        return cls(
+            id=plan.id,
+            stage=Stage.ACKNOWLEDGED,
+            asked=asked,
+            plan=plan,
+            params=params.with_method(plan.choice.method),
+            forget=forget,
+            times={Stage.ACKNOWLEDGED: now()},
+        )
+
+    @property
+    def method(self) -> str:
+        """The unlearning method."""
+        return self.params.unlearn.method
+
+    @property
+    def exact(self) -> bool:
+        """Whether the model is retrained, and thus the paired gold itself."""
+        return self.method == RETRAIN
+
+    @property
+    def learned(self) -> bool:
+        """Whether a model has learned any of the records."""
+        return self.plan.n_train > 0
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something left to do."""
+        return self.stage not in (Stage.COMPLETED, Stage.WITHDRAWN)
+
+    @property
+    def why(self) -> list[str]:
+        """How the model came to be, in sentences: choice of method, a gate that refused, what went into service."""
+        return [text for text in (self.plan.choice.reason, self.refused, self.service) if text]
+
+    def has_reached(self, stage: Stage) -> bool:
+        """Whether it has come to a stage, or past it."""
+        return self.stage in _ORDER and _ORDER.index(self.stage) >= _ORDER.index(stage)
+
+    def reached(self, stage: Stage, **facts: Any) -> "Deletion":
+        """The deletion at a stage, with what is known since. One that is further already stays as it is."""
+        if self.stage is not stage and self.has_reached(stage):
+            return self
+        return self._with(stage=stage, times={stage: now()} | self.times, **facts)
+
+    def withdrawn(self) -> "Deletion":
+        """The deletion taken back."""
+        return self._with(stage=Stage.WITHDRAWN, times=self.times | {Stage.WITHDRAWN: now()})
+
+    def _with(self, **changes: Any) -> "Deletion":
+        """A changed copy, checked as a new one would be."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))

@@ -1,0 +1,88 @@
+"""From a confirmed plan to a deletion in the journal; from then on it survives kill -9 and takes effect once."""
+
+from pathlib import Path
+from typing import Any
+
+from tmu.config import Params
+from tmu.deletion.deletion import Deletion
+from tmu.deletion.journal import Journal
+from tmu.deletion.plan import Asked, Plan, Resolved
+from tmu.errors import RequestError
+from tmu.files import digest_of, write_json
+from tmu.ledger.place import has_ledger
+from tmu.manifest import digest
+from tmu.refs import ForgetRef
+from tmu.steps.legal_hold import refuse_held
+from tmu.steps.loading import data_ref, open_store
+from tmu.steps.making import identity_of, make
+from tmu.steps.preflight import check_stores
+from tmu.steps.register_model import champion_of
+from tmu.stores.lock import locked
+from tmu.workspace import Workspace
+
+
+def acknowledge(workspace: Workspace, plan: Plan, asked: Asked, *, audited: bool = True) -> Deletion:
+    """Write down a plan that was confirmed: exactly that plan, with the parameters that it was made with.
+
+    workspace: as opened when the plan was made. Raises RequestError where data or params.yaml are others by now, while
+    another deletion is unfinished, and where the workspace has a ledger, which decides then; HeldError; whatever
+    `preflight` finds. Nothing is written before all of that is checked.
+    """
+    with locked(workspace.state("request.lock")):  # two requests at once must not both be acknowledged
+        Journal(workspace).refuse_a_second()
+        _refuse_changed(workspace, plan)
+        refuse_held(workspace, open_store(workspace, plan.data), plan.records)
+        refuse_past_ledger(workspace)
+        check_stores(workspace)
+        champion_of(workspace, plan.data, params=workspace.params)
+        return written_down(workspace, plan, asked, audited=audited)
+
+
+def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -> Deletion:
+    """The new deletion of a plan, in the journal; the one that is there where it was written before."""
+    deletion = Deletion.acknowledged(plan, asked, workspace.params, forget_set(workspace, plan))
+    return Journal(workspace).add(deletion.model_copy(update=facts))
+
+
+def forget_set(workspace: Workspace, resolved: Resolved, out: str | None = None) -> ForgetRef:
+    """Store the record keys that a request touches."""
+    data, records = resolved.data.digest, list(resolved.records)
+    identity = identity_of("forget", ("refs",), data=data, records=digest_of(records))
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        write_json(folder / "forget.json", {"data": data, "records": records})
+
+    uri, folder = make(workspace, "forget", identity, build, out)
+    return ForgetRef(uri=uri, digest=digest(folder), data_digest=data)
+
+
+def _refuse_changed(workspace: Workspace, plan: Plan) -> None:
+    """Raise RequestError where the confirmed plan is not the one that would be made now, naming what changed."""
+    again = "Look at the plan again, and confirm that one."
+    if data_ref(workspace).digest != plan.data.digest:
+        raise RequestError("The data have changed since the plan was shown.", again)
+    changed = _difference(workspace.params, workspace.reread().params)
+    if changed:
+        raise RequestError(f"`{changed}` in params.yaml has changed since the plan was shown.", again)
+
+
+def _difference(before: Params, after: Params) -> str | None:
+    """The first key, dotted, whose value is another one."""
+    old, new = (_flat(params.model_dump(mode="json")) for params in (before, after))
+    return next((name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)), None)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
+
+
+def refuse_past_ledger(workspace: Workspace) -> None:
+    """Raise RequestError where a ledger decides what is erased: approval by a second person, holds, batches."""
+    if has_ledger(workspace):
+        raise RequestError(
+            "This workspace has a ledger: a deletion goes by its rules.",
+            "`tmu delete` puts the request on record there; once it is approved, the same command carries it out.",
+        )

@@ -1,0 +1,47 @@
+"""What the larger steps work on, each as one value: references and parameters, no tensors."""
+
+from pydantic import Field
+
+from tmu.config import Config, Params
+from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
+
+
+class UnlearnCase(Config):
+    """A forget set of the revision `data`, the model that learned it, and how to unlearn it (`params.unlearn`).
+
+    twin: for the methods that need one.
+    """
+
+    data: DataRef
+    forget: ForgetRef
+    original: ModelRef
+    twin: TwinRef | None = None
+    params: Params
+
+
+class AuditCase(UnlearnCase):
+    """An unlearned model and what it is compared with.
+
+    golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
+    model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
+    notes: sentences for the report's provenance, such as why this method was used.
+    """
+
+    golds: tuple[ModelRef, ...]
+    control: ModelRef | None = None
+    unlearned: ModelRef
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The name of the row that is judged."""
+        return self.params.unlearn.method
+
+
+class Lineage(Config):
+    """Where a registered model comes from: forget set, parent model, deletion, MLflow's run of its batch."""
+
+    forget: ForgetRef | None = None
+    parent: ModelRef | None = None
+    request: str | None = None
+    run: str | None = None

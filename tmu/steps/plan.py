@@ -1,0 +1,161 @@
+"""Plan a deletion: resolve what a request names, choose the method, fix the rules. The one way to a `Plan`.
+
+Reads only; nothing is written. What is confirmed or approved is the plan's hash (`tmu/deletion/plan.py`): the command
+line, the API, the form and the batch differ only in who asks. The ledger's binding is beside it (`bind_plans.py`).
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tmu.data.index import Index
+from tmu.data.records import SPLITS
+from tmu.data.store import RecordStore
+from tmu.deletion.plan import Asked, Plan, Resolved, rules_of
+from tmu.errors import RequestError, StorageError
+from tmu.files import digest_of
+from tmu.refs import DataRef
+from tmu.steps.choose_method import Chooser
+from tmu.steps.loading import data_folder, data_ref
+from tmu.steps.preflight import check_parameters
+from tmu.workspace import Workspace
+
+
+def plan_deletion(
+    workspace: Workspace, asked: Asked, method: str | None = None, *, data: DataRef | None = None
+) -> Plan:
+    """The plan of one request. Raises as `Planner.plan`, StorageError as `Planner`."""
+    return Planner(workspace, data).plan(asked, method)
+
+
+class Planner:
+    """Plans many requests on one data revision: its digest, index, counts and history are looked up once.
+
+    data: another revision than the workspace's own as it is now. The index is built in memory: kept, it would link
+    erased records to people after their erasure. Raises StorageError where the data change while they are read.
+    """
+
+    def __init__(self, workspace: Workspace, data: DataRef | None = None):
+        self._workspace = workspace
+        folder = data_folder(workspace, data) if data else workspace.data
+        before = _facts(folder)
+        self.data = data or data_ref(workspace)
+        self.store = RecordStore.open(folder)
+        self.index = self.store.index()
+        if _facts(folder) != before:
+            raise StorageError("The data changed while they were read.", "Plan again when the erasure has ended.")
+        self._choosers: dict[str | None, Chooser] = {}
+
+    def plan(self, asked: Asked, method: str | None = None) -> Plan:
+        """The plan of a request. method: by name, `auto`, or None for the one in params.yaml.
+
+        Raises RequestError where the request cannot be honoured as it stands: nothing named, something unknown or
+        already erased, a class left empty, more than half of the training set. Raises ConfigError for an unknown
+        method, option or feature.
+        """
+        resolved = self._resolved(asked)
+        choice = self._chooser(method).choose(resolved)
+        rules = rules_of(self._workspace.params.with_method(choice.method))
+        fields = {name: getattr(resolved, name) for name in Resolved.model_fields}
+        return Plan(**fields, choice=choice, rules=rules)
+
+    def resolved_of_any_size(self, asked: Asked) -> Resolved:
+        """What a request touches, without the limits of a deletion: for erasing from the data alone."""
+        if not asked:
+            raise RequestError("The request names nobody and nothing.", "Give --subject or --record.")
+        index, classes = self.index, self.store.info.classes
+        rows = [_rows_of_subject(index, key) for key in dict.fromkeys(asked.subjects)]
+        rows += [_rows_of_records(index, asked.records)] if asked.records else []
+        chosen = np.unique(np.concatenate(rows))
+        keys, splits = index.keys_at(chosen), index.splits[chosen]
+        train = chosen[splits == SPLITS.index("train")]
+        by_class = np.bincount(index.labels[train], minlength=len(classes))
+        return Resolved(
+            id=digest_of([self.data.digest, keys])[:16],
+            data=self.data,
+            subjects=tuple(sorted(set(asked.subjects))),
+            records=tuple(keys),
+            records_digest=digest_of(keys),
+            n_records=len(keys),
+            by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
+            by_class={name: int(n) for name, n in zip(classes, by_class, strict=True) if n},
+            shards=tuple(np.unique(index.buckets[chosen]).tolist()),
+            n_train=len(train),
+            warnings=() if len(train) else ("No model has learned these records: only the data change.",),
+        )
+
+    def left_of(self, asked: Asked) -> Asked:
+        """What is named without what was erased at another request; a name that the data never held stays."""
+        index = self.index
+        people = [key for key in asked.subjects if not index.is_erased_subject(key) or len(index.find_subject(key))]
+        single = [key for key in asked.records if not index.is_erased(key)]
+        return asked.model_copy(update={"subjects": tuple(people), "records": tuple(single)})
+
+    def people_behind(self, plan: Plan) -> list[str]:
+        """The subject keys of all whose records a plan touches, also those behind single records."""
+        return self.index.people_behind(plan.records)
+
+    def _resolved(self, asked: Asked) -> Resolved:
+        resolved = self.resolved_of_any_size(asked)
+        classes = self.store.info.classes
+        lost = np.array([resolved.by_class.get(name, 0) for name in classes])
+        _refuse_too_much(classes, self._train, lost)
+        return resolved
+
+    @cached_property
+    def _train(self) -> np.ndarray:
+        """Training records by class (K,)."""
+        counts = self.store.counts()["train"]
+        return np.array([counts[name] for name in self.store.info.classes])
+
+    def _chooser(self, method: str | None) -> Chooser:
+        if method not in self._choosers:
+            check_parameters(self.store, self._workspace.params, method)
+            self._choosers[method] = Chooser(self._workspace, self.store, self.data.digest, method)
+        return self._choosers[method]
+
+
+def _facts(folder: Path) -> list[tuple[str, int, int, int]]:
+    """Names, times, inodes and sizes of a store's files: what changes when one is replaced."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.name, stat.st_mtime_ns, stat.st_ino, stat.st_size) for path in files for stat in (path.stat(),)]
+
+
+def _rows_of_subject(index: Index, key: str) -> np.ndarray:
+    rows = index.find_subject(key)
+    if not len(rows):
+        _refuse_missing("subject", key, index.is_erased_subject(key))
+    return rows
+
+
+def _rows_of_records(index: Index, keys: Sequence[str]) -> np.ndarray:
+    rows, missing = index.find_records(list(keys))
+    for key in missing:
+        _refuse_missing("record", key, index.is_erased(key))
+    return rows
+
+
+def _refuse_missing(what: str, key: str, erased: bool) -> None:
+    if erased:
+        raise RequestError(f"The {what} with the key {key} was erased before.", "Leave it out of the request.")
+    raise RequestError(
+        f"There is no {what} with the key {key}.",
+        f"Check the spelling of the id; `tmu data show --{what} ID` tells whether it is known.",
+    )
+
+
+def _refuse_too_much(classes: Sequence[str], train: np.ndarray, lost: np.ndarray) -> None:
+    """train, lost: training records by class (K,), there and to be erased."""
+    for name, there, gone in zip(classes, train, lost, strict=True):
+        if gone and gone >= there:
+            raise RequestError(
+                f"The request would leave class `{name}` without training records.",
+                "Retire the class with a new dataset and train anew; unlearning cannot remove an output.",
+            )
+    if 2 * lost.sum() > train.sum():
+        raise RequestError(
+            f"The request takes {lost.sum()} of {train.sum()} training records, more than half.",
+            "Erase the data with `tmu data erase` and train anew: that is cheaper and exact.",
+        )
