@@ -16,6 +16,7 @@ from bench.runner.engine import Engine, clock
 from bench.runner.ground import Ground
 from bench.runner.made import Forgotten, Made
 from bench.suite import Suite
+from bench.variants import get_method
 from tmu.config import Seeds, TrainConfig
 from tmu.files import digest_of, write_json
 from tmu.models import registry
@@ -24,7 +25,6 @@ from tmu.train.lane import pick_precision
 from tmu.train.order import stream
 from tmu.twin.freeze import Tensors, empty, freeze, thaw
 from tmu.twin.twin import Twin, build_twin
-from tmu.unlearn import get_method
 from tmu.unlearn.problem import Problem
 
 NET_ROOMS = ("train", "models")

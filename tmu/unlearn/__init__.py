@@ -3,11 +3,12 @@
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import Any
 
-from tmu.config import AUTO
+from tmu.config import AUTO, Config
 from tmu.errors import ConfigError
 
-_SHARED = {"problem", "choose", "concentrate", "importance", "level", "mixture", "teacher"}
+_SHARED = {"problem", "choose", "importance", "level", "mixture", "teacher"}
 
 
 def method_names() -> list[str]:
@@ -35,14 +36,19 @@ def needs_twin(name: str) -> bool:
     return get_method(name).NEEDS_TWIN
 
 
-def read_options(name: str, options: dict):
+def read_options(name: str, options: dict[str, Any]) -> Config:
     """The method's options, checked by its own `Options`; an unknown or bad one is refused by name."""
+    return check_options(name, get_method(name).Options, options)
+
+
+def check_options(name: str, model: type[Config], options: dict[str, Any]) -> Config:
+    """Options as `model`. Raises ConfigError that names method, option and what there is."""
     from pydantic import ValidationError
 
     try:
-        return get_method(name).Options.model_validate(options)
+        return model.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(get_method(name).Options.model_fields) or "none"
+        known = ", ".join(model.model_fields) or "none"
         raise ConfigError(f"Method `{name}`, option `{where}`: {first['msg']}.", f"Its options: {known}.") from error
