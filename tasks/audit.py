@@ -7,7 +7,7 @@ from tmu.steps import audit_models as step
 from tmu.workspace import Workspace
 
 
-@step_task("audit", step.ROOMS, gpu=True)
+@step_task("audit", step.code_of, gpu=True)
 def audit(
     home: str,
     data: DataRef,

@@ -8,7 +8,7 @@ from tmu.steps import fit_twin as step
 from tmu.workspace import Workspace
 
 
-@step_task("fit-twin", step.ROOMS, gpu=True)
+@step_task("fit-twin", step.code_of, gpu=True)
 def fit_twin(home: str, data: DataRef, original: ModelRef, params: Params) -> TwinRef:
     """Twin model, curriculum nets and predictor of one model on one data revision."""
     return step.fit_twin(Workspace.open(home), data, original, params, progress=progress_of("fit twin"))

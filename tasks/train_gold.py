@@ -8,7 +8,7 @@ from tmu.steps import train_model
 from tmu.workspace import Workspace
 
 
-@step_task("train-gold", train_model.ROOMS, gpu=True)
+@step_task("train-gold", train_model.code_of, gpu=True)
 def train_gold(home: str, data: DataRef, forget: ForgetRef, params: Params, run: int) -> ModelRef:
     """M_g, the recipe without the forget set; run 0 is paired with the original, others are independent."""
     title = "train gold" if run == 0 else f"train gold {run + 1}"

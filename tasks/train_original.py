@@ -8,7 +8,7 @@ from tmu.steps import train_model
 from tmu.workspace import Workspace
 
 
-@step_task("train-original", train_model.ROOMS, gpu=True)
+@step_task("train-original", train_model.code_of, gpu=True)
 def train_original(home: str, data: DataRef, params: Params) -> ModelRef:
     """M_o, the recipe on the whole training split."""
     return train_model.train_original(Workspace.open(home), data, params, progress=progress_of("train original"))

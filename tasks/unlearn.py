@@ -8,7 +8,7 @@ from tmu.steps import unlearn_model as step
 from tmu.workspace import Workspace
 
 
-@step_task("unlearn", step.ROOMS, gpu=True)
+@step_task("unlearn", step.code_of, gpu=True)
 def unlearn(
     home: str, data: DataRef, forget: ForgetRef, original: ModelRef, twin: TwinRef | None, params: Params
 ) -> ModelRef:

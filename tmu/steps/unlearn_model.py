@@ -10,19 +10,24 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
+from tmu.steps.fit_twin import code_of as code_of_twin
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
-from tmu.unlearn import get_method, read_options
+from tmu.unlearn import get_method, method_module, read_options
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
     from tmu.unlearn.problem import Problem
 
-ROOMS = ("train", "models", "twin", "unlearn")
 CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right fraction, random choice"
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step with the configured method."""
+    return (__name__, method_module(params.unlearn.method), *code_of_twin(params)[1:])
 
 
 def unlearn_model(
@@ -47,7 +52,7 @@ def unlearn_model(
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "unlearned",
-        ROOMS,
+        code_of(params),
         data=data.digest,
         forget=forget.digest,
         original=original.weights,
