@@ -8,14 +8,15 @@ from tmu.errors import ConfigError
 from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
-from tmu.steps.fit_twin import code_of as code_of_twin
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
+from tmu.twin.features import feature_modules
 from tmu.unlearn import get_method, method_module, read_options
 from tmu.workspace import Workspace
 
@@ -27,7 +28,8 @@ CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right
 
 def code_of(params: Params) -> tuple[str, ...]:
     """The modules whose closure is the code of this step with the configured method."""
-    return (__name__, method_module(params.unlearn.method), *code_of_twin(params)[1:])
+    found_by_name = (method_module(params.unlearn.method), module_of(params.model.name))
+    return (__name__, *found_by_name, *feature_modules(params.twin.features))
 
 
 def unlearn_model(

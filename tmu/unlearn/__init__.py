@@ -26,7 +26,8 @@ def method_names() -> list[str]:
 def get_method(name: str) -> ModuleType:
     """The method's module: `NEEDS_TWIN`, `NEEDS_HOLDOUT`, `Options` and `unlearn(problem, options) -> Outcome`.
 
-    `_` and `-` are the same in a name. Raises ConfigError for an unknown one, and for a plugin that cannot be used.
+    It may have `CANDIDATES`: the options that the search on twin problems tries (`bench/tune.py`). `_` and `-` are the
+    same in a name. Raises ConfigError for an unknown one, and for a plugin that cannot be used.
     """
     module = method_module(name)
     if module.startswith(f"{__name__}."):

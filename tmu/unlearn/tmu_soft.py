@@ -24,6 +24,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = True
 NEEDS_HOLDOUT = True
+CANDIDATES = tuple({"lr": lr, "forget_weight": weight} for weight in (3.0, 5.0) for lr in (0.05, 0.1))
 _BALANCE = 3.0  # records of D_r with their labels that make up for one error taught to D_f (`docs/decisions/0006-…`)
 _LEVEL_RECORDS = 1000  # of the hold-out, at most: the factor's standard deviation over draws is .0035
 
