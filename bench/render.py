@@ -5,12 +5,14 @@ out.
 """
 
 import argparse
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from bench import results
+from bench import suite as suites
 from bench.figures import densities, heatmap, klom, reliability, stream, tradeoff
 from bench.tables.ablation import ablation
 from bench.tables.cells import Cells
@@ -42,17 +44,18 @@ def render(suite: str, folder: Path | None = None) -> Path:
     table = results.read(suite, folder)
     if not table.num_rows:
         raise RequestError(f"Nothing is stored for the suite {suite}.", f"Measure it first: tmu bench {suite}")
+    retired = suites.load(suite).retired if suite in suites.names() else ()
     datasets = sorted(set(table["dataset"].to_pylist()))
     parts = [f"# {suite}: measured results", "Made by `python -m bench.render`; do not edit.", _READ]
     for dataset in datasets:
         stem = suite if len(datasets) == 1 else f"{suite}-{dataset}"
-        parts.append("\n".join(_section(Cells.of(table, dataset), folder, stem)).rstrip())
+        parts.append("\n".join(_section(Cells.of(table, dataset), folder, stem, retired)).rstrip())
     path = folder / f"{suite}.md"
     write_atomic(path, ("\n\n".join(parts) + "\n").encode())
     return path
 
 
-def _section(cells: Cells, folder: Path, stem: str) -> list[str]:
+def _section(cells: Cells, folder: Path, stem: str, retired: Collection[str]) -> list[str]:
     """Everything about one dataset; each figure is written and stands under the tables that it shows."""
     picture = partial(_picture, folder, stem)
     lines = [f"## {cells.dataset}", "", *_origin(cells), "", *summary(cells)]
@@ -61,7 +64,7 @@ def _section(cells: Cells, folder: Path, stem: str) -> list[str]:
     for name in cells.forget_sets():
         lines += comparison(cells, name)
         lines += picture(f"densities-{name}", densities.draw(cells, name), f"confidence on {name}")
-    lines += ablation(cells)
+    lines += ablation(cells, retired)
     lines += stream_section(cells) + picture("stream", stream.draw(cells), "numbers after each deletion")
     lines += predictor(cells) + picture("reliability", reliability.draw(cells), "reliability of the predictor")
     lines += fleet(cells) + picture("klom", klom.draw(cells), "KLoM beside its floor")

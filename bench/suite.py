@@ -70,6 +70,7 @@ class Suite(Config):
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     forget_sets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     methods: dict[str, MethodRow] = Field(min_length=1)
+    retired: tuple[str, ...] = Field((), description="stored rows whose code is gone: shown, never measured")
     stream: Stream | None = None
     fleet: Fleet | None = None
     most_steps: int | None = Field(None, ge=1, description="of a method's option `steps`: for toys")
@@ -89,6 +90,8 @@ class Suite(Config):
         for name, row in self.methods.items():
             if name in (*CONTROLS, PREDICTOR, "controls"):
                 raise ValueError(f"a method row cannot be called `{name}`")
+            if name in self.retired:
+                raise ValueError(f"row `{name}` is retired and measured at once")
             unknown = {*(row.only_on or ()), *row.skip_on} - {*self.forget_sets, "stream"}
             if unknown:
                 raise ValueError(f"row `{name}` names a forget set that is not there: {', '.join(sorted(unknown))}")
@@ -113,7 +116,7 @@ class Suite(Config):
 
     def options(self, row: str) -> Any:
         """The method's options of a row, checked and complete."""
-        from tmu.unlearn import read_options
+        from bench.variants import read_options
 
         options = read_options(self.method(row), self.methods[row].options)
         if self.most_steps is None or "steps" not in type(options).model_fields:

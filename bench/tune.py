@@ -6,17 +6,19 @@ The twin problem: forget a random part S of the hold-out, a tenth of D in size, 
 saw S. Predictor and targets are fitted on the rest of the hold-out and calibrated there, so that S is to them what a
 forget set is. The seed is none of the suite's. Score: activation distance + |UA gap| / 100 + Kolmogorov-Smirnov
 distance of the true-class confidence on S + fall of the retain accuracy / 100, each against M_o; lower is better.
-Every method has four candidates, one or two more where the best lay on the edge. Writes results/tune-on-twin.*; what is
-stored is not run again.
+Every method has four candidates, one or two more where the best lay on the edge: `CANDIDATES` in its file, round its
+published values. Writes results/tune-on-twin.*; what is stored is not run again.
 """
 
 import argparse
 import copy
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from scipy.stats import ks_2samp
 from torch import nn
 
@@ -28,8 +30,7 @@ from bench.runner.models import Workshop
 from bench.runner.start import HOME
 from bench.stamp import stamp
 from bench.statistics import over_seeds
-from bench.tune_grid import GRID
-from tmu.config import Seeds
+from tmu.config import Config, Seeds
 from tmu.files import digest_of
 from tmu.stores.lock import locked
 from tmu.train import Examples, logits_of
@@ -37,10 +38,11 @@ from tmu.train.lane import exact
 from tmu.train.order import hash_keys, stream
 from tmu.twin.side import make_side
 from tmu.twin.twin import Twin, fit_on_side
-from tmu.unlearn import get_method
+from tmu.unlearn import get_method, method_names
 from tmu.unlearn.problem import Problem
 
 SUITE, SHARE = "tune-on-twin", 0.10
+_BUDGET = 4
 METRICS = ("score", "activation_distance", "ua", "ua_gold", "ks_confidence", "accuracy_retain", "seconds_alone")
 
 
@@ -69,7 +71,7 @@ def tune(name: str, seed: int, only: list[str]) -> None:
 
     keep("do nothing", twin.model, 0.0)
     for method, options in _candidates(only):
-        label = f"{method} {' '.join(f'{key}={value}' for key, value in options.items())}"
+        label = " ".join([method, *(f"{key}={value}" for key, value in options.items())])
         if seed in results.values(results.read(SUITE), dataset=suite.dataset, method=label, metric="score"):
             continue
         module, model = get_method(method), copy.deepcopy(twin.model)
@@ -92,9 +94,31 @@ def tune(name: str, seed: int, only: list[str]) -> None:
 
 
 def _candidates(only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for method, grid in GRID.items():
+    for method in method_names():
         if not only or method in only:
-            yield from ((method, options) for options in grid)
+            yield from ((method, options) for options in candidates(method))
+
+
+def candidates(method: str) -> list[dict[str, Any]]:
+    """The options that are tried: those of the method's file, else from the schema of its options.
+
+    Of a method that names none: its defaults, and its first positive numbers halved and doubled; four in all.
+    """
+    module = get_method(method)
+    if hasattr(module, "CANDIDATES"):
+        return list(module.CANDIDATES)
+    defaults = module.Options().model_dump()
+    numbers = {name: value for name, value in defaults.items() if isinstance(value, float) and value > 0}
+    moved = ({name: factor * value} for name, value in numbers.items() for factor in (0.5, 2.0))
+    return [{}, *itertools.islice((each for each in moved if _allowed(module.Options, each)), _BUDGET - 1)]
+
+
+def _allowed(model: type[Config], options: dict[str, Any]) -> bool:
+    try:
+        model.model_validate(options)
+    except ValidationError:
+        return False
+    return True
 
 
 def _divide(holdout: Examples, count: int, seed: int) -> tuple[Examples, Examples]:

@@ -9,25 +9,27 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
 from tasks.slots import GPU, slot
-from tmu.config import Config
+from tmu.config import Config, Params
 from tmu.errors import StorageError, TmuError
 from tmu.files import digest_of
 from tmu.provenance import code_digest
 from tmu.refs import Ref
 from tmu.workspace import Workspace
 
+CodeOf = Callable[[Params], tuple[str, ...]]  # modules by parameters, see `tmu/steps/*.code_of`
 RETRY_DELAYS = [5, 30, 60]  # seconds: a server that died is back by then
 
 
 def step_task(
-    stage: str, rooms: tuple[str, ...] = (), *, gpu: bool = False, cached: bool = True, limit: str | None = None
+    stage: str, code: CodeOf | None = None, *, gpu: bool = False, cached: bool = True, limit: str | None = None
 ) -> Callable[..., Task]:
     """Decorator: one Prefect task for one step.
 
     The first argument is the opened workspace: Prefect passes it on as it is, and it goes into no cache key and no
-    result. Cached tasks are keyed by stage, code digest of `rooms`, and the digests of all references and configs given
-    to them (data, parent model, config with its seed); their results are references as JSON. `gpu` tags the heavy ones,
-    which hold the limit of that name while they work; `limit` names another one.
+    result. Cached tasks are keyed by stage, digest of the code that `code` names for the task's parameters, and the
+    digests of all references and configs given to them (data, parent model, config with its seed); their results are
+    references as JSON. `gpu` tags the heavy ones, which hold the limit of that name while they work; `limit` names
+    another one.
     """
     return lambda function: task(
         _within(limit or (GPU if gpu else None), function),
@@ -36,7 +38,7 @@ def step_task(
         retries=len(RETRY_DELAYS),
         retry_delay_seconds=RETRY_DELAYS,
         retry_condition_fn=may_pass_next_time,
-        cache_key_fn=cache_key(stage, rooms) if cached else None,
+        cache_key_fn=cache_key(stage, code) if cached else None,
         persist_result=cached,
         result_serializer="json",
     )
@@ -53,7 +55,7 @@ def _within(limit: str | None, function: Callable[..., Any]) -> Callable[..., An
     return held
 
 
-def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, dict[str, Any]], str]:
+def cache_key(stage: str, code: CodeOf | None) -> Callable[[TaskRunContext, dict[str, Any]], str]:
     """The function that makes a task's cache key out of its arguments."""
 
     def key(context: TaskRunContext, arguments: dict[str, Any]) -> str:
@@ -61,9 +63,16 @@ def cache_key(stage: str, rooms: tuple[str, ...]) -> Callable[[TaskRunContext, d
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
         inputs = {name: _digest(value) for name, value in arguments.items() if name != "workspace"}
         lane = [workspace.settings.device, workspace.settings.threads]  # both change the bits of a training
-        return digest_of({"stage": stage, "code": code_digest(*rooms), "store": store, "lane": lane, "inputs": inputs})
+        modules = code(_params_of(arguments)) if code else ()
+        found = {"stage": stage, "code": code_digest(*modules), "store": store, "lane": lane, "inputs": inputs}
+        return digest_of(found)
 
     return key
+
+
+def _params_of(arguments: dict[str, Any]) -> Params:
+    """The parameters that a task was given, by themselves or in its case."""
+    return arguments["params"] if "params" in arguments else arguments["case"].params
 
 
 def _digest(value: Any) -> Any:

@@ -10,33 +10,33 @@ from tmu.steps.cases import AuditCase, UnlearnCase
 from tmu.workspace import Workspace
 
 
-@step_task("train-original", train_model.ROOMS, gpu=True)
+@step_task("train-original", train_model.code_of, gpu=True)
 def train_original(workspace: Workspace, data: DataRef, params: Params) -> ModelRef:
     """M_o, the recipe on the whole training split."""
     return train_model.train_original(workspace, data, params, progress=progress_of("train original"))
 
 
-@step_task("train-gold", train_model.ROOMS, gpu=True)
+@step_task("train-gold", train_model.code_of, gpu=True)
 def train_gold(workspace: Workspace, data: DataRef, forget: ForgetRef, params: Params, run: int) -> ModelRef:
     """M_g, the recipe without the forget set; run 0 is paired with the original, others are independent."""
     title = "train gold" if run == 0 else f"train gold {run + 1}"
     return train_model.train_gold(workspace, data, forget, params, run=run, progress=progress_of(title))
 
 
-@step_task("fit-twin", fitting.ROOMS, gpu=True)
+@step_task("fit-twin", fitting.code_of, gpu=True)
 def fit_twin(workspace: Workspace, data: DataRef, original: ModelRef, params: Params) -> TwinRef:
     """Twin model, curriculum nets and predictor of one model on one data revision."""
     return fitting.fit_twin(workspace, data, original, params, progress=progress_of("fit twin"))
 
 
-@step_task("unlearn", unlearn_model.ROOMS, gpu=True)
+@step_task("unlearn", unlearn_model.code_of, gpu=True)
 def unlearn(workspace: Workspace, case: UnlearnCase) -> ModelRef:
     """The case's method on its forget set."""
     title = f"unlearn ({case.params.unlearn.method})"
     return unlearn_model.unlearn_model(workspace, case, progress=progress_of(title))
 
 
-@step_task("audit", audit_models.ROOMS, gpu=True)
+@step_task("audit", audit_models.code_of, gpu=True)
 def audit(workspace: Workspace, case: AuditCase) -> AuditRef:
     """The unlearned model beside its golds, the original and the control."""
     return audit_models.audit_models(workspace, case)

@@ -10,21 +10,69 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from tmu.closure import closure
 from tmu.files import sha256_file
+from tmu.plugins import brought_by, root_of
 
 _PACKAGE = Path(__file__).parent
 _UNKNOWN = "unknown"
+# not entered: they only keep what others compute, or hand over what an identity holds by value or digest
+HANDED_OVER = tuple(
+    f"tmu.{name}"
+    for name in ("config", "data", "errors", "files", "manifest", "plugins", "provenance", "refs", "settings", "stores",
+                 "workspace")
+)  # fmt: skip
 
 
-def code_digest(*rooms: str) -> str:
-    """SHA-256 (hex) over the sources of sub-packages or modules of `tmu`, such as `code_digest("train", "models")`.
+def code_digest(*modules: str) -> str:
+    """SHA-256 (hex) over the sources that `modules` rest on: what they import within tmu, and so on.
 
-    The order of the names does not matter. Raises `ValueError` for a room that does not exist.
+    Of a module that a plugin brings, all files of its package count, and the distribution's name and version. Read once
+    a process: files that are changed later are not the code that runs. The order of the names does not matter. Raises
+    ValueError for a module that does not exist.
     """
-    total = hashlib.sha256()
-    for path in sorted({path for room in rooms for path in _sources(room)}):
-        total.update(f"{path.relative_to(_PACKAGE).as_posix()}\0{sha256_file(path)}\n".encode())
-    return total.hexdigest()
+    return _code_digest(frozenset(modules))
+
+
+def sources(*modules: str) -> dict[str, Path]:
+    """The files that `code_digest` reads, by module; of a plugin's package by path within it."""
+    roots = {"tmu": _PACKAGE}
+    extra: dict[str, Path] = {}
+    starts = list(modules)
+    for package in sorted({module.partition(".")[0] for module in modules} - {"tmu"}):
+        root = root_of(package)
+        if root is None:
+            raise ValueError(f"there is no module `{package}`")
+        roots[package] = root
+        if brought_by(package):
+            files = _files(root)
+            extra |= {f"{package}/{name}": path for name, path in files.items()}
+            starts += [_module(package, name) for name in files if name.endswith(".py")]
+    found = closure(starts, roots, HANDED_OVER)
+    found.pop("tmu", None)  # it holds the version alone
+    return extra | found
+
+
+@cache
+def _code_digest(modules: frozenset[str]) -> str:
+    packages = {module.partition(".")[0] for module in modules} - {"tmu"}
+    lines = [f"{name}\0{sha256_file(path)}" for name, path in sources(*modules).items()]
+    lines += [f"distribution\0{each}" for package in packages for each in brought_by(package)]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _files(root: Path) -> dict[str, Path]:
+    """All files of a plugin's package by their path within it; of a single module that file."""
+    if root.is_file():
+        return {"": root}
+    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(root).as_posix(): path for path in found}
+
+
+def _module(package: str, name: str) -> str:
+    """The dotted name of a file of a package."""
+    parts = [*Path(name).with_suffix("").parts]
+    return ".".join([package, *(parts[:-1] if parts[-1:] == ["__init__"] else parts)])
 
 
 def git_state(root: Path) -> dict[str, str]:
@@ -66,14 +114,6 @@ def hardware() -> dict[str, Any]:
 def now() -> str:
     """The time as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _sources(room: str) -> list[Path]:
-    folder, module = _PACKAGE / room, _PACKAGE / f"{room}.py"
-    found = [module] if module.is_file() else sorted(folder.rglob("*.py"))
-    if not found:
-        raise ValueError(f"tmu has no room `{room}`")
-    return found
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from tmu.provenance import code_digest, now
 from tmu.twin.freeze import empty
 
 WEIGHTS, OUTPUTS, RUN = "weights.safetensors", "outputs.safetensors", "run.json"
-code = cache(code_digest)  # of the code that this process runs: files changed later do not count
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class Cache:
     root: Path
     any_code: bool = False
 
-    def key(self, inputs: dict[str, Any], *rooms: str) -> str:
-        """Name of an entry: digest of its inputs, then of the rooms of `tmu` that compute it."""
-        return f"{digest_of(inputs)[:24]}-{code(*rooms)[:12]}"
+    def key(self, inputs: dict[str, Any], *modules: str) -> str:
+        """Name of an entry: digest of its inputs, then of the code that computes it (`tmu/provenance.py`)."""
+        return f"{digest_of(inputs)[:24]}-{code_digest(*modules)[:12]}"
 
     def find(self, kind: str, key: str) -> Path | None:
         """The entry's folder, if it is there."""

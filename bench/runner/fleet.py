@@ -20,9 +20,9 @@ from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
 from bench.runner.plan import Task
 from bench.suite import CONTROLS
+from bench.variants import needs_twin
 from tmu.audit.outputs import SETS, logit_confidence
 from tmu.errors import StorageError, TmuError
-from tmu.unlearn import needs_twin
 
 
 def unlearn(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:

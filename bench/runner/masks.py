@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.forget_sets import CrossFit, ForgetWorld, crossfit, draw
 from bench.runner.made import Forgotten
-from bench.runner.models import NET_ROOMS, Workshop
+from bench.runner.models import Workshop
 from bench.runner.plan import in_stream, step_of
 from bench.suite import Suite
 from tmu.config import Seeds
@@ -68,7 +68,7 @@ def fitted(shop: Workshop) -> CrossFit:
         "recipe": suite.train.model_dump(mode="json"),
         "seeds": seeds.model_dump(mode="json"),
     }
-    key = shop.cache.key(inputs, *NET_ROOMS)
+    key = shop.cache.key(inputs, *shop.net_code)
 
     def build(folder: Path, run: dict) -> None:
         fit = shop.engine(key)

@@ -16,19 +16,17 @@ from bench.runner.engine import Engine, clock
 from bench.runner.ground import Ground
 from bench.runner.made import Forgotten, Made
 from bench.suite import Suite
+from bench.variants import get_method
 from tmu.config import Seeds, TrainConfig
 from tmu.files import digest_of, write_json
 from tmu.models import registry
 from tmu.train import logits_of
 from tmu.train.lane import pick_precision
 from tmu.train.order import stream
+from tmu.twin.features import feature_modules
 from tmu.twin.freeze import Tensors, empty, freeze, thaw
 from tmu.twin.twin import Twin, build_twin
-from tmu.unlearn import get_method
 from tmu.unlearn.problem import Problem
-
-NET_ROOMS = ("train", "models")
-TWIN_ROOMS = (*NET_ROOMS, "twin")
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,16 @@ class Workshop:
         """`fit` for one task."""
         return Engine(self.cache.root / "snapshots", key, self.device, self.deadline)
 
+    @property
+    def net_code(self) -> tuple[str, ...]:
+        """The modules whose closure is the code of a trained network."""
+        return ("tmu.train", registry.module_of(self.suite.model.name))
+
+    @property
+    def twin_code(self) -> tuple[str, ...]:
+        """The modules whose closure is the code of a twin."""
+        return (*self.net_code, "tmu.twin.twin", "tmu.twin.freeze", *feature_modules(self.suite.twin.features))
+
     def original(self, seed: int) -> Made:
         """M_o."""
         return self._trained(None, seed)
@@ -72,7 +80,7 @@ class Workshop:
         gone = [] if without is None else [int(row) for row in without.nonzero()[:, 0]]
         seeds = Seeds.all(seed)
         inputs = self._inputs(self.suite.train, seeds) | {"without": digest_of(gone)}
-        key = self.cache.key(inputs, *NET_ROOMS)
+        key = self.cache.key(inputs, *self.net_code)
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             net, fit = self.fresh(seed), self.engine(key)
@@ -89,7 +97,7 @@ class Workshop:
         seeds, config = Seeds.all(seed), self.suite.twin
         inputs = self._inputs(config.train, seeds)
         inputs |= {"original": original.key, "twin": config.model_dump(mode="json")}
-        key = self.cache.key(inputs, *TWIN_ROOMS)
+        key = self.cache.key(inputs, *self.twin_code)
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             fit, started = self.engine(key), clock(self.device)
@@ -121,7 +129,7 @@ class Workshop:
         inputs = self._inputs(self.suite.train, seeds)
         inputs |= {"start": start.key, "forgotten": forgotten.key, "twin": twin and twin.key, "method": name}
         inputs |= {"options": options.model_dump(mode="json")}
-        key = self.cache.key(inputs, *(TWIN_ROOMS if twin else NET_ROOMS), "unlearn")
+        key = self.cache.key(inputs, *(self.twin_code if twin else self.net_code), method.__name__)
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             fit = self.engine(key)

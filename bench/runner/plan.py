@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.forget_sets import needs_crossfit
 from bench.suite import CONTROLS, PREDICTOR, Suite
-from tmu.unlearn import needs_twin
+from bench.variants import needs_twin
 
 STREAM_GOLDS = 2  # one is the reference, the other the floor
 FLEET = "fleet/"  # a fleet's numbers are apart from those of single models of the same forget set

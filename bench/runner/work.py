@@ -19,11 +19,11 @@ from bench.runner.models import Workshop
 from bench.runner.plan import Task, floor_gold, golds_of, in_stream, step_of
 from bench.runner.schedule import Stopped
 from bench.suite import Suite
+from bench.variants import needs_twin
 from tmu.audit.ceiling import predictor_ceiling
 from tmu.config import Seeds
 from tmu.errors import StorageError, TmuError
 from tmu.train.lane import exact
-from tmu.unlearn import needs_twin
 from tmu.unlearn.choose import hard_count
 from tmu.unlearn.tmu_soft import predicted_targets
 

@@ -1,6 +1,7 @@
 """What each part of a method adds: every ablation row minus the method as it is, paired by seed."""
 
 import math
+from collections.abc import Collection
 
 from bench.statistics import Estimate, paired
 from bench.tables.cells import Cells
@@ -16,19 +17,25 @@ _READ = (
     "Each row minus its method as it is, paired by seed [95 % interval]; worse, better: of the row, where the interval "
     "does not hold 0."
 )
+_MARK = " (retired)"
+_RETIRED = "Retired: a part that won nothing and is gone; its stored rows cannot be measured again."
 
 
-def ablation(cells: Cells) -> list[str]:
-    """One table a forget set that has ablation rows; empty where none has."""
+def ablation(cells: Cells, retired: Collection[str] = ()) -> list[str]:
+    """One table a forget set that has ablation rows; empty where none has.
+
+    `retired`: rows whose code is gone; they are marked.
+    """
     lines = []
     for forget_set in cells.forget_sets():
-        lines += _table(cells, forget_set)
+        lines += _table(cells, forget_set, retired)
     if not lines:
         return []
-    return ["### Ablations", "", _READ, "", *lines]
+    marked = set(retired) & {row for forget_set in cells.forget_sets() for row in cells.ablations(forget_set)}
+    return ["### Ablations", "", _READ, *([_RETIRED] if marked else []), "", *lines]
 
 
-def _table(cells: Cells, forget_set: str) -> list[str]:
+def _table(cells: Cells, forget_set: str, retired: Collection[str]) -> list[str]:
     rows = [row for row in cells.ablations(forget_set) if row.partition("/")[0] in cells.rows(forget_set)]
     columns = [each for each in (column(cells, metric) for metric in ASKED) if _any(cells, forget_set, rows, each)]
     if not rows or not columns:
@@ -37,7 +44,9 @@ def _table(cells: Cells, forget_set: str) -> list[str]:
     for method in sorted({row.partition("/")[0] for row in rows}):
         own = [each.text(cells.estimate(forget_set, method, each.metric)) for each in columns]
         lines.append([f"{label(method)}, as it is", *own])
-        lines += [_line(cells, forget_set, row, columns) for row in rows if row.partition("/")[0] == method]
+        for row in (row for row in rows if row.partition("/")[0] == method):
+            name, *numbers = _line(cells, forget_set, row, columns)
+            lines.append([name + _MARK * (row in retired), *numbers])
     return [*grid([forget_set, *(each.header for each in columns)], lines), ""]
 
 

@@ -210,8 +210,8 @@ def test_a_registered_original_can_be_compared_and_shown(home: Path) -> None:
 
 def test_views_that_need_no_registry(home: Path) -> None:
     assert good(home, "show", "params") == Params.model_validate(QUICK).model_dump(mode="json")
-    assert "tmu" in good(home, "show", "methods")
-    assert "resnet18" in good(home, "show", "models")
+    for kind, name in {"methods": "tmu", "models": "resnet18", "readers": "digits", "metrics": "ua"}.items():
+        assert (name, "built in") in {(each["name"], each["source"]) for each in good(home, "show", kind)}
     assert good(home, "show", "requests") == []
     bad(home, "show", "request", "0123", code=3)
     bad(home, "show", "request", code=2)

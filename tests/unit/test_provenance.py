@@ -2,33 +2,99 @@
 
 import getpass
 import platform
+import shutil
 import subprocess
 
 import pytest
 
 from tmu import provenance
+from tmu.config import Params
+from tmu.steps import audit_models, fit_twin, probe_model, train_model, unlearn_model
 
 
-def test_code_digest_follows_the_content(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "_PACKAGE", tmp_path)
-    (tmp_path / "room").mkdir()
-    (tmp_path / "room" / "a.py").write_text("a = 1\n")
-    (tmp_path / "single.py").write_text("b = 1\n")
-    before = provenance.code_digest("room", "single")
-    assert before == provenance.code_digest("single", "room")
-    assert before != provenance.code_digest("room")
-    (tmp_path / "room" / "notes.txt").write_text("not source")
-    assert before == provenance.code_digest("room", "single")
-    (tmp_path / "room" / "a.py").write_text("a = 2\n")
-    assert before != provenance.code_digest("room", "single")
-    changed = provenance.code_digest("room", "single")
-    (tmp_path / "room" / "a.py").rename(tmp_path / "room" / "c.py")
-    assert changed != provenance.code_digest("room", "single")
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A function that gives the code digest of a step in a copy of the package, as a new process would see it."""
+    shutil.copytree(provenance._PACKAGE, tmp_path / "tmu", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "_PACKAGE", tmp_path / "tmu")
+
+    def digest(step, method: str = "tmu-soft") -> str:
+        provenance._code_digest.cache_clear()
+        return provenance.code_digest(*step.code_of(Params().with_method(method)))
+
+    yield tmp_path / "tmu", digest
+    provenance._code_digest.cache_clear()
 
 
-def test_unknown_room_is_a_fault():
-    with pytest.raises(ValueError, match="attic"):
-        provenance.code_digest("attic")
+STEPS = (train_model, fit_twin, unlearn_model, audit_models)
+
+
+def _changed(copied, path: str, text: str | None = None, method: str = "tmu-soft") -> set[str]:
+    """The steps whose digest changes with a file of the package: with a comment more, or with new text."""
+    folder, digest = copied
+    before = [digest(step, method) for step in STEPS]
+    file = folder / path
+    file.write_text(file.read_text() + "# a word more\n" if text is None else text)
+    after = [digest(step, method) for step in STEPS]
+    names = [step.__name__.rpartition(".")[2] for step in STEPS]
+    return {name for name, old, new in zip(names, before, after, strict=True) if old != new}
+
+
+def test_a_new_metric_leaves_every_model_and_twin_as_it_is(copied):
+    assert _changed(copied, "audit/metrics/new_metric.py", "VALUE = 1\n") == set()
+    assert _changed(copied, "audit/metrics/accuracy.py") == {"audit_models"}
+
+
+def test_a_new_method_leaves_all_others_as_they_are(copied):
+    assert _changed(copied, "unlearn/new_method.py", "NEEDS_TWIN = False\n") == set()
+    assert _changed(copied, "unlearn/tmu.py") == set()  # tmu-soft does not import it
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("twin/margins.py", {"fit_twin", "unlearn_model", "audit_models"}),  # imported by the target model
+        ("twin/quality.py", {"fit_twin", "unlearn_model", "audit_models"}),
+        ("twin/features/curriculum.py", {"fit_twin", "unlearn_model", "audit_models"}),  # found by its name
+        ("twin/shift.py", {"unlearn_model"}),  # imported inside a function
+        ("unlearn/tmu_soft.py", {"unlearn_model"}),  # the method, found by its name
+        ("unlearn/finetune.py", {"unlearn_model"}),  # imported by the method
+        ("models/small_resnet.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
+        ("train/engine.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
+        ("steps/loading.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
+        ("audit/gate.py", {"audit_models"}),
+        ("models/resnet18.py", set()),  # another architecture
+        ("stores/artifacts_s3.py", set()),
+        ("data/store.py", set()),
+        ("config.py", set()),
+        ("cli/show.py", set()),
+    ],
+)
+def test_a_change_counts_where_it_can_change_a_number(copied, path, steps):
+    assert _changed(copied, path) == steps
+
+
+def test_the_method_that_is_used_counts(copied):
+    assert _changed(copied, "unlearn/scrub.py", method="scrub") == {"unlearn_model"}
+
+
+def test_what_a_step_rests_on_lies_in_the_rooms_that_compute():
+    """A module that neither computes nor is known to only keep or hand over would be a hole, or a needless trigger."""
+    for step in (*STEPS, probe_model):
+        rooms = {name.split(".")[1] for name in provenance.sources(*step.code_of(Params()))}
+        assert rooms <= {"steps", "train", "models", "twin", "unlearn", "audit"}, step.__name__
+    assert all(provenance.closure([name], {"tmu": provenance._PACKAGE}) for name in provenance.HANDED_OVER)
+
+
+def test_the_order_of_the_modules_does_not_matter():
+    first, second = ("tmu.train", "tmu.audit.gate"), ("tmu.audit.gate", "tmu.train")
+    assert provenance.code_digest(*first) == provenance.code_digest(*second) != provenance.code_digest("tmu.train")
+
+
+@pytest.mark.parametrize("name", ["tmu.attic", "no_such_package_anywhere.x"])
+def test_an_unknown_module_is_a_fault(name):
+    with pytest.raises(ValueError, match="there is no module"):
+        provenance.code_digest(name)
 
 
 def test_git_state(tmp_path):

@@ -12,8 +12,8 @@ _MEND = "Install as the lock file says: `pip install -c constraints.txt .`"
 
 
 def installation() -> list[Check]:
-    """Python, the pinned versions, and whether the heavy packages can be imported."""
-    return [_python(), *map(_pinned, pins().items()), *map(_importable, _IMPORTED)]
+    """Python, the pinned versions, whether the heavy packages can be imported, and plugins that cannot be used."""
+    return [_python(), *map(_pinned, pins().items()), *map(_importable, _IMPORTED), *_plugins()]
 
 
 def pins() -> dict[str, str]:
@@ -53,3 +53,11 @@ def _importable(name: str) -> Check:
     except Exception as error:
         return Check(f"import {name}", "fail", type(error).__name__, _MEND)
     return Check(f"import {name}", "ok", "works")
+
+
+def _plugins() -> list[Check]:
+    """One line for each plugin that cannot be used; what does not need it works."""
+    from tmu.cli.catalogue import broken
+
+    fix = "Repair or uninstall it; all else works."
+    return [Check(f"plugin {each.name}", "warn", each.error or "", fix) for each in broken()]

@@ -1,9 +1,11 @@
-"""`tmu show`: parameters, requests, versions, methods, architectures."""
+"""`tmu show`: parameters, requests, versions, and what there is to choose from."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from tmu.cli import output, registered
 from tmu.cli.place import workspace
@@ -11,11 +13,15 @@ from tmu.errors import ConfigError
 
 
 def show(
-    what: Annotated[str, typer.Argument(help="params, requests, request, versions, methods, models, or a version.")],
+    what: Annotated[
+        str,
+        typer.Argument(help="params, requests, request, versions, methods, metrics, readers, models, or a version."),
+    ],
     name: Annotated[str | None, typer.Argument(metavar="[ID]", help="The id, for `request`.")] = None,
     as_json: output.Json = False,
 ) -> None:
-    """Look at one thing: parameters, requests, versions, methods, models (architectures), one version.
+    """Look at one thing: parameters, requests, versions, one version; or methods, metrics, readers, models
+    (architectures), each with a line that says what it is and where it comes from.
 
     Examples: [bold]tmu show params[/] · [bold]tmu show request 0123456789abcdef[/] · [bold]tmu show @champion[/] ·
     [bold]tmu show 3[/]
@@ -24,8 +30,7 @@ def show(
         "params": _params,
         "requests": _requests,
         "versions": _versions,
-        "methods": _methods,
-        "models": _models,
+        **{kind: partial(_catalogue, kind) for kind in ("methods", "metrics", "readers", "models")},
     }
     if what == "request":
         _request(name)
@@ -100,15 +105,11 @@ def _version(name: str) -> None:
     output.emit(value, lambda: [output.facts(plain), output.facts(numbers)])
 
 
-def _methods() -> None:
-    from tmu.unlearn import method_names
+def _catalogue(kind: str) -> None:
+    from tmu.cli.catalogue import entries
 
-    names = method_names()
-    output.emit(names, lambda: names)
-
-
-def _models() -> None:
-    from tmu.models.registry import names
-
-    known = names()
-    output.emit(known, lambda: known)
+    found = entries(kind)
+    rows = output.table("name", "what it is", "from")
+    for each in found:
+        rows.add_row(*map(escape, (each.name, each.error or each.summary, each.source)))
+    output.emit([each.model_dump() for each in found], lambda: [rows])

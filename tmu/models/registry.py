@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tmu.errors import ConfigError, ModelError
+from tmu.plugins import MODELS, Plugin, brought, plugins
 
 Builder = Callable[..., nn.Module]
 
@@ -39,6 +40,9 @@ def architecture(name: str) -> Callable[[Builder], Builder]:
     """
 
     def register(builder: Builder) -> Builder:
+        known = _BUILDERS.get(name)
+        if known is not None and known.__module__ != builder.__module__:
+            raise ValueError(f"the architecture `{name}` is registered twice")
         _BUILDERS[name] = builder
         return builder
 
@@ -46,8 +50,32 @@ def architecture(name: str) -> Callable[[Builder], Builder]:
 
 
 def names() -> list[str]:
-    """The known names, sorted; a family shows as `prefix/<name>`."""
-    return sorted(f"{name}<name>" if name.endswith("/") else name for name in _builders())
+    """The known names, sorted, those of plugins included; a family shows as `prefix/<name>`."""
+    mine = built_in_architectures()
+    return sorted(f"{name}<name>" if name.endswith("/") else name for name in (*mine, *plugins(MODELS, mine)))
+
+
+@cache
+def built_in_architectures() -> dict[str, Builder]:
+    """The builders of tmu itself by name: every module of this folder is imported once."""
+    package = importlib.import_module("tmu.models")
+    for module in pkgutil.iter_modules(package.__path__, "tmu.models."):
+        importlib.import_module(module.name)
+    return {name: builder for name, builder in _BUILDERS.items() if not brought(builder.__module__)}
+
+
+def load_plugin(plugin: Plugin) -> Builder:
+    """A plugin's builder. Raises ConfigError where it cannot be loaded, or registers no architecture of its name."""
+    built_in_architectures()  # first: a plugin cannot take their names
+    plugin.load_into(_BUILDERS)
+    if plugin.name not in _BUILDERS:
+        raise plugin.fault(f"`{plugin.module}` registers no architecture of that name")
+    return _BUILDERS[plugin.name]
+
+
+def module_of(name: str) -> str:
+    """The dotted name of the module that builds the architecture. Raises as `build` does for an unknown name."""
+    return _find(name)[0].__module__
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -96,12 +124,14 @@ def penultimate(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _find(name: str) -> tuple[Builder, tuple[str, ...]]:
-    builders = _builders()
-    if name in builders and not name.endswith("/"):
-        return builders[name], ()
     prefix, slash, rest = name.partition("/")
-    if rest and prefix + slash in builders:
-        return builders[prefix + slash], (rest,)
+    known, extra = (prefix + slash, (rest,)) if slash else (name, ())
+    mine = built_in_architectures()
+    if known in mine and (rest or not slash):
+        return mine[known], extra
+    others = plugins(MODELS, mine)
+    if known in others and (rest or not slash):
+        return load_plugin(others[known]), extra
     raise ModelError(f"There is no architecture `{name}`.", f"Known: {', '.join(names())}.")
 
 
@@ -113,12 +143,3 @@ def _check_options(name: str, parameters: list[inspect.Parameter], options: dict
         if option not in known:
             listed = ", ".join(known) or "none"
             raise ConfigError(f"`{name}` has no option `{option}`.", f"Known options: {listed}.")
-
-
-@cache
-def _builders() -> dict[str, Builder]:
-    """Import every module of this folder once, so that each registers what it holds."""
-    package = importlib.import_module("tmu.models")
-    for module in pkgutil.iter_modules(package.__path__, "tmu.models."):
-        importlib.import_module(module.name)
-    return _BUILDERS

@@ -8,6 +8,7 @@ import numpy as np
 from tmu.audit.ceiling import predictor_ceiling
 from tmu.audit.figures import Predictor
 from tmu.audit.gate import judge
+from tmu.audit.metrics.registry import broken_plugins, metric_modules
 from tmu.audit.moved import parameters_moved
 from tmu.audit.outputs import Outputs, Sets
 from tmu.audit.people import people_report
@@ -17,6 +18,7 @@ from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.files import write_json
 from tmu.manifest import digest
+from tmu.models.registry import module_of
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ModelRef, TwinRef
 from tmu.steps.audit_sets import audit_sets, subjects_of
@@ -27,12 +29,17 @@ from tmu.steps.making import identity_of, make
 from tmu.steps.probe_model import probe_model
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
+from tmu.twin.features import feature_modules
 from tmu.unlearn import method_names, needs_twin
 from tmu.unlearn.choose import hard_count
 from tmu.workspace import Workspace
 
-ROOMS = ("audit", "models", "train", "twin")
 GOLD_ROWS = ("gold", "second gold")
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step, with all metrics."""
+    return (__name__, module_of(params.model.name), *feature_modules(params.twin.features), *metric_modules())
 
 
 def audit_models(workspace: Workspace, case: AuditCase, *, out: str | None = None) -> AuditRef:
@@ -45,7 +52,7 @@ def audit_models(workspace: Workspace, case: AuditCase, *, out: str | None = Non
     rows = rows_of(case)
     identity = identity_of(
         "audit",
-        ROOMS,
+        code_of(case.params),
         data=case.data.digest,
         forget=case.forget.digest,
         models={name: model.weights for name, model in rows.items()},
@@ -96,7 +103,7 @@ def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[st
         folder,
         result,
         verdict,
-        case.notes | _provenance(case, rows),
+        case.notes | _left_out() | _provenance(case, rows),
         sets,
         outputs,
         method_row=case.method,
@@ -149,6 +156,11 @@ def predicted(
     fitted = load_twin(workspace, twin)
     side = fitted.side(model, parts["forget"], parts["retain"], pick_device(workspace.settings.device))
     return fitted.p_wrong(side).numpy(), hard_count(parts["forget"].labels, fitted.predictor.class_error)
+
+
+def _left_out() -> dict[str, str]:
+    """Plugins whose metrics the report lacks, and why."""
+    return {f"no metrics of `{name}`": why for name, why in broken_plugins().items()}
 
 
 def _provenance(case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:

@@ -13,16 +13,21 @@ from tmu.config import Params, Seeds
 from tmu.files import digest_of, write_atomic, write_json
 from tmu.manifest import digest
 from tmu.models.bundle import Arch
+from tmu.models.registry import module_of
 from tmu.refs import DataRef, ModelRef, TwinRef
 from tmu.steps.loading import engine, examples, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
+from tmu.twin.features import feature_modules
 from tmu.twin.freeze import empty, freeze, thaw
 from tmu.twin.twin import Twin, TwinReport, build_twin
 from tmu.workspace import Workspace
 
-ROOMS = ("train", "models", "twin")
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step."""
+    return (__name__, module_of(params.model.name), *feature_modules(params.twin.features))
 
 
 def fit_twin(
@@ -41,7 +46,7 @@ def fit_twin(
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "twin",
-        ROOMS,
+        code_of(params),
         data=data.digest,
         original=original.weights,
         twin=params.twin.model_dump(mode="json"),

@@ -12,7 +12,7 @@ from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
 from tmu.steps.making import lane_of
-from tmu.steps.unlearn_model import ROOMS
+from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace
 
@@ -40,6 +40,7 @@ class History:
 
     def __init__(self, workspace: Workspace, params: Params):
         here = hardware()
+        self._params = params
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
         self._model = params.model.model_dump(mode="json")
@@ -72,7 +73,7 @@ class History:
 
     def audited(self, method: str, options: dict[str, Any]) -> list[bool]:
         """Whether this method, as coded and configured now, passed its audits: one a request, oldest first."""
-        asked, code = _asked(method, options), code_digest(*ROOMS)
+        asked, code = _asked(method, options), code_digest(*code_of(self._params.with_method(method)))
         mine = {run.weights for run in self.models if _method_of(run) == asked and run.identity["code"] == code}
         latest: dict[str, bool] = {}
         for run in sorted(self.audits, key=lambda run: run.record["at"]):

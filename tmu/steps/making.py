@@ -15,9 +15,12 @@ from tmu.workspace import Workspace
 Build = Callable[[Path, dict[str, Any]], None]  # (folder to fill, run record to fill)
 
 
-def identity_of(stage: str, rooms: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
-    """All that determines an artifact: stage, digest of the code that computes it, and the inputs (JSON values)."""
-    return {"stage": stage, "code": code_digest(*rooms), **inputs}
+def identity_of(stage: str, code: tuple[str, ...], **inputs: Any) -> dict[str, Any]:
+    """All that determines an artifact: stage, digest of the code that computes it, and the inputs (JSON values).
+
+    code: the step's module, and those that it finds by name at run time; what they import follows.
+    """
+    return {"stage": stage, "code": code_digest(*code), **inputs}
 
 
 def lane_of(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from tmu.audit.probes.probe import probe
 from tmu.audit.probes.probed import Probed
 from tmu.config import Params, TrainConfig
+from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import load_model
 from tmu.steps.making import identity_of, lane_of, make
@@ -14,9 +15,13 @@ from tmu.train import Examples, fit
 from tmu.train.lane import pick_device
 from tmu.workspace import Workspace
 
-ROOMS = ("audit", "models", "train")
 _FILE = "probed.safetensors"
 _CONFIG = ("batch_size", "head_records", "probe_records", "relearn_steps")
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step."""
+    return (__name__, module_of(params.model.name))
 
 
 def probe_model(
@@ -35,7 +40,7 @@ def probe_model(
     """
     identity = identity_of(
         "probes",
-        ROOMS,
+        code_of(params),
         data=data.digest,
         forget=forget.digest,
         original=original.weights,

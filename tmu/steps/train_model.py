@@ -9,13 +9,17 @@ from tmu.errors import DataError
 from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
-ROOMS = ("train", "models")
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step."""
+    return (__name__, module_of(params.model.name))
 
 
 def train_original(
@@ -60,7 +64,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
     params, forget, seeds = training.params, training.forget, training.seeds
     identity = identity_of(
         training.role,
-        ROOMS,
+        code_of(params),
         data=training.data.digest,
         forget=forget.digest if forget else None,
         model=params.model.model_dump(mode="json"),

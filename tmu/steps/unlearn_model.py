@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tmu.config import Seeds, UnlearnConfig
+from tmu.config import Params, Seeds, UnlearnConfig
 from tmu.errors import ConfigError
 from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.registry import module_of
 from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
@@ -16,14 +17,20 @@ from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_m
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
-from tmu.unlearn import get_method, read_options
+from tmu.twin.features import feature_modules
+from tmu.unlearn import get_method, method_module, read_options
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
     from tmu.unlearn.problem import Problem
 
-ROOMS = ("train", "models", "twin", "unlearn")
 CONTROL = UnlearnConfig(method="tmu", options={"selection": "random"})  # "right fraction, random choice"
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step with the configured method."""
+    found_by_name = (method_module(params.unlearn.method), module_of(params.model.name))
+    return (__name__, *found_by_name, *feature_modules(params.twin.features))
 
 
 def unlearn_model(
@@ -41,7 +48,7 @@ def unlearn_model(
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "unlearned",
-        ROOMS,
+        code_of(params),
         data=case.data.digest,
         forget=case.forget.digest,
         original=case.original.weights,

@@ -16,6 +16,7 @@ from tmu.config import Config
 from tmu.errors import ModelError
 
 Tensors = dict[str, Tensor]
+_ANEW = "Fit it anew with `tmu twin fit`."
 
 
 def freeze(value: Any, tensors: Tensors, name: str = "root") -> Any:
@@ -55,7 +56,7 @@ def thaw(tree: Any, tensors: Tensors, network: Callable[[], nn.Module]) -> Any:
     if kind == "config":
         return _class(given, Config).model_validate(fields_of)
     if kind == "record":
-        return _class(given, None)(**{key: thaw(part, tensors, network) for key, part in fields_of.items()})
+        return _record(given, {key: thaw(part, tensors, network) for key, part in fields_of.items()})
     if kind == "dict":
         return {key: thaw(part, tensors, network) for key, part in given.items()}
     if kind in ("list", "tuple"):
@@ -72,11 +73,23 @@ def _place(value: Any) -> str:
     return f"{type(value).__module__}:{type(value).__qualname__}"
 
 
+def _record(place: str, parts: dict[str, Any]) -> Any:
+    """A dataclass of `tmu`. Raises ModelError where the stored parts are not those of this version's class."""
+    found = _class(place, None)
+    different = {field.name for field in fields(found)} ^ set(parts)
+    if different:
+        raise ModelError(
+            f"The stored twin is of another version of tmu: `{place}` differs in {', '.join(sorted(different))}.",
+            _ANEW,
+        )
+    return found(**parts)
+
+
 def _class(place: str, base: type | None) -> type:
     module, _, name = place.partition(":")
     found = getattr(importlib.import_module(module), name, None) if module.startswith("tmu.") else None
     if not isinstance(found, type) or not (issubclass(found, base) if base else is_dataclass(found)):
-        raise ModelError(f"A stored twin names `{place}`, which is not a part of one.", "Remove it; it is made anew.")
+        raise ModelError(f"A stored twin names `{place}`, which is not a part of one.", _ANEW)
     return found
 
 

@@ -13,13 +13,11 @@ what a gold would show on this very set; the predicted margins keep their order 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Sharpness = Literal["mean", "quantile", "envelope"]
 _LEVELS = torch.linspace(0.0005, 0.9995, 400)
 _FARTHEST = 30.0  # a shift; margins lie within ±13.8
 _ALIKE = 200  # records of a forget set whose own margins weigh as much as the hold-out's
@@ -36,28 +34,35 @@ class MarginMap:
     gold: Tensor
     shift: Tensor
 
-    def apply(self, margins: Tensor, lost: float, sharpness: Sharpness, unseen: Tensor | None = None) -> Tensor:
+    def apply(self, margins: Tensor, lost: float, unseen: Tensor | None = None) -> Tensor:
         """Margins (N,) of a gold that has lost the share `lost` of D; `unseen` (N,): those of the unseen halves.
 
-        `mean`: shifted only, as a mean of many golds would be. `quantile`: distributed as one gold's are. `envelope`:
-        the lower of the two, so that hard records come out wrong as often as with one gold, and no easy one is taught
-        more confidence than expected on average; how much lower, is taken at the same margin from random records.
+        They are distributed as one gold's (`quantile`), but no easy record is taught more confidence than expected on
+        average: a margin is held back by as much as the mean lies below the quantile map at that margin, over random
+        records.
         """
-        at = float(np.clip(-np.log2(max(1 - lost, 1e-9)), 0, 1))
-        shift, gold = torch.lerp(self.shift[0], self.shift[1], at), torch.lerp(self.gold[0], self.gold[1], at)
-        quantile = _interpolated(margins, self.predicted, gold)
-        if unseen is not None:
-            own = self._of_this_set(margins, unseen, gold)
-            quantile = torch.lerp(quantile, own, len(margins) / (len(margins) + _ALIKE))
-            shift = _shift(margins, float(torch.sigmoid(quantile).mean()))
-        if sharpness == "envelope":
-            return quantile - _interpolated(quantile, gold, self._held_back(gold, at))
-        return quantile if sharpness == "quantile" else margins + shift
+        gold, shift = self._at(lost)
+        quantile = self.quantile(margins, lost, unseen)
+        held_back = (gold - (self.predicted + shift)).clamp_min(0)  # (Q,)
+        return quantile - _interpolated(quantile, gold, held_back)
 
-    def _held_back(self, gold: Tensor, at: float) -> Tensor:
-        """By how much `mean` lies below `quantile` at each level of random records: (Q,), not negative."""
-        mean = self.predicted + torch.lerp(self.shift[0], self.shift[1], at)
-        return (gold - mean).clamp_min(0)
+    def quantile(self, margins: Tensor, lost: float, unseen: Tensor | None = None) -> Tensor:
+        """Margins (N,) distributed as one gold's: as many records come out wrong."""
+        gold, _ = self._at(lost)
+        mapped = _interpolated(margins, self.predicted, gold)
+        if unseen is None:
+            return mapped
+        own = self._of_this_set(margins, unseen, gold)
+        return torch.lerp(mapped, own, len(margins) / (len(margins) + _ALIKE))
+
+    def mean(self, margins: Tensor, lost: float) -> Tensor:
+        """Margins (N,) shifted only: the mean true-class probability becomes that of golds."""
+        return margins + self._at(lost)[1]
+
+    def _at(self, lost: float) -> tuple[Tensor, Tensor]:
+        """`gold` (Q,) and `shift` () of a gold that has lost the share `lost` of D."""
+        at = float(np.clip(-np.log2(max(1 - lost, 1e-9)), 0, 1))
+        return torch.lerp(self.gold[0], self.gold[1], at), torch.lerp(self.shift[0], self.shift[1], at)
 
     def _of_this_set(self, margins: Tensor, unseen: Tensor, gold: Tensor) -> Tensor:
         """The unseen halves' margins on a gold's scale, in the order of the predicted ones: (N,)."""
@@ -70,7 +75,7 @@ def fit_margins(predicted: Tensor, original: Tensor, halves: Tensor | None) -> M
     """From predicted margins (N,) of random records of D and hold-out margins (M,) of the original and the halves."""
     goals = [original, original if halves is None else halves]
     gold = torch.stack([goal.quantile(_LEVELS) for goal in goals])
-    shift = torch.tensor([_shift(predicted, float(torch.sigmoid(goal).mean())) for goal in goals])
+    shift = torch.tensor([mean_shift(predicted, float(torch.sigmoid(goal).mean())) for goal in goals])
     return MarginMap(predicted.quantile(_LEVELS), gold, shift)
 
 
@@ -96,7 +101,7 @@ def _interpolated(margins: Tensor, start: Tensor, end: Tensor) -> Tensor:
     return torch.from_numpy(mapped).to(margins.dtype)
 
 
-def _shift(margins: Tensor, mean: float) -> float:
+def mean_shift(margins: Tensor, mean: float) -> float:
     """What must be added to the margins so that their mean probability is `mean` (bisection)."""
     low, high = -_FARTHEST, _FARTHEST
     for _ in range(50):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tmu.train import logits_of
 from tmu.twin.halves import FLOOR
-from tmu.twin.margins import MarginMap, Sharpness, fit_margins, margin_of, with_margin
+from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
 from tmu.twin.side import Side
 
 TERMS = ("unseen", "seen", "early", "neighbours")
@@ -30,60 +30,55 @@ _LEAST_KEPT = 1e-12  # so that a class of which nothing is left is not predicted
 
 @dataclass(frozen=True)
 class TargetModel:
-    """Coefficients a (4,) in the order of `TERMS` (0 where a term is left out), b (1,), and the map of the margins."""
+    """Coefficients a (4,) in the order of `TERMS` (`unseen`: 0 without halves), b (1,), and the map of the margins."""
 
     a: Tensor
     b: Tensor
     margins: MarginMap
 
-    def probabilities(
-        self,
-        side: Side,
-        *,
-        lost: Tensor | None = None,
-        sharpness: Sharpness = "envelope",
-        matched: bool = True,
-    ) -> Tensor:
+    def probabilities(self, side: Side, *, lost: Tensor | None = None) -> Tensor:
         """Predicted probabilities (N, K) of a gold for the side's samples.
 
-        `matched`: the margins are distributed as the unseen halves' are on these very samples, brought to a gold's
-        scale; else as on the hold-out. A model that was fitted without the halves does without them here.
+        The margins are distributed as the unseen halves' are on these very samples, brought to a gold's scale. A model
+        that was fitted without the halves does without them here.
 
         `lost`: by class, the share (K,) of D that the gold does without, and in its last place (K+1) that of all of D;
-        None for none. A gold that lost more of a class than of the rest predicts it less often: the true class's
-        margin moves by log (1 - lost_c) / (1 - lost).
+        None for none.
         """
         labels = side.samples.labels.cpu()
         q = self.raw(terms_of(side), labels)
         lost = torch.zeros(q.shape[1] + 1) if lost is None else lost
-        told = matched and side.unseen is not None and float(self.a[TERMS.index("unseen")]) != 0
+        told = side.unseen is not None and float(self.a[TERMS.index("unseen")]) != 0
         unseen = margin_of(side.unseen.exp(), labels) if told else None
-        margins = self.margins.apply(margin_of(q, labels), float(lost[-1]), sharpness, unseen)
-        kept = (1 - lost.double()).clamp_min(_LEAST_KEPT).log()
-        return with_margin(q, labels, margins + (kept[:-1] - kept[-1]).to(margins)[labels])
+        margins = self.margins.apply(margin_of(q, labels), float(lost[-1]), unseen)
+        return with_margin(q, labels, moved_by_loss(margins, labels, lost))
 
     def raw(self, f: Tensor, labels: Tensor) -> Tensor:
         """The conditional logit alone: (N, K) of terms (N, K, 4)."""
         return _logits(f, labels, self.a, self.b).softmax(1)
 
 
+def moved_by_loss(margins: Tensor, labels: Tensor, lost: Tensor) -> Tensor:
+    """Margins (N,) of a gold that lost the shares `lost` (K+1,), see `TargetModel.probabilities`.
+
+    A gold that lost more of a class than of the rest predicts it less often: the true class's margin moves by
+    log (1 - lost_c) / (1 - lost).
+    """
+    kept = (1 - lost.double()).clamp_min(_LEAST_KEPT).log()
+    return margins + (kept[:-1] - kept[-1]).to(margins)[labels]
+
+
 def fit_targets(
-    f: Tensor,
-    labels: Tensor,
-    original: Tensor,
-    other: Tensor | None,
-    calibrate: tuple[Tensor, Tensor],
-    *,
-    without: str = "",
+    f: Tensor, labels: Tensor, original: Tensor, other: Tensor | None, calibrate: tuple[Tensor, Tensor]
 ) -> TargetModel:
     """Fit on the hold-out: terms f (N, K, 4) under the twin model, labels (N,), logits (N, K) of the original, and
     log-probabilities (N, K) of the half that f does not show (None: there are no halves).
 
-    `calibrate`: terms and labels of random records of D under the original. `without`: a term to leave out (ablation).
+    `calibrate`: terms and labels of random records of D under the original.
     """
     unseen = original.softmax(1)
     goal = unseen if other is None else (unseen + other.exp()) / 2
-    used = torch.tensor([name != without and not (other is None and name == "unseen") for name in TERMS])
+    used = torch.tensor([name != "unseen" or other is not None for name in TERMS])
     a, b = _fit(f[:, :, used], labels, goal)
     full = torch.zeros(len(TERMS)).masked_scatter(used, a)
     of_halves = None if other is None else margin_of(other.softmax(1), labels)

@@ -4,7 +4,7 @@ Keyed by data revision and original model; it serves every forget set that is re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from tmu.twin.predictor import Predictor, fit_predictor
 from tmu.twin.problem import GateReport, fit_twin
 from tmu.twin.quality import predictor_quality
 from tmu.twin.side import Side, make_side
-from tmu.twin.target import TERMS, TargetModel, fit_targets, terms_of
+from tmu.twin.target import TargetModel, fit_targets, terms_of
 
 _HALVES = 1000  # number of the first half among the fresh networks
 _CALIBRATION_RECORDS = 4000  # of D, at most a third of it
@@ -27,7 +27,7 @@ _CALIBRATION_RECORDS = 4000  # of D, at most a third of it
 
 @dataclass(frozen=True)
 class Twin:
-    """What the deletions need: nets, predictor, target model (and, for ablation, one without each of its terms).
+    """What the deletions need: nets, predictor, target model.
 
     easy_confidence: mean true-class confidence of the original on the hold-out records it gets right.
     hard_confidence: the original's mean probabilities of the true class and of its own answer on those it gets wrong.
@@ -41,7 +41,6 @@ class Twin:
     hard_confidence: tuple[float, float]
     config: TwinConfig
     halves: Halves | None = None
-    ablated: dict[str, TargetModel] = field(default_factory=dict)
 
     def side(self, original: nn.Module, forget: Examples, retain: Examples, device: torch.device | str) -> Side:
         """The real side: D_f under the original, with D_r as reference."""
@@ -117,12 +116,12 @@ def fit_on_side(
     features, labels = compute_features(side), holdout.labels.cpu()
     wrong = unseen.argmax(1) != labels
     predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seed)
-    seen = calibrate or _random_side(original, train, curriculum, halves, config, seed, device)
+    seen = calibrate or random_side(original, train, curriculum, halves, config, seed, device)
     of_seen, f = (terms_of(seen), seen.samples.labels.cpu()), terms_of(side)
     other = None if halves is None else halves.other(holdout, device)
-    targets = {name: fit_targets(f, labels, unseen, other, of_seen, without=name) for name in ("", *TERMS)}
+    targets = fit_targets(f, labels, unseen, other, of_seen)
     easy, hard = _confidences(unseen.softmax(1), labels, wrong)
-    twin = Twin(model, curriculum, predictor, targets.pop(""), easy, hard, config, halves, targets)
+    twin = Twin(model, curriculum, predictor, targets, easy, hard, config, halves)
     return twin, predictor_quality(held_out.numpy(), wrong.numpy())
 
 
@@ -131,7 +130,7 @@ def _confidences(p: Tensor, labels: Tensor, wrong: Tensor) -> tuple[float, tuple
     return float(of_true[~wrong].mean()), (float(of_true[wrong].mean()), float(of_answer[wrong].mean()))
 
 
-def _random_side(
+def random_side(
     original: nn.Module,
     train: Examples,
     curriculum: list[nn.Module],

@@ -24,6 +24,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "steps": steps} for steps in (150, 300) for lr in (0.01, 0.05))
 
 
 class Options(Config):

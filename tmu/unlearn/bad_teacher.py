@@ -21,6 +21,7 @@ from tmu.unlearn.teacher import divergence, frozen
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "temperature": warmth} for warmth in (1.0, 2.0) for lr in (0.01, 0.05))
 
 
 class Options(Config):

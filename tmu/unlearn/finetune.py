@@ -12,6 +12,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "steps": steps} for steps in (300, 450) for lr in (0.03, 0.1))
 
 
 class Options(Config):

@@ -17,6 +17,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "gamma": gamma} for gamma in (1e-4, 5e-4) for lr in (0.01, 0.05))
 
 
 class Options(Config):

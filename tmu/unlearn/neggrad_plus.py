@@ -16,6 +16,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "retain_weight": weight} for weight in (0.95, 0.99) for lr in (0.01, 0.05))
 
 
 class Options(Config):

@@ -17,6 +17,10 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = (
+    *({"lr": lr, "steps": steps} for steps in (150, 300) for lr in (0.003, 0.01)),
+    {"lr": 0.001, "steps": 150},
+)
 
 
 class Options(Config):

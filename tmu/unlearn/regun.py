@@ -21,6 +21,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = True
+CANDIDATES = tuple({"lr": lr, "forget_weight": weight} for weight in (0.2, 0.5) for lr in (0.01, 0.05))
 
 
 class Options(Config):

@@ -9,6 +9,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = ()  # nothing to choose
 
 
 class Options(Config):

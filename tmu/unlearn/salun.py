@@ -24,6 +24,7 @@ from tmu.unlearn.random_label import wrong_labels
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = (*({"lr": lr, "keep": keep} for keep in (0.2, 0.5) for lr in (0.003, 0.013)), {"lr": 0.001, "keep": 0.2})
 
 
 class Options(Config):

@@ -26,6 +26,11 @@ from tmu.unlearn.teacher import divergence, frozen
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = (
+    *({"lr": lr, "alpha": alpha} for alpha in (0.001, 0.5) for lr in (0.01, 0.05)),
+    {"lr": 0.003, "alpha": 0.001},
+    {"lr": 0.001, "alpha": 0.001},
+)
 
 
 class Options(Config):

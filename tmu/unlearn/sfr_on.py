@@ -30,6 +30,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"lr": lr, "alpha": alpha, "steps": 450} for alpha in (5.0, 25.0) for lr in (0.01, 0.05))
 
 
 class Options(Config):

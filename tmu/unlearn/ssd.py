@@ -22,6 +22,7 @@ from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
+CANDIDATES = tuple({"alpha": alpha, "dampening": share} for share in (1.0, 0.5) for alpha in (2.0, 5.0))
 
 
 class Options(Config):

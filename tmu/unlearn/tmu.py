@@ -25,6 +25,11 @@ from tmu.unlearn.random_label import wrong_labels
 
 NEEDS_TWIN = True
 NEEDS_HOLDOUT = False
+CANDIDATES = (
+    *({"hard_weight": weight, "easy_weight": weight} for weight in (0.5, 2.0)),
+    {"hard_weight": 0.5, "easy_weight": 0.5, "confidence": "one"},
+    {"hard_weight": 0.5, "easy_weight": 0.5, "confidence": "one", "hard_label": "random"},
+)
 
 
 class Options(Config):

@@ -153,6 +153,15 @@ def test_ablations_are_paired_and_say_better_or_worse_only_beyond_chance() -> No
     assert _line(lines, "| `tmu-soft/d`") == "| `tmu-soft/d`: refused | – | – |"
 
 
+def test_a_row_whose_code_is_gone_keeps_its_numbers_and_says_so() -> None:
+    cells = _cells(_both("tmu-soft", MIDDLE) + _both("tmu-soft/a", WORSE) + _both("tmu-soft/b", BETTER))
+    plain, marked = ablation(cells, ["tmu-soft/z"]), ablation(cells, ["tmu-soft/a"])
+    assert not any("etired" in line for line in plain)
+    assert "| +1.00 [1.00, 1.00], worse |" in _line(marked, "| `tmu-soft/a` (retired) |")
+    assert "(retired)" not in _line(marked, "| `tmu-soft/b`")
+    assert any(line.startswith("Retired: ") for line in marked)
+
+
 def _stream(own: list[list[float]], floor: list[float]) -> Cells:
     made = []
     for number, (values, level) in enumerate(zip(own, floor, strict=True), start=1):

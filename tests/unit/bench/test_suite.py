@@ -55,6 +55,7 @@ def test_a_row_takes_its_method_from_its_name(tmp_path):
         ({"forget_sets": {"a/b": {"kind": "random"}}}, "a/b"),
         ({"methods": {"gold": {"method": "finetune"}}}, "gold"),
         ({"methods": {"finetune": {"only_on": ["b"]}}}, "b"),
+        ({"retired": ["finetune"]}, "retired"),
         ({"stream": {"deletions": 95, "share": 0.01}}, "stream"),
         ({"stream": {"methods": ["scrub"]}}, "stream"),
         ({"stream": {"methods": ["finetune"], "seeds": [9]}}, "stream"),
@@ -85,3 +86,17 @@ def test_what_is_not_there_is_said(tmp_path):
         suites.load("no-such-suite")
     with pytest.raises(ConfigError, match="toy"):
         suites.load(written(tmp_path), toy=True)
+
+
+def test_stored_ablations_can_be_run_or_are_marked_as_retired():
+    """No stored row is orphaned: the suite still measures it, or says that its code is gone."""
+    from bench import results
+    from bench.tables.cells import Cells
+
+    for name in suites.names():
+        table, suite = results.read(name), suites.load(name)
+        for dataset in set(table["dataset"].to_pylist()):
+            cells = Cells.of(table, dataset)
+            stored = {row for forget_set in cells.forget_sets() for row in cells.ablations(forget_set)}
+            assert stored <= {*suite.methods, *suite.retired}
+            assert set(suite.retired) <= stored

@@ -1,19 +1,25 @@
 """The search on the twin: an equal budget for every method, and scores against the free gold alone."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
+from pydantic import Field
 
-from bench.tune import _divide, _scores
-from bench.tune_grid import GRID
+from bench import results, tune
+from bench.tune import _divide, _scores, candidates
 from tests.synthetic import blobs
+from tmu.config import Config
 from tmu.unlearn import get_method, method_names, read_options
+
+TUNED = sorted(set(method_names()) - {"retrain"})
 
 
 def test_every_method_but_retrain_has_four_candidates_and_at_most_two_more():
-    assert set(GRID) == set(method_names()) - {"retrain"}
-    for method, grid in GRID.items():
+    assert candidates("retrain") == []
+    for method in TUNED:
+        grid = candidates(method)
         assert 4 <= len(grid) <= 6, method
         assert len({tuple(sorted(options.items())) for options in grid}) == len(grid)
         for options in grid:
@@ -22,9 +28,35 @@ def test_every_method_but_retrain_has_four_candidates_and_at_most_two_more():
 
 def test_the_defaults_are_among_the_candidates():
     """What the product uses was in the search; SSD's published alpha selects nothing at a tenth and is not."""
-    for method in set(GRID) - {"ssd"}:
+    for method in set(TUNED) - {"ssd"}:
         default = get_method(method).Options()
-        assert any(default.model_copy(update=options) == default for options in GRID[method]), method
+        assert any(default.model_copy(update=options) == default for options in candidates(method)), method
+
+
+def test_what_is_stored_is_what_the_files_name():
+    """The labels are unchanged: nothing that was measured would be run again."""
+    stored = set(results.read("tune-on-twin")["method"].to_pylist()) - {"do nothing"}
+    named = {
+        " ".join([method, *(f"{key}={value}" for key, value in options.items())])
+        for method in TUNED
+        for options in candidates(method)
+    }
+    assert {label for label in named if label.split(" ")[0] in {each.split(" ")[0] for each in stored}} <= stored
+
+
+class _Options(Config):
+    steps: int = 100
+    lr: float = Field(0.1, gt=0, le=0.15)
+    share: float = Field(0.4, ge=0, le=1)
+    noise: float = 0.0
+
+
+def test_a_method_that_names_no_candidates_gets_them_from_its_options(monkeypatch):
+    """A new method, or a plugin's, needs no line here."""
+    monkeypatch.setattr(tune, "get_method", lambda name: SimpleNamespace(Options=_Options))
+    assert candidates("new") == [{}, {"lr": 0.05}, {"share": 0.2}, {"share": 0.8}]  # .2 is no rate that it allows
+    monkeypatch.setattr(tune, "get_method", lambda name: SimpleNamespace(Options=Config))
+    assert candidates("bare") == [{}]
 
 
 def test_the_asked_part_and_the_rest_are_the_hold_out():

@@ -17,7 +17,7 @@ from tmu.steps.choose_method import Forecast, _forecast, decide
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
-from tmu.steps.unlearn_model import ROOMS
+from tmu.steps.unlearn_model import code_of
 from tmu.stores.artifacts import LocalArtifacts
 from tmu.twin.class_mix import class_shift
 from tmu.unlearn import get_method, read_options
@@ -91,7 +91,7 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
         **more.pop("run", {}),
     }
     recipe = PARAMS.twin.train if stage == "twin" else PARAMS.train
-    identity = {"stage": stage, "key": key, "lane": lane_of(workspace, recipe), "code": code_digest(*ROOMS)}
+    identity = {"stage": stage, "key": key, "lane": lane_of(workspace, recipe), "code": code_digest(*code_of(PARAMS))}
     if stage in ("original", "gold"):
         identity |= {part: getattr(PARAMS, part).model_dump(mode="json") for part in ("train", "model")}
     if stage == "unlearned":

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
+from tmu.twin.margins import MarginMap, fit_margins, margin_of, mean_shift, with_margin
 
 N = 3000
+WAYS = ("mean", "quantile", "apply")
 INNER = (0.01, 0.99)  # quantiles between which a map of 400 steps is exact to a few hundredths
 
 
@@ -38,21 +39,21 @@ def test_a_planted_monotone_distortion_is_undone(distort):
     predicted = distort(truth)
     found = fit_margins(predicted, truth[torch.randperm(N, generator=torch.Generator().manual_seed(1))], None)
     part = _inner(truth)
-    assert torch.allclose(found.apply(predicted, 0.0, "quantile")[part], truth[part], atol=0.06)
-    assert float((found.apply(predicted, 0.0, "mean") - truth)[part].abs().max()) > 0.3  # a shift cannot
+    assert torch.allclose(found.quantile(predicted, 0.0)[part], truth[part], atol=0.06)
+    assert float((found.mean(predicted, 0.0) - truth)[part].abs().max()) > 0.3  # a shift cannot
 
 
 def test_the_order_of_records_is_kept(fitted):
     predicted, _, _, found = fitted
-    for sharpness in ("mean", "quantile", "envelope"):
-        mapped = found.apply(predicted.sort().values, 0.2, sharpness)
+    for way in WAYS:
+        mapped = getattr(found, way)(predicted.sort().values, 0.2)
         assert (mapped.diff() >= -1e-5).all()
 
 
 def test_the_mean_probability_is_the_goals(fitted):
     predicted, original, halves, found = fitted
     for lost, goal in ((0.0, original), (0.5, halves)):
-        reached = torch.sigmoid(found.apply(predicted, lost, "mean")).mean()
+        reached = torch.sigmoid(found.mean(predicted, lost)).mean()
         assert float(reached) == pytest.approx(float(torch.sigmoid(goal).mean()), abs=1e-3)
         assert abs(float(torch.sigmoid(predicted).mean() - reached)) > 0.02
 
@@ -60,7 +61,7 @@ def test_the_mean_probability_is_the_goals(fitted):
 @pytest.mark.parametrize("lost", [0.0, 0.1, 0.5])
 def test_the_envelope_is_the_lower_of_the_two(fitted, lost):
     predicted, _, _, found = fitted
-    mean, quantile, envelope = (found.apply(predicted, lost, name) for name in ("mean", "quantile", "envelope"))
+    mean, quantile, envelope = (getattr(found, way)(predicted, lost) for way in WAYS)
     assert (envelope <= quantile).all()
     part = _inner(predicted)  # beyond it, and within a step of the map, the two differ a little
     assert torch.allclose(envelope[part], torch.minimum(mean, quantile)[part], atol=0.05)
@@ -72,19 +73,19 @@ def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_halves(
     predicted, original, halves, found = fitted
     levels = torch.linspace(*INNER, 50)
     for lost, goal in ((0.0, original), (0.5, halves), (0.9, halves)):
-        mapped = found.apply(predicted, lost, "quantile")
+        mapped = found.quantile(predicted, lost)
         assert torch.allclose(mapped.quantile(levels), goal.quantile(levels), atol=0.1), lost
     assert not torch.allclose(original.quantile(levels), halves.quantile(levels), atol=0.5)
 
 
 def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
     predicted, _, _, found = fitted
-    for sharpness in ("mean", "quantile"):
-        none, half = (found.apply(predicted, lost, sharpness) for lost in (0.0, 0.5))
+    for way in WAYS[:2]:
+        none, half = (getattr(found, way)(predicted, lost) for lost in (0.0, 0.5))
         for lost in (0.05, 0.1, 0.3):
             at = -math.log2(1 - lost)
-            assert torch.allclose(found.apply(predicted, lost, sharpness), none + at * (half - none), atol=1e-4)
-    a_tenth = found.apply(predicted, 0.1, "mean") - found.apply(predicted, 0.0, "mean")
+            assert torch.allclose(getattr(found, way)(predicted, lost), none + at * (half - none), atol=1e-4)
+    a_tenth = found.mean(predicted, 0.1) - found.mean(predicted, 0.0)
     assert a_tenth.mean() < -0.01  # a gold of fewer records is less sure here
 
 
@@ -93,16 +94,16 @@ def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_halves(fitted, harder):
     *_, found = fitted
     predicted = _margins(4, 1.5, 1.5)  # what is seen of the set does not tell that it is harder
     unseen = _margins(5, 1.0, 2.0) + harder
-    alone, told = (found.apply(predicted, 0.0, "quantile", of) for of in (None, unseen))
+    alone, told = (found.quantile(predicted, 0.0, of) for of in (None, unseen))
     # a half's margin m stands at a gold's 3 + 1.5 (m - 1): both are normal here
     expected = 3.0 + 1.5 * harder
     assert float(alone.median()) == pytest.approx(3.0, abs=0.2)
     assert float(told.median()) == pytest.approx(expected, abs=0.4)
     assert torch.equal(told.argsort(), alone.argsort())  # ranks stay the predicted ones
-    shifted = found.apply(predicted, 0.0, "mean", unseen)
+    shifted = predicted + mean_shift(predicted, float(torch.sigmoid(told).mean()))
     assert float(torch.sigmoid(shifted).mean()) == pytest.approx(float(torch.sigmoid(told).mean()), abs=1e-3)
     # what random records of a margin are held back by is what these are
-    envelope, of_random = found.apply(predicted, 0.0, "envelope", unseen), found.apply(predicted, 0.0, "envelope")
+    envelope, of_random = found.apply(predicted, 0.0, unseen), found.apply(predicted, 0.0)
     back, of_random = told - envelope, alone - of_random
     assert 0 == float(back.min()) < float(back.max())
     levels = torch.linspace(0, 5, 20)
@@ -116,8 +117,8 @@ def test_few_records_say_little_of_their_own_distribution(fitted):
     moved = []
     for n in (10, 200, N):
         part = predicted[:n]
-        alone = found.apply(part, 0.0, "quantile")
-        moved.append(float((found.apply(part, 0.0, "quantile", part - 3.0) - alone).mean()))
+        alone = found.quantile(part, 0.0)
+        moved.append(float((found.quantile(part, 0.0, part - 3.0) - alone).mean()))
     assert 0 > moved[0] > moved[1] / 5 > moved[2] / 5
     assert moved[2] < -2
 
@@ -125,13 +126,13 @@ def test_few_records_say_little_of_their_own_distribution(fitted):
 def test_without_halves_the_share_lost_moves_nothing(fitted):
     predicted, original, _, _ = fitted
     alone = fit_margins(predicted, original, None)
-    for sharpness in ("mean", "quantile", "envelope"):
-        assert torch.equal(alone.apply(predicted, 0.0, sharpness), alone.apply(predicted, 0.5, sharpness))
+    for way in WAYS:
+        assert torch.equal(getattr(alone, way)(predicted, 0.0), getattr(alone, way)(predicted, 0.5))
 
 
 def test_margins_beyond_all_that_was_seen_stay_within_the_golds(fitted):
     _, original, _, found = fitted
-    mapped = found.apply(torch.tensor([-50.0, 50.0]), 0.0, "quantile")
+    mapped = found.quantile(torch.tensor([-50.0, 50.0]), 0.0)
     assert original.min() <= mapped[0] < original.quantile(0.01)
     assert original.quantile(0.99) < mapped[1] <= original.max()
 
@@ -140,7 +141,7 @@ def test_margins_beyond_all_that_was_seen_stay_within_the_golds(fitted):
 def test_the_shift_reaches_its_goal_however_far_off_the_predictions_are(sure):
     original = _margins(0, 0.0, 2.0)
     found = fit_margins(torch.full((200,), sure), original, None)
-    reached = torch.sigmoid(found.apply(torch.full((1,), sure), 0.0, "mean"))
+    reached = torch.sigmoid(found.mean(torch.full((1,), sure), 0.0))
     assert float(reached) == pytest.approx(float(torch.sigmoid(original).mean()), abs=1e-3)
 
 

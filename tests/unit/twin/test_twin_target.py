@@ -11,22 +11,20 @@ from torch.nn.functional import normalize
 from tests.synthetic import CLASSES, TWIN, blobs
 from tmu.train import logits_of
 from tmu.twin.halves import FLOOR
-from tmu.twin.margins import MarginMap, margin_of
+from tmu.twin.margins import margin_of, with_margin
 from tmu.twin.side import Side
-from tmu.twin.target import TERMS, TargetModel, _logits, _neighbour_shares, fit_targets, terms_of
+from tmu.twin.target import TERMS, TargetModel, _logits, _neighbour_shares, fit_targets, moved_by_loss, terms_of
 
 N = 600
 A, B = torch.tensor([0.5, 0.4, 0.3, 0.2]), torch.tensor([0.8])
-_LINE = torch.linspace(-14, 14, 400)
-UNMOVED = MarginMap(_LINE, torch.stack([_LINE, _LINE]), torch.zeros(2))  # gives every margin back
 
 
 def _random(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _fit(f: Tensor, labels: Tensor, original: Tensor, other: Tensor | None, **kwargs) -> TargetModel:
-    return fit_targets(f, labels, original, other, (f, labels), **kwargs)
+def _fit(f: Tensor, labels: Tensor, original: Tensor, other: Tensor | None) -> TargetModel:
+    return fit_targets(f, labels, original, other, (f, labels))
 
 
 @pytest.fixture(scope="module")
@@ -52,29 +50,11 @@ def test_a_planted_rule_is_recovered(side, planted):
     assert not found.a.requires_grad
 
 
-@pytest.mark.parametrize("name", TERMS)
-def test_a_term_left_out_has_no_coefficient_and_the_others_take_over(side, name):
-    f, labels, place = terms_of(side), side.samples.labels, TERMS.index(name)
-    f = f + f.mean(2, keepdim=True)  # terms that know of each other
-    planted = _logits(f, labels, A, B)
-    whole = _fit(f, labels, planted, planted.log_softmax(1))
-    found = _fit(f, labels, planted, planted.log_softmax(1), without=name)
-    assert float(found.a[place]) == 0
-    others = torch.arange(len(TERMS)) != place
-    assert (found.a[others] != 0).all()
-    assert float((found.a - whole.a)[others].abs().max()) > 0.02  # fitted anew, not cut
-    cut = TargetModel(whole.a * others, whole.b, whole.margins)
-    losses = [-(planted.softmax(1) * m.raw(f, labels).log()).sum(1).mean() for m in (whole, found, cut)]
-    assert losses[0] + 1e-4 < losses[1] < losses[2] - 1e-4
-    changed = f.clone()
-    changed[:, :, place] = 7 * _random(9, N, CLASSES)
-    assert torch.equal(found.raw(changed, labels), found.raw(f, labels))
-
-
 def test_the_formula_against_a_plain_loop(side):
     lost = torch.tensor([0.4, 0.1, 0.0, 0.2])
-    model, labels, images = TargetModel(A, B, UNMOVED), side.samples.labels, side.samples.images
-    raw, q = model.raw(terms_of(side), labels), model.probabilities(side, lost=lost, sharpness="mean", matched=False)
+    model, labels, images = TargetModel(A, B, None), side.samples.labels, side.samples.images
+    raw = model.raw(terms_of(side), labels)
+    q = with_margin(raw, labels, moved_by_loss(margin_of(raw, labels), labels, lost))
     shares = _neighbour_shares(side, CLASSES)
     early = [logits_of(net, images).log_softmax(1) for net in side.curriculum]
     for i in range(0, N, 50):
@@ -104,11 +84,10 @@ def test_terms_are_log_probabilities_with_a_floor(side):
 def test_probabilities_sum_to_one_on_both_sides(solved):
     rows = torch.arange(240)
     real = solved.twin.side(solved.original, solved.train.take(rows < 24), solved.train.take(rows >= 24), "cpu")
-    for sharpness in ("mean", "quantile", "envelope"):
-        q = solved.twin.targets.probabilities(real, sharpness=sharpness)
-        assert q.shape == (24, CLASSES)
-        assert q.sum(1).tolist() == pytest.approx([1.0] * 24, abs=1e-5)
-        assert (q > 0).all()
+    q = solved.twin.targets.probabilities(real)
+    assert q.shape == (24, CLASSES)
+    assert q.sum(1).tolist() == pytest.approx([1.0] * 24, abs=1e-5)
+    assert (q > 0).all()
 
 
 def test_the_mean_true_class_probability_is_the_goals(side):
@@ -168,7 +147,7 @@ def test_margins_are_calibrated_on_the_given_records_and_not_on_the_fitted_ones(
         reached = []
         for terms, classes in ((elsewhere, of_elsewhere), (f, labels)):
             margins = margin_of(found.raw(terms, classes), classes)
-            reached.append(float(torch.sigmoid(found.margins.apply(margins, lost, "mean")).mean()))
+            reached.append(float(torch.sigmoid(found.margins.mean(margins, lost)).mean()))
         assert reached[0] == pytest.approx(aim, abs=2e-3)
         assert abs(reached[1] - aim) > 0.01
 
@@ -204,19 +183,11 @@ def test_a_uniform_loss_moves_no_class_against_another(side, planted, model):
     # with halves the margins move by the map alone
     q = model.raw(terms_of(side), labels)
     unseen = margin_of(side.unseen.exp(), labels)
-    for matched, told in ((True, unseen), (False, None)):
-        mapped = model.margins.apply(margin_of(q, labels), 0.3, "envelope", told)
-        reached = margin_of(model.probabilities(side, lost=even, matched=matched), labels)
-        assert torch.allclose(reached, mapped, atol=1e-2)
-    none = margin_of(model.probabilities(side, matched=False), labels)
-    assert float(mapped.mean()) < float(none.mean()) - 0.05
-
-
-def test_a_model_without_the_unseen_term_does_without_the_halves_here_too(side, planted, model):
-    labels = side.samples.labels
-    deaf = _fit(terms_of(side), labels, planted, planted.log_softmax(1), without="unseen")
-    assert torch.equal(deaf.probabilities(side), deaf.probabilities(side, matched=False))
-    assert not torch.allclose(model.probabilities(side), model.probabilities(side, matched=False), atol=0.05)
+    mapped = model.margins.apply(margin_of(q, labels), 0.3, unseen)
+    reached = margin_of(model.probabilities(side, lost=even), labels)
+    assert torch.allclose(reached, mapped, atol=1e-2)
+    fewer, whole = (model.margins.apply(margin_of(q, labels), lost).mean() for lost in (0.3, 0.0))
+    assert float(fewer) < float(whole) - 0.05
 
 
 def test_a_class_of_which_nothing_is_left_is_not_predicted(side, model):

@@ -95,5 +95,4 @@ def test_a_problem_holds_no_gold_and_no_test_data():
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {
         "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config", "halves",
-        "ablated",
     }  # fmt: skip

@@ -2,12 +2,16 @@
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 from tmu.audit.bootstrap import Value
 from tmu.audit.view import Case
+from tmu.errors import ConfigError
+from tmu.plugins import METRICS, brought, faults, plugins
 
 Better = Literal["lower", "higher", "gold"]
 _METRICS: dict[str, "Metric"] = {}
@@ -77,9 +81,40 @@ def metric(
 
 
 def all_metrics() -> dict[str, Metric]:
-    """All metrics by name, in the order of file names and, within a file, of definition."""
+    """All metrics by name, in the order of file names and, within a file, of definition; those of plugins come last.
+
+    A plugin that cannot be loaded is left out with a warning; `broken_plugins` says why.
+    """
+    mine = built_in_metrics()
+    for plugin in plugins(METRICS).values():
+        try:
+            plugin.load_into(_METRICS)
+        except ConfigError as error:
+            warnings.warn(str(error), stacklevel=2)
+    others = (each for each in _METRICS.values() if each.name not in mine)
+    return mine | {each.name: each for each in sorted(others, key=_module)}
+
+
+def broken_plugins() -> dict[str, str]:
+    """Why a plugin's metrics are missing, one sentence each, by its name."""
+    built_in_metrics()  # first: a plugin cannot take their names
+    return faults(METRICS, (), lambda plugin: plugin.load_into(_METRICS))
+
+
+def metric_modules() -> tuple[str, ...]:
+    """The dotted names of the modules that hold the metrics, each once."""
+    return tuple(dict.fromkeys(map(_module, all_metrics().values())))
+
+
+@cache
+def built_in_metrics() -> dict[str, Metric]:
+    """The metrics of tmu itself by name: every module of this folder is imported once."""
     package = importlib.import_module(__package__)
-    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+    for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{__package__}.{module.name}")
-    by_file = sorted(_METRICS.values(), key=lambda each: each.compute.__module__)  # whatever was imported before
-    return {each.name: each for each in by_file}
+    mine = (each for each in _METRICS.values() if not brought(_module(each)))
+    return {each.name: each for each in sorted(mine, key=_module)}
+
+
+def _module(each: Metric) -> str:
+    return each.compute.__module__

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from tmu.config import Config
 from tmu.data.records import Record
 from tmu.errors import ConfigError
+from tmu.plugins import READERS, Plugin, brought, plugins
 
 _READERS: dict[str, type["Reader"]] = {}
 
@@ -53,6 +55,9 @@ def reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
     """Class decorator: make a reader known by `name`."""
 
     def register(cls: type[Reader]) -> type[Reader]:
+        known = _READERS.get(name)
+        if known is not None and known.__module__ != cls.__module__:
+            raise ValueError(f"the reader `{name}` is registered twice")
         cls.name = name
         _READERS[name] = cls
         return cls
@@ -60,19 +65,43 @@ def reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
     return register
 
 
-def known_readers() -> list[str]:
-    """The names of all readers, sorted. Reader modules import what is heavy only when they read."""
+@cache
+def built_in_readers() -> dict[str, type[Reader]]:
+    """The readers of tmu itself by name, sorted. Their modules import what is heavy only when they read."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return sorted(_READERS)
+    mine = {name: cls for name, cls in _READERS.items() if not brought(cls.__module__)}
+    return dict(sorted(mine.items()))
+
+
+def known_readers() -> list[str]:
+    """The names of all readers, sorted, those of plugins included (`tmu/plugins.py`), which are not imported."""
+    mine = built_in_readers()
+    return sorted([*mine, *plugins(READERS, mine)])
+
+
+def load_plugin(plugin: Plugin) -> type[Reader]:
+    """A plugin's reader. Raises ConfigError where it cannot be loaded, or registers no reader of its name."""
+    built_in_readers()  # first: a plugin cannot take their names
+    plugin.load_into(_READERS)
+    if plugin.name not in _READERS:
+        raise plugin.fault(f"`{plugin.module}` registers no reader of that name")
+    return _READERS[plugin.name]
+
+
+def _find(name: str) -> type[Reader]:
+    mine = built_in_readers()
+    if name in mine:
+        return mine[name]
+    others = plugins(READERS, mine)
+    if name not in others:
+        raise ConfigError(f"There is no reader `{name}`.", f"Known readers: {', '.join(known_readers())}.")
+    return load_plugin(others[name])
 
 
 def get_reader(name: str, options: dict[str, Any] | None = None) -> Reader:
     """A reader with its options; `ConfigError` on an unknown reader or option, or a bad value."""
-    names = known_readers()
-    if name not in names:
-        raise ConfigError(f"There is no reader `{name}`.", f"Known readers: {', '.join(names)}.")
-    cls = _READERS[name]
+    cls = _find(name)
     try:
         return cls(cls.Options.model_validate(options or {}))
     except ValidationError as error:

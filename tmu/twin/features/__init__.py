@@ -6,6 +6,7 @@ meaning harder.
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,11 +20,15 @@ def feature_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def compute_features(side: Side) -> Tensor:
-    """The configured features of a side's samples as columns: float32 (N, number of features)."""
-    columns = []
-    for name in side.config.features:
+def feature_modules(names: Sequence[str]) -> tuple[str, ...]:
+    """The dotted names of features' modules. Raises ConfigError for an unknown feature."""
+    for name in names:
         if name not in feature_names():
             raise ConfigError(f"There is no feature `{name}`.", f"Choose from {', '.join(feature_names())}.")
-        columns.append(importlib.import_module(f"{__name__}.{name}").compute(side).float())
-    return torch.stack(columns, dim=1)
+    return tuple(f"{__name__}.{name}" for name in names)
+
+
+def compute_features(side: Side) -> Tensor:
+    """The configured features of a side's samples as columns: float32 (N, number of features)."""
+    modules = (importlib.import_module(module) for module in feature_modules(side.config.features))
+    return torch.stack([module.compute(side).float() for module in modules], dim=1)
