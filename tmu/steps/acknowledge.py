@@ -47,7 +47,7 @@ def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -
 def forget_set(workspace: Workspace, resolved: Resolved, out: str | None = None) -> ForgetRef:
     """Store the record keys that a request touches."""
     data, records = resolved.data.digest, list(resolved.records)
-    identity = identity_of("forget", ("refs",), data=data, records=digest_of(records))
+    identity = identity_of("forget", ("tmu.refs",), data=data, records=digest_of(records))
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         write_json(folder / "forget.json", {"data": data, "records": records})
