@@ -15,8 +15,9 @@ from tmu.steps import journal
 from tmu.steps.erase_data import erase_data
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
-from tmu.steps.plan_deletion import acknowledge, plan_deletion, read_request
+from tmu.steps.plan_deletion import acknowledge, plan_deletion
 from tmu.steps.preflight import check_parameters
+from tmu.steps.request_file import read_request
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -147,7 +148,7 @@ def test_a_damaged_journal_is_said_to_be_so(workspace: Workspace) -> None:
     "text", ['{"subjects": "127"}', '{"records": {"a": 1}}', '{"subjects": [1]}', '{"people": []}']
 )
 def test_a_request_file_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="neither lines of subjects"):
+    with pytest.raises(RequestError, match=r"The request file, `(subjects|records|a name that is not known)`"):
         read_request(text)
 
 

@@ -10,7 +10,7 @@ from tmu.cli import output
 from tmu.cli.confirm import Yes, confirm
 from tmu.cli.place import data_of, untouched, workspace
 from tmu.cli.planning import shown, sizes
-from tmu.cli.selection import File, Found, Records, Subjects, all_known, select
+from tmu.cli.selection import File, Found, Records, Subjects, WithCopies, all_known, select, with_copies
 
 if TYPE_CHECKING:
     from tmu.data.store import RecordStore
@@ -25,6 +25,7 @@ def erase(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     as_json: output.Json = False,
@@ -42,8 +43,8 @@ def erase(
     with tempfile.TemporaryDirectory() as scratch:
         looking = untouched(place, Path(scratch))
         ref = data_of(place, None) if dry_run else _revision(place)
-        store = RecordStore.open(data_folder(looking if dry_run else place, ref))
-        selection = select(place, store.info, subjects, records, file)
+        store = RecordStore.open(data_folder(looking if dry_run else place, ref), contents=place.contents)
+        selection = with_copies(store, select(place, store.info, subjects, records, file), copies)
         plan = _plan(store, ref, all_known(store.index(), selection))
     if dry_run:
         output.emit(plan.as_json(), lambda: [*shown(plan), "Nothing was changed."])
@@ -80,21 +81,24 @@ def _plan(store: "RecordStore", data: "DataRef", found: list[Found]) -> "Plan":
     import numpy as np
 
     from tmu.data.records import SPLITS
+    from tmu.data.what_stays import what_stays
     from tmu.files import digest_of
     from tmu.steps.plan_deletion import Plan
 
     index = store.index()
     chosen = np.unique(np.concatenate([each.positions for each in found]))
     keys, splits = index.keys_at(chosen), index.splits[chosen]
+    subjects = sorted({each.key for each in found if each.kind == "subject"})
     train = chosen[splits == SPLITS.index("train")]
     by_class = np.bincount(index.labels[train], minlength=len(store.info.classes))
     return Plan(
         id=digest_of([data.digest, keys])[:16],
         data=data,
-        subjects=sorted({each.key for each in found if each.kind == "subject"}),
+        subjects=subjects,
         records=keys,
         by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
         by_class={name: int(n) for name, n in zip(store.info.classes, by_class, strict=True) if n},
         shards=np.unique(index.buckets[chosen]).tolist(),
         n_train=len(train),
+        stays=list(what_stays(store, chosen, subjects).sentences),
     )

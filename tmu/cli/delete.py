@@ -9,7 +9,7 @@ from tmu.cli.confirm import Yes, confirm
 from tmu.cli.outcome import completed, shown_outcome
 from tmu.cli.place import data_of, workspace
 from tmu.cli.planning import chosen, planned, shown, shown_choice, sizes
-from tmu.cli.selection import File, Records, Selection, Subjects, select
+from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, select, with_copies
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def delete(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
@@ -47,7 +48,7 @@ def delete(
         _refuse_both("resume", resume, subjects, records, file, dry_run)
         summary = _run(place, Selection(), method, not no_audit, resume)
     else:
-        selection = _selected(place, subjects, records, file)
+        selection = _selected(place, subjects, records, file, copies)
         if not dry_run and _waiting(place, selection):
             output.note("This very request was interrupted: going on with it.")
         elif not _agreed(place, selection, method, dry_run, yes):
@@ -65,10 +66,12 @@ def _refuse_both(
         )
 
 
-def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None) -> Selection:
+def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None, copies: bool) -> Selection:
     from tmu.data.info import read_info
+    from tmu.data.store import RecordStore
 
-    return select(place, read_info(place.data), subjects, records, file)
+    selection = select(place, read_info(place.data), subjects, records, file)
+    return with_copies(RecordStore.open(place.data, contents=place.contents), selection, copies)
 
 
 def _waiting(place: "Workspace", selection: Selection) -> bool:

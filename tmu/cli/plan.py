@@ -8,7 +8,7 @@ from tmu.cli import output
 from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.planning import chosen, planned, shown, shown_choice
 from tmu.cli.references import forget_ref
-from tmu.cli.selection import File, Records, Subjects, select
+from tmu.cli.selection import File, Records, Subjects, WithCopies, select, with_copies
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -18,6 +18,7 @@ def plan(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     keys_only: Annotated[
         bool, typer.Option("--keys-only", help="Print the request as keys, for request.json.")
     ] = False,
@@ -39,8 +40,8 @@ def plan(
 
     place = workspace()
     target, ref = out_of(place, out), data_of(place, data)
-    store = RecordStore.open(data_folder(place, ref))
-    selection = select(place, store.info, subjects, records, file)
+    store = RecordStore.open(data_folder(place, ref), contents=place.contents)
+    selection = with_copies(store, select(place, store.info, subjects, records, file), copies)
     made = planned(place, ref, store, selection)
     if keys_only:
         output.MODE.json = True

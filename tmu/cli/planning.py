@@ -66,4 +66,5 @@ def shown(plan: "Plan") -> list[Any]:
     for name, count in plan.by_class.items():
         rows.add_row(Text(f"train, class {name}"), f"{count:,}", style="dim")
     touched = f"{sizes(plan, len(plan.subjects))}; shards to rewrite: {len(plan.shards)}."
-    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings)]
+    stays = [Text(f"Stays: {sentence}", "yellow") for sentence in plan.stays]
+    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings), *stays]

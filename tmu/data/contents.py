@@ -5,7 +5,7 @@ by which DVC takes a file to be unchanged). What is cached belongs to records in
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,15 +36,17 @@ class Contents:
     values: np.ndarray
 
     @classmethod
-    def build(cls, store: Path, index: Index, cache: Path, *, keep: bool) -> "Contents":
-        """Digests of all records: from the cache where it has them, else from the images. keep: leave them there.
+    def build(cls, store: Path, index: Index, cache: Path | None) -> "Contents":
+        """Digests of all records: from the cache where it has them, else from the images; nothing is written.
 
         Raises StorageError where the store is no longer the one that was indexed.
         """
         values = np.empty(len(index), KEY_DTYPE)
         for path in shard_paths(store):
             here = np.flatnonzero(index.buckets == read_facts(path).bucket)
-            found = _cached(path, cache, len(here), keep=keep)
+            found = _read(_part(path, cache)) if cache else None
+            if found is None:
+                found = _of_images(path)
             if len(here) != len(found):
                 raise StorageError("The store changed while it was being read.", "Run the same command again.")
             values[here] = found[index.rows[here]]
@@ -76,10 +78,23 @@ class Contents:
         return np.searchsorted(values, wanted, "left"), np.searchsorted(values, wanted, "right")
 
 
+def note(store: Path, cache: Path) -> int:
+    """Make the cache that of the store as it is now: add what it lacks, remove the rest. Returns how many went."""
+    live = {_part(path, cache): path for path in shard_paths(store)}
+    for part, path in live.items():
+        if _read(part) is None:
+            values = _of_images(path).tobytes()
+            write_atomic(part, _seal(values) + values, private=True)
+    return _remove(cache, live)
+
+
 def prune(cache: Path, stores: Iterable[Path]) -> int:
     """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed."""
-    live = {_part(path, cache).name for store in stores for path in shard_paths(store)}
-    dead = [path for path in cache.glob(f"*{_SUFFIX}") if path.name not in live]
+    return _remove(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+
+
+def _remove(cache: Path, live: Collection[Path]) -> int:
+    dead = [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
     for path in dead:
         path.unlink(missing_ok=True)
     return len(dead)
@@ -90,14 +105,8 @@ def _part(path: Path, cache: Path) -> Path:
     return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{_SUFFIX}"
 
 
-def _cached(path: Path, cache: Path, count: int, *, keep: bool) -> np.ndarray:
-    part = _part(path, cache)
-    found = _read(part)
-    if found is None or len(found) != count:
-        found = np.frombuffer(b"".join(digests(read_shard(path).images)), KEY_DTYPE)
-        if keep:
-            write_atomic(part, _seal(found.tobytes()) + found.tobytes(), private=True)
-    return found
+def _of_images(path: Path) -> np.ndarray:
+    return np.frombuffer(b"".join(digests(read_shard(path).images)), KEY_DTYPE)
 
 
 def _read(part: Path) -> np.ndarray | None:

@@ -107,7 +107,7 @@ def _header(cells: list[str], name: str, required: Sequence[str], optional: Sequ
     for number, column in enumerate(header, 1):
         if column not in known:
             raise DataError(
-                f"{name} has a column that is not known: the {_ordinal(number)} of {len(header)}.",
+                f"{name} has a column that is not known: number {number} of {len(header)}.",
                 f"Remove it or correct its name; known columns: {', '.join(known)}.",
             )
         if header.index(column) != number - 1:
@@ -125,7 +125,3 @@ def _refuse_odd(cell: str, where: str, as_written: bool) -> None:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def _ordinal(number: int) -> str:
-    return f"{number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(number if number < 20 else number % 10, 'th')}"

@@ -109,7 +109,7 @@ class Chooser:
     def choose(self, plan: Plan) -> Choice:
         """The method for a plan."""
         if not plan.n_train:
-            reason = "No model has learned these records: nothing is to be unlearned."
+            reason = "None of these records is a training record: nothing is to be unlearned."
             return Choice(self._asked, self._method, reason, {}, {})
         counts = self._counts(plan)
         mix = None

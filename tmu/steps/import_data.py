@@ -12,6 +12,7 @@ from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import sweep
 from tmu.refs import DataRef
 from tmu.steps.journal import refuse_a_second
+from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -57,6 +58,7 @@ def import_data(
                 "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
             )
         workspace.versions.commit(workspace.data)
+        note_contents(workspace)
         _push(workspace)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
 

@@ -3,7 +3,6 @@
 `acknowledge` turns a plan into a forget set and a journal entry; from then on the request survives a crash.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 from tmu.data.index import Index
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
+from tmu.data.what_stays import what_stays
 from tmu.errors import RequestError
 from tmu.files import digest_of, write_json
 from tmu.manifest import digest
@@ -29,6 +29,7 @@ class Plan:
     """A request resolved against one data revision. All keys are HMACs.
 
     records: all record keys to erase, sorted. by_split, by_class (training records): counts. shards: buckets touched.
+    stays: sentences about what the request does not reach.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Plan:
     shards: list[int]
     n_train: int
     warnings: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready, without the keys of single records."""
@@ -80,6 +82,7 @@ class Resolver:
         train = chosen[splits == SPLITS.index("train")]
         by_class = np.bincount(index.labels[train], minlength=len(classes))
         _refuse_too_much(classes, self._train, by_class)
+        stays = what_stays(self.store, chosen, subjects)
         return Plan(
             id=digest_of([self.data.digest, keys])[:16],
             data=self.data,
@@ -89,7 +92,8 @@ class Resolver:
             by_class={name: int(n) for name, n in zip(classes, by_class, strict=True) if n},
             shards=np.unique(index.buckets[chosen]).tolist(),
             n_train=len(train),
-            warnings=[] if len(train) else ["No model has learned these records: only the data change."],
+            warnings=list(stays.warnings(len(train))),
+            stays=list(stays.sentences),
         )
 
 
@@ -102,29 +106,6 @@ def acknowledge(workspace: Workspace, plan: Plan, out: str | None = None) -> For
 
     uri, folder = make(workspace, "forget", identity, build, out)
     return ForgetRef(uri=uri, digest=digest(folder), data_digest=plan.data.digest)
-
-
-def read_request(text: str) -> tuple[list[str], list[str]]:
-    """Subjects and records from a request file: JSON `{"subjects": [...], "records": [...]}`, or one subject a line.
-
-    Empty lines and lines that begin with `#` are skipped. Raises RequestError for JSON of another form.
-    """
-    if not text.lstrip().startswith("{"):
-        lines = [line.strip() for line in text.splitlines()]
-        return [line for line in lines if line and not line.startswith("#")], []
-    try:
-        raw = json.loads(text)
-        subjects, records = raw.pop("subjects", []), raw.pop("records", [])
-        if not (isinstance(subjects, list) and isinstance(records, list)):
-            raise ValueError  # a string would fall apart into one-letter ids
-        if raw or not all(isinstance(item, str) for item in [*subjects, *records]):
-            raise ValueError
-        return list(subjects), list(records)
-    except (ValueError, TypeError) as error:
-        raise RequestError(
-            "The request file is neither lines of subjects nor the expected JSON.",
-            'Write {"subjects": ["..."], "records": ["..."]}.',
-        ) from error
 
 
 def _rows_of_subject(index: Index, key: str) -> np.ndarray:

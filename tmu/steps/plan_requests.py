@@ -79,7 +79,7 @@ class Planner:
         self._workspace = workspace
         before = _facts(workspace.data)
         self.data = data_ref(workspace)
-        self.store = RecordStore.open(workspace.data)
+        self.store = RecordStore.open(workspace.data, contents=workspace.contents)
         self.index = self.store.index()
         if _facts(workspace.data) != before:
             raise StorageError("The data changed while they were read.", "Plan again when the erasure has ended.")
@@ -131,6 +131,7 @@ def essence(body: dict[str, Any]) -> dict[str, Any]:
     decided = ("records_digest", "n_records", "n_train", "n_subjects_named", "by_split", "by_class", "warnings")
     choice, risk = body["choice"], body["choice"]["risk"]
     return {name: body[name] for name in decided} | {
+        "stays": body.get("stays", []),
         "rules": body.get("rules"),
         "method": choice["method"],
         "risk": [risk.get("level") == "high", risk.get("refusal") is not None],

@@ -214,6 +214,6 @@ def _refusal(bad: list[tuple[_Entry, Fault]], total: int) -> DataError:
     if len(bad) == 1:
         ((entry, fault),) = bad
         return DataError(f"{entry.where} {fault.said}.", fault.mend, details)
-    kinds = Counter(fault.kind for _, fault in bad)
-    counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    kinds = Counter(fault.kind.removeprefix("is ").removeprefix("has ") for _, fault in bad)
+    counted = ", ".join(f"{number} x {kind}" for kind, number in sorted(kinds.items()))
     return DataError(f"{len(bad)} of {total} pictures cannot be taken: {counted}.", " ".join(mends), details)
