@@ -3,14 +3,20 @@
 The command line prints the line and exits with the class's `exit_code`; 1 is kept for faults of ours.
 """
 
+from collections.abc import Sequence
+
 
 class TmuError(Exception):
-    """Base of all errors that a user can cause. `what` names the thing, `mend` the next step."""
+    """Base of all errors that a user can cause. `what` names the thing, `mend` the next step.
+
+    `details`: lines for the user's terminal alone. They may name files of people, so that they are not in `str(error)`
+    and go into no log.
+    """
 
     exit_code = 1
 
-    def __init__(self, what: str, mend: str):
-        self.what, self.mend = what, mend
+    def __init__(self, what: str, mend: str, details: Sequence[str] = ()):
+        self.what, self.mend, self.details = what, mend, tuple(details)
         super().__init__(f"{what} {mend}")
 
 

@@ -74,6 +74,11 @@ class Workspace:
         """A path under `.tmu/`."""
         return self.root.joinpath(".tmu", *parts)
 
+    @property
+    def contents(self) -> Path:
+        """The cache of which records hold the same picture; also for looking only, because planning just reads it."""
+        return self.root / ".tmu" / "contents"
+
     @cached_property
     def params(self) -> Params:
         """`params.yaml`."""

@@ -32,6 +32,9 @@ def import_(
     holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
     buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
+    fold_case: Annotated[
+        bool, typer.Option("--fold-case", help="Ids of people that differ by letter case alone are one person.")
+    ] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")
     ] = False,
@@ -47,21 +50,25 @@ def import_(
     given = dict(pair(option, "--option") for option in options)
     given |= {name: value for name, value in {"root": root, "subjects": subjects_csv}.items() if value is not None}
     layout = {"holdout": holdout, "test": test, "n_buckets": buckets}
-    layout = {name: value for name, value in layout.items() if value is not None}
+    layout = {name: value for name, value in layout.items() if value is not None} | {"fold_case": fold_case}
     place = workspace()
     with output.progress(f"import {reader}") as report:
         ref, imported = import_data(place, reader, given, dataset=dataset, replace=replace, progress=report, **layout)
-    facts = {"dataset": imported.info.dataset, "records": imported.records, "subjects": _subjects(place)}
+    # as many subjects as records may mean that the CSV was forgotten
+    facts = {"dataset": imported.info.dataset, "records": imported.records, "subjects": _open(place).index().n_subjects}
     facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
-    value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id}
-    output.emit(value, lambda: ["Imported.", output.facts(value)])
+    value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id, "of several people": imported.shared}
+    value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": list(imported.warnings)}
+    output.emit(value, lambda: _imported(value))
 
 
-def _subjects(place: "Workspace") -> int:
-    """How many subjects the store has: as many as records may mean that the CSV was forgotten."""
-    import numpy as np
-
-    return len(np.unique(_open(place).index().subject_keys))
+def _imported(value: dict[str, Any]) -> list[Any]:
+    """The summary for people; what was left out, converted and odd is named even where a count is all there is."""
+    counted = {name: value[name] for name in ("left out", "converted")}
+    said = {name: "; ".join(f"{count:,} x {kind}" for kind, count in found.items()) for name, found in counted.items()}
+    plain = {name: each for name, each in value.items() if name not in (*counted, "warnings")}
+    warnings = [Text(f"Warning: {warning}", "yellow") for warning in value["warnings"]]
+    return ["Imported.", output.facts(plain | {name: text or "nothing" for name, text in said.items()}), *warnings]
 
 
 @app.command()
@@ -93,6 +100,8 @@ def verify(as_json: output.Json = False) -> None:
 
     Example: [bold]tmu data verify --json[/]
     """
+    from tmu.steps.note_contents import note_contents
+
     place = workspace()
     store = _open(place)
     if not store.info.simulated:
@@ -100,6 +109,7 @@ def verify(as_json: output.Json = False) -> None:
     report = store.verify()
     if store.digest() != place.versions.revision(place.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
+    note_contents(place)  # a store older than this cache gets it here
     output.emit(report, lambda: ["The store is sound and is the revision of data.dvc.", output.facts(report)])
 
 
@@ -130,8 +140,6 @@ def _open(place: "Workspace") -> "RecordStore":
 
 
 def _summary(store: "RecordStore") -> dict[str, Any]:
-    import numpy as np
-
     index = store.index()
     return {
         "dataset": store.info.dataset,
@@ -140,7 +148,7 @@ def _summary(store: "RecordStore") -> dict[str, Any]:
         "key_id": store.info.key_id,
         "people": "simulated" if store.info.simulated else "real",
         "records": len(index),
-        "subjects": len(np.unique(index.subject_keys)),
+        "subjects": index.n_subjects,
         "erased": len(index.erased),
         "counts": store.counts(),
     }

@@ -10,7 +10,7 @@ from tmu.cli import output
 from tmu.cli.confirm import Yes, confirm
 from tmu.cli.place import data_of, untouched, workspace
 from tmu.cli.planning import asked_of, plan_json, shown, sizes
-from tmu.cli.selection import File, Records, Subjects, all_known, select
+from tmu.cli.selection import File, Records, Subjects, WithCopies, all_known, select, with_copies
 
 if TYPE_CHECKING:
     from tmu.deletion.plan import Resolved
@@ -24,6 +24,7 @@ def erase(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     as_json: output.Json = False,
@@ -41,6 +42,7 @@ def erase(
         looking = untouched(place, Path(scratch)) if dry_run else place
         planner = Planner(looking, data_of(place, None) if dry_run else _revision(place))
         selection = select(place, planner.store.info, subjects, records, file)
+        selection = with_copies(planner.store, selection, copies)
         all_known(planner.index, selection)
         plan = planner.resolved_of_any_size(asked_of(selection))
     if dry_run:

@@ -9,7 +9,7 @@ from tmu.cli.confirm import Yes, confirm
 from tmu.cli.outcome import completed, shown_outcome
 from tmu.cli.place import workspace
 from tmu.cli.planning import asked_of, plan_json, planned, shown_plan, sizes
-from tmu.cli.selection import File, Records, Selection, Subjects, select
+from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, select, with_copies
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def delete(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
@@ -43,7 +44,7 @@ def delete(
         _refuse_both(withdraw, resume, named)
         _withdrawn(place, withdraw) if withdraw is not None else _carried_out(place, resume)
         return
-    selection = _selected(place, subjects, records, file)
+    selection = _selected(place, subjects, records, file, copies=copies)
     if dry_run:
         plan = planned(place, selection, method)
         output.emit(plan_json(plan), lambda: [*shown_plan(plan), "Nothing was changed."])
@@ -69,10 +70,14 @@ def _withdrawn(place: "Workspace", request: str) -> None:
     output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
 
 
-def _selected(place: "Workspace", subjects: list[str], records: list[str], file: str | None) -> Selection:
+def _selected(
+    place: "Workspace", subjects: list[str], records: list[str], file: str | None, *, copies: bool
+) -> Selection:
     from tmu.data.info import read_info
+    from tmu.data.store import RecordStore
 
-    return select(place, read_info(place.data), subjects, records, file)
+    selection = select(place, read_info(place.data), subjects, records, file)
+    return with_copies(RecordStore.open(place.data, contents=place.contents), selection, copies)
 
 
 def _acknowledged(place: "Workspace", selection: Selection, method: str | None, *, yes: bool, audit: bool) -> str:

@@ -47,12 +47,15 @@ def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
 
 
 def emit_error(error: TmuError) -> None:
-    """One line on stderr; with --json an object on stdout instead."""
+    """One line on stderr, with its details below; with --json an object on stdout instead."""
     if MODE.json:
         facts = {"type": type(error).__name__, "what": error.what, "mend": error.mend, "exit_code": error.exit_code}
+        facts |= {"details": list(error.details)} if error.details else {}
         typer.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     _complain(f"error: {error.what} {error.mend}")
+    for line in error.details:
+        note(f"  {line}")
 
 
 def emit_fault(error: Exception) -> None:

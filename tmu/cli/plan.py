@@ -8,7 +8,7 @@ from tmu.cli import output
 from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.planning import plan_json, planned, shown_plan
 from tmu.cli.references import forget_ref
-from tmu.cli.selection import File, Records, Subjects, select
+from tmu.cli.selection import File, Records, Subjects, WithCopies, select, with_copies
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -18,6 +18,7 @@ def plan(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     keys_only: Annotated[
         bool, typer.Option("--keys-only", help="Print the request as keys, for request.json.")
     ] = False,
@@ -33,13 +34,14 @@ def plan(
     Examples: [bold]tmu plan --subject contributor-007[/] · [bold]tmu plan --subject contributor-007 --keys-only >
     request.json[/] · [bold]tmu plan --file request.json --out out/forget[/]
     """
-    from tmu.data.info import read_info
+    from tmu.data.store import RecordStore
     from tmu.steps.acknowledge import forget_set
     from tmu.steps.loading import data_folder
 
     place = workspace()
     target, ref = out_of(place, out), data_of(place, data)
-    selection = select(place, read_info(data_folder(place, ref)), subjects, records, file)
+    store = RecordStore.open(data_folder(place, ref), contents=place.contents)
+    selection = with_copies(store, select(place, store.info, subjects, records, file), copies)
     made = planned(place, selection, method, ref)
     if keys_only:
         output.MODE.json = True

@@ -72,4 +72,5 @@ def shown(plan: "Resolved") -> list[Any]:
     for name, count in plan.by_class.items():
         rows.add_row(Text(f"train, class {name}"), f"{count:,}", style="dim")
     touched = f"{sizes(plan, len(plan.subjects))}; shards to rewrite: {len(plan.shards)}."
-    return [f"Plan {plan.id}: {touched}", rows, *(Text(each, "yellow") for each in (*plan.warnings, *plan.stays))]
+    stays = [Text(f"Stays: {sentence}", "yellow") for sentence in plan.stays]
+    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings), *stays]

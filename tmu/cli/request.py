@@ -1,7 +1,7 @@
 """`tmu request …`: the life of a request in the ledger, up to its plan. Only keys (HMAC) are stored."""
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,12 +10,16 @@ from tmu.cli.ledgers import existing, looking, made
 from tmu.cli.place import workspace
 from tmu.cli.request_decisions import Id, cancel, deny, extend, hold, release, verify_identity
 from tmu.cli.request_views import facts_of, holds_of, table_of
-from tmu.cli.selection import File, Records, Subjects, keys_of, refuse_raw, select
+from tmu.cli.selection import File, Records, Subjects, WithCopies, asked_in, keys_of
 from tmu.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
+    from tmu.data.info import StoreInfo
+    from tmu.data.keys import Keys
     from tmu.ledger.intake import Intake
+    from tmu.ledger.raw import RequestFile
     from tmu.ledger.states import State
+    from tmu.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Receive, hold, deny and look at requests in the ledger.")
 
@@ -25,6 +29,7 @@ def receive(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
     records: Records = [],  # noqa: B006
     file: File = None,
+    copies: WithCopies = False,
     id_: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Its id, to repeat the call safely; default: a new one.")
     ] = None,
@@ -47,13 +52,13 @@ def receive(
 
     place = workspace()
     info = read_info(place.data)
-    selection = select(place, info, subjects, records, file)
-    refuse_raw(id_, "--id", [*subjects, *records])
-    asked = {"id": id_ or secrets.token_hex(8), "dataset": info.dataset, "urgent": urgent}
-    asked |= {"identity_verified": not unverified, "source": "file" if file is not None else "cli"}
-    intake = _checked(asked | {"subjects": tuple(selection.subjects), "records": tuple(selection.records)})
+    body = asked_in(subjects, records, file)
+    more = {"id": id_ or body.id or secrets.token_hex(8), "urgent": urgent or body.urgent}
+    more |= {"identity_verified": body.identity_verified and not unverified, "with_copies": copies or body.with_copies}
+    keys = keys_of(place, info)
+    intake = _intake(place, info, keys, body.model_copy(update=more), "file" if file is not None else "cli")
     with made() as ledger:
-        receipt = asdict(put_on_record(ledger, keys_of(place, info), intake, OPERATOR))
+        receipt = asdict(put_on_record(ledger, keys, intake, OPERATOR))
     value = receipt | {name: receipt[name].isoformat() for name in ("received_at", "due")}
     word = "received" if receipt["new"] else "on record already"
     output.emit(value, lambda: [f"Request {intake.id} is {word}.", output.facts(value)])
@@ -105,14 +110,15 @@ for _name, _verb in {
     app.command(_name)(_verb)
 
 
-def _checked(asked: dict[str, Any]) -> "Intake":
+def _intake(place: "Workspace", info: "StoreInfo", keys: "Keys", body: "RequestFile", source: str) -> "Intake":
     """The intake, with the first thing that is wrong with it as a RequestError."""
     from pydantic import ValidationError
 
-    from tmu.ledger.intake import Intake
+    from tmu.ledger.raw import intake_of
+    from tmu.steps.find_copies import CopyFinder
 
     try:
-        return Intake.model_validate(asked)
+        return intake_of(body, info.dataset, keys, source, CopyFinder(place).find)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"

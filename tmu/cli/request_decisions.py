@@ -7,7 +7,7 @@ import typer
 from tmu.cli import output
 from tmu.cli.ledgers import existing, made
 from tmu.cli.place import workspace
-from tmu.cli.selection import refuse_raw, select
+from tmu.cli.selection import select
 from tmu.errors import ConfigError
 
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
@@ -48,6 +48,7 @@ def hold(
     from tmu.data.info import read_info
     from tmu.ledger import holds
     from tmu.ledger.actor import OPERATOR
+    from tmu.ledger.raw import refuse_raw
 
     if [subject is not None, dataset is not None, everything].count(True) != 1:
         raise ConfigError("The hold's scope is not clear.", "Give one of --subject, --dataset and --all.")

@@ -1,15 +1,14 @@
 """Who is meant: raw ids become HMAC keys here, at the edge, and only keys go on."""
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tmu.errors import ConfigError, RequestError
+from tmu.errors import RequestError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,15 +16,19 @@ if TYPE_CHECKING:
     from tmu.data.index import Index
     from tmu.data.info import StoreInfo
     from tmu.data.keys import Keys
+    from tmu.data.store import RecordStore
+    from tmu.ledger.raw import RequestFile
     from tmu.workspace import Workspace
-
-_KEY_FIELDS = {"subject_keys": "subject", "record_keys": "record"}
 
 Subjects = Annotated[list[str], typer.Option("--subject", metavar="ID", help="All records of a person; repeatable.")]
 Records = Annotated[list[str], typer.Option("--record", metavar="ID", help="One record; repeatable.")]
 File = Annotated[
     str | None,
     typer.Option("--file", metavar="FILE", help="A request file (ids a line, or JSON; `-`: standard input)."),
+]
+
+WithCopies = Annotated[
+    bool, typer.Option("--with-copies", help="Also the records that hold the same pictures, whoever's they are.")
 ]
 
 
@@ -35,6 +38,9 @@ class Selection:
 
     subjects: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict, compare=False)
+    """What a key would be if its id had been given as the other kind: of a record, of a person."""
+    with_copies: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.subjects or self.records)
@@ -62,15 +68,37 @@ def select(
     place: "Workspace", info: "StoreInfo", subjects: list[str], records: list[str], file: str | None
 ) -> Selection:
     """What the options of a verb name. A file may hold raw ids, or keys as `tmu plan --keys-only` prints them."""
-    keys = keys_of(place, info)
-    text = _read(file) if file is not None else ""
-    ready = _ready_keys(text)
-    more_subjects, more_records = _raw_ids(text) if ready is None else ([], [])
-    ready = ready or Selection()
-    return Selection(
-        [*map(keys.subject, [*subjects, *more_subjects]), *ready.subjects],
-        [*map(keys.record, [*records, *more_records]), *ready.records],
-    )
+    return selected(asked_in(subjects, records, file), keys_of(place, info))
+
+
+def asked_in(subjects: list[str], records: list[str], file: str | None) -> "RequestFile":
+    """The request that options and file make together, with raw ids still in it. Raises RequestError."""
+    from tmu.ledger.raw import RequestFile
+    from tmu.steps.request_file import read_request
+
+    body = read_request(_read(file)) if file is not None else RequestFile()
+    together = {"subjects": [*subjects, *body.subjects], "records": [*records, *body.records]}
+    return body.model_copy(update=together)
+
+
+def selected(body: "RequestFile", keys: "Keys") -> Selection:
+    """A request in keys. Raises RequestError for an id of a person that cannot be one."""
+    from tmu.ledger.raw import keyed
+
+    subjects, records = keyed(body, keys)
+    others = {key: keys.record(raw) for key, raw in zip(subjects, body.subjects, strict=False)}
+    others |= {key: _as_person(keys, raw) for key, raw in zip(records, body.records, strict=False)}
+    return Selection(list(subjects), list(records), others, body.with_copies)
+
+
+def with_copies(store: "RecordStore", selection: Selection, wanted: bool) -> Selection:
+    """The same, with the records that hold the very same pictures where that is wanted."""
+    from tmu.data.what_stays import copies_of
+
+    if not (wanted or selection.with_copies):
+        return selection
+    found = copies_of(store, selection.subjects, selection.records)
+    return replace(selection, records=[*selection.records, *found])
 
 
 def keys_of(place: "Workspace", info: "StoreInfo") -> "Keys":
@@ -98,16 +126,20 @@ def all_known(index: "Index", selection: Selection) -> list[Found]:
     for each in found:
         name = f"The {ordinal(each.place)} {each.kind} of the request (key {each.key})"
         if each.state == "unknown":
-            raise RequestError(f"{name} is unknown.", f"Check its spelling with `tmu data show --{each.kind} ID`.")
+            raise _unknown(index, name, each, selection.others.get(each.key))
         if each.state == "erased":
             raise RequestError(f"{name} was erased before.", "Leave it out.")
     return found
 
 
-def refuse_raw(text: str | None, option: str, raw_ids: list[str]) -> None:
-    """Raise ConfigError where a text that will be stored holds one of the ids that were typed with it."""
-    if text is not None and any(each and each.casefold() in text.casefold() for each in raw_ids):
-        raise ConfigError(f"{option} holds an id of this very call.", "It would be stored: leave the id out of it.")
+def _unknown(index: "Index", name: str, each: Found, other: str | None) -> RequestError:
+    """other: the key that its id would be as the other kind."""
+    as_record = each.kind == "subject"
+    if other and len(index.find_record(other) if as_record else index.find_subject(other)):
+        kind, option, field_ = ("record", "--record", "records") if as_record else ("person", "--subject", "subjects")
+        mend = f'Name it with {option}, or in a file as {{"{field_}": ["..."]}}.'
+        return RequestError(f"{name} is unknown, but there is a {kind} of that id.", mend)
+    return RequestError(f"{name} is unknown.", f"Check its spelling with `tmu data show --{each.kind} ID`.")
 
 
 def ordinal(number: int) -> str:
@@ -123,34 +155,17 @@ def _state(known: bool, erased: bool) -> str:
     return "erased" if erased else "unknown"
 
 
-def _read(file: str) -> str:
+def _read(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.read()
+        return sys.stdin.buffer.read()
     try:
-        return Path(file).read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+        return Path(file).read_bytes()
+    except OSError as error:
         raise RequestError(f"The request file {file} cannot be read.", "Name a text file, or `-`.") from error
 
 
-def _ready_keys(text: str) -> Selection | None:
-    """The selection in a file of keys; None if the text is something else."""
+def _as_person(keys: "Keys", raw: str) -> str:
     try:
-        raw: Any = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(raw, dict) or not raw or not set(raw) <= set(_KEY_FIELDS):
-        return None
-    for name, keys in raw.items():
-        for number, key in enumerate(keys if isinstance(keys, list) else [keys], 1):
-            if not (isinstance(key, str) and len(key) == 32 and set(key) <= set("0123456789abcdef")):
-                raise RequestError(
-                    f"The {ordinal(number)} of `{name}` in the request file is not a key of 32 hexadecimal digits.",
-                    "Make the file with `tmu plan --keys-only`.",
-                )
-    return Selection(list(raw.get("subject_keys", [])), list(raw.get("record_keys", [])))
-
-
-def _raw_ids(text: str) -> tuple[list[str], list[str]]:
-    from tmu.steps.request_file import read_request
-
-    return read_request(text) if text else ([], [])
+        return keys.subject(raw)
+    except RequestError:
+        return ""

@@ -7,7 +7,7 @@ import cannot bring them back. Erasing twice, or in two steps, gives the same by
 import os
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ def erase(source: Path, destination: Path, record_keys: Collection[str], *, cach
     """Build at `destination` the revision of the store at `source` without the records.
 
     Keys that were erased before count as done; a key that the store never held is a `RequestError` and nothing is
-    built. A subject gets a tombstone of its own when the last of their records goes. `source` is not changed.
+    built. A subject gets a mark in each shard from which the last of their records goes, and is erased when they all
+    have it. `source` is not changed.
     """
     read_info(source)
     index = Index.build(source, cache)
@@ -48,33 +49,36 @@ def erase(source: Path, destination: Path, record_keys: Collection[str], *, cach
             "Check the ids and the secret of the request.",
         )
     touched = np.unique(index.buckets[positions]).tolist()
-    subjects: list[str] = []
     with new_folder(destination) as building:
         _link_tree(source, building, without={shard_path(source, bucket) for bucket in touched})
         for bucket in touched:
             gone = index.record_keys[positions[index.buckets[positions] == bucket]]
-            shard, ended = _without(read_shard(shard_path(source, bucket)), gone)
-            write_shard(shard_path(building, bucket), shard)
-            subjects += ended
+            write_shard(shard_path(building, bucket), _without(read_shard(shard_path(source, bucket)), gone))
     return Erasure(
         digest=dvc_digest(destination),
         records=tuple(index.keys_at(positions)),
-        subjects=sorted_union(subjects),
+        subjects=_ended(index, positions),
         already_erased=len(absent),
         shards_touched=tuple(touched),
     )
 
 
-def _without(shard: ShardTable, gone: np.ndarray) -> tuple[ShardTable, list[str]]:
-    """The shard without the records `gone` (S16), with their tombstones; and the subjects that have no record left."""
+def _without(shard: ShardTable, gone: np.ndarray) -> ShardTable:
+    """The shard without the records `gone` (S16), with tombstones and marks of people who have none left in it."""
     going = np.isin(shard.record_keys, gone)
-    # all records of a subject are in one shard, so that this shard alone shows whether any is left
-    ended = to_hex(np.setdiff1d(shard.subject_keys[going], shard.subject_keys[~going]))
+    left = shard.rows(~going)
+    ended = to_hex(np.setdiff1d(shard.people(), left.people()))
     tombstones = {
         "erased": sorted_union(shard.erased, to_hex(gone)),
         "erased_subjects": sorted_union(shard.erased_subjects, ended),
     }
-    return shard.rows(~going, **tombstones), ended
+    return replace(left, **tombstones)
+
+
+def _ended(index: Index, positions: np.ndarray) -> tuple[str, ...]:
+    """The people (hex, sorted) who have no record left without those at `positions`."""
+    people = index.people_at(positions)
+    return tuple(key for key in people if np.isin(index.find_subject(key), positions).all())
 
 
 def _link_tree(source: Path, destination: Path, *, without: Collection[Path]) -> None:

@@ -4,16 +4,19 @@ Records are appended to one spill file a bucket as they come, in fixed-length ro
 written as a shard. All of it happens in a sibling folder that is moved into place when it is whole.
 """
 
+import dataclasses
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
+from tmu.data.ids import IdRule
+from tmu.data.index import Index
 from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, read_info, shard_path, shard_paths, write_info
-from tmu.data.keys import Keys
+from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
 from tmu.data.shards import ShardTable, read_facts, write_shard
 from tmu.data.spill import Spill, Tombstones
@@ -22,15 +25,24 @@ from tmu.files import new_folder
 
 Progress = Callable[[int, int | None], None]
 _REPORT_EVERY = 1000
+_SHOWN = 10
+"""Groups of ids alike that a warning names."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did. `skipped_erased`: records of the dataset that had been erased and stay so."""
+    """What an import did. `skipped_erased`: records of the dataset that had been erased and stay so.
+
+    `shared`: records with several people. `left_out`, `converted`: what the reader passed over and changed, by kind.
+    """
 
     info: StoreInfo
     records: int
     skipped_erased: int
+    shared: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    converted: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def import_records(
@@ -43,35 +55,67 @@ def import_records(
     holdout: float = 0.25,
     test: float = 0.25,
     split_seed: int = 0,
+    fold_case: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
     A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
-    tombstones are carried over: what was erased does not come back. `progress(done, total)` is called now and then.
+    tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
+    case alone are one person; it is stored, and look-ups follow it. `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
-    info = _describe(reader, keys, dataset or reader.name, n_buckets, holdout, test, split_seed)
+    ids = None if reader.simulated else IdRule(fold_case=fold_case)
+    info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
     tombstones = _tombstones(destination, info, replace=replace)
     with new_folder(destination) as building:
-        spill = Spill(info, keys, tombstones, building / "spill")
+        spill = Spill(info, keys.under(info.id_rule), tombstones, building / "spill", reader.where)
         with spill.open():
             for position, record in enumerate(reader.records()):
                 spill.add(position, record)
                 if progress and position % _REPORT_EVERY == 0:
                     progress(position, reader.count())
         spill.check()
-        _write_shards(building, spill, tombstones)
+        alike, places = spill.alike()
+        _write_shards(building, spill, tombstones, alike)
         write_info(building, info)
         shutil.rmtree(spill.folder)
     if progress:
         progress(spill.added + spill.skipped, reader.count())
-    return Imported(info, spill.added, spill.skipped)
+    return Imported(
+        info,
+        records=spill.added,
+        skipped_erased=spill.skipped,
+        shared=spill.shared,
+        left_out=dict(reader.left_out()),
+        converted=dict(reader.converted()),
+        warnings=tuple(_said_alike(places, reader.where)),
+    )
+
+
+def _said_alike(places: list[list[int]], where: Callable[[int], str]) -> Iterator[str]:
+    """A warning where ids differ by case, blanks or width alone. It says where they are, and names nobody."""
+    if not places:
+        return
+    groups = "; ".join(", ".join(map(where, group)) for group in places[:_SHOWN])
+    more = f"; and {len(places) - _SHOWN:,} more groups" if len(places) > _SHOWN else ""
+    number = "One group of people has ids" if len(places) == 1 else f"{len(places):,} groups of people have ids"
+    yield (
+        f"{number} that differ only by letter case, blanks or width, and are kept apart ({groups}{more}). "
+        "If they are one person, correct the ids, or import with --fold-case where only the letter case differs."
+    )
 
 
 def _describe(
-    reader: Reader, keys: Keys, dataset: str, n_buckets: int, holdout: float, test: float, seed: int
+    reader: Reader,
+    keys: Keys,
+    ids: IdRule | None,
+    dataset: str,
+    n_buckets: int,
+    holdout: float,
+    test: float,
+    seed: int,
 ) -> StoreInfo:
     classes = reader.classes()
     if len(classes) < 2:
@@ -88,6 +132,7 @@ def _describe(
             key_id=keys.id,
             simulated=reader.simulated,
             split_rule=SplitRule(holdout=holdout, test=test, seed=seed),
+            ids=ids,
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -102,17 +147,27 @@ def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombsto
     if not replace:
         raise DataError(f"There is a store at {destination} already.", "Replace it explicitly, or import elsewhere.")
     was = read_info(destination)
+    index = Index.build(destination)
     facts = [read_facts(path) for path in shard_paths(destination)]
-    by_bucket = {shard.bucket: (shard.erased, shard.erased_subjects) for shard in facts if shard.erased}
+    by_bucket = {
+        shard.bucket: (shard.erased, tuple(filter(index.is_erased_subject, shard.erased_subjects)))
+        for shard in facts
+        if shard.erased
+    }
     if by_bucket and (was.key_id, was.n_buckets) != (info.key_id, info.n_buckets):
         raise DataError(
             "The store to be replaced remembers erased records under another secret or number of buckets.",
             f"Use its secret and n_buckets={was.n_buckets}, so that they stay erased.",
         )
+    if by_bucket and was.id_rule.fold_case != info.id_rule.fold_case:
+        raise DataError(
+            "The store to be replaced remembers erased people under another rule of letter case.",
+            f"Import {'with' if was.id_rule.fold_case else 'without'} --fold-case, so that they stay erased.",
+        )
     return Tombstones(by_bucket)
 
 
-def _write_shards(building: Path, spill: Spill, tombstones: Tombstones) -> None:
+def _write_shards(building: Path, spill: Spill, tombstones: Tombstones, alike: dict[str, str]) -> None:
     width = spill.info.image_bytes
     for bucket in range(spill.info.n_buckets):
         path = spill.folder / f"{bucket:02x}"
@@ -122,16 +177,24 @@ def _write_shards(building: Path, spill: Spill, tombstones: Tombstones) -> None:
         rows = np.fromfile(path, spill.row) if path.exists() else np.empty(0, spill.row)
         path.unlink(missing_ok=True)
         rows = rows[np.argsort(rows["record"])]
-        write_shard(
-            shard_path(building, bucket),
-            ShardTable(
-                bucket=bucket,
-                record_keys=rows["record"],
-                subject_keys=rows["subject"],
-                labels=rows["label"],
-                splits=rows["split"],
-                images=rows["image"].reshape(len(rows), width),
-                erased=erased,
-                erased_subjects=erased_subjects,
-            ),
+        shard = ShardTable(
+            bucket=bucket,
+            record_keys=rows["record"],
+            subject_keys=rows["subject"],
+            labels=rows["label"],
+            splits=rows["split"],
+            images=rows["image"].reshape(len(rows), width),
+            erased=erased,
+            erased_subjects=erased_subjects,
+            **_further(rows["record"], bytes(spill.more[bucket])),
         )
+        there = {key: alike[key] for key in to_hex(shard.people()) if key in alike} if alike else {}
+        write_shard(shard_path(building, bucket), dataclasses.replace(shard, alike=there))
+
+
+def _further(record_keys: np.ndarray, spilled: bytes) -> dict[str, np.ndarray]:
+    """Further people of a bucket's records, by row and key; record_keys: ascending."""
+    pairs = np.frombuffer(spilled, [("record", KEY_DTYPE), ("subject", KEY_DTYPE)])
+    pairs = np.sort(pairs, order=("record", "subject"))
+    rows = np.searchsorted(record_keys, pairs["record"]).astype(np.int32)
+    return {"more_rows": rows, "more_subjects": np.ascontiguousarray(pairs["subject"])}

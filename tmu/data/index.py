@@ -4,8 +4,8 @@ The cache holds one Arrow file a shard, named by the digest of what it was deriv
 so that after a deletion only the touched shards are read again. `prune` removes the files of shards that are gone.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,7 +23,9 @@ class Index:
     """All records in ascending order of record key; every array (N,).
 
     `record_keys`, `subject_keys`: `S16`; `labels` int32; `splits` int8 (position in `SPLITS`); `buckets`, `rows`:
-    shard and row in it. A position in these arrays is what `find_record` and `find_subject` return.
+    shard and row in it. A position in these arrays is what `find_record` and `find_subject` return. `more_positions`,
+    `more_subjects` (M,): records with further people and who they are. `alike`: see `ShardKeys`;
+    `subject_marks`: all shards' `erased_subjects`.
     """
 
     record_keys: np.ndarray
@@ -33,7 +35,10 @@ class Index:
     buckets: np.ndarray
     rows: np.ndarray
     erased: frozenset[str]
-    erased_subjects: frozenset[str]
+    subject_marks: frozenset[str]
+    more_positions: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    more_subjects: np.ndarray = field(default_factory=lambda: np.empty(0, KEY_DTYPE))
+    alike: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def build(cls, store: Path, cache: Path | None = None) -> "Index":
@@ -49,6 +54,10 @@ class Index:
         counts = [len(shard.record_keys) for shard in shards]
         buckets = np.repeat(np.array([shard.bucket for shard in shards], np.int32), counts)
         rows = np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.empty(0, np.int32)])
+        starts = np.cumsum([0, *counts])[:-1]
+        more = [shard.more_rows + start for shard, start in zip(shards, starts, strict=True)]
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
         return cls(
             record_keys=keys[order],
             subject_keys=joined("subject_keys", KEY_DTYPE)[order],
@@ -56,8 +65,11 @@ class Index:
             splits=joined("splits", np.int8)[order],
             buckets=buckets[order],
             rows=rows[order],
+            more_positions=place[np.concatenate([*more, np.empty(0, np.int64)]).astype(np.int64)],
+            more_subjects=joined("more_subjects", KEY_DTYPE),
+            alike={key: value for fact in facts.values() for key, value in fact.alike.items()},
             erased=frozenset(key for fact in facts.values() for key in fact.erased),
-            erased_subjects=frozenset(key for fact in facts.values() for key in fact.erased_subjects),
+            subject_marks=frozenset(key for fact in facts.values() for key in fact.erased_subjects),
         )
 
     def __len__(self) -> int:
@@ -65,8 +77,10 @@ class Index:
 
     @cached_property
     def _by_subject(self) -> tuple[np.ndarray, np.ndarray]:
-        order = np.argsort(self.subject_keys, kind="stable")
-        return order, self.subject_keys[order]
+        positions = np.concatenate([np.arange(len(self)), self.more_positions])
+        subjects = np.concatenate([self.subject_keys, self.more_subjects])
+        order = np.lexsort((positions, subjects))
+        return positions[order], subjects[order]
 
     def find_record(self, record_key: str) -> np.ndarray:
         """Position of a record, int64 (1,), or (0,) if it is not in the store."""
@@ -89,8 +103,30 @@ class Index:
         return order[first:last]
 
     def people_behind(self, record_keys: Collection[str]) -> list[str]:
-        """Subject keys (hex), each once, of those of the records that are in the store."""
-        return to_hex(np.unique(self.subject_keys[self.find_records(record_keys)[0]]))
+        """Subject keys (hex), each once, of all people in those of the records that are in the store."""
+        return self.people_at(self.find_records(record_keys)[0])
+
+    def people_at(self, positions: np.ndarray) -> list[str]:
+        """Subject keys (hex), each once, of all people in the records at positions."""
+        further = self.more_subjects[np.isin(self.more_positions, positions)]
+        return to_hex(np.unique(np.concatenate([self.subject_keys[positions], further])))
+
+    @cached_property
+    def n_subjects(self) -> int:
+        """How many people (a record without one counts as one)."""
+        return len(np.unique(np.concatenate([self.subject_keys, self.more_subjects])))
+
+    @cached_property
+    def _by_alike(self) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for subject, shared in self.alike.items():
+            groups.setdefault(shared, []).append(subject)
+        return groups
+
+    def alike_to(self, subject_key: str) -> list[str]:
+        """People (hex) with records here whose ids differ from this person's by case, blanks or width alone."""
+        others = self._by_alike.get(self.alike.get(subject_key, ""), [])
+        return sorted(key for key in others if key != subject_key and len(self.find_subject(key)))
 
     def keys_at(self, positions: np.ndarray) -> list[str]:
         """Record keys (hex) at positions."""
@@ -102,7 +138,13 @@ class Index:
 
     def is_erased_subject(self, subject_key: str) -> bool:
         """Whether a subject had records here and all of them were erased."""
-        return subject_key in self.erased_subjects
+        # a mark in one shard is no end where another shard still holds a picture of them and others
+        return subject_key in self.subject_marks and not len(self.find_subject(subject_key))
+
+    @cached_property
+    def erased_subjects(self) -> frozenset[str]:
+        """All subjects of whom that is true."""
+        return frozenset(key for key in self.subject_marks if self.is_erased_subject(key))
 
 
 def prune(cache: Path, stores: Iterable[Path]) -> int:

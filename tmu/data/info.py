@@ -1,11 +1,12 @@
 """`store.json`: what a store is, without anything that a deletion changes (no counts)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from tmu.config import Config
+from tmu.data.ids import FIRST, IdRule
 from tmu.errors import DataError
 from tmu.files import canonical_json, storage_errors
 
@@ -29,7 +30,10 @@ class SplitRule(Config):
 
 
 class StoreInfo(Config):
-    """The content of `store.json`. `shape` is (C, H, W) of uint8 images; `key_id` tells the secret (`Keys.id`)."""
+    """The content of `store.json`. `shape` is (C, H, W) of uint8 images; `key_id` tells the secret (`Keys.id`).
+
+    `ids`: the rule of the people's ids; None in a store older than the rule, and where people are simulated.
+    """
 
     format: Literal[1] = 1
     reader: str
@@ -40,6 +44,17 @@ class StoreInfo(Config):
     key_id: str
     simulated: bool
     split_rule: SplitRule
+    ids: IdRule | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_an_unset_rule(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A store of simulated people keeps the bytes that it always had."""
+        return {name: value for name, value in dump(self).items() if name != "ids" or value is not None}
+
+    @property
+    def id_rule(self) -> IdRule:
+        """The rule under which ids are looked up: the first one for a store that names none."""
+        return self.ids or (IdRule() if self.simulated else FIRST)
 
     @property
     def image_bytes(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tmu.data.ids import IdRule, alike, normal_id
 from tmu.errors import ConfigError, DataError
 
 KEY_BYTES = 16
@@ -23,15 +24,22 @@ DEMO_SECRET = b"tmu demonstration key, not secret"
 
 
 class Keys:
-    """Turns raw ids into keys under one secret. Each kind of key has its own HMAC domain."""
+    """Turns raw ids into keys under one secret. Each kind of key has its own HMAC domain.
 
-    def __init__(self, secret: bytes):
+    ids: how ids of people are written before they are hashed; a store says which rule it was built under.
+    """
+
+    def __init__(self, secret: bytes, ids: IdRule = IdRule()):
         if len(secret) < _LEAST_SECRET:
             raise ConfigError(
                 f"The key secret has {len(secret)} bytes.",
                 f"Use at least {_LEAST_SECRET} random bytes, kept outside the data.",
             )
-        self._secret = secret
+        self._secret, self.ids = secret, ids
+
+    def under(self, ids: IdRule) -> "Keys":
+        """The same secret under another rule of ids."""
+        return Keys(self._secret, ids)
 
     def __repr__(self) -> str:
         return f"Keys(id={self.id})"
@@ -45,12 +53,16 @@ class Keys:
         return self._mac(b"key-id")[:8].hex()
 
     def record(self, raw_record_id: str) -> str:
-        """The record key of a raw record id."""
+        """The record key of a raw record id. It is often a path, and hashed as it is written (in NFC)."""
         return self._mac(b"record\0" + _bytes_of(raw_record_id))[:KEY_BYTES].hex()
 
     def subject(self, raw_subject_id: str) -> str:
-        """The subject key of a raw subject id (the person a record is about)."""
-        return self._mac(b"subject\0" + _bytes_of(raw_subject_id))[:KEY_BYTES].hex()
+        """The subject key of a raw subject id (the person a record is about). Raises RequestError as `normal_id`."""
+        return self._mac(b"subject\0" + _bytes_of(normal_id(raw_subject_id, self.ids)))[:KEY_BYTES].hex()
+
+    def alike(self, raw_subject_id: str) -> str:
+        """The key that people share whose ids differ only by letter case, blanks or width (`ids.alike`)."""
+        return self._mac(b"alike\0" + _bytes_of(alike(raw_subject_id)))[:KEY_BYTES].hex()
 
     def lone_subject(self, raw_record_id: str) -> str:
         """The subject key of a record without a subject.

@@ -12,6 +12,7 @@ class Record:
     """One record, with raw ids: it lives in memory during an import and is never written as it is.
 
     `subject` None: the record is a subject of its own. `image` is uint8 (C, H, W). `split` None: the key decides.
+    `also`: further people in the same picture; whoever of them is deleted, the record goes.
     """
 
     id: str
@@ -19,3 +20,4 @@ class Record:
     label: int
     image: np.ndarray
     split: str | None = None
+    also: tuple[str, ...] = ()

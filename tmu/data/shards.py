@@ -1,14 +1,17 @@
 """One shard: the records of one bucket in a Parquet file whose bytes depend on its content alone.
 
 Columns: `record_key` and `subject_key` (16 bytes), `label` (int32), `split` (int8, position in `SPLITS`), `image`
-(C·H·W bytes); rows ascend by record key. The schema metadata (`tmu`, JSON) carries the bucket, the tombstones of what
-was erased, and a digest of all that an index needs, so that a cached index is found without reading the columns.
-Every page has a CRC, so that a changed byte is noticed and not learned.
+(C·H·W bytes); rows ascend by record key. A record with several people lies in the bucket of the first of them, and a
+column `more_subjects` (16 bytes for each further person) is there only where a shard holds such a record. The schema
+metadata (`tmu`, JSON) carries the bucket, the tombstones of what was erased, which people's ids are alike, and a digest
+of all that an index needs, so that a cached index is found without reading the columns. Every page has a CRC, so that a
+changed byte is noticed and not learned.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +19,61 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmu.data.keys import KEY_BYTES, KEY_DTYPE
+from tmu.data.keys import KEY_BYTES, KEY_DTYPE, to_hex
 from tmu.errors import DataError
 from tmu.files import canonical_json, write_atomic
 
 _METADATA = b"tmu"
 _KEY_COLUMNS = ("record_key", "subject_key", "label", "split")
+_MORE = "more_subjects"
+
+
+def _no_rows() -> np.ndarray:
+    return np.empty(0, np.int32)
+
+
+def _no_keys() -> np.ndarray:
+    return np.empty(0, KEY_DTYPE)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShardKeys:
-    """A shard without its images. Arrays (N,): keys `S16`, `labels` int32, `splits` int8. Tombstones: hex, sorted."""
+    """A shard without its images. Arrays (N,): keys `S16`, `labels` int32, `splits` int8. Tombstones: hex, sorted.
+
+    more_rows, more_subjects: (M,) int32 and `S16`, the rows with further people and who they are, ascending.
+    erased_subjects: people of whom this shard held records and holds none any more; they may have some in another one.
+    alike: subject key -> key that it shares with people whose ids differ from theirs by case, blanks or width alone.
+    """
 
     bucket: int
     record_keys: np.ndarray
     subject_keys: np.ndarray
     labels: np.ndarray
     splits: np.ndarray
+    more_rows: np.ndarray = field(default_factory=_no_rows)
+    more_subjects: np.ndarray = field(default_factory=_no_keys)
     erased: tuple[str, ...] = ()
     erased_subjects: tuple[str, ...] = ()
+    alike: Mapping[str, str] = field(default_factory=dict)
+
+    def people(self) -> np.ndarray:
+        """The keys (S16) of all people of whom this shard holds a record, each once, ascending."""
+        return np.unique(np.concatenate([self.subject_keys, self.more_subjects]))
 
     def keys_digest(self) -> str:
         """SHA-256 of everything but the images: the name of this shard's part of the index."""
-        facts = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
-        digest = hashlib.sha256(canonical_json(facts))
-        columns = (self.record_keys, self.subject_keys, self.labels.astype("<i4"), self.splits)
+        digest = hashlib.sha256(canonical_json(self.facts()))
+        columns = [self.record_keys, self.subject_keys, self.labels.astype("<i4"), self.splits]
+        if len(self.more_rows):
+            columns += [self.more_rows.astype("<i4"), self.more_subjects]
         for column in columns:
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What the metadata says, JSON-ready. `alike` is left out where it is empty: older shards do not know it."""
+        facts = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
+        return facts | ({"alike": dict(self.alike)} if self.alike else {})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,8 +86,16 @@ class ShardTable(ShardKeys):
         """The same shard with only the `chosen` rows (boolean or positions) and other `changes`."""
         columns = ("record_keys", "subject_keys", "labels", "splits", "images")
         kept = {name: getattr(self, name)[chosen] for name in columns}
+        place = np.full(len(self.record_keys), -1, np.int32)
+        place[np.arange(len(place))[chosen]] = np.arange(len(kept["record_keys"]))
+        rows, people = place[self.more_rows], self.more_subjects
+        order = np.lexsort((people, rows))
+        order = order[rows[order] >= 0]
+        kept |= {"more_rows": rows[order], "more_subjects": people[order]}
         rest = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
-        return ShardTable(**(rest | kept | changes))
+        made = ShardTable(**(rest | kept | {"alike": self.alike} | changes))
+        there = set(to_hex(made.people()))
+        return replace(made, alike={key: value for key, value in made.alike.items() if key in there})
 
 
 def write_shard(path: Path, shard: ShardTable) -> None:
@@ -98,6 +136,7 @@ class ShardFacts:
     erased_subjects: tuple[str, ...]
     keys_digest: str
     image_bytes: int
+    alike: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_facts(path: Path) -> ShardFacts:
@@ -117,6 +156,11 @@ def keys_table(shard: ShardKeys) -> pa.Table:
         "label": pa.array(shard.labels, pa.int32()),
         "split": pa.array(shard.splits, pa.int8()),
     }
+    if len(shard.more_rows):
+        counts = np.bincount(shard.more_rows, minlength=len(shard.record_keys))
+        ends = np.concatenate([[0], np.cumsum(counts)]) * KEY_BYTES
+        buffers = [None, pa.py_buffer(ends.astype("<i4").tobytes()), pa.py_buffer(shard.more_subjects.tobytes())]
+        arrays[_MORE] = pa.Array.from_buffers(pa.binary(), len(counts), buffers)
     fields = [pa.field(name, array.type, nullable=False) for name, array in arrays.items()]
     return pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(fields))
 
@@ -127,6 +171,8 @@ def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
         bucket=facts.bucket,
         erased=facts.erased,
         erased_subjects=facts.erased_subjects,
+        alike=facts.alike,
+        **_more(table),
         record_keys=_fixed(table.column("record_key").combine_chunks(), KEY_DTYPE),
         subject_keys=_fixed(table.column("subject_key").combine_chunks(), KEY_DTYPE),
         labels=table.column("label").to_numpy(),
@@ -135,15 +181,23 @@ def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
 
 
 def _to_arrow(shard: ShardTable) -> pa.Table:
-    facts = {
-        "bucket": shard.bucket,
-        "erased": shard.erased,
-        "erased_subjects": shard.erased_subjects,
-        "keys_digest": shard.keys_digest(),
-    }
+    facts = shard.facts() | {"keys_digest": shard.keys_digest()}
     images = _to_fixed(shard.images, shard.images.shape[1])
     table = keys_table(shard).append_column(pa.field("image", images.type, nullable=False), images)
     return table.replace_schema_metadata({_METADATA: canonical_json(facts)})
+
+
+def _more(table: pa.Table) -> dict[str, np.ndarray]:
+    """Further people: rows and keys."""
+    if _MORE not in table.column_names:
+        return {}
+    column = table.column(_MORE).combine_chunks()
+    ends = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]
+    keys = np.frombuffer(column.buffers()[2], np.uint8)[ends[0] : ends[-1]]
+    if np.any(np.diff(ends) % KEY_BYTES):
+        raise ValueError("a key of another length")
+    rows = np.repeat(np.arange(len(column), dtype=np.int32), np.diff(ends) // KEY_BYTES)
+    return {"more_rows": rows, "more_subjects": keys.view(KEY_DTYPE)}
 
 
 def _to_fixed(values: np.ndarray, width: int) -> pa.Array:
@@ -155,7 +209,8 @@ def _read(path: Path, columns: tuple[str, ...]) -> tuple[pa.Table, ShardKeys]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             facts = _facts(file.schema_arrow, path)
-            table = file.read(columns=list(columns), use_threads=False)
+            more = [_MORE] if _MORE in file.schema_arrow.names else []
+            table = file.read(columns=[*columns, *more], use_threads=False)
         keys = shard_keys(table, facts)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _broken(path) from error

@@ -1,22 +1,24 @@
 """The first half of an import: checked records in fixed-length rows, one spill file a bucket."""
 
 import contextlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from tmu.data.ids import FIRST
 from tmu.data.info import StoreInfo
-from tmu.data.keys import KEY_DTYPE, Keys, bucket_of
+from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
-from tmu.errors import DataError
+from tmu.errors import DataError, RequestError
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """Erased keys of the store that is replaced, by bucket: (records, subjects)."""
+    """Erased keys of the store that is replaced, by bucket: (records, subjects of whom nothing was left)."""
 
     by_bucket: dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
 
@@ -34,8 +36,8 @@ class Tombstones:
 class Spill:
     """Fixed-length rows in one file a bucket, and the checks that need to see every record."""
 
-    def __init__(self, info: StoreInfo, keys: Keys, tombstones: Tombstones, folder: Path):
-        self.info, self.keys, self.folder = info, keys, folder
+    def __init__(self, info: StoreInfo, keys: Keys, tombstones: Tombstones, folder: Path, where: Callable[[int], str]):
+        self.info, self.keys, self.folder, self._where = info, keys, folder, where
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
         self.row = np.dtype(
             [
@@ -46,7 +48,10 @@ class Spill:
                 ("image", "u1", (info.image_bytes,)),
             ]
         )
-        self.added = self.skipped = 0
+        self.added = self.skipped = self.shared = 0
+        self.more: dict[int, bytearray] = defaultdict(bytearray)
+        """By bucket: record key and subject key of each further person in a record."""
+        self._people = bytearray()  # alike key, subject key and position of each named person
         self._seen = bytearray()  # 16 bytes a record, in order, to find duplicates across buckets
         self._positions = bytearray()
         self._train_of_class = np.zeros(len(info.classes), np.int64)
@@ -61,24 +66,63 @@ class Spill:
             yield
 
     def add(self, position: int, record: Record) -> None:
-        """Check a record and append it to its bucket."""
+        """Check a record and append it to its bucket: that of the first of its people in the order of their keys."""
         self._check_record(position, record)
         key = self.keys.record(record.id)
-        lone = record.subject is None
-        subject = self.keys.lone_subject(record.id) if lone else self.keys.subject(record.subject)
-        if key in self._erased or subject in self._erased_subjects:
+        named = () if record.subject is None else (record.subject, *record.also)
+        people = sorted({self._subject(position, id_) for id_ in named})
+        subject, *further = people or [self.keys.lone_subject(record.id)]
+        if key in self._erased or self._is_erased(named, (subject, *further)):
             self.skipped += 1
             return
         rule = self.info.split_rule
         split = record.split or rule.split(self.keys.split_fraction(key, rule.seed))
         raw_key, code = bytes.fromhex(key), SPLITS.index(split)
         parts = (raw_key, bytes.fromhex(subject), int(record.label).to_bytes(4, "little"), bytes([code]))
-        self._file(bucket_of(subject, self.info.n_buckets)).write(b"".join((*parts, record.image.tobytes())))
+        bucket = bucket_of(subject, self.info.n_buckets)
+        self._file(bucket).write(b"".join((*parts, record.image.tobytes())))
+        self.shared += bool(further)
+        for other in further:
+            self.more[bucket] += raw_key + bytes.fromhex(other)
         self._seen += raw_key
         self._positions += position.to_bytes(8, "little")
         self._labels_seen.add(record.label)
         self._train_of_class[record.label] += split == "train"
         self.added += 1
+
+    def _subject(self, position: int, raw: str) -> str:
+        try:
+            key = self.keys.subject(raw)
+        except RequestError as error:
+            raise DataError(f"{self._where(position)}: {error.what}", error.mend) from error
+        if not self.info.simulated:
+            self._people += bytes.fromhex(self.keys.alike(raw) + key) + position.to_bytes(8, "little")
+        return key
+
+    def _is_erased(self, named: tuple[str, ...], subjects: tuple[str, ...]) -> bool:
+        """Also under the first rule of ids: what was erased before the rule was stored stays erased."""
+        if not self._erased_subjects:
+            return False
+        first = self.keys.under(FIRST)
+        return not self._erased_subjects.isdisjoint((*subjects, *map(first.subject, named)))
+
+    def alike(self) -> tuple[dict[str, str], list[list[int]]]:
+        """People whose ids differ by case, blanks or width alone: subject key -> key that they share, and for each
+        group the position at which each of them comes first."""
+        rows = np.frombuffer(bytes(self._people), [("alike", KEY_DTYPE), ("subject", KEY_DTYPE), ("position", "<i8")])
+        rows = np.sort(rows, order=("alike", "subject", "position"))
+        fresh = np.ones(len(rows), bool)
+        fresh[1:] = (rows["alike"][1:] != rows["alike"][:-1]) | (rows["subject"][1:] != rows["subject"][:-1])
+        rows = rows[fresh]
+        groups, counts = np.unique(rows["alike"], return_counts=True)
+        shared, found, places = groups[counts > 1], {}, []
+        for start, end in zip(
+            np.searchsorted(rows["alike"], shared, "left"), np.searchsorted(rows["alike"], shared, "right"), strict=True
+        ):
+            group = rows[start:end]
+            found |= dict(zip(to_hex(group["subject"]), to_hex(group["alike"]), strict=True))
+            places.append(sorted(group["position"].tolist()))
+        return found, sorted(places)
 
     def _file(self, bucket: int) -> BinaryIO:
         if bucket not in self._files:
@@ -89,13 +133,13 @@ class Spill:
         image, shape = record.image, self.info.shape
         if image.dtype != np.uint8 or image.shape != shape:
             raise DataError(
-                f"Record {position} is {image.dtype} {tuple(image.shape)}, not uint8 {shape}.",
+                f"{self._where(position)} is {image.dtype} {tuple(image.shape)}, not uint8 {shape}.",
                 "Mend the reader or the data.",
             )
         if not 0 <= record.label < len(self.info.classes):
-            raise DataError(f"Record {position} has label {record.label}, which is no class.", "Mend its label.")
+            raise DataError(f"{self._where(position)} has label {record.label}, which is no class.", "Mend its label.")
         if record.split is not None and record.split not in SPLITS:
-            raise DataError(f"Record {position} has an unknown split.", f"Use {', '.join(SPLITS)}.")
+            raise DataError(f"{self._where(position)} has an unknown split.", f"Use {', '.join(SPLITS)}.")
 
     def check(self) -> None:
         """What only the whole shows: duplicates, one class, a class that no training record has."""
@@ -104,7 +148,8 @@ class Spill:
         twins = np.flatnonzero(keys[order][1:] == keys[order][:-1])
         if len(twins):
             position = np.frombuffer(bytes(self._positions), "<i8")[order[twins + 1]].min()
-            raise DataError(f"Record {position} has the id of an earlier record.", "Ids must differ; remove the copy.")
+            where = self._where(int(position))
+            raise DataError(f"{where} has the id of an earlier record.", "Ids must differ; remove the copy.")
         if len(self._labels_seen) < 2:
             raise DataError("The records are all of one class.", "A classifier needs two; check the labels.")
         lacking = np.flatnonzero(self._train_of_class == 0)

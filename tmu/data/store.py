@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tmu.data.contents import Contents
 from tmu.data.digest import dvc_digest
 from tmu.data.index import Index
 from tmu.data.info import StoreInfo, read_info, shard_path
@@ -44,19 +45,24 @@ class SplitArrays:
 class RecordStore:
     """A store folder. Open it with `RecordStore.open`."""
 
-    def __init__(self, path: Path, info: StoreInfo, cache: Path | None):
-        self.path, self.info, self._cache = path, info, cache
+    def __init__(self, path: Path, info: StoreInfo, cache: Path | None, contents: Path | None = None):
+        self.path, self.info, self._cache, self._pixels = path, info, cache, contents
 
     @classmethod
-    def open(cls, path: Path, keys: Keys | None = None, *, cache: Path | None = None) -> "RecordStore":
-        """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts."""
+    def open(
+        cls, path: Path, keys: Keys | None = None, *, cache: Path | None = None, contents: Path | None = None
+    ) -> "RecordStore":
+        """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts.
+
+        contents: where `note_contents` left the digests of the pictures; it is only read.
+        """
         info = read_info(path)
         if keys is not None and keys.id != info.key_id:
             raise DataError(
                 f"The store was built under another secret (key id {info.key_id}, given {keys.id}).",
                 "Use the secret of the import; with another one no record would ever be found.",
             )
-        return cls(path, info, cache)
+        return cls(path, info, cache, contents)
 
     @cached_property
     def _index(self) -> Index:
@@ -65,6 +71,14 @@ class RecordStore:
     def index(self) -> Index:
         """The index, built on first use. It does not follow later changes of the folder: open the store again."""
         return self._index
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return Contents.build(self.path, self._index, self._pixels)
+
+    def contents(self) -> Contents:
+        """Which records hold the same picture, looked up on first use. StorageError where the store changed since."""
+        return self._contents
 
     def load(self, split: str, *, without: Collection[str] = (), only: Collection[str] | None = None) -> SplitArrays:
         """The records of a split, less those `without`, and with `only`, no others.

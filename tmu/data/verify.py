@@ -1,12 +1,12 @@
 """The full check of a store: every byte read, every rule of its form tried, duplicates across splits counted."""
 
-import hashlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tmu.data.contents import digests
 from tmu.data.info import STORE_FILE, StoreInfo, shard_path, shard_paths
 from tmu.data.keys import buckets_of, from_hex, is_ascending
 from tmu.data.records import SPLITS
@@ -35,8 +35,7 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
     for path in paths:
         shard = read_shard(path)
         _check_shard(store, path, shard, info, erased_keys)
-        for image, split in zip(shard.images, shard.splits, strict=True):
-            content = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        for content, split in zip(digests(shard.images), shard.splits, strict=True):
             splits_of_image[content].add(int(split))
             copies[content] += 1
         keys.append(shard.record_keys)
@@ -67,11 +66,19 @@ def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, er
             np.all(buckets_of(shard.subject_keys, info.n_buckets) == shard.bucket)
         ),
         "holds an erased record": not np.isin(shard.record_keys, erased).any(),
-        "holds a record of an erased subject": not np.isin(shard.subject_keys, from_hex(shard.erased_subjects)).any(),
+        "holds a record of an erased subject": not np.isin(shard.people(), from_hex(shard.erased_subjects)).any(),
+        "names a person twice in a record": _each_once(shard),
     }
     for rule, holds in rules.items():
         if not holds:
             raise DataError(f"Shard {path.name} {rule}.", _MEND)
+
+
+def _each_once(shard: ShardTable) -> bool:
+    """Further people ascend by row and key, and none of them is the first one."""
+    rows, people = shard.more_rows, shard.more_subjects
+    rising = (rows[:-1] < rows[1:]) | ((rows[:-1] == rows[1:]) & (people[:-1] < people[1:]))
+    return bool(np.all(rising) and np.all(shard.subject_keys[rows] != people))
 
 
 def _in_range(values: np.ndarray, end: int) -> bool:

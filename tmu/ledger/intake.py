@@ -39,6 +39,8 @@ class Intake(Config):
     dataset: str = Field(min_length=1, max_length=100)
     subjects: Many = ()
     records: Many = ()
+    with_copies: bool = Field(False, description="also the records that hold the same pictures")
+    copies: Many = Field((), description="these records, as the data were when the request came")
     urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
     identity_verified: bool = Field(True, description="false: the clock stands still until `verify_identity`")
     source: Literal["cli", "api", "form", "file"] = "api"
@@ -51,13 +53,19 @@ class Intake(Config):
 
     def keys(self) -> list[Key]:
         """What is named, each once, in ascending order."""
-        named = {("subject", key) for key in self.subjects} | {("record", key) for key in self.records}
+        named = {("subject", key) for key in self.subjects}
+        named |= {("record", key) for key in (*self.records, *self.copies)}
         return [(self.dataset, kind, key) for kind, key in sorted(named)]
 
     def mac(self, keys: Keys) -> str:
-        """HMAC (hex) of the payload: what makes two intakes of an id the same. Order, repeats and source do not."""
-        payload = {"dataset": self.dataset, "keys": [key[1:] for key in self.keys()]}
+        """HMAC (hex) of the payload: what makes two intakes of an id the same. Order, repeats and source do not.
+
+        Nor do the copies that were found: a repeated call may come when they are erased.
+        """
+        named = self.model_copy(update={"copies": ()}).keys()
+        payload = {"dataset": self.dataset, "keys": [key[1:] for key in named]}
         payload |= {"urgent": self.urgent, "identity_verified": self.identity_verified}
+        payload |= {"with_copies": True} if self.with_copies else {}  # as it always was for the others
         return keys.payload(canonical_json(payload))
 
 

@@ -1,12 +1,15 @@
-"""A request as its sender writes it, by API or file. What may be a raw id becomes a key here, and is forgotten."""
+"""A request as its sender writes it: by API, as a file, on the command line. One form, one edge.
+
+What may be a raw id becomes a key here, and is forgotten.
+"""
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from tmu.data.ids import alike
 from tmu.data.keys import Keys
 from tmu.errors import RequestError
 from tmu.ledger.intake import MOST_KEYS, HexKey, Intake, RequestId
@@ -18,8 +21,11 @@ def _without_blanks(raw: str) -> str:
     return raw
 
 
-RawId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_blanks)]
+RawId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""An id of a person; `Keys.subject` brings it into its normal form."""
 RawIds = Annotated[list[RawId], Field(max_length=MOST_KEYS)]
+RawRecordId = Annotated[RawId, AfterValidator(_without_blanks)]
+RawRecordIds = Annotated[list[RawRecordId], Field(max_length=MOST_KEYS)]
 HexKeys = Annotated[list[HexKey], Field(max_length=MOST_KEYS)]
 Dataset = Annotated[
     str | None, Field(max_length=100, description="the dataset that this service serves; may be left out")
@@ -34,17 +40,31 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class IntakeBody(Body):
+class RequestFile(Body):
+    """A deletion request in a file that a command names: nothing has to be there, and the command says the rest."""
+
+    id: Annotated[
+        RequestId | None, Field(description="chosen by the caller, for repeating the call; no id of a person")
+    ] = None
+    dataset: Dataset = None
+    subjects: Annotated[RawIds, Field(description="raw ids of people: all their records")] = []
+    records: Annotated[RawRecordIds, Field(description="raw ids of single records")] = []
+    subject_keys: HexKeys = []
+    record_keys: HexKeys = []
+    with_copies: bool = Field(False, description="also the records that hold the same pictures, whoever's they are")
+    urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
+    identity_verified: bool = Field(True, description="false: the clock stands still until the identity is verified")
+
+    @property
+    def raw_ids(self) -> list[str]:
+        """What must not be stored."""
+        return [*self.subjects, *self.records]
+
+
+class IntakeBody(RequestFile):
     """A deletion request. Raw ids become keys (HMAC) at once and are neither stored nor logged nor repeated."""
 
     id: Annotated[RequestId, Field(description="chosen by the caller, for repeating the call; no id of a person")]
-    dataset: Dataset = None
-    subjects: Annotated[RawIds, Field(description="raw ids of people: all their records")] = []
-    records: Annotated[RawIds, Field(description="raw ids of single records")] = []
-    subject_keys: HexKeys = []
-    record_keys: HexKeys = []
-    urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
-    identity_verified: bool = Field(True, description="false: the clock stands still until the identity is verified")
 
     @model_validator(mode="after")
     def _names_something(self) -> "IntakeBody":
@@ -56,33 +76,50 @@ class IntakeBody(Body):
         return self
 
 
-def intake_of(body: IntakeBody, dataset: str, keys: Keys, source: Literal["api", "file"]) -> Intake:
-    """The request with keys in place of ids. Raises RequestError for another dataset, or an id inside `id`."""
+Copies = Callable[[Iterable[str], Iterable[str]], list[str]]
+"""Keys of the records with the same pictures as those of the subject keys and record keys given (`find_copies`)."""
+
+
+def intake_of(
+    body: RequestFile, dataset: str, keys: Keys, source: Literal["cli", "api", "file"], copies: Copies
+) -> Intake:
+    """The request with keys in place of ids. Raises RequestError for another dataset, an id inside `id`, or an id of a
+    person that holds an unseen character."""
     if body.dataset not in (None, dataset):
         raise RequestError("The request is for a dataset that is not served here.", "Leave `dataset` out.")
-    refuse_raw(body.id, "id", [*body.subjects, *body.records])
+    refuse_raw(body.id, "id", body.raw_ids)
+    subjects, records = keyed(body, keys)
+    found = copies(subjects, records) if body.with_copies else []
+    if len(found) > MOST_KEYS:
+        raise RequestError(f"There are more than {MOST_KEYS} copies.", "Split the request, or leave `with_copies` out.")
     return Intake(
         id=body.id,
         dataset=dataset,
-        subjects=(*map(keys.subject, body.subjects), *body.subject_keys),
-        records=(*map(keys.record, body.records), *body.record_keys),
+        subjects=subjects,
+        records=records,
+        with_copies=body.with_copies,
+        copies=tuple(found),
         urgent=body.urgent,
         identity_verified=body.identity_verified,
         source=source,
     )
 
 
+def keyed(body: RequestFile, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Subject keys and record keys, in the order in which they are named. Raises RequestError as `Keys.subject`."""
+    return (
+        (*map(keys.subject, body.subjects), *body.subject_keys),
+        (*map(keys.record, body.records), *body.record_keys),
+    )
+
+
 def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:
-    """Raise RequestError where a text that will be stored holds one of the ids that were sent with it."""
-    lower = _folded(text)
+    """Raise RequestError where a text that will be stored holds one of the ids that were sent with it, in any case,
+    width or Unicode form."""
+    lower = alike(text)
     words = {lower, *re.split(r"[^\w]+|_", lower)}
-    for raw in map(_folded, raw_ids):
-        if raw in words or (len(raw) >= _PLAIN and raw in lower):
+    for raw in map(alike, raw_ids):
+        if raw and (raw in words or (len(raw) >= _PLAIN and raw in lower)):
             raise RequestError(
                 f"`{name}` holds an id of this very call.", "It would be stored: leave the id out of it."
             )
-
-
-def _folded(text: str) -> str:
-    """Without regard to case and to how accents are spelled."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -1,15 +1,21 @@
 """Raw ids become keys here, at the edge, and only keys go on."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+
 from tmu.ledger import raw
 from tmu.ledger.intake import Intake
 from tmu.ledger.raw import IntakeBody, refuse_raw
 from tmu.service.bodies import HoldBody
 from tmu.service.guard import Service
+from tmu.steps.find_copies import CopyFinder
 
 
-def intake_of(service: Service, body: IntakeBody) -> Intake:
-    """The request with keys in place of ids; see `raw.intake_of`."""
-    return raw.intake_of(body, service.dataset, service.keys, "api")
+def intakes_of(service: Service, bodies: Sequence[IntakeBody]) -> list[Intake]:
+    """The requests with keys in place of ids; see `raw.intake_of`. Reads the data where one asks for copies."""
+    finder = CopyFinder(service.workspace)
+    with service.heavy.turn() if any(body.with_copies for body in bodies) else nullcontext():
+        return [raw.intake_of(body, service.dataset, service.keys, "api", finder.find) for body in bodies]
 
 
 def held_subject(service: Service, body: HoldBody) -> str | None:

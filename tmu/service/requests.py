@@ -1,8 +1,10 @@
 """Intake, one or many, and looking at requests."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import Path, Query, Response
 
 from tmu.ledger import asked, views
@@ -12,7 +14,7 @@ from tmu.ledger.raw import IntakeBody
 from tmu.ledger.states import State
 from tmu.service.bodies import BatchBody
 from tmu.service.guard import Here
-from tmu.service.naming import intake_of
+from tmu.service.naming import intakes_of
 from tmu.service.problems import said
 from tmu.service.roles import Role, Route
 
@@ -22,7 +24,9 @@ _IN = (Role.REQUESTER, Role.OPERATOR)
 
 async def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any]:
     """Put a request on record. Once this answers, it survives a crash. 201: new; 200: it was on record already."""
-    receipt = await call.service.together.receive(intake_of(call.service, body), call.actor)
+    keyed = partial(intakes_of, call.service, [body])
+    (intake,) = await anyio.to_thread.run_sync(keyed) if body.with_copies else keyed()
+    receipt = await call.service.together.receive(intake, call.actor)
     response.status_code = 201 if receipt.new else 200
     return _shown(receipt)
 
@@ -32,7 +36,7 @@ def put_many(body: BatchBody, call: Here) -> list[dict[str, Any]]:
 
     201, 200, or 409 with `what` and `mend`; a conflict does not touch the others.
     """
-    intakes = [intake_of(call.service, each) for each in body.requests]
+    intakes = intakes_of(call.service, body.requests)
     answers = receive_all(call.ledger, call.service.keys, intakes, call.actor)
     return [_answer(intake.id, answer) for intake, answer in zip(intakes, answers, strict=True)]
 

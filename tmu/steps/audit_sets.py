@@ -1,5 +1,7 @@
 """The records of an audit: forget, retain and test set of a deletion, and whose records the forgotten ones are."""
 
+import numpy as np
+
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.errors import RequestError
@@ -23,7 +25,16 @@ def audit_sets(workspace: Workspace, data: DataRef, forget: ForgetRef) -> dict[s
 
 
 def subjects_of(workspace: Workspace, data: DataRef, forget: ForgetRef) -> list[str]:
-    """The subject's key (hex of an HMAC) of each record of the forget set of `audit_sets`, in its order."""
+    """The subject's key (hex of an HMAC) of each record of the forget set of `audit_sets`, in its order.
+
+    A picture of several people counts for the first of them who is forgotten whole; for the first, where none is.
+    """
     index = open_store(workspace, data).index()
     places = index.find_records(forget_keys(workspace, forget))[0]  # ascending, as the records are loaded
-    return to_hex(index.subject_keys[places[index.splits[places] == SPLITS.index("train")]])
+    learned = places[index.splits[places] == SPLITS.index("train")]
+    subjects = to_hex(index.subject_keys[learned])
+    for row in np.flatnonzero(np.isin(learned, index.more_positions)):
+        people = index.people_at(learned[row : row + 1])
+        whole = [key for key in people if np.isin(index.find_subject(key), places).all()]
+        subjects[row] = next(iter(whole), subjects[row])
+    return subjects

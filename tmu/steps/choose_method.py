@@ -56,7 +56,7 @@ class Chooser:
     def choose(self, resolved: Resolved) -> Choice:
         """The method for what a request touches."""
         if not resolved.n_train:
-            reason = "No model has learned these records: nothing is to be unlearned."
+            reason = "None of these records is a training record: nothing is to be unlearned."
             return Choice(asked=self._asked, method=self._method, reason=reason)
         counts = self._counts(resolved)
         mix = None

@@ -8,6 +8,7 @@ from tmu.files import discard
 from tmu.refs import DataRef, ForgetRef
 from tmu.steps.legal_hold import refuse_held
 from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store
+from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -35,6 +36,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
         digest = workspace.versions.commit(workspace.data)
         workspace.versions.push()
         discard(revision)  # DVC's cache has it now
+        note_contents(workspace)
     return DataRef(uri="data", digest=digest)
 
 

@@ -14,6 +14,7 @@ from tmu.files import sweep
 from tmu.ledger.place import has_ledger
 from tmu.refs import DataRef
 from tmu.steps.batch import open_work
+from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -60,6 +61,7 @@ def import_data(
                 "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
             )
         workspace.versions.commit(workspace.data)
+        note_contents(workspace)
         _push(workspace)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
 

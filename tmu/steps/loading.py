@@ -42,7 +42,7 @@ def data_folder(workspace: Workspace, data: DataRef) -> Path:
 
 def open_store(workspace: Workspace, data: DataRef) -> RecordStore:
     """The record store of a revision."""
-    return RecordStore.open(data_folder(workspace, data), cache=workspace.state("index"))
+    return RecordStore.open(data_folder(workspace, data), cache=workspace.state("index"), contents=workspace.contents)
 
 
 def forget_keys(workspace: Workspace, forget: ForgetRef) -> frozenset[str]:

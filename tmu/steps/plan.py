@@ -13,6 +13,7 @@ import numpy as np
 from tmu.data.index import Index
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
+from tmu.data.what_stays import what_stays
 from tmu.deletion.plan import Asked, Plan, Resolved, rules_of
 from tmu.errors import RequestError, StorageError
 from tmu.files import digest_of
@@ -42,7 +43,7 @@ class Planner:
         folder = data_folder(workspace, data) if data else workspace.data
         before = _facts(folder)
         self.data = data or data_ref(workspace)
-        self.store = RecordStore.open(folder)
+        self.store = RecordStore.open(folder, contents=workspace.contents)
         self.index = self.store.index()
         if _facts(folder) != before:
             raise StorageError("The data changed while they were read.", "Plan again when the erasure has ended.")
@@ -72,6 +73,7 @@ class Planner:
         keys, splits = index.keys_at(chosen), index.splits[chosen]
         train = chosen[splits == SPLITS.index("train")]
         by_class = np.bincount(index.labels[train], minlength=len(classes))
+        stays = what_stays(self.store, chosen, asked.subjects)
         return Resolved(
             id=digest_of([self.data.digest, keys])[:16],
             data=self.data,
@@ -83,7 +85,8 @@ class Planner:
             by_class={name: int(n) for name, n in zip(classes, by_class, strict=True) if n},
             shards=tuple(np.unique(index.buckets[chosen]).tolist()),
             n_train=len(train),
-            warnings=() if len(train) else ("No model has learned these records: only the data change.",),
+            warnings=stays.warnings(len(train)),
+            stays=stays.sentences,
         )
 
     def left_of(self, asked: Asked) -> Asked:

@@ -1,28 +1,47 @@
-"""A request as a file that somebody wrote by hand: raw ids, as lines or as JSON."""
+"""A request in a file that a command names: JSON as the API takes it, or the ids of people, one a line."""
 
-import json
+from typing import Any
 
+from pydantic import ValidationError
+
+from tmu import strict_json
+from tmu.data.tables import decoded, read_list
 from tmu.errors import RequestError
+from tmu.ledger.raw import RequestFile
+
+_NAME = "The request file"
+_KEYS = ("subject_keys", "record_keys")
+_FORM = 'Write {"subjects": ["..."], "records": ["..."]}; docs/api.md shows the whole form.'
 
 
-def read_request(text: str) -> tuple[list[str], list[str]]:
-    """Subjects and records from a request file: JSON `{"subjects": [...], "records": [...]}`, or one subject a line.
-
-    Empty lines and lines that begin with `#` are skipped. Raises RequestError for JSON of another form.
-    """
-    if not text.lstrip().startswith("{"):
-        lines = [line.strip() for line in text.splitlines()]
-        return [line for line in lines if line and not line.startswith("#")], []
+def read_request(raw: bytes) -> RequestFile:
+    """What a file asks for; a list of ids names people. Raises RequestError, which repeats nothing of the file."""
+    text = decoded(raw, _NAME, RequestError)
+    if not text.lstrip().startswith(("{", "[")):
+        return _validated({"subjects": [id_ for _, id_ in read_list(text, _NAME, RequestError)]})
     try:
-        raw = json.loads(text)
-        subjects, records = raw.pop("subjects", []), raw.pop("records", [])
-        if not (isinstance(subjects, list) and isinstance(records, list)):
-            raise ValueError  # a string would fall apart into one-letter ids
-        if raw or not all(isinstance(item, str) for item in [*subjects, *records]):
-            raise ValueError
-        return list(subjects), list(records)
-    except (ValueError, TypeError) as error:
-        raise RequestError(
-            "The request file is neither lines of subjects nor the expected JSON.",
-            'Write {"subjects": ["..."], "records": ["..."]}.',
-        ) from error
+        value = strict_json.loads(text)
+    except strict_json.DuplicateKeyError:
+        raise RequestError(f"{_NAME} has the same key twice in an object.", "Write each key once.") from None
+    except (ValueError, RecursionError):
+        raise RequestError(f"{_NAME} is neither a list of people nor the expected JSON.", _FORM) from None
+    if isinstance(value, list):
+        raise RequestError(f"{_NAME} holds several requests.", "Give one; files with several go into `.tmu/inbox`.")
+    return _validated(value)
+
+
+def _validated(value: Any) -> RequestFile:
+    try:
+        return RequestFile.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        field, place = first["loc"][0], [part for part in first["loc"][1:] if isinstance(part, int)]
+        known = field if field in RequestFile.model_fields else "a name that is not known"
+        number = place[0] + 1 if place else 1
+        if field in _KEYS:
+            raise RequestError(
+                f"Key {number} of `{field}` in the request file is not a key of 32 hexadecimal digits.",
+                "Make the file with `tmu plan --keys-only`.",
+            ) from None
+        where = f"`{known}`{f', number {number}' if place else ''}"
+        raise RequestError(f"{_NAME}, {where}: {first['msg']}.", _FORM) from None

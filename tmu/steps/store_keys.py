@@ -14,4 +14,4 @@ def keys_of(workspace: Workspace, info: StoreInfo) -> Keys:
     keys = workspace.keys(simulated=info.simulated)
     if keys.id != info.key_id:
         raise ConfigError(f"The secret at {secret} is not the one of this store.", "Restore it from its backup.")
-    return keys
+    return keys.under(info.id_rule)

@@ -4,6 +4,7 @@ A file is gone once its requests are on record; a receipt without raw ids stays 
 goes to `inbox/refused/` with the reason beside it. After a crash at any point the next call goes on, with the same end.
 """
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from tmu import strict_json
 from tmu.data.info import read_info
 from tmu.data.keys import Keys
 from tmu.errors import RequestError
@@ -26,6 +28,7 @@ from tmu.ledger.intake import Intake, Receipt, receive_all
 from tmu.ledger.raw import IntakeBody, intake_of, refuse_raw
 from tmu.ledger.store import Ledger
 from tmu.steps.batch import opened
+from tmu.steps.find_copies import CopyFinder
 from tmu.steps.store_keys import keys_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
@@ -93,7 +96,7 @@ def _whole(path: Path) -> bool:
     """Whether a young file is one to be looked at now: JSON to its end, or of no use however it goes on."""
     try:
         if path.stat().st_size <= MOST_BYTES:
-            json.loads(path.read_bytes())
+            json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except (RecursionError, PermissionError):
         return True
     except ValueError:
@@ -105,7 +108,7 @@ def _take_in(workspace: Workspace, inbox: Path, file: Path, counts: Counter[str]
     info = read_info(workspace.data)
     keys = keys_of(workspace, info)
     try:
-        intakes = _read(file, info.dataset, keys)
+        intakes = _read(file, info.dataset, keys, CopyFinder(workspace))
         with opened(workspace) as ledger:
             answers = list(_received(ledger, keys, intakes))
         new = [answer.new for answer in answers if isinstance(answer, Receipt)]
@@ -119,14 +122,16 @@ def _take_in(workspace: Workspace, inbox: Path, file: Path, counts: Counter[str]
         file.unlink()  # it holds raw ids; all that it asks for is on record by now
 
 
-def _read(file: Path, dataset: str, keys: Keys) -> list[Intake]:
+def _read(file: Path, dataset: str, keys: Keys, copies: CopyFinder) -> list[Intake]:
     """The requests of a file, in keys. Raises _Refused."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise _Refused("It has more than 64 MiB.", "Split it.")
-        raw = json.loads(file.read_bytes())
+        raw = strict_json.loads(file.read_bytes().removeprefix(codecs.BOM_UTF8))
     except PermissionError:
         raise _Refused("It may not be read.", "Let the service's user read it.") from None
+    except strict_json.DuplicateKeyError:
+        raise _Refused("An object has the same key twice.", "Write each key once.") from None
     except (ValueError, RecursionError):
         mend = "Write it under a name that does not end in .json, then rename it."
         raise _Refused("It is not JSON.", mend) from None
@@ -139,8 +144,8 @@ def _read(file: Path, dataset: str, keys: Keys) -> list[Intake]:
     if not bodies:
         raise _Refused("It asks for nothing.", "Put requests into the list.")
     try:
-        refuse_raw(file.name, "the file's name", [each for body in bodies for each in (*body.subjects, *body.records)])
-        return [intake_of(body, dataset, keys, "file") for body in bodies]
+        refuse_raw(file.name, "the file's name", [each for body in bodies for each in body.raw_ids])
+        return [intake_of(body, dataset, keys, "file", copies.find) for body in bodies]
     except RequestError as error:
         raise _Refused(error.what, error.mend) from None
 

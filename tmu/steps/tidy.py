@@ -3,6 +3,7 @@
 Kept are the artifacts, DVC's cache and the models: purging those is a decision of its own.
 """
 
+from tmu.data import contents
 from tmu.data.index import prune
 from tmu.files import discard, sweep
 from tmu.stores.lock import locked
@@ -16,6 +17,7 @@ def tidy(workspace: Workspace) -> dict[str, int]:
     """
     with locked(workspace.state("data.lock")):
         pruned = prune(workspace.state("index"), [workspace.data])
+        pruned += contents.prune(workspace.contents, [workspace.data])
         revisions = [path for path in workspace.state("revisions").glob("[!.]*") if path.is_dir()]
         for path in revisions:
             discard(path)

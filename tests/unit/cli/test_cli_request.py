@@ -75,7 +75,7 @@ def test_an_id_typed_into_a_stored_text_is_refused(home: Path) -> None:
         ("request", "receive", "--subject", "maria", "--id", "del-Maria-1"),
         ("request", "hold", "--subject", "maria", "--reason", "MARIA's lawyer"),
     ):
-        line = bad(home, *verb, code=2)
+        line = bad(home, *verb, code=3)
         assert "holds an id of this very call" in line
         assert "maria" not in line.casefold()
     assert not (home / ".tmu" / "ledger.db").exists()

@@ -51,7 +51,7 @@ def test_a_file_of_keys_is_taken_as_it_is(place: Workspace, tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ['{"subject_keys": ["ann"]}', '{"record_keys": "img-1"}', '{"subject_keys": [7]}'])
 def test_raw_ids_in_a_file_of_keys_are_refused_by_place(place: Workspace, tmp_path: Path, text: str) -> None:
     (tmp_path / "request.json").write_text(text)
-    with pytest.raises(RequestError, match=r"The 1st of `(subject|record)_keys`") as caught:
+    with pytest.raises(RequestError, match=r"Key 1 of `(subject|record)_keys`") as caught:
         select(place, _info(), [], [], str(tmp_path / "request.json"))
     assert "ann" not in str(caught.value)
 

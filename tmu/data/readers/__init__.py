@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, ClassVar
@@ -46,6 +47,18 @@ class Reader(ABC):
     def count(self) -> int | None:
         """How many records there will be, where that is known beforehand."""
         return None
+
+    def where(self, position: int) -> str:
+        """Where the user finds a record, by its position in `records`: such as a line of the CSV."""
+        return f"Record {position}"
+
+    def left_out(self) -> Counter[str]:
+        """What lay in the source and was not taken, by kind."""
+        return Counter()
+
+    def converted(self) -> Counter[str]:
+        """How many records were changed on the way, by kind; known when `records` has ended."""
+        return Counter()
 
     def __iter__(self) -> Iterator[Record]:
         return self.records()

@@ -79,7 +79,7 @@ def test_sizes_must_agree_or_be_given(people):
     assert {record.image.shape for record in records} == {(1, 5, 5)} and np.all(records[1].image == 9)
 
 
-def test_corrupt_and_non_image_bytes_are_named_by_line_and_not_by_name(people):
+def test_bad_bytes_are_told_by_line_and_kind_and_by_name_in_the_details_alone(people):
     noise = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
     good = people / "ann-smith.png"
     Image.fromarray(noise).save(good)
@@ -87,22 +87,26 @@ def test_corrupt_and_non_image_bytes_are_named_by_line_and_not_by_name(people):
     jpeg = people / "jpeg"
     Image.fromarray(noise).save(jpeg, "JPEG")
     damaged = {
-        "text": b"this is no image",
-        "empty": b"",
-        "header only": whole[:40],
-        "cut short": whole[: len(whole) // 2],
-        "changed": whole[:200] + bytes(400) + whole[600:],
-        "cut jpeg": jpeg.read_bytes()[:300],
+        "is no picture": [b"this is no image"],
+        "is empty": [b""],
+        "is cut short or damaged": [
+            whole[:40],
+            whole[: len(whole) // 2],
+            whole[:200] + bytes(400) + whole[600:],
+            jpeg.read_bytes()[:300],
+        ],
     }
-    for name, content in damaged.items():
-        good.write_bytes(content)
-        with pytest.raises(DataError, match=r"^CSV line 2 is not an image") as caught:
-            list(listed(people, "ann-smith.png,x,p"))
-        assert "ann" not in str(caught.value), name
+    for kind, contents in damaged.items():
+        for content in contents:
+            good.write_bytes(content)
+            with pytest.raises(DataError, match=f"^CSV line 2 {kind}") as caught:
+                listed(people, "ann-smith.png,x,p").shape(), list(listed(people, "ann-smith.png,x,p"))
+            assert "ann" not in str(caught.value)
+            assert caught.value.details == (f"CSV line 2, ann-smith.png: {kind}",)
 
 
 def test_missing_image_and_bad_lines(people):
-    with pytest.raises(DataError, match="CSV line 3: there is no such image"):
+    with pytest.raises(DataError, match="CSV line 3 is missing"):
         list(listed(people, "a.png,x,p", "nobody.png,y,p"))
     with pytest.raises(DataError, match="CSV line 3 has no path or no label"):
         list(listed(people, "a.png,x,p", "b.png,,p"))
@@ -134,8 +138,12 @@ def test_paths_that_leave_the_folder_are_refused(people, tmp_path):
             list(listed(people, f"{path},x,p"))
 
 
-def test_two_paths_to_one_image_are_one_record(people):
-    assert {record.id for record in listed(people, "a.png,x,p", "sub/../a.png,y,p")} == {"a.png"}
+def test_two_paths_to_one_image_are_one_record_of_two_people(people):
+    (record,) = listed(people, "a.png,x,p", "sub/../a.png,x,y")
+    assert (record.id, record.subject, record.also) == ("a.png", "p", ("y",))
+    for second in ("a.png,y,q", "a.png,x,p", "a.png,x,"):
+        with pytest.raises(DataError, match="CSV line 3 lists the picture of CSV line 2 again"):
+            list(listed(people, "a.png,x,p", second))
 
 
 @pytest.mark.data

@@ -1,0 +1,123 @@
+"""Which records hold the same picture: a digest of each record's pixels beside its key, cached like the index.
+
+One file a shard, 16 bytes a record, named by the shard's key digest and by inode, size and time of its file (the rule
+by which DVC takes a file to be unchanged). What is cached belongs to records in the store: `prune` removes the rest.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tmu.data.index import Index
+from tmu.data.info import shard_paths
+from tmu.data.keys import KEY_DTYPE
+from tmu.data.records import SPLITS
+from tmu.data.shards import read_facts, read_shard
+from tmu.errors import StorageError
+from tmu.files import digest_of, write_atomic
+
+_SUFFIX = ".pixels"
+
+
+def digests(images: np.ndarray) -> list[bytes]:
+    """BLAKE2b (16 bytes) of each image's bytes; images (N, ...) uint8."""
+    return [hashlib.blake2b(image.tobytes(), digest_size=KEY_DTYPE.itemsize).digest() for image in images]
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The pictures of a store by content. `values` (N,) `S16`: the digest of each record, in the index's order."""
+
+    index: Index
+    values: np.ndarray
+
+    @classmethod
+    def build(cls, store: Path, index: Index, cache: Path | None) -> "Contents":
+        """Digests of all records: from the cache where it has them, else from the images; nothing is written.
+
+        Raises StorageError where the store is no longer the one that was indexed.
+        """
+        values = np.empty(len(index), KEY_DTYPE)
+        for path in shard_paths(store):
+            here = np.flatnonzero(index.buckets == read_facts(path).bucket)
+            found = _read(_part(path, cache)) if cache else None
+            if found is None:
+                found = _of_images(path)
+            if len(here) != len(found):
+                raise StorageError("The store changed while it was being read.", "Run the same command again.")
+            values[here] = found[index.rows[here]]
+        return cls(index, values)
+
+    @cached_property
+    def _by_value(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions by ascending digest, the digests, and records of each split before each place (N+1, S)."""
+        order = np.argsort(self.values, kind="stable")
+        splits = self.index.splits[order][:, None] == np.arange(len(SPLITS))
+        return order, self.values[order], np.concatenate([np.zeros((1, len(SPLITS)), np.int64), splits.cumsum(0)])
+
+    def copies_by_split(self, positions: np.ndarray) -> np.ndarray:
+        """How many records of each split (S,) hold a picture of those at `positions` (each once), these left out."""
+        _, _, before = self._by_value
+        first, last = self._ranges(positions)
+        there = (before[last] - before[first]).sum(0)
+        return there - np.bincount(self.index.splits[positions], minlength=len(SPLITS))
+
+    def copies_of(self, positions: np.ndarray) -> np.ndarray:
+        """Positions of the records that hold a picture of those at `positions`, these left out; ascending."""
+        order, _, _ = self._by_value
+        first, last = self._ranges(positions)
+        found = [order[start:end] for start, end in zip(first, last, strict=True)]
+        return np.setdiff1d(np.concatenate([*found, np.empty(0, np.int64)]).astype(np.int64), positions)
+
+    def _ranges(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        wanted, (_, values, _) = np.unique(self.values[positions]), self._by_value
+        return np.searchsorted(values, wanted, "left"), np.searchsorted(values, wanted, "right")
+
+
+def note(store: Path, cache: Path) -> int:
+    """Make the cache that of the store as it is now: add what it lacks, remove the rest. Returns how many went."""
+    live = {_part(path, cache): path for path in shard_paths(store)}
+    for part, path in live.items():
+        if _read(part) is None:
+            values = _of_images(path).tobytes()
+            write_atomic(part, _seal(values) + values, private=True)
+    return _remove(cache, live)
+
+
+def prune(cache: Path, stores: Iterable[Path]) -> int:
+    """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed."""
+    return _remove(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+
+
+def _remove(cache: Path, live: Collection[Path]) -> int:
+    dead = [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
+    for path in dead:
+        path.unlink(missing_ok=True)
+    return len(dead)
+
+
+def _part(path: Path, cache: Path) -> Path:
+    facts, stat = read_facts(path), path.stat()
+    return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{_SUFFIX}"
+
+
+def _of_images(path: Path) -> np.ndarray:
+    return np.frombuffer(b"".join(digests(read_shard(path).images)), KEY_DTYPE)
+
+
+def _read(part: Path) -> np.ndarray | None:
+    """The cached digests; None where there are none, or not those that were written."""
+    try:
+        raw = part.read_bytes()
+    except OSError:
+        return None
+    seal, values = raw[: KEY_DTYPE.itemsize], raw[KEY_DTYPE.itemsize :]
+    return np.frombuffer(values, KEY_DTYPE) if seal == _seal(values) else None
+
+
+def _seal(values: bytes) -> bytes:
+    return hashlib.blake2b(values, digest_size=KEY_DTYPE.itemsize).digest()

@@ -1,0 +1,178 @@
+"""One picture file: what it holds, by its header; its pixels; and what is wrong with it.
+
+Nothing is altered silently. A picture is refused, or converted and the conversion counted. A plain picture (8 bits,
+one frame, upright, opaque) gives the pixels that its file holds.
+"""
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = frozenset(
+    {
+        ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".pbm",
+        ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""What a file that is meant as a picture is called."""
+FOREIGN_FORMATS = {".heic": "HEIC", ".heif": "HEIC"} | dict.fromkeys(
+    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"), "a camera's raw file"
+)
+"""Pictures that cannot be read here, by name."""
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_ORIENTATION = 0x0112
+_TURNED = range(5, 9)  # EXIF orientations that swap width and height
+# Pillow's decoders raise all of these on bytes that are not what they claim
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error)
+_GREY = ("1", "L")
+
+
+class Fault(Exception):
+    """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
+
+    def __init__(self, kind: str, mend: str, said: str | None = None):
+        super().__init__(kind)
+        self.kind, self.mend, self.said = kind, mend, said or kind
+
+
+@dataclass(frozen=True)
+class Header:
+    """Width and height as the picture is to be seen, and whether it is grey."""
+
+    size: tuple[int, int]
+    grey: bool
+
+
+def look(path: Path, *, upright: bool) -> Header:
+    """The header of a picture. upright: width and height count, so that the orientation is looked up. Raises Fault."""
+    with _opened(path) as image:
+        _refuse_form(image)
+        width, height = image.size
+        if upright and width != height and _orientation(image) in _TURNED:
+            width, height = height, width
+        return Header((width, height), image.mode in _GREY)
+
+
+def decode(
+    path: Path, mode: str, size: tuple[int, int], ground: str | None, *, resize: bool
+) -> tuple[np.ndarray, list[str]]:
+    """Pixels uint8 (C, H, W) in `mode` (L or RGB), and what was changed on the way. Raises Fault.
+
+    ground: colour on which transparent parts are put; None refuses them. resize: whether the size may be changed.
+    """
+    with _opened(path) as image:
+        _refuse_form(image)
+        image.load()
+        picture, done = image, []
+        if _orientation(image) in range(2, 9):
+            picture, done = ImageOps.exif_transpose(image), ["turned upright (EXIF)"]
+        if image.format == "MPO":
+            done.append("first picture of several taken (MPO)")
+        if _is_transparent(picture):
+            if ground is None:
+                raise Fault("has transparent parts", "Choose a ground for them: `--option ground=white`.")
+            below = Image.new("RGBA", picture.size, ground)
+            picture = Image.alpha_composite(below, picture.convert("RGBA"))
+            done.append(f"put on a {ground} ground")
+        done += _conversion(image.mode, mode)
+        picture = picture.convert(mode)
+        if picture.size != size:
+            if not resize:
+                raise Fault("is of another size", "Set `size` to resize all of them.")
+            picture = picture.resize(size, Image.Resampling.BILINEAR)
+            done.append("resized")
+        pixels = np.array(picture, np.uint8)
+    return (pixels[None] if mode == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))), done
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is meant as a picture: by its name, or without a suffix by its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix:
+        return suffix in SUFFIXES or suffix in FOREIGN_FORMATS
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.open(path).close()
+    except (*_UNREADABLE, Image.DecompressionBombError):
+        return False
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An open picture; whatever goes wrong with its bytes is a Fault."""
+    try:
+        if path.stat().st_size == 0:
+            raise Fault("is empty", "Replace or remove it.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice that size is taken
+            with Image.open(path) as image:
+                yield image
+    except FileNotFoundError:
+        raise Fault("is missing", "Correct that line or add the file.") from None
+    except IsADirectoryError:
+        raise Fault("is a folder", "Name the picture itself.") from None
+    except PermissionError:
+        raise Fault("may not be read", "Change its permissions.") from None
+    except Image.DecompressionBombError:
+        most = f"{2 * Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "the most"
+        raise Fault("is too large", "Scale it down.", f"is too large (over {most} pixels)") from None
+    except UnidentifiedImageError:
+        raise _unidentified(path) from None
+    except _UNREADABLE:
+        raise Fault("is cut short or damaged", "Replace or remove it.") from None
+
+
+def _unidentified(path: Path) -> Fault:
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
+        return Fault("is HEIC", "Convert it to JPEG or PNG.")
+    if path.suffix.lower() in FOREIGN_FORMATS:
+        return Fault(f"is {FOREIGN_FORMATS[path.suffix.lower()]}", "Convert it to JPEG or PNG.")
+    known = head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"))
+    if known:
+        return Fault("is cut short or damaged", "Replace or remove it.")
+    return Fault("is no picture", "Replace or remove it.")
+
+
+def _refuse_form(image: Image.Image) -> None:
+    # a 16-bit colour PNG calls itself RGB; only the decoder's arguments tell
+    depths = " ".join(str(tile.args) for tile in image.tile)
+    if image.mode.startswith(("I", "F")) or any(mark in depths for mark in (";16", ";12", ";32", "16B", "16L", "16N")):
+        raise Fault("has more than 8 bits a channel", "Convert it to 8 bits.")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        said = f"has several frames ({frames})"
+        raise Fault("has several frames", "Save the frame that is meant as a picture of its own.", said)
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 where nothing readable is said of it."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return 1
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+
+
+def _conversion(was: str, mode: str) -> list[str]:
+    if was in ("P", "PA"):
+        return ["palette resolved"]
+    if was == "1":
+        return ["1 bit made 8"]
+    if was in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return [f"{was} made {'grey' if mode == 'L' else 'RGB'}"]
+    return ["colour made grey"] if mode == "L" and was not in ("L", "LA", "La") else []
