@@ -6,7 +6,7 @@ anywhere is mended by running the same request again (or `--resume`); it takes e
 
 from typing import Any
 
-from flows.runtime import prepare
+from flows.runtime import prepare, run_flow
 
 
 def run(
@@ -17,8 +17,9 @@ def run(
     audit: bool = True,
     resume: str | None = None,
 ) -> dict[str, Any]:
-    """What `tmu delete` calls: prepare Prefect for the workspace, then run the flow."""
+    """What `tmu delete` calls: find out whether there is a Prefect server, then run the flow with it or without."""
     prepare(home)
     from flows.delete_flow import delete_flow
 
-    return delete_flow(home=home, subjects=subjects, records=records, method=method, audit=audit, resume=resume)
+    given = {"subjects": subjects, "records": records, "method": method, "audit": audit, "resume": resume}
+    return run_flow(delete_flow, home=home, **given)

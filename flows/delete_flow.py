@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flows.course import Course
 from flows.deletion import carry_out
-from flows.report import show_choice, show_plan
+from flows.report import show_plan
 from flows.tell import tell
 from tmu.config import AUTO
 from tmu.errors import RequestError
@@ -73,9 +73,6 @@ def _acknowledged(workspace: Workspace, subjects: list[str], records: list[str],
     refuse_held(workspace, open_store(workspace, data), plan.records)
     champion_of(workspace, data, params=workspace.params)  # refuses a model of another revision before anything is done
     choice = choose_method(workspace, plan, method)
-    show_plan(plan)
-    show_choice(choice)
-    tell(f"Request {plan.id}: {len(plan.records)} records, {plan.n_train} of them learned")
-    tell(f"Method {choice.method}: {choice.reason}")
+    show_plan(plan, choice)
     facts = {"method": choice.method, "choice": choice.as_json(), "asked": [sorted(subjects), sorted(records)]}
     return open_entry(workspace, plan, {"forget": acknowledge(workspace, plan).model_dump(), **facts})
