@@ -6,7 +6,8 @@ from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from pydantic import Field
 
-from flows.report import facts_markdown
+from flows.report import facts_markdown, show_plan_of_request
+from flows.tell import tell
 from tmu.steps.form_request import Decision, PlanShown, plan_shown
 from tmu.workspace import Workspace
 
@@ -50,6 +51,12 @@ def question(home: str, request: str, said: str = "") -> type[Approval]:
     shown = plan_shown(workspace, request)
     text = plan_markdown(shown, workspace.settings.api_url or "http://127.0.0.1:8080")
     return Approval.with_initial_data(description=f"> **Not accepted.** {said}\n\n{text}" if said else text)
+
+
+def show_request(home: str, request: str) -> None:
+    """The plan that somebody is to approve, on the run's page and in its log."""
+    show_plan_of_request(request, plan_shown(Workspace.open(home), request).facts)
+    tell(f"Request {request} waits for its approval: press Resume.")
 
 
 def plan_markdown(shown: PlanShown, api: str) -> str:

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
+from flows.runs import BATCHES
 from flows.serve_batch import serve
-from flows.tell import tell
+from flows.tell import tell, telling_of_failures
 from tasks.watch_deadlines import send_notifications
 
 
-@flow(name="nightly-batch")
+@flow(name=BATCHES)
 def nightly_batch_flow(
     lane: Annotated[
         Literal["normal", "urgent"],
@@ -19,7 +20,8 @@ def nightly_batch_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> list[dict[str, Any]]:
     """Serve what is approved; goes on with a batch that was interrupted."""
-    outcomes = serve(home, lane)
+    with telling_of_failures("The batch"):
+        outcomes = serve(home, lane)
     send_notifications(home)
     tell(f"{len(outcomes)} batches served" if outcomes else "Nothing is approved and waiting.")
     return outcomes

@@ -16,6 +16,12 @@ from tmu.steps.plan_deletion import Plan
 from tmu.steps.plan_facts import PlanFacts, counted, facts_of, worded_cost
 
 
+def show_plan_of_request(request: str, facts: PlanFacts) -> None:
+    """What waits for an approval."""
+    _tell_of(f"Request {request}", facts)
+    _markdown("request", f"### Request `{request}`\n\n{facts_markdown(facts)}", facts.headline)
+
+
 def show_plan(plan: Plan, choice: Choice) -> None:
     """What a request of the command line touches and how it is answered; forecast before any work."""
     facts = facts_of(plan.as_json(), choice.as_json())
@@ -26,6 +32,8 @@ def show_plan(plan: Plan, choice: Choice) -> None:
 def show_batch_plan(batch: str, requests: int, entry: dict[str, Any]) -> None:
     """What a batch is about to erase, and how: counts only. entry: of the journal."""
     facts = facts_of(entry["plan"], entry["choice"])
+    if entry["stage"] != "acknowledged":
+        tell(f"Batch {batch} is resumed after stage `{entry['stage']}`.")
     _tell_of(f"Batch {batch} ({counted(requests, 'request')})", facts)
     text = f"**Batch `{batch}`, {counted(requests, 'request')}**\n\n{facts_markdown(facts)}{_forecast(entry['choice'])}"
     _markdown("plan", text, facts.headline)

@@ -10,7 +10,7 @@ from typing import Any
 from flows.course import InBatch
 from flows.deletion import carry_out
 from flows.report import show_batch, show_batch_plan
-from flows.runs import at_work, own_run
+from flows.runs import at_work, name_after_batch, own_run
 from flows.tell import tell
 from tasks.plan_batch import plan_batch
 from tasks.record import finish, stand_back, take_work
@@ -47,6 +47,7 @@ def serve_one(home: str, lane: Lane) -> dict[str, Any] | None:
     work = take_work(home, lane, own_run())
     if work is None:
         return None
+    name_after_batch(work.batch, len(work.requests))
     tell(f"Batch {work.batch}: {len(work.requests)} requests (attempt with token {work.token})")
     with _attempt(home, work):
         entry, course = plan_batch(home, work), InBatch(home, work)
