@@ -65,7 +65,7 @@ def plan_markdown(shown: PlanShown, api: str) -> str:
     The form is narrow, wraps sentences, and cuts off tables and long lines of code.
     """
     call = (
-        f"API={api}\nHASH={shown.hash[:32]}\nHASH=$HASH{shown.hash[32:]}\n"
+        f"API={api}\nHASH={shown.hash[:32]}\nHASH=${{HASH}}{shown.hash[32:]}\n"
         f"curl $API/requests/{shown.request}/approval-code \\\n"
         "  -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n"
         "  -d '{\"plan_hash\": \"'$HASH'\"}'"

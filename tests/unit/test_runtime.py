@@ -1,4 +1,4 @@
-"""Which Prefect server a flow talks to: the variable, else the setting, else none; and what one that is away looks like."""
+"""Which Prefect server a flow talks to: the variable, else the setting, else none; what is said of one that is away."""
 
 import os
 import threading

@@ -105,9 +105,8 @@ def _price(forecast: Mapping[str, Mapping[str, Any]], likely: str) -> str:
     retrain = forecast[RETRAIN]
     seconds = retrain["seconds"] and AUDIT_GOLDS * retrain["seconds"]
     golds = {"visits": AUDIT_GOLDS * retrain["visits"], "seconds": seconds, "measured": retrain["measured"]}
-    return (
-        f"{worded_cost(forecast[likely])}, and {worded_cost(golds)} for the {AUDIT_GOLDS} retrained models of its audit"
-    )
+    audit = f"{worded_cost(golds)} for the audit's {AUDIT_GOLDS} retrained models"
+    return f"{worded_cost(forecast[likely])}, and {audit}"
 
 
 def _counts(plan: Mapping[str, Any]) -> str:
@@ -126,8 +125,6 @@ def _named(stays: Any) -> Sequence[str]:
     if isinstance(stays, str):
         return (stays,)
     if isinstance(stays, Mapping):
-        named = {str(name).replace("_", " "): value for name, value in stays.items() if value}
-        return tuple(
-            f"{value:,} {name}" if isinstance(value, int) else f"{name}: {value}" for name, value in named.items()
-        )
+        named = ((str(name).replace("_", " "), value) for name, value in stays.items() if value)
+        return tuple(f"{value:,} {name}" if isinstance(value, int) else f"{name}: {value}" for name, value in named)
     return tuple(str(each) for each in stays)
