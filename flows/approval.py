@@ -72,7 +72,8 @@ def plan_markdown(shown: PlanShown, api: str) -> str:
     )
     return (
         f"{facts_markdown(shown.facts)}\n"
-        f"**Asked for by** `{shown.requester}`, who may not approve it (typed into the form, unchecked). "
+        f"**Request** `{shown.request}`, asked for by `{shown.requester}`, "
+        "who may not approve it (typed into the form, unchecked). "
         f"**To be answered by** {shown.due[:10]}.\n\n"
         "Until erasing begins the request can be taken back. **From then on it can only be finished.**\n\n"
         f"For an approval code, with the token of an approver:\n\n```bash\n{call}\n```\n"
