@@ -75,6 +75,7 @@ def audited(home: str, entry: dict[str, Any], params: Params, golds: int) -> dic
         "serves": (unlearned if row == params.unlearn.method else references[0]).model_dump(),
         "service": _service(params.unlearn.method, numbers["verdict"]),
         "compare": workspace.registry.compare_url_hint(list(versions.values())),
+        "alignment": workspace.registry.alignment_url_hint(list(versions.values())),
     }
 
 

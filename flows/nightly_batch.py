@@ -9,6 +9,7 @@ from flows.runs import BATCHES
 from flows.serve_batch import serve
 from flows.tell import tell, telling_of_failures
 from tasks.watch_deadlines import send_notifications
+from tmu.words import counted
 
 
 @flow(name=BATCHES)
@@ -23,5 +24,5 @@ def nightly_batch_flow(
     with telling_of_failures("The batch"):
         outcomes = serve(home, lane)
     send_notifications(home)
-    tell(f"{len(outcomes)} batches served" if outcomes else "Nothing is approved and waiting.")
+    tell(f"Served: {counted(len(outcomes), 'batch', 'batches')}." if outcomes else "Nothing is approved and waiting.")
     return outcomes

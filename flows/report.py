@@ -13,7 +13,8 @@ from tasks.say import inside_run
 from tmu.audit import render
 from tmu.steps.choose_method import Choice
 from tmu.steps.plan_deletion import Plan
-from tmu.steps.plan_facts import PlanFacts, counted, facts_of, worded_cost
+from tmu.steps.plan_facts import PlanFacts, facts_of, worded_cost
+from tmu.words import counted
 
 
 def show_plan_of_request(request: str, facts: PlanFacts) -> None:
@@ -49,7 +50,9 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        parts += [table(rows, ("model", "in MLflow")), f"[Compare these versions in MLflow]({outcome['compare']})"]
+        links = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and "
+        links += f"[Compare these versions in MLflow]({outcome['compare']}): all metrics"
+        parts += [table(rows, ("model", "in MLflow")), links]
         proof = outcome["audit"]
         parts.append(f"Evidence: `{store.rstrip('/')}/{proof['uri']}/manifest.json`, SHA-256 `{proof['digest']}`")
     for sentence in sentences:

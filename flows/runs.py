@@ -17,6 +17,8 @@ from prefect.runtime import flow_run
 from prefect.states import State
 from prefect.types._datetime import now
 
+from tmu.words import counted
+
 BATCHES = "nightly-batch"
 """The flow that serves whatever is approved."""
 
@@ -31,7 +33,7 @@ def name_after_batch(batch: str, requests: int) -> None:
     context = FlowRunContext.get()
     if context is None or context.flow.name != BATCHES or context.flow_run.name.startswith(f"{BATCHES} "):
         return
-    context.flow_run.name = f"{BATCHES} {batch} ({requests:,} request{'' if requests == 1 else 's'})"
+    context.flow_run.name = f"{BATCHES} {batch} ({counted(requests, 'request')})"
     with get_client(sync_client=True) as client:
         client.set_flow_run_name(context.flow_run.id, context.flow_run.name)
 

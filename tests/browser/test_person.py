@@ -188,7 +188,7 @@ def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case
     page.goto(link.get_attribute("href"), wait_until="domcontentloaded")
     rows = pages.compared(page)
     names = rows["Run Name"]
-    assert names == ["original", "gold", "gold", "unlearned"]
+    assert names == ["original v1", "gold v2", "gold v3", f"{METHOD} v4"]
     numbers = {name: cells for name, cells in rows.items() if re.fullmatch("[a-z_0-9]+", name)}
     assert set(numbers) > METRICS
     assert not {name: cells for name, cells in numbers.items() if not all(cells)}

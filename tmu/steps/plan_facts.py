@@ -72,11 +72,6 @@ def worded_cost(cost: Mapping[str, Any]) -> str:
     return seconds + ("" if cost["measured"] else " (estimated)")
 
 
-def counted(number: int, what: str) -> str:
-    """`1 record`, `2 records`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def _risks(risk: Mapping[str, Any], method: str) -> list[str]:
     found = []
     if risk.get("refusal"):
