@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "nightly-batch/urgent-batch"
 _AGAIN = 300
-"""Seconds after which a run is started again for the very same requests, if they still wait."""
+"""Seconds after which a run is started again for the very same requests, if they still wait: it may have failed."""
 
 
 def start(workspace: "Workspace") -> bool:
@@ -48,5 +48,5 @@ def _start(workspace: "Workspace", client: object) -> bool:
         return False
     key = f"urgent-{digest_of(waiting)[:32]}-{time.time() // _AGAIN:.0f}"
     deployment = client.read_deployment_by_name(DEPLOYMENT)
-    client.create_flow_run_from_deployment(deployment.id, parameters={"lane": "urgent"}, idempotency_key=key)
-    return True
+    run = client.create_flow_run_from_deployment(deployment.id, parameters={"lane": "urgent"}, idempotency_key=key)
+    return not run.state.is_final()  # the key gives back a run that there was
