@@ -1,13 +1,14 @@
 """The form of the approval, on the page of a suspended run: the plan above, the decision below."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from prefect.input import RunInput
 from prefect.input.actions import read_flow_run_input
 from pydantic import Field
 
-from flows.report import plan_counts, plan_rows, table
-from tmu.steps.form_request import Decision, plan_shown
+from flows.report import facts_markdown, show_plan_of_request
+from flows.tell import tell
+from tmu.steps.form_request import Decision, PlanShown, plan_shown
 from tmu.workspace import Workspace
 
 
@@ -46,23 +47,33 @@ def pause_key(attempt: int) -> str:
 
 def question(workspace: Workspace, request: str, said: str = "") -> type[Approval]:
     """The form with the plan as its description. said: why it is asked again."""
-    text = plan_markdown(request, plan_shown(workspace, request), workspace.settings.api_url or "http://127.0.0.1:8080")
+    shown = plan_shown(workspace, request)
+    text = plan_markdown(shown, workspace.settings.api_url or "http://127.0.0.1:8080")
     return Approval.with_initial_data(description=f"> **Not accepted.** {said}\n\n{text}" if said else text)
 
 
-def plan_markdown(request: str, shown: dict[str, Any], api: str) -> str:
-    """The plan for people: what goes, how, what it will cost, until when; and how to get a code. api: its address."""
-    body = shown["body"]
-    rows = [*plan_rows(body, body["choice"]), ("to be answered by", shown["due"][:10])]
-    rows.append(("asked for by", f"`{shown['requester']}`, who may not approve it (typed into the form, unchecked)"))
-    notes = "".join(f"\n- {text}" for text in [plan_counts(body), body["choice"]["reason"], *body["warnings"]])
+def show_request(workspace: Workspace, request: str) -> None:
+    """The plan that somebody is to approve, on the run's page and in its log."""
+    show_plan_of_request(request, plan_shown(workspace, request).facts)
+    tell(f"Request {request} waits for its approval: press Resume.")
+
+
+def plan_markdown(shown: PlanShown, api: str) -> str:
+    """The plan for its approver: risk, method, price and what stays; then how to get a code. api: its address.
+
+    The form is narrow, wraps sentences, and cuts off tables and long lines of code.
+    """
     call = (
-        f"API={api}\ncurl $API/requests/{request}/approval-code \\\n"
+        f"API={api}\nHASH={shown.hash[:32]}\nHASH=${{HASH}}{shown.hash[32:]}\n"
+        f"curl $API/requests/{shown.request}/approval-code \\\n"
         "  -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n"
-        f'  -d \'{{"plan_hash": "{shown["hash"]}"}}\''
+        "  -d '{\"plan_hash\": \"'$HASH'\"}'"
     )
     return (
-        f"### Request `{request}`: may this be erased?\n\n{table(rows)}\n{notes}\n\n"
+        f"{facts_markdown(shown.facts)}\n"
+        f"**Request** `{shown.request}`, asked for by `{shown.requester}`, "
+        "who may not approve it (typed into the form, unchecked). "
+        f"**To be answered by** {shown.due[:10]}.\n\n"
         "Until erasing begins the request can be taken back. **From then on it can only be finished.**\n\n"
         f"For an approval code, with the token of an approver:\n\n```bash\n{call}\n```\n"
     )

@@ -1,8 +1,8 @@
-"""What `tmu audit --request` calls: prepare Prefect for the workspace, then run the flow `audit`."""
+"""What `tmu audit --request` calls: run the flow `audit`, with a Prefect server or without."""
 
 from typing import Any
 
-from flows.runtime import prepare
+from flows.runtime import prepare, run_flow
 
 
 def run(home: str, request: str, golds: int = 2) -> dict[str, Any]:
@@ -10,4 +10,4 @@ def run(home: str, request: str, golds: int = 2) -> dict[str, Any]:
     prepare(home)
     from flows.audit_flow import audit_flow
 
-    return audit_flow(request=request, golds=golds, home=home)
+    return run_flow(audit_flow, request=request, golds=golds, home=home)

@@ -58,6 +58,7 @@ def audited(workspace: Workspace, deletion: Deletion, golds: int) -> Outcome:
         serves=deletion.unlearned if row == deletion.method else case.golds[0],
         service=_service(deletion, verdict),
         compare=workspace.registry.compare_url_hint(list(versions.values())),
+        alignment=workspace.registry.alignment_url_hint(list(versions.values())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.runtime import prepare
+from flows.runtime import prepare, run_flow
 
 
 def run(home: str, request: str) -> dict[str, Any]:
@@ -10,7 +10,7 @@ def run(home: str, request: str) -> dict[str, Any]:
     prepare(home)
     from flows.delete_flow import delete_flow
 
-    return delete_flow(home=home, resume=request)
+    return run_flow(delete_flow, home=home, resume=request)
 
 
 def serve(home: str) -> list[dict[str, Any]]:
@@ -18,4 +18,4 @@ def serve(home: str) -> list[dict[str, Any]]:
     prepare(home)
     from flows.nightly_batch import nightly_batch_flow
 
-    return nightly_batch_flow(home=home, lane="urgent")
+    return run_flow(nightly_batch_flow, home=home, lane="urgent")

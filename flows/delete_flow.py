@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flows.deletion import carry_out
 from flows.observer import Observer
-from flows.report import show_choice, show_plan
+from flows.report import show_plan
 from flows.tell import tell
 from tmu.config import AUTO
 from tmu.deletion.deletion import Deletion, Stage
@@ -56,10 +56,6 @@ def delete_flow(
 
 
 def _say(deletion: Deletion) -> None:
-    plan = deletion.plan
     if deletion.stage is not Stage.ACKNOWLEDGED:
-        tell(f"Going on with request {deletion.id} after stage `{deletion.stage}`")
-    show_plan(plan)
-    show_choice(plan.choice)
-    tell(f"Request {plan.id}: {plan.n_records} records, {plan.n_train} of them learned")
-    tell(f"Method {plan.choice.method}: {plan.choice.reason}")
+        tell(f"Request {deletion.id} is resumed after stage `{deletion.stage}`.")
+    show_plan(deletion.plan)

@@ -4,16 +4,15 @@ The run puts the request on record, plans it, and suspends itself: it holds no p
 at the plan. Resumed, it starts anew from the top; every step finds what it did before.
 """
 
-from itertools import count
 from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from pydantic import Field
 
-from flows.approval import pause_key, question, was_asked
+from flows.approval import pause_key, question, show_request, was_asked
 from flows.serve_batch import serve
-from flows.tell import tell
+from flows.tell import tell, telling_of_failures
 from flows.zombies import settle
 from tasks.ledger import decide, plan, receive, status
 from tasks.watch import send_notifications
@@ -80,7 +79,7 @@ HowMethod = Annotated[
 Home = Annotated[str, Field(title="Workspace", description="Leave it empty: the workspace of this installation.")]
 
 
-@flow(name="delete")
+@flow(name="delete", flow_run_name="delete {request}")
 def delete_request_flow(
     request: Request,
     requested_by: RequestedBy,
@@ -94,20 +93,36 @@ def delete_request_flow(
 
     The run stops after planning and shows the plan; **Resume** opens the form for the approval.
     """
-    urgent, workspace = lane.startswith("urgent"), Workspace.open(home)
-    receive(workspace, request, requested_by, people, records, urgent=urgent)
-    state = plan(workspace, request, None if method == "as configured" else method)
-    send_notifications(workspace)
-    said = ""
-    for attempt in count(1):
-        tell(f"Request {request}: {state.value}")
-        if state is not State.AWAITING_APPROVAL:
-            break
+    with telling_of_failures(f"Request {request}"):
+        urgent, workspace = lane.startswith("urgent"), Workspace.open(home)
+        receive(workspace, request, requested_by, people, records, urgent=urgent)
+        state = plan(workspace, request, None if method == "as configured" else method)
+        send_notifications(workspace)
+        state = _decided(workspace, request, state)
+        tell(f"Request {request} is {_worded(state)}.")
+        served = serve(workspace, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
+        send_notifications(workspace)
+        ended = status(workspace, request)
+        tell(f"Request {request} is {_worded(ended)}.")
+        return {"request": request, "state": ended.value, "batches": served}
+
+
+def _decided(workspace: Workspace, request: str, state: State) -> State:
+    """Ask until somebody decides; the state then. Suspends the run, which starts anew from the top at each answer."""
+    said, attempt = "", 0
+    while state is State.AWAITING_APPROVAL:
+        attempt += 1
         if was_asked(attempt + 1):
             continue  # this attempt's answer was not accepted, and is on record
+        if not was_asked(1):
+            show_request(workspace, request)
         settle()
         answer = suspend_flow_run(question(workspace, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
         state, said = decide(workspace, request, answer.as_decision())
-    served = serve(workspace, "urgent") if urgent and state in (State.APPROVED, *RUNNING) else []
-    send_notifications(workspace)
-    return {"request": request, "state": status(workspace, request).value, "batches": served}
+        if said:
+            tell(f"The answer was not accepted: {said}")
+    return state
+
+
+def _worded(state: State) -> str:
+    return state.value.replace("_", " ")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.runtime import prepare
+from flows.runtime import prepare, run_flow
 from flows.tell import tell
 from tmu.errors import ConfigError
 from tmu.files import write_atomic
@@ -30,10 +30,9 @@ def run(home: str | None = None) -> dict[str, Any]:
     data, imported = import_data(workspace, "digits", {}, holdout=0.35, test=0.35)
     keys = workspace.keys(simulated=True)
     prepare(str(folder))
-    tell("Starting Prefect's temporary server")
     from flows.delete_flow import delete_flow
 
-    outcome = delete_flow(home=str(folder), subjects=[keys.subject(name) for name in CONTRIBUTORS])
+    outcome = run_flow(delete_flow, home=str(folder), subjects=[keys.subject(name) for name in CONTRIBUTORS])
     audit = workspace.artifacts.fetch(outcome["audit"]["uri"], outcome["audit"]["digest"])
     return {
         **outcome,

@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
+from flows.runs import BATCHES
 from flows.serve_batch import serve
-from flows.tell import tell
+from flows.tell import tell, telling_of_failures
 from tasks.watch import send_notifications
+from tmu.words import counted
 from tmu.workspace import Workspace
 
 
-@flow(name="nightly-batch")
+@flow(name=BATCHES)
 def nightly_batch_flow(
     lane: Annotated[
         Literal["normal", "urgent"],
@@ -21,7 +23,8 @@ def nightly_batch_flow(
 ) -> list[dict[str, Any]]:
     """Serve what is approved; goes on with a batch that was interrupted."""
     workspace = Workspace.open(home)
-    outcomes = serve(workspace, lane)
+    with telling_of_failures("The batch"):
+        outcomes = serve(workspace, lane)
     send_notifications(workspace)
-    tell(f"{len(outcomes)} batches served" if outcomes else "Nothing is approved and waiting.")
+    tell(f"Served: {counted(len(outcomes), 'batch', 'batches')}." if outcomes else "Nothing is approved and waiting.")
     return outcomes

@@ -14,9 +14,10 @@ from prefect.deployments import run_deployment
 from prefect.states import StateType
 from pydantic import Field
 
-from flows.runs import at_work, state_of
+from flows.runs import about_to_serve, at_work, state_of
 from flows.slots import free_stale_slots
 from flows.tell import tell
+from flows.urgent import DEPLOYMENT as URGENT
 from flows.zombies import crash, crash_orphans, find_zombies
 from tasks.watch import reconcile, send_notifications
 from tmu.ledger.batches import Lane
@@ -69,12 +70,12 @@ def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:
     lane = _lane(workspace, waiting)
     if lane is None:
         return None
-    run_deployment(NIGHTLY, parameters={"lane": lane}, timeout=0, as_subflow=False)
+    run_deployment(NIGHTLY if lane == "normal" else URGENT, parameters={"lane": lane}, timeout=0, as_subflow=False)
     return f"batch {waiting.batch}" if waiting else "urgent requests"
 
 
 def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:
-    if _scheduled():
+    if about_to_serve():
         return None
     if waiting is None:
         return "urgent" if approved(workspace, "urgent") else None
@@ -83,23 +84,3 @@ def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:
         return None
     last = state_of(waiting.run)
     return None if last is not None and last.type is StateType.CANCELLED else waiting.lane
-
-
-def _scheduled() -> bool:
-    """Whether a run that will serve batches is about to start anyway."""
-    from prefect.client.schemas.filters import (
-        FlowFilter,
-        FlowFilterName,
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
-    from prefect.types._datetime import now
-
-    soon = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED])
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["nightly-batch"])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=soon)),
-        )
-    return any(run.state_type is not StateType.SCHEDULED or run.next_scheduled_start_time <= now() for run in runs)

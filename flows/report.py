@@ -1,39 +1,44 @@
-"""What a run shows on Prefect's page: tables."""
+"""What a run shows on Prefect's page: tables and sentences, the most important first; and says in its log.
+
+Outside of a run there is no page, and the sentences alone are said.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 
+from flows.tell import tell
+from tasks.say import inside_run
 from tmu.audit import render
-from tmu.deletion.plan import Choice, Plan
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.plan import Plan
+from tmu.steps.plan_facts import PlanFacts, facts_of, worded_cost
+from tmu.words import counted
+
+
+def show_plan_of_request(request: str, facts: PlanFacts) -> None:
+    """What waits for an approval."""
+    _tell_of(f"Request {request}", facts)
+    _markdown("request", f"### Request `{request}`\n\n{facts_markdown(facts)}", facts.headline)
 
 
 def show_plan(plan: Plan) -> None:
-    """The plan as a table artifact: counts only."""
-    rows = [{"what": "request", "number": plan.id}, {"what": "records", "number": plan.n_records}]
-    rows += [{"what": f"{split} records", "number": count} for split, count in plan.by_split.items()]
-    rows += [{"what": f"training records of class {name}", "number": count} for name, count in plan.by_class.items()]
-    rows.append({"what": "shards touched", "number": len(plan.shards)})
-    create_table_artifact(table=rows, key="deletion-plan", description=f"What request {plan.id} touches")
+    """What a request of the command line touches and how it is answered; forecast before any work."""
+    facts = facts_of(plan.body)
+    _tell_of(f"Request {plan.id}", facts)
+    _markdown("plan", facts_markdown(facts) + _forecast(plan.body["choice"]), facts.headline)
 
 
-def show_choice(choice: Choice) -> None:
-    """The method and what it rests on as a table artifact: one row a way, forecast before any work."""
-    rows = [
-        {"way": way, "seconds": cost.seconds, "record visits": cost.visits, "measured": cost.measured}
-        for way, cost in choice.forecast.items()
-    ]
-    if rows:
-        create_table_artifact(table=rows, key="method", description=f"{choice.method}: {choice.reason}")
-
-
-def show_batch_plan(batch: str, requests: int, body: dict[str, Any]) -> None:
-    """What a batch is about to erase, and how, as a table: counts only. body: of its plan."""
-    text = table(plan_rows(body, body["choice"]))
-    described = f"What batch {batch} erases, for {_counted(requests, 'request')}"
-    parts = [text, plan_counts(body), body["choice"]["reason"]]
-    create_markdown_artifact(markdown="\n\n".join(parts), key="plan", description=described)
+def show_batch_plan(batch: str, requests: int, deletion: Deletion) -> None:
+    """What a batch is about to erase, and how: counts only."""
+    body = deletion.plan.body
+    facts = facts_of(body)
+    if deletion.stage is not Stage.ACKNOWLEDGED:
+        tell(f"Batch {batch} is resumed after stage `{deletion.stage}`.")
+    _tell_of(f"Batch {batch} ({counted(requests, 'request')})", facts)
+    text = f"**Batch `{batch}`, {counted(requests, 'request')}**\n\n{facts_markdown(facts)}{_forecast(body['choice'])}"
+    _markdown("plan", text, facts.headline)
 
 
 def show_batch(outcome: dict[str, Any], store: str) -> None:
@@ -42,47 +47,18 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     store: address of the artifacts, to which the evidence's are relative.
     """
     sentences = [*outcome.get("why", [outcome["service"]]), *outcome["checked"]]
-    parts = [f"**Batch `{outcome['batch']}`, {_counted(outcome['requests'], 'request')}: done.**"]
+    parts = [f"**Batch `{outcome['batch']}`, {counted(outcome['requests'], 'request')}: done.**"]
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        parts += [table(rows, ("model", "in MLflow")), f"[Compare these versions in MLflow]({outcome['compare']})"]
+        links = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and "
+        links += f"[Compare these versions in MLflow]({outcome['compare']}): all metrics"
+        parts += [table(rows, ("model", "in MLflow")), links]
         proof = outcome["audit"]
         parts.append(f"Evidence: `{store.rstrip('/')}/{proof['uri']}/manifest.json`, SHA-256 `{proof['digest']}`")
-    create_markdown_artifact(markdown="\n\n".join(parts), key="batch", description="How the batch ended")
-
-
-def plan_rows(plan: dict[str, Any], choice: dict[str, Any]) -> list[tuple[str, str]]:
-    """A plan in short lines, which the page does not wrap. plan, choice: as JSON (`Plan.body` and its choice)."""
-    erased = f"{plan['n_records']:,} in {_counted(len(plan['shards']), 'shard')}"
-    rows = [("records to erase", erased), ("method", f"`{choice['method']}`")]
-    wholes = {way: cost for way, cost in choice["forecast"].items() if way != "twin" and not way.endswith(" alone")}
-    return rows + [(f"forecast: {way}", _cost(cost)) for way, cost in wholes.items()]
-
-
-def plan_counts(plan: dict[str, Any]) -> str:
-    """The records of a plan by split, those of training by class, as a sentence."""
-    classes = ", ".join(f"{count} of `{name}`" for name, count in plan["by_class"].items() if count)
-    splits = {split: f"{count:,} {split}" for split, count in plan["by_split"].items() if count}
-    if classes:
-        splits["train"] += f" ({classes})"
-    return f"Records: {', '.join(splits.values())}."
-
-
-def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:
-    """A table of two columns in markdown, under the headings given."""
-    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def _cost(cost: dict[str, Any]) -> str:
-    if cost["seconds"] is None:
-        return f"{cost['visits']:,} record visits"
-    seconds = f"{cost['seconds']:.1f} s" if cost["seconds"] < 10 else f"{cost['seconds']:,.0f} s"
-    return seconds + ("" if cost["measured"] else " (estimated)")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+    for sentence in sentences:
+        tell(sentence)
+    _markdown("batch", "\n\n".join(parts), "How the batch ended")
 
 
 def show_audit(numbers: dict[str, Any]) -> None:
@@ -91,8 +67,44 @@ def show_audit(numbers: dict[str, Any]) -> None:
     if not numbers["verdict"]["conclusive"]:
         verdict += " (inconclusive: too few forgotten records to tell)"
     described = f"{numbers['verdict']['row']} {verdict}"
-    text = _turned(render.markdown(numbers["result"]))
-    create_markdown_artifact(markdown=text, key="audit", description=described)
+    tell(f"Audit: {described}")
+    _markdown("audit", _turned(render.markdown(numbers["result"])), described)
+
+
+def facts_markdown(facts: PlanFacts) -> str:
+    """Warnings, likely method, price and what stays, in lines that the narrow form wraps: no table, no long word."""
+    lines = [f"> ⚠️ **{text}**\n" for text in facts.warnings]
+    lines.append(f"**Likely method:** {facts.method}\n")
+    lines.append(f"**Risk:** {facts.risk}. **Price:** {facts.price}.\n")
+    erased = f"{counted(facts.n_records, 'record')} in {counted(facts.n_shards, 'shard')}"
+    lines.append(f"**Erased:** {erased}: {facts.counts}\n")
+    lines.append("**Stays:**\n")
+    lines += [f"- {text}" for text in facts.stays]
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:
+    """A table of two columns in markdown, under the headings given."""
+    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _tell_of(what: str, facts: PlanFacts) -> None:
+    for text in facts.warnings:
+        tell(f"Warning: {text}")
+    tell(f"{what}: {counted(facts.n_records, 'record')} to erase: {facts.counts}")
+    tell(f"Likely method: {facts.method}")
+    tell(f"Forecast: {facts.price}")
+
+
+def _forecast(choice: dict[str, Any]) -> str:
+    """The ways and what they cost, as a table below; empty where nothing is to be unlearned."""
+    rows = [(f"`{way}`", worded_cost(cost)) for way, cost in choice["forecast"].items()]
+    return f"\n{table(rows, ('way', 'forecast'))}\n" if rows else ""
+
+
+def _markdown(key: str, markdown: str, description: str) -> None:
+    if inside_run():
+        create_markdown_artifact(markdown=markdown, key=key, description=description)
 
 
 def _turned(text: str) -> str:

@@ -1,16 +1,41 @@
-"""Whether a flow run of this server is still at work."""
+"""Flow runs of this server: whether one is still at work, and what it is called."""
 
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import State
+from prefect.types._datetime import now
+
+from tmu.words import counted
+
+BATCHES = "nightly-batch"
+"""The flow that serves whatever is approved."""
 
 
 def own_run() -> str | None:
     """The id of the run that calls; None outside of one."""
     return str(flow_run.id) if flow_run.id else None
+
+
+def name_after_batch(batch: str, requests: int) -> None:
+    """Name the run that calls after the first batch that it serves. A run that is named after a request stays so."""
+    context = FlowRunContext.get()
+    if context is None or context.flow.name != BATCHES or context.flow_run.name.startswith(f"{BATCHES} "):
+        return
+    context.flow_run.name = f"{BATCHES} {batch} ({counted(requests, 'request')})"
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_name(context.flow_run.id, context.flow_run.name)
 
 
 def state_of(run: str | None) -> State | None:
@@ -28,3 +53,14 @@ def at_work(run: str | None) -> bool:
     """Whether a run may still act: it has not ended, and it is not this one."""
     state = state_of(run)
     return run != own_run() and state is not None and not state.is_final()
+
+
+def about_to_serve() -> bool:
+    """Whether a run that serves batches is at work, or is to begin now."""
+    soon = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED])
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[BATCHES])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=soon)),
+        )
+    return any(run.state_type is not StateType.SCHEDULED or run.next_scheduled_start_time <= now() for run in runs)

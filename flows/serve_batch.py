@@ -10,7 +10,7 @@ from typing import Any
 from flows.deletion import carry_out
 from flows.observer import BatchObserver
 from flows.report import show_batch, show_batch_plan
-from flows.runs import at_work, own_run
+from flows.runs import at_work, name_after_batch, own_run
 from flows.tell import tell
 from tasks.ledger import finish, plan_batch, stand_back, take_work
 from tmu.errors import StorageError, TmuError
@@ -46,12 +46,13 @@ def serve_one(workspace: Workspace, lane: Lane) -> dict[str, Any] | None:
     work = take_work(workspace, lane, own_run())
     if work is None:
         return None
+    name_after_batch(work.batch, len(work.requests))
     tell(f"Batch {work.batch}: {len(work.requests)} requests (attempt with token {work.token})")
     workspace = workspace.reread()  # the parameters of this batch are those of now, whatever an earlier one used
     with _attempt(workspace, work):
         deletion, observer = plan_batch(workspace, work), BatchObserver(workspace, work)
         if deletion is not None:
-            show_batch_plan(work.batch, len(work.requests), deletion.plan.body)
+            show_batch_plan(work.batch, len(work.requests), deletion)
         outcome = _nothing_left(observer) if deletion is None else carry_out(workspace, deletion, observer)
         finish(workspace, work, "completed")
     outcome = {"batch": work.batch, "requests": len(work.requests)} | outcome

@@ -1,22 +1,26 @@
-"""What a run says in the terminal while it works. Imports no Prefect, so that it can speak before Prefect is set up."""
+"""What a flow says while it works, in sentences: on its run's Logs tab and in the terminal (`tasks/say.py`)."""
 
-import os
-import sys
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from rich.console import Console
+from tasks.say import say
+from tmu.errors import TmuError
 
 
 def tell(line: str) -> None:
-    """One line for whoever watches (stderr, so that JSON on stdout stays clean)."""
-    Console(stderr=True).print(f"[bold]•[/] {line}")
+    """One sentence."""
+    say(line)
 
 
-def _go_on(console: Console) -> None:
-    """Whoever watched is gone, such as a worker that was killed: the run goes on, and nobody hears it."""
-    console.quiet = True
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
-
-
-Console.on_broken_pipe = _go_on  # type: ignore[method-assign]  # Rich's own ends the process, also from Prefect's logs
+@contextmanager
+def telling_of_failures(what: str) -> Iterator[None]:
+    """Say why the block failed, before Prefect's own traceback. what: the subject of the sentence."""
+    try:
+        yield
+    except TmuError as error:
+        say(f"{what} stopped: {error}", logging.ERROR)
+        raise
+    except Exception as error:  # its message may quote values: Prefect's traceback has the place
+        say(f"{what} stopped by a fault: {type(error).__name__}.", logging.ERROR)
+        raise

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from prefect import task
 from prefect.context import TaskRunContext
-from prefect.tasks import Task
 
+from tasks.plain import StepTask, may_pass
+from tasks.progress import watched
 from tasks.slots import GPU, slot
 from tmu.config import Config, Params
-from tmu.errors import StorageError, TmuError
 from tmu.files import digest_of
 from tmu.provenance import code_digest
 from tmu.refs import Ref
@@ -22,17 +21,17 @@ RETRY_DELAYS = [5, 30, 60]  # seconds: a server that died is back by then
 
 def step_task(
     stage: str, code: CodeOf | None = None, *, gpu: bool = False, cached: bool = True, limit: str | None = None
-) -> Callable[..., Task]:
+) -> Callable[..., StepTask]:
     """Decorator: one Prefect task for one step.
 
     The first argument is the opened workspace: Prefect passes it on as it is, and it goes into no cache key and no
     result. Cached tasks are keyed by stage, digest of the code that `code` names for the task's parameters, and the
     digests of all references and configs given to them (data, parent model, config with its seed); their results are
-    references as JSON. `gpu` tags the heavy ones, which hold the limit of that name while they work; `limit` names
-    another one.
+    references as JSON. Outside of a run a task is a plain call (`plain.py`). `gpu` tags the heavy ones, which hold the
+    limit of that name while they work; `limit` names another one.
     """
-    return lambda function: task(
-        _within(limit or (GPU if gpu else None), function),
+    return lambda function: StepTask(
+        _within(stage, limit or (GPU if gpu else None), function),
         name=stage,
         tags=["gpu"] if gpu else ["cpu"],
         retries=len(RETRY_DELAYS),
@@ -44,12 +43,12 @@ def step_task(
     )
 
 
-def _within(limit: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, holding a slot of the limit; every step's first argument is the workspace."""
+def _within(stage: str, limit: str | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, watched, holding a slot of the limit; every step's first argument is the workspace."""
 
     @wraps(function)
     def held(workspace: Workspace, *arguments: Any, **named: Any) -> Any:
-        with slot(limit, workspace):
+        with slot(limit, workspace), watched(stage):
             return function(workspace, *arguments, **named)
 
     return held
@@ -86,12 +85,10 @@ def _digest(value: Any) -> Any:
     return value
 
 
-def may_pass_next_time(task: Task, task_run: Any, state: Any) -> bool:
-    """Retry what the world caused (stores, memory, a lost device), not what the request or the data cause."""
+def may_pass_next_time(task: StepTask, task_run: Any, state: Any) -> bool:
+    """Prefect's question whether to retry, answered by `may_pass`."""
     try:
         state.result()
-    except TmuError as error:
-        return isinstance(error, StorageError)
-    except Exception:
-        return True
+    except Exception as error:
+        return may_pass(error)
     return False

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         repr=False,
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
-    prefect_api_url: str | None = Field(None, description="Prefect server; default: a temporary one for each run")
+    prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")
     webhooks: Several[str] = Field(
         (), repr=False, description="addresses that are told what becomes of requests: https, or loopback"

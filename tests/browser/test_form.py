@@ -1,24 +1,31 @@
 """The forms as Prefect's page gets them: titles, descriptions, limits; and the plan above the approval's."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import pytest
 from prefect.utilities.schema_tools import is_valid_schema, validate
 
 from flows.approval import plan_markdown
 from flows.delete_request import delete_request_flow
 from infra.bootstrapping.form import form_of
+from tmu.steps.form_request import PlanShown
+from tmu.steps.plan_facts import facts_of
 
-KEY, HASH = "0123456789abcdef" * 2, "a" * 64
+KEY, HASH = "0123456789abcdef" * 2, "ab" * 32
 GOOD = {"request": "case-1", "requested_by": "support-1", "people": [KEY]}
 COST = {"visits": 2092, "seconds": None, "measured": False}
 BODY = {
     "n_records": 65,
+    "n_train": 34,
     "by_split": {"train": 34, "test": 17, "holdout": 14},
     "by_class": {"0": 4, "1": 0, "7": 30},
     "shards": [3],
     "warnings": ["Class 7 loses a third of its records."],
     "choice": {
-        "method": "retrain",
-        "reason": "Retraining is cheaper.",
+        "method": "tmu-soft",
+        "reason": "`tmu-soft` is configured.",
         "forecast": {"retrain": COST, "tmu-soft": {"visits": 9, "seconds": 8.66, "measured": True}},
     },
 }
@@ -64,13 +71,39 @@ def test_a_parameter_without_words_stays_as_it_is() -> None:
     assert form_of(bare)["properties"] == {"number": {"title": "number", "type": "integer", "position": 0}}
 
 
-def test_the_plan_and_the_way_to_a_code_stand_above_the_approval() -> None:
-    shown = {"hash": HASH, "body": BODY, "due": "2026-12-22T20:26:36+00:00", "requester": "support-1"}
-    text = plan_markdown("case-1", shown, "http://127.0.0.1:8080")
-    lines = text.splitlines()
-    assert "| records to erase | 65 in 1 shard |" in lines
-    assert "| forecast: retrain | 2,092 record visits |" in lines and "| forecast: tmu-soft | 8.7 s |" in lines
-    assert "- Records: 34 train (4 of `0`, 30 of `7`), 17 test, 14 holdout." in lines
-    assert f"- {BODY['warnings'][0]}" in lines
-    assert "| to be answered by | 2026-12-22 |" in lines
-    assert "curl $API/requests/case-1/approval-code \\" in lines and f'  -d \'{{"plan_hash": "{HASH}"}}\'' in lines
+def shown(**risk: object) -> PlanShown:
+    level = {"level": "low", "audits": 1, "failed": 0, "refusal": None}
+    facts = facts_of(BODY | {"choice": BODY["choice"] | {"risk": level | risk}})
+    return PlanShown(request="case-1", hash=HASH, due="2026-12-22T20:26:36+00:00", requester="support-1", facts=facts)
+
+
+def test_risk_method_and_price_are_the_first_lines_of_the_approval() -> None:
+    text = plan_markdown(shown(level="high", refusal="class `7` has no hold-out record"), "http://127.0.0.1:8080")
+    lines = [line for line in text.splitlines() if line]
+    assert lines[0].startswith("> ⚠️ **The shift test will refuse `tmu-soft`: class `7` has no hold-out record.")
+    assert lines[1] == f"> ⚠️ **{BODY['warnings'][0]}**"
+    assert lines[2].startswith("**Likely method:** `retrain` (exact retraining), in place of `tmu-soft`")
+    assert lines[3].startswith("**Risk:** high. **Price:** 2,092 record visits, and ")
+    assert lines[4] == "**Erased:** 65 records in 1 shard: 34 train (4 of `0`, 30 of `7`), 17 test, 14 holdout."
+    assert lines[5] == "**Stays:**" and lines[6].startswith("- ")
+
+
+def test_the_way_to_a_code_stands_above_the_approval() -> None:
+    text = plan_markdown(shown(), "http://127.0.0.1:8080")
+    assert "**To be answered by** 2026-12-22." in text and "`support-1`, who may not approve it" in text
+    assert "curl $API/requests/case-1/approval-code \\" in text.splitlines()
+
+
+def test_the_call_for_a_code_has_no_line_that_the_form_cuts_off_and_sends_the_plans_hash(tmp_path: Path) -> None:
+    text = plan_markdown(shown(), "http://127.0.0.1:8080")
+    call = text.split("```bash\n")[1].split("\n```")[0]
+    assert max(map(len, call.splitlines())) <= 56  # what the form shows of a line of code
+    assert "|" not in text  # nor of a table
+    (tmp_path / "curl").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "curl").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", call], env={"PATH": f"{tmp_path}:/usr/bin:/bin", "TOKEN": "t"}, capture_output=True, text=True
+    )
+    sent = done.stdout.splitlines()
+    assert sent[0] == "http://127.0.0.1:8080/requests/case-1/approval-code"
+    assert json.loads(sent[-1]) == {"plan_hash": HASH} and "Authorization: Bearer t" in sent

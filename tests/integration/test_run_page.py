@@ -32,6 +32,7 @@ def test_the_audit_on_the_run_page(
     from flows import report
 
     made = []
+    monkeypatch.setattr(report, "inside_run", lambda: True)
     monkeypatch.setattr(report, "create_markdown_artifact", lambda **given: made.append(given))
     report.show_audit({"result": RESULT, "verdict": {"row": "tmu", "passed": passed, "conclusive": conclusive}})
     (shown,) = made

@@ -30,6 +30,7 @@ from tmu.cli import (
 from tmu.cli.place import choose_home, home
 from tmu.errors import TmuError
 from tmu.files import storage_errors
+from tmu.loopback import exempt_loopback
 
 EXIT_CODES = {
     0: "done",
@@ -104,6 +105,7 @@ def root(
     [bold]tmu delete --subject ID --dry-run[/].
     """
     output.MODE.json = as_json
+    exempt_loopback()
     choose_home(folder)
 
 

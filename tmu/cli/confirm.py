@@ -21,7 +21,7 @@ def confirm(question: str, yes: bool, shown: list[Any]) -> None:
     console = Console(stderr=True, highlight=False)
     for part in shown:
         console.print(part, markup=not isinstance(part, str))
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: closed by whoever started this
         raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
     if not typer.confirm(f"{question} This cannot be undone.", err=True):
         raise RequestError("The request was not confirmed.", "Nothing was changed.")

@@ -35,11 +35,17 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
     parts += [Text(sentence) for sentence in summary.get("why", [])]
-    names = {"Versions": _versions(summary), "Report": summary.get("report"), "MLflow": summary.get("ui")}
+    names = {
+        "Versions": _versions(summary),
+        "Report": summary.get("report"),
+        "MLflow": summary.get("ui"),
+        "How close the versions are to the gold, in MLflow": summary.get("alignment"),
+    }
     parts += [f"{name}: {value}" for name, value in names.items() if value]
     if "request" in summary:
         parts.append(
-            "Still there: old data revisions in DVC's cache, and older models. docs/bring-your-own-data.md says how."
+            "Not erased: old data revisions in DVC's cache, and older model versions. "
+            "docs/bring-your-own-data.md says how to remove them."
         )
     return parts
 

@@ -99,11 +99,17 @@ def facts(pairs: dict[str, Any]) -> Table:
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[..., None]]:
-    """A bar on stderr while the block runs; yields `report(done, total, ...)`. Shown in a terminal only."""
+    """Yields `report(done, total, ...)`: a bar on stderr while the block runs, or lines where that is no terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from tmu.stage_lines import told
+
     console = Console(stderr=True)
+    if not console.is_terminal:
+        with told(title, note) as stage:
+            yield stage.report
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=MODE.json or not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True, disable=MODE.json) as bars:
         bar = bars.add_task(title, total=None)
         yield lambda done, total, *_: bars.update(bar, completed=done, total=total)

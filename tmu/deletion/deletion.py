@@ -36,7 +36,8 @@ class AuditVerdict(Config):
 class Outcome(Config):
     """An audit and what follows from it. versions: registered versions by row. champion: the one to put into service.
 
-    serves: that version's model. service: which one and why, in a sentence. compare: MLflow's page of the versions.
+    serves: that version's model. service: which one and why, in a sentence. compare, alignment: MLflow's pages of
+    the versions, with all metrics and on how close they are to the gold.
     """
 
     audit: AuditRef
@@ -46,6 +47,7 @@ class Outcome(Config):
     serves: ModelRef
     service: str
     compare: str
+    alignment: str = ""
 
 
 class Deletion(Config):

@@ -1,5 +1,6 @@
 """Puts the service together: `create_app(workspace, ledger)`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from tmu.service import approvals, board, certificates, decisions, health, holds
 from tmu.service.guard import Guarded, Service
 from tmu.service.limits import Limits
 from tmu.service.roles import ANYBODY, MARK, Route, undeclared
+from tmu.service.starter import Starter
 from tmu.service.tokens import Tokens, tokens_of
 from tmu.service.watch import Watch
 from tmu.steps.store_keys import keys_of
@@ -74,7 +76,9 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    starting = asyncio.create_task(Starter(app.state.service.workspace).keep_looking())
     yield
+    starting.cancel()
 
 
 def _add(app: FastAPI, route: Route) -> None:

@@ -15,6 +15,7 @@ from tmu.ledger.states import State
 from tmu.ledger.transition import find
 from tmu.steps.batch import SYSTEM, dataset_of, opened
 from tmu.steps.bind_plans import plan_request
+from tmu.steps.plan_facts import PlanFacts, facts_of
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 
@@ -27,6 +28,16 @@ class Decision(Config):
     approve: bool
     code: str = ""
     reason: str = ""
+
+
+class PlanShown(Config):
+    """A plan for its approver. hash: what an approval binds; due: ISO time; requester: as typed, unchecked."""
+
+    request: str
+    hash: str
+    due: str
+    requester: str
+    facts: PlanFacts
 
 
 def receive_form(
@@ -60,13 +71,15 @@ def status(workspace: Workspace, request: str) -> State:
         return _state(ledger, request)
 
 
-def plan_shown(workspace: Workspace, request: str) -> dict[str, Any]:
-    """The plan in force as it is shown to the approver: `hash`, `body` and the request's `due` date."""
+def plan_shown(workspace: Workspace, request: str) -> PlanShown:
+    """The plan in force as it is shown to the approver."""
     with opened(workspace) as ledger:
         with ledger.read() as connection:
             plan = bound_plan(connection, find(connection, request))
         line = views.show(ledger, request)
-    return {"hash": plan.hash, "body": json.loads(plan.body), "due": line["due"], "requester": line["requester"]}
+    body = json.loads(plan.body)
+    facts = facts_of(body)
+    return PlanShown(request=request, hash=plan.hash, due=line["due"], requester=line["requester"], facts=facts)
 
 
 def decide_form(workspace: Workspace, request: str, decision: Decision) -> State:

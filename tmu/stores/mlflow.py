@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two answers to an unknown alias
 _NOT_GIVEN = {"parent": "none", "forget_set_digest": "none", "method": "none"}
 _PAGE = "http://127.0.0.1:5000"
+_ALIGNMENT = ["average_gap", "activation_distance", "label_agreement", "membership_auc", "rmia_auc"]
+"""What tells how close a model is to the gold (docs/audit.md)."""
 
 
 class ModelRegistry:
@@ -67,7 +69,7 @@ class ModelRegistry:
         key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
         with self._client() as client, locked(self._lock):
             if existing := mlflow_versions.search(client, dataset, key):
-                return existing[0]
+                return mlflow_versions.with_name(client, existing[0])
             experiment = self._experiment(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)
             all_tags = {**_NOT_GIVEN, **self._code_tags(), **tags, **key}
@@ -78,7 +80,8 @@ class ModelRegistry:
                 model_id = mlflow_versions.log_model(client, experiment, run_id, bundle, arch, all_tags)
                 numbers = mlflow_runs.final_metrics(metrics, model_id)
                 mlflow_runs.log_metrics(client, run_id, [*mlflow_runs.history_metrics(history or ()), *numbers])
-                return mlflow_versions.create(client, self.uri, dataset, model_id, run_id, all_tags)
+                created = mlflow_versions.create(client, self.uri, dataset, model_id, run_id, all_tags)
+                return mlflow_versions.with_name(client, created)
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions of `tmu-<dataset>`, oldest first; empty if there is none."""
@@ -163,10 +166,22 @@ class ModelRegistry:
 
     def compare_url_hint(self, versions: Sequence[Version]) -> str:
         """The address that shows versions of one model side by side, once the command of `ui_command` runs."""
-        runs = json.dumps({str(version.version): version.run_id for version in versions}, separators=(",", ":"))
+        runs = {str(version.version): version.run_id for version in versions}
+        return self._page("compare-model-versions", name=versions[0].name, runs=runs)
+
+    def alignment_url_hint(self, versions: Sequence[Version]) -> str:
+        """The address that shows how close each version is to the gold: one table a metric, one row a version."""
+        with self._client() as client:
+            experiment = client.get_run(versions[0].run_id).info.experiment_id
+        runs = [version.run_id for version in versions]
+        keys = {"metric": _ALIGNMENT[0], "plot_metric_keys": _ALIGNMENT}
+        return self._page("metric", runs=runs, experiments=[experiment], **keys)
+
+    def _page(self, page: str, **given: Any) -> str:
+        """A page of MLflow, whose parameters are JSON, in its mode for trained models (not for language models)."""
         base = _PAGE if self.embedded else self.uri.rstrip("/")
-        name = quote(json.dumps(versions[0].name))
-        return f"{base}/#/compare-model-versions?name={name}&runs={quote(runs)}"
+        query = "&".join(f"{key}={quote(json.dumps(value, separators=(',', ':')))}" for key, value in given.items())
+        return f"{base}/#/{page}?{query}&workflowType=machine_learning"
 
     @cached_property
     def _connection(self) -> "MlflowClient":

@@ -87,6 +87,13 @@ def create(client: "MlflowClient", uri: str, dataset: str, model_id: str, run_id
         )
 
 
+def with_name(client: "MlflowClient", version: Version) -> Version:
+    """The version, once its run is named by role (method, where it was unlearned) and number: `gold v2`."""
+    made_by = version.tags.get("method", version.role) if version.role == "unlearned" else version.role
+    client.update_run(version.run_id, name=f"{made_by} v{version.version}")
+    return version
+
+
 @contextmanager
 def _ambient(uri: str) -> Iterator[None]:
     """MLflow's SQL registry looks a logged model up through the process-wide address, not the client's."""

@@ -21,7 +21,7 @@ TRAINING = {"nightly-batch", "retrain-gold", "refit-twin"}
 
 def test_all_deployments_are_there_each_once() -> None:
     assert len(ENTRIES) == len(wanted.entries(ROOT))
-    assert set(ENTRIES) == {"delete", *SCHEDULED}
+    assert set(ENTRIES) == {"delete", "urgent-batch", *SCHEDULED}
 
 
 def test_each_has_its_queue_its_schedule_and_the_check_of_its_form() -> None:
@@ -35,7 +35,16 @@ def test_each_has_its_queue_its_schedule_and_the_check_of_its_form() -> None:
 
 
 def test_one_nightly_batch_at_a_time_and_the_next_one_waits() -> None:
-    assert ENTRIES["nightly-batch"]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    for name in ("nightly-batch", "urgent-batch"):
+        assert ENTRIES[name]["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+def test_the_urgent_lane_waits_for_no_training() -> None:
+    from flows.urgent import DEPLOYMENT
+
+    entry = ENTRIES["urgent-batch"]
+    assert (entry["parameters"], entry["work_pool"]["work_queue_name"]) == ({"lane": "urgent"}, "critical")
+    assert f"{wanted.flow_of(entry).name}/{entry['name']}" == DEPLOYMENT
 
 
 @pytest.mark.parametrize("name", ENTRIES)

@@ -30,7 +30,7 @@ def received(workspace: Workspace, id_: str) -> None:
 def code_of(workspace: Workspace, id_: str) -> str:
     with opened(workspace) as ledger:
         keys = keys_of(workspace, read_info(workspace.data))
-        return approval_codes.issue(keys, ledger, id_, form.plan_shown(workspace, id_)["hash"], BOB)[0]
+        return approval_codes.issue(keys, ledger, id_, form.plan_shown(workspace, id_).hash, BOB)[0]
 
 
 def test_a_code_approves_the_plan_that_its_person_saw(workspace: Workspace) -> None:

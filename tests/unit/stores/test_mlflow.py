@@ -118,9 +118,21 @@ def test_audit_numbers_reach_run_and_model(registry, client, original, home):
         logged = {metric.key: metric.value for metric in client.get_logged_model(version.model_id).metrics}
         assert logged["mia_auc"] == value
         assert set(logged) == {"mia_auc", "accuracy_test"}
-    url = registry.compare_url_hint([original, gold])
-    assert original.run_id in url
-    assert "tmu-digits" in url
+    versions = registry.compare_url_hint([original, gold])
+    closeness = registry.alignment_url_hint([original, gold])
+    for url in (versions, closeness):
+        assert original.run_id in url and gold.run_id in url
+        assert url.endswith("&workflowType=machine_learning")  # MLflow opens its pages for language models otherwise
+    assert "tmu-digits" in versions and "average_gap" in closeness
+
+
+def test_runs_are_named_by_role_or_method_and_number(registry, client, original, home):
+    unlearned = register(registry, home, 2, role="unlearned")
+    for version, label in ((original, "original"), (unlearned, "tmu")):
+        assert client.get_run(version.run_id).info.run_name == f"{label} v{version.version}"
+    client.update_run(unlearned.run_id, name="unlearned")  # as a crash before the naming leaves it
+    register(registry, home, 2, role="unlearned")
+    assert client.get_run(unlearned.run_id).info.run_name == f"tmu v{unlearned.version}"
 
 
 def test_run_holds_params_history_and_data(client, original):

@@ -1,0 +1,88 @@
+"""What an approver is told of a plan: a foreseen refusal, the method that will really be used, price, what stays."""
+
+from typing import Any
+
+import pytest
+
+from tmu.steps.plan_facts import OLD_DATA, OLD_MODELS, facts_of
+
+REFUSAL = "the request takes 62 % of the training records of class `7`, more than 50 %"
+
+
+def cost(visits: int, seconds: float | None = None, measured: bool = False) -> dict[str, Any]:
+    return {"visits": visits, "seconds": seconds, "measured": measured}
+
+
+def plan(**more: Any) -> dict[str, Any]:
+    counts = {"by_split": {"train": 34, "test": 17, "holdout": 14}, "by_class": {"0": 4, "1": 0, "7": 30}}
+    return {"n_records": 65, "n_train": 34, "shards": [3], "warnings": [], "choice": choice(), **counts, **more}
+
+
+def choice(method: str = "tmu-soft", forecast: dict | None = None, **risk: Any) -> dict[str, Any]:
+    standard = {"retrain": cost(2092), f"{method} alone": cost(9), "twin": cost(1), method: cost(10, 8.66, True)}
+    level = {"level": "low", "audits": 3, "failed": 0, "refusal": None}
+    return {
+        "method": method,
+        "asked": method,
+        "reason": f"`{method}` is configured.",
+        "forecast": standard if forecast is None else forecast,
+        "risk": level | risk,
+    }
+
+
+def test_a_plan_without_risk_says_its_method_and_price() -> None:
+    facts = facts_of(plan()
+    assert (facts.warnings, facts.risk, facts.likely) == ((), "low", "tmu-soft")
+    assert facts.method == "`tmu-soft`. `tmu-soft` is configured."
+    assert facts.price == "8.7 s, and 4,184 record visits for the audit's 2 retrained models"
+    assert facts.counts == "34 train (4 of `0`, 30 of `7`), 17 test, 14 holdout."
+    assert facts.headline == "Risk low, likely by tmu-soft, 65 records"
+
+
+def test_a_refusal_that_is_foreseen_is_a_warning_and_makes_retraining_the_likely_method() -> None:
+    facts = facts_of(plan(choice=choice(level="high", refusal=REFUSAL)))
+    (warning,) = facts.warnings
+    assert REFUSAL in warning and "Exact retraining takes over" in warning
+    assert (facts.risk, facts.likely, facts.asked) == ("high", "retrain", "tmu-soft")
+    assert facts.method.startswith("`retrain` (exact retraining), in place of `tmu-soft`")
+    assert facts.price.startswith("2,092 record visits, and ")  # of retraining, not of what will not be used
+
+
+def test_a_method_that_keeps_failing_is_a_warning() -> None:
+    facts = facts_of(plan(choice=choice(level="high", failed=2)))
+    assert facts.warnings == (
+        "`tmu-soft` failed 2 of its last 3 audits here. If it fails again, the retrained model goes into service.",
+    )
+
+
+def test_the_warnings_of_the_plan_follow() -> None:
+    assert facts_of(plan(warnings=["Class 7 loses a third."])).warnings == ("Class 7 loses a third.",)
+
+
+def test_a_method_that_was_never_audited_has_an_unknown_risk() -> None:
+    assert facts_of(plan(choice=choice(level="unknown", audits=0))).risk == "not known yet"
+
+
+@pytest.mark.parametrize(
+    ("stays", "named"),
+    [
+        (None, ()),
+        ([], ()),
+        (["2 identical pictures in train"], ("2 identical pictures in train",)),
+    ],
+)
+def test_what_a_plan_says_will_stay_is_named_before_what_always_stays(stays: Any, named: tuple[str, ...]) -> None:
+    more = {} if stays is None else {"stays": stays}
+    assert facts_of(plan(**more)).stays == (*named, OLD_MODELS, OLD_DATA)
+
+
+def test_records_that_no_model_learned_cost_no_training() -> None:
+    nothing = {
+        "n_train": 0,
+        "by_split": {"test": 3},
+        "by_class": {},
+        "warnings": ["No model has learned these records."],
+    }
+    facts = facts_of(plan(**nothing, choice=choice(forecast={}) | {"risk": {}}))
+    assert facts.price == "erasing the records from the data; no model is trained"
+    assert (facts.risk, facts.stays, facts.counts) == ("none", (OLD_DATA,), "3 test.")
