@@ -31,7 +31,7 @@ def choice(method: str = "tmu-soft", forecast: dict | None = None, **risk: Any) 
 
 
 def test_a_plan_without_risk_says_its_method_and_price() -> None:
-    facts = facts_of(plan()
+    facts = facts_of(plan())
     assert (facts.warnings, facts.risk, facts.likely) == ((), "low", "tmu-soft")
     assert facts.method == "`tmu-soft`. `tmu-soft` is configured."
     assert facts.price == "8.7 s, and 4,184 record visits for the audit's 2 retrained models"
