@@ -9,6 +9,7 @@ from tmu.data.info import read_info
 from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef
+from tmu.steps.check_version import record_version
 from tmu.steps.loading import data_folder, open_store, run_record
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
@@ -43,7 +44,7 @@ def register_model(
     if request:
         tags["request"] = request
     counts = open_store(workspace, data).counts()
-    return workspace.registry.register(
+    version = workspace.registry.register(
         workspace.artifacts.fetch(model.uri, model.digest),
         dataset=dataset_name(workspace, data),
         role=model.role,
@@ -55,6 +56,8 @@ def register_model(
         parent_run=parent_run,
         history=run["history"],
     )
+    record_version(workspace, version)
+    return version
 
 
 def model_of(version: Version) -> ModelRef:
