@@ -51,6 +51,19 @@ def load_version(workspace: Workspace, version: Version, digest: str | None = No
         return load(bundle)
 
 
+def recorded_weights(workspace: Workspace, version: Version) -> str:
+    """The weights that a version serves with: by the log's last cut-over, else by the record of the version.
+
+    A version of an older tmu is on no record: there its own tag has to do.
+    """
+    if has_ledger(workspace):
+        with opened(workspace) as ledger, ledger.read() as connection:
+            last = serving.serving(connection, _facts(version)["dataset"])
+        if last is not None:
+            return last["weights"]
+    return (_known(workspace, version) or _facts(version))["weights"]
+
+
 def is_former(workspace: Workspace, version: Version) -> bool:
     """Whether an older tmu registered a version: it has no digests, and none are on record."""
     return version.files_sha256 is None and _known(workspace, version) is None

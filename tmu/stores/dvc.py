@@ -112,8 +112,8 @@ class DvcVersions:
         """Fetch the current revision from the remote and put it in place."""
         self._dvc("pull")
 
-    def unmoved(self) -> bool:
-        """Whether DVC's settings here name no folder of their own, as those that an older tmu wrote do."""
+    def movable(self) -> bool:
+        """Whether DVC's settings here name no fixed folder; those that an older tmu wrote do."""
         parser = configparser.ConfigParser(interpolation=None)
         parser.read(self.root / ".dvc" / "config.local")
         return not Path(parser.get("core", "site_cache_dir", fallback="")).is_absolute()
