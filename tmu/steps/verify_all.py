@@ -107,14 +107,12 @@ def _check_models(workspace: Workspace) -> str:
     for folder in held:
         manifest.check(folder)
     dataset = read_info(workspace.data).dataset
-    versions = workspace.registry.versions(dataset)
+    versions, champion = workspace.registry.versions(dataset), workspace.registry.get_alias(dataset, "champion")
     for version in versions:
-        if not is_former(workspace, version):
+        if version == champion or not is_former(workspace, version):
             check_version(workspace, version)
-    champion = workspace.registry.get_alias(dataset, "champion")
     if champion is None:
-        return f"{_sound(held, versions)} None is in service."
-    check_version(workspace, champion)
+        return f"{_sound(held, versions)}; none is in service."
     model = model_of(champion)
     workspace.artifacts.fetch(model.uri, model.digest)
     if model.weights != champion.weights_sha256:
@@ -127,11 +125,10 @@ def _check_models(workspace: Workspace) -> str:
                 f"Version {champion.version} is in service, but the log says version {last['version']}.",
                 "It was changed past the flows: find out by whom, then put the right one into service.",
             )
-    return f"{_sound(held, versions)} Version {champion.version} is in service."
+    return f"{_sound(held, versions)}; version {champion.version} is in service."
 
 
 def _sound(held: list[Path], versions: list[Version]) -> str:
     former = sum(version.files_sha256 is None for version in versions)
-    checked = len(versions) - former
-    found = f"{len(held)} models match their manifests, the stored files of {checked} versions their digests."
-    return found + (f" {former} versions are of an older tmu and have none." if former else "")
+    found = f"{len(held)} models match their manifests; {len(versions) - former} versions match their digests"
+    return found + (f" ({former} of an older tmu have none)" if former else "")
