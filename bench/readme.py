@@ -106,7 +106,8 @@ def main() -> None:
     """Replace what stands between the marks."""
     text = README.read_text()
     block = f"{BEGIN}\n\n{measured(results.read(SUITE), results.read(NATURAL))}\n\n{END}"
-    write_atomic(README, re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, text, flags=re.S).encode())
+    text = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, text, flags=re.S)
+    write_atomic(README, text.encode(), private=False)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def render(suite: str, folder: Path | None = None) -> Path:
         stem = suite if len(datasets) == 1 else f"{suite}-{dataset}"
         parts.append("\n".join(_section(Cells.of(table, dataset), folder, stem, retired)).rstrip())
     path = folder / f"{suite}.md"
-    write_atomic(path, ("\n\n".join(parts) + "\n").encode())
+    write_atomic(path, ("\n\n".join(parts) + "\n").encode(), private=False)
     return path
 
 

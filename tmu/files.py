@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tmu.errors import StorageError
+from tmu.permissions import tighten
 
 _MENDS = {
     errno.ENOSPC: ("The disk is full", "Free some space and run the same command again; nothing was changed."),
@@ -54,10 +55,10 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, content: bytes, *, private: bool = False) -> None:
+def write_atomic(path: Path, content: bytes, *, private: bool = True) -> None:
     """Write a file so that a reader, or a restart after kill -9, sees the old bytes or the new ones.
 
-    `private`: readable by its owner alone (secrets).
+    `private`: readable by its owner alone; False for what is published (mode 644).
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,22 +93,34 @@ def read_json(path: Path) -> Any:
 def new_folder(path: Path) -> Iterator[Path]:
     """Build a folder beside `path` and move it there in one step; on any error nothing is left behind.
 
-    An existing folder at `path` is replaced.
+    An existing folder at `path` is replaced. The folder and all in it are its owner's alone.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(dir=path.parent, prefix=_building(path)))
         try:
             yield building
+            tighten(building)
             for file in building.rglob("*"):
                 if file.is_file():
                     _sync_file(file)
-            os.chmod(building, 0o755)
             _swap(building, path)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder in `folder` that is gone at the end; what a kill leaves of it is taken by `sweep(folder)`."""
+    with storage_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder, prefix=_building(folder / "scratch")))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def sweep(folder: Path) -> int:

@@ -7,6 +7,7 @@ data/                                         the record store, tracked by data.
 
 import os
 import secrets
+import stat
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from tmu.config import Params, load_params
 from tmu.errors import ConfigError
 from tmu.files import storage_errors, write_atomic
+from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
 from tmu.stores.artifacts import Artifacts, open_artifacts
 from tmu.stores.s3_keys import s3_keys
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
 
+_PARTS = (
+    "params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "tmu.toml", ".gitignore", ".dvcignore", ".dvc", ".tmu", "data",
+    "out",
+)  # fmt: skip
 # images, keys and models never belong into git; what DVC makes for this machine alone does not either
 _UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.local\n"
 
@@ -36,7 +42,11 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path | str | None = None) -> "Workspace":
-        """The workspace at `root`, else at TMU_HOME, else here. Raises ConfigError where there is none."""
+        """The workspace at `root`, else at TMU_HOME, else here. Raises ConfigError where there is none.
+
+        From here on the process makes files and folders for its owner alone (`tmu.permissions.keep_private`).
+        """
+        keep_private()
         folder = Path(root or os.environ.get("TMU_HOME") or ".").resolve()
         if not (folder / "params.yaml").is_file():
             raise ConfigError(
@@ -47,11 +57,16 @@ class Workspace:
 
     @classmethod
     def create(cls, root: Path | str) -> "Workspace":
-        """Make a workspace (or complete one): defaults, DVC, a private `.tmu/`, `.gitignore`."""
+        """Make a workspace (or complete one): defaults, DVC, `.tmu/`, `.gitignore`; its owner's alone.
+
+        Raises ConfigError for a folder in which every account may write, such as `/tmp`.
+        """
+        keep_private()
         folder = Path(root).resolve()
+        _refuse_shared(folder)
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / ".tmu").mkdir(mode=0o700, exist_ok=True)
+            (folder / ".tmu").mkdir(exist_ok=True)
         for name in ("params.yaml", "dvc.yaml"):
             if not (folder / name).exists():
                 write_atomic(folder / name, resources.files("tmu").joinpath("defaults", name).read_bytes())
@@ -59,11 +74,31 @@ class Workspace:
             write_atomic(folder / ".gitignore", _UNTRACKED)
         workspace = cls(folder, load_settings(folder))
         workspace.versions.init()
+        workspace.tighten()
         return workspace
 
     def reread(self) -> "Workspace":
         """The same workspace with settings and parameters read anew: for a process that lives while they change."""
         return Workspace.open(self.root)
+
+    def tighten(self) -> int:
+        """Make the folder and what tmu and DVC keep in it their owner's alone; returns how much was not.
+
+        Other files in the folder keep their modes; nobody else gets past the folder itself.
+        """
+        with storage_errors(self.root):
+            return self._own_root() + tighten(*self.parts)
+
+    @property
+    def parts(self) -> list[Path]:
+        """What tmu and DVC keep in the folder."""
+        return [self.root / name for name in _PARTS]
+
+    def _own_root(self) -> int:
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        if mode & OTHERS:
+            self.root.chmod(mode & ~OTHERS)
+        return int(bool(mode & OTHERS))
 
     @property
     def data(self) -> Path:
@@ -113,8 +148,14 @@ class Workspace:
     def _secret(self) -> bytes:
         path = self.settings.key_file or self.state("hash.key")
         if not path.exists():
-            write_atomic(path, secrets.token_bytes(32), private=True)
+            write_atomic(path, secrets.token_bytes(32))
         return path.read_bytes()
+
+
+def _refuse_shared(folder: Path) -> None:
+    """A workspace is its owner's alone: a folder that all accounts share must not become one."""
+    if folder.is_dir() and folder.stat().st_mode & stat.S_ISVTX:
+        raise ConfigError(f"{folder} is shared by all accounts.", "Name a folder of its own.")
 
 
 def untouched(place: Workspace, scratch: Path) -> Workspace:

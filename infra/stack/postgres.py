@@ -63,7 +63,7 @@ def _make_cluster(stack: Stack, data: Path) -> None:
     """Make the data folder where there is none: built beside it and moved there whole."""
     if (data / "PG_VERSION").exists():
         return
-    data.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    _make_passable(data.parent)
     building = data.with_name(data.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
@@ -76,6 +76,14 @@ def _make_cluster(stack: Stack, data: Path) -> None:
         initdb = [str(postgres(data) / "initdb"), "--pwfile", password.name, "--data-checksums", *options]
         call([*initdb, "-D", str(building)], user=postgres_user(), env=stack.environment("initdb"))
     os.rename(building, data)
+
+
+def _make_passable(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, which PostgreSQL's own user may pass, whatever the umask."""
+    if not folder.exists():
+        _make_passable(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o711)
 
 
 def _make_databases(stack: Stack, port: int) -> None:

@@ -23,11 +23,11 @@ def test_a_failed_write_leaves_the_old_bytes_and_nothing_else(tmp_path: Path, mo
     assert [item.name for item in tmp_path.iterdir()] == ["f"]
 
 
-def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
-    write_atomic(tmp_path / "secret", b"x", private=True)
-    write_atomic(tmp_path / "report", b"x")
-    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "report").stat().st_mode & 0o777 == 0o644
+def test_files_are_for_their_owner_alone_but_what_is_published(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "file", b"x")
+    write_atomic(tmp_path / "published", b"x", private=False)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "published").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from tmu.check import Check
-from tmu.cli import output
+from tmu.cli import output, upkeep
 from tmu.cli.confirm import Yes
 from tmu.cli.installation import installation
 from tmu.cli.place import home, workspace
@@ -87,7 +87,15 @@ def _workspace() -> list[Check]:
     except TmuError as error:
         return [Check("workspace", "fail", error.what, error.mend)]
     checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
-    checks += [_data(place), _registry(place), *_requests(place), _snapshots(place), *_servers(place)]
+    checks += [upkeep.permissions(place), upkeep.movable(place)]
+    checks += [
+        _data(place),
+        _registry(place),
+        upkeep.service(place),
+        *_requests(place),
+        _snapshots(place),
+        *_servers(place),
+    ]
     return checks
 
 

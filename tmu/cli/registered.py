@@ -67,4 +67,5 @@ def row(version: "Version", names: dict[int, list[str]]) -> dict[str, Any]:
         "method": version.tags.get("method", "none"),
         "data": version.tags["data_revision"],
         "weights": version.weights_sha256,
+        "files": version.files_sha256,
     }

@@ -1,6 +1,10 @@
-"""Who serves what since when: entries `cut_over` of the log. The model registry's alias follows it."""
+"""What is registered, and who serves since when: entries `model_registered` and `cut_over` of the log.
+
+The model registry can be written past the flows; what it holds is compared with these.
+"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +13,7 @@ from tmu.ledger.outbox import announce
 from tmu.ledger.schema import audit_log
 from tmu.ledger.store import Tx
 
-CUT_OVER = "cut_over"
+CUT_OVER, REGISTERED = "cut_over", "model_registered"
 
 
 def record(tx: Tx, dataset: str, version: int, weights: str, **facts: Any) -> None:
@@ -20,14 +24,37 @@ def record(tx: Tx, dataset: str, version: int, weights: str, **facts: Any) -> No
         announce(tx, CUT_OVER, dataset=dataset, version=version)
 
 
+def record_registered(tx: Tx, model: str, **facts: Any) -> dict[str, Any]:
+    """Put on record what a registered model is, unless it is on record; returns what is.
+
+    model: the model registry's id. facts: `dataset`, `version`, `weights` and `files` (SHA-256 of the weights, and of
+    the list of stored files).
+    """
+    known = registered(tx.connection, model)
+    if known is None:
+        tx.log(REGISTERED, None, model=model, **facts)
+    return known or facts
+
+
+def registered(connection: sa.Connection, model: str) -> dict[str, Any] | None:
+    """The facts of a model as it was registered; None where that is not on record."""
+    for facts in _facts(connection, REGISTERED):
+        if facts["model"] == model:
+            return {name: value for name, value in facts.items() if name not in ("model", "at")}
+    return None
+
+
 def serving(connection: sa.Connection, dataset: str) -> dict[str, Any] | None:
     """The facts of a dataset's last cut-over: `version`, `weights`, `data`, `blocked`, `batch`; None before the first.
 
     `at` is the time (ISO 8601).
     """
-    wanted = sa.select(audit_log.c.body).where(audit_log.c.event == CUT_OVER).order_by(audit_log.c.seq.desc())
+    return next((facts for facts in _facts(connection, CUT_OVER) if facts["dataset"] == dataset), None)
+
+
+def _facts(connection: sa.Connection, event: str) -> Iterator[dict[str, Any]]:
+    """The facts of all entries of an event, newest first, each with its time as `at`."""
+    wanted = sa.select(audit_log.c.body).where(audit_log.c.event == event).order_by(audit_log.c.seq.desc())
     for body in connection.execute(wanted).scalars():
         entry = json.loads(body)
-        if entry["facts"]["dataset"] == dataset:
-            return entry["facts"] | {"at": entry["at"]}
-    return None
+        yield entry["facts"] | {"at": entry["at"]}

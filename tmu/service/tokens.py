@@ -133,7 +133,7 @@ def revoke(ledger: Ledger, tokens: Tokens, token_id: str, actor: Actor) -> Token
 
 def _write(tokens: Tokens, all_: tuple[Token, ...]) -> None:
     content = _File(tokens=all_).model_dump(mode="json")
-    write_atomic(tokens.path, canonical_json(content) + b"\n", private=True)
+    write_atomic(tokens.path, canonical_json(content) + b"\n")
 
 
 def _read(path: Path) -> tuple[Token, ...]:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tmu.config import Config
+from tmu.errors import StorageError
 from tmu.ledger import executions, serving
 from tmu.ledger.place import has_ledger
 from tmu.ledger.store import Tx
 from tmu.refs import DataRef
 from tmu.steps.batch import SYSTEM, Work, opened
+from tmu.steps.check_version import check_version
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
 from tmu.stores.mlflow import Version
@@ -26,8 +28,10 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
     """Move `champion` to a version; every other version that served, or has the same weights, is blocked at once.
 
     work: the attempt at whose end this stands; an attempt that was superseded publishes nothing (ConflictError). An
-    older deletion's model never comes back: where the data have moved on since `data`, nothing happens.
+    older deletion's model never comes back: where the data have moved on since `data`, nothing happens. A version whose
+    stored files are not those that were registered is refused (ModelError).
     """
+    checked = _checked(workspace, data, number)
     with _fence(workspace, work) as tx:
         if data.digest != data_ref(workspace).digest:
             return Service(version=None)
@@ -35,12 +39,22 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
         before = registry.get_alias(name, "champion")
         versions = {version.version: version for version in registry.versions(name)}
         new = versions[number]
+        if new != checked:
+            raise StorageError(f"Version {number} was changed while it was checked.", "Find out who changed it.")
         blocked = _block(workspace, name, list(versions.values()), before, new)  # first: a crash leaves the old blocked
         registry.set_alias(name, "champion", new)
         if tx is not None:
             facts = {"data": data.digest, "blocked": list(blocked), "batch": work and work.batch}
-            serving.record(tx, name, number, new.weights_sha256, **facts)
+            serving.record(tx, name, number, new.weights_sha256, files=new.files_sha256, **facts)
     return Service(version=number, blocked=blocked)
+
+
+def _checked(workspace: Workspace, data: DataRef, number: int) -> Version:
+    """The version, after a look at every stored file of it; before the ledger is held for the cut-over."""
+    found = workspace.registry.versions(dataset_name(workspace, data))
+    version = next(version for version in found if version.version == number)
+    check_version(workspace, version)
+    return version
 
 
 def _block(

@@ -10,6 +10,7 @@ from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.refs import AuditRef, DataRef, ModelRef
 from tmu.steps.cases import Lineage
+from tmu.steps.check_version import record_version
 from tmu.steps.loading import data_folder, open_store, run_record
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
@@ -36,7 +37,7 @@ def register_model(
     if lineage.request:
         tags["request"] = lineage.request
     counts = open_store(workspace, data).counts()
-    return workspace.registry.register(
+    version = workspace.registry.register(
         workspace.artifacts.fetch(model.uri, model.digest),
         dataset=dataset_name(workspace, data),
         role=model.role,
@@ -48,6 +49,8 @@ def register_model(
         parent_run=lineage.run,
         history=run["history"],
     )
+    record_version(workspace, version)
+    return version
 
 
 def model_of(version: Version) -> ModelRef:

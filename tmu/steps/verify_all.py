@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from tmu import manifest
 from tmu.config import Config
@@ -13,8 +14,10 @@ from tmu.ledger import outbox, proof, serving
 from tmu.ledger.log import Head
 from tmu.ledger.place import has_ledger
 from tmu.steps.batch import SYSTEM, opened
+from tmu.steps.check_version import check_version, is_former
 from tmu.steps.register_model import model_of
 from tmu.steps.store_keys import keys_of
+from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -99,14 +102,17 @@ def _check_store(workspace: Workspace) -> str:
 
 
 def _check_models(workspace: Workspace) -> str:
-    """Every bundle here matches its manifest; the model in service is sound and is the one that the log names."""
+    """Every bundle here matches its manifest, every version in MLflow what was registered; the log names who serves."""
     held = workspace.artifacts.held("model")
     for folder in held:
         manifest.check(folder)
     dataset = read_info(workspace.data).dataset
-    champion = workspace.registry.get_alias(dataset, "champion")
+    versions, champion = workspace.registry.versions(dataset), workspace.registry.get_alias(dataset, "champion")
+    for version in versions:
+        if version == champion or not is_former(workspace, version):
+            check_version(workspace, version)
     if champion is None:
-        return f"{len(held)} models match their manifests; none is in service."
+        return f"{_sound(held, versions)}; none is in service."
     model = model_of(champion)
     workspace.artifacts.fetch(model.uri, model.digest)
     if model.weights != champion.weights_sha256:
@@ -119,4 +125,10 @@ def _check_models(workspace: Workspace) -> str:
                 f"Version {champion.version} is in service, but the log says version {last['version']}.",
                 "It was changed past the flows: find out by whom, then put the right one into service.",
             )
-    return f"{len(held)} models match their manifests; version {champion.version} is in service."
+    return f"{_sound(held, versions)}; version {champion.version} is in service."
+
+
+def _sound(held: list[Path], versions: list[Version]) -> str:
+    former = sum(version.files_sha256 is None for version in versions)
+    found = f"{len(held)} models match their manifests; {len(versions) - former} versions match their digests"
+    return found + (f" ({former} of an older tmu have none)" if former else "")

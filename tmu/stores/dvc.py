@@ -18,9 +18,11 @@ import yaml
 from tmu.data.digest import md5_file
 from tmu.data.erase import link_or_copy
 from tmu.errors import DataError, StorageError
-from tmu.files import new_folder, write_atomic
+from tmu.files import new_folder, storage_errors, write_atomic
+from tmu.permissions import OTHERS, tighten
 from tmu.stores.s3_keys import S3Keys
 
+_SITE_CACHE = Path(".tmu", "dvc-site")
 _SECTION = 'remote "storage"'
 
 
@@ -40,7 +42,7 @@ class DvcVersions:
     ):
         self.root, self.remote_url, self.endpoint_url = Path(root).resolve(), remote_url, endpoint_url
         self._keys = keys
-        self._site_cache = self.root / ".tmu" / "dvc-site"
+        self._site_cache = self.root / _SITE_CACHE
 
     def init(self) -> None:
         """Make `root` a DVC repository with our settings; may be repeated.
@@ -48,6 +50,8 @@ class DvcVersions:
         `--no-scm` unless `root` is the top of a git repository: a `.dvc` below the top of a repository that is about
         something else would have its files tracked there. `site_cache_dir` is kept inside `root`, because DVC's
         system-wide one keeps file names and hashes after a purge; it goes to `config.local`, which is never committed.
+        It is written relative, so that a copy of the workspace leaves the original alone; DVC takes it from the folder
+        in which `dvc` is called, which is to be `root`.
         """
         if not (self.root / ".dvc").is_dir():
             in_git = (self.root / ".git").exists()
@@ -57,7 +61,7 @@ class DvcVersions:
             remote = {"url": self.remote_url} | ({"endpointurl": self.endpoint_url} if self.endpoint_url else {})
             self._configure("config", f"'{_SECTION}'", remote)
             self._configure("config", "core", {"remote": "storage"})
-        self._configure("config.local", "core", {"site_cache_dir": str(self._site_cache)})
+        self._configure("config.local", "core", {"site_cache_dir": str(_SITE_CACHE)})
 
     def commit(self, folder: Path) -> str:
         """`dvc add` a folder below `root`: its files go to the cache, `<folder>.dvc` names the revision. → digest."""
@@ -108,6 +112,12 @@ class DvcVersions:
         """Fetch the current revision from the remote and put it in place."""
         self._dvc("pull")
 
+    def movable(self) -> bool:
+        """Whether DVC's settings here name no fixed folder; those that an older tmu wrote do."""
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(self.root / ".dvc" / "config.local")
+        return not Path(parser.get("core", "site_cache_dir", fallback="")).is_absolute()
+
     def _relative(self, folder: Path) -> str:
         path = (self.root / folder).resolve()
         if not path.is_relative_to(self.root) or path == self.root:
@@ -118,7 +128,10 @@ class DvcVersions:
         return Path(self._dvc("cache", "dir").strip()) / "files" / "md5"
 
     def _dvc(self, *arguments: str) -> str:
-        """Run DVC in `root` and return its output; `StorageError` with DVC's own reason if it fails."""
+        """Run DVC in `root` and return its output; `StorageError` with DVC's own reason if it fails.
+
+        What it made is then its owner's alone: DVC gives objects mode 444 and its site cache 777, whatever the umask.
+        """
         if arguments[0] != "init" and not (self.root / ".dvc").is_dir():
             # DVC would look further up and take a repository that is not ours
             raise StorageError(f"There is no DVC repository at {self.root}.", "Run `tmu init` there first.")
@@ -129,7 +142,11 @@ class DvcVersions:
         if self.endpoint_url:
             # away from Amazon there is no metadata service, and asking for it turns a missing key into a long wait
             environment.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, umask=OTHERS
+        )
+        with storage_errors(self.root):
+            tighten(self.root / ".dvc", self._site_cache)
         if done.returncode:
             raise StorageError(f"`dvc {arguments[0]}` failed: {_reason(done.stderr)}.", "Mend that and run it again.")
         return done.stdout

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a")  # noqa: SIM115 - closed below; a refusal inside the block must not be translated here
-    with file:
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a")
+    with file:  # outside of the block above: a refusal inside it must not be translated here
         yield _taken(file.fileno(), wait)
 
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tmu.errors import ModelError
 from tmu.models.bundle import load_bundle, weights_digest
 from tmu.provenance import git_state, lock_digest
-from tmu.stores import mlflow_link, mlflow_ready, mlflow_runs, mlflow_versions
+from tmu.stores import mlflow_link, mlflow_ready, mlflow_runs, mlflow_stored, mlflow_versions
 from tmu.stores.lock import locked
 from tmu.stores.mlflow_versions import Version, as_version, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two answers to an unknown alias
 _NOT_GIVEN = {"parent": "none", "forget_set_digest": "none", "method": "none"}
+_PLACE = "tmu-workspace"
 _PAGE = "http://127.0.0.1:5000"
 _ALIGNMENT = ["average_gap", "activation_distance", "label_agreement", "membership_auc", "rmia_auc"]
 """What tells how close a model is to the gold (docs/audit.md)."""
@@ -32,7 +33,8 @@ _ALIGNMENT = ["average_gap", "activation_distance", "label_agreement", "membersh
 class ModelRegistry:
     """MLflow at `tracking_uri`, or (None) a SQLite file and a folder below `root/.tmu`.
 
-    `artifact_root` places new experiments' artifacts; by default the server decides, or `root/.tmu/mlartifacts`.
+    `artifact_root` places new experiments' artifacts; by default the server decides, or `root/.tmu/mlartifacts`, which
+    no address in the SQLite file names (`mlflow_place`): the workspace may be moved and copied.
     Raises `StorageError` if MLflow refuses or does not answer.
     """
 
@@ -40,8 +42,8 @@ class ModelRegistry:
         self.root, home = root, root.resolve() / ".tmu"
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{home / 'mlflow.db'}"
-        self.artifact_root = artifact_root or ((home / "mlartifacts").as_uri() if self.embedded else None)
-        self._lock = home / "mlflow.lock"
+        self.artifact_root = artifact_root or (f"{_PLACE}:" if self.embedded else None)
+        self._home, self._lock = home, home / "mlflow.lock"
 
     def register(
         self,
@@ -60,15 +62,15 @@ class ModelRegistry:
         """Log a bundle in a new run and make it a version of `tmu-<dataset>`.
 
         The same weights, role and data revision give the version that exists, so a retry after a crash does not
-        double it. `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters
-        must not hold paths (`ConfigError`).
+        double it; one that an older tmu registered with code in the store does not count. `n_records` names each
+        split's size; `history` is one mapping for each epoch. Tags and parameters must not hold paths (`ConfigError`).
         """
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
         _, arch, _ = load_bundle(bundle)
         key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
         with self._client() as client, locked(self._lock):
-            if existing := mlflow_versions.search(client, dataset, key):
+            if existing := [found for found in mlflow_versions.search(client, dataset, key) if found.files_sha256]:
                 return mlflow_versions.with_name(client, existing[0])
             experiment = self._experiment(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)
@@ -77,11 +79,44 @@ class ModelRegistry:
             with mlflow_runs.finishing(client, run_id):
                 mlflow_runs.log_params(client, run_id, params)
                 mlflow_runs.log_data(client, run_id, dataset, data_digest, n_records)
-                model_id = mlflow_versions.log_model(client, experiment, run_id, bundle, arch, all_tags)
+                model_id, files = mlflow_versions.log_model(
+                    client, experiment, run_id, bundle, arch, all_tags, self._home
+                )
                 numbers = mlflow_runs.final_metrics(metrics, model_id)
                 mlflow_runs.log_metrics(client, run_id, [*mlflow_runs.history_metrics(history or ()), *numbers])
-                created = mlflow_versions.create(client, self.uri, dataset, model_id, run_id, all_tags)
+                created = mlflow_versions.create(client, self.uri, dataset, model_id, run_id, all_tags | files)
                 return mlflow_versions.with_name(client, created)
+
+    def register_again(self, version: Version, bundle: Path) -> Version:
+        """Store a bundle once more, as a new version in the run and with the tags of one whose stored files are lost.
+
+        Raises `ModelError` if the bundle's weights are not the version's.
+        """
+        _, arch, _ = load_bundle(bundle)
+        if weights_digest(bundle) != version.weights_sha256:
+            raise ModelError(f"The bundle is not the model of version {version.version}.", "Name the right one.")
+        tags = {name: value for name, value in version.tags.items() if name not in (*mlflow_versions.NOTED, "serving")}
+        dataset = version.name.removeprefix(model_name(""))
+        with self._client() as client, locked(self._lock):
+            experiment = self._experiment(client, dataset)
+            model_id, files = mlflow_versions.log_model(
+                client, experiment, version.run_id, bundle, arch, tags, self._home
+            )
+            return mlflow_versions.create(client, self.uri, dataset, model_id, version.run_id, tags | files)
+
+    def find(self, uri: str) -> Version:
+        """The version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` names. Raises `RequestError`."""
+        with self._client() as client:
+            return mlflow_stored.find(client, uri)
+
+    @contextmanager
+    def stored(self, version: Version, digest: str | None = None) -> Iterator[Path]:
+        """Yield the bundle of a checked copy of a version's stored files, which then goes; see `mlflow_stored`."""
+        with (
+            self._client() as client,
+            mlflow_stored.stored(client, version, digest=digest, scratch=self._home) as bundle,
+        ):
+            yield bundle
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions of `tmu-<dataset>`, oldest first; empty if there is none."""
@@ -102,7 +137,7 @@ class ModelRegistry:
             try:
                 return as_version(client.get_model_version_by_alias(model_name(dataset), alias))
             except MlflowException as error:
-                if error.error_code in _ABSENT:
+                if error.error_code in mlflow_link.ABSENT:
                     return None
                 raise
 
@@ -123,7 +158,8 @@ class ModelRegistry:
     def log_files(self, version: Version, folder: Path, artifact_path: str) -> None:
         """Copy a folder (an audit's report and figures) below `artifact_path` of the version's run."""
         with self._client() as client:
-            client.log_artifacts(version.run_id, str(folder), artifact_path)
+            uri = client.get_run(version.run_id).info.artifact_uri
+            mlflow_versions.repository(uri, self.uri).log_artifacts(str(folder), artifact_path)
 
     def start_batch(self, name: str, tags: Mapping[str, str], *, dataset: str) -> str:
         """Start the parent run of one deletion batch in `tmu-<dataset>`; returns its run id. End it with `close`."""
@@ -185,7 +221,7 @@ class ModelRegistry:
 
     @cached_property
     def _connection(self) -> "MlflowClient":
-        return mlflow_link.connect(self.uri, self._lock)
+        return mlflow_link.connect(self.uri, self._lock, self._home / "mlflow.db" if self.embedded else None)
 
     @contextmanager
     def _client(self) -> "Iterator[MlflowClient]":

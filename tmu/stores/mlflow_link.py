@@ -13,6 +13,7 @@ from tmu.stores.lock import locked
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow's two answers to an unknown alias
 _SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -24,15 +25,30 @@ _SWITCHES = {
 }
 
 
-def connect(uri: str, lock: Path) -> "MlflowClient":
-    """A client for `uri`, which is both tracking store and registry; a SQLite file is made on first use."""
+def connect(uri: str, lock: Path, database: Path | None = None) -> "MlflowClient":
+    """A client for `uri`, which is both tracking store and registry; a SQLite file is made on first use.
+
+    database: the workspace's own SQLite file, in which no address may name a folder (`mlflow_place`).
+    """
     quiet()
     from mlflow import MlflowClient
+
+    from tmu.stores.mlflow_place import relocate
 
     with locked(lock):  # two processes that make the tables of a new SQLite file at once break it
         client = MlflowClient(uri, uri)
         client.search_experiments(max_results=1)
+        if database is not None:
+            relocate(database)
     return client
+
+
+def ambient() -> "MlflowClient":
+    """A client for the MLflow that MLFLOW_TRACKING_URI, or the program at hand, names."""
+    quiet()
+    from mlflow import MlflowClient
+
+    return MlflowClient()
 
 
 def quiet() -> None:

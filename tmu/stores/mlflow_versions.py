@@ -1,5 +1,6 @@
 """Registered versions of `tmu-<dataset>`: how one is logged, made, read and found."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tmu.files import digest_of, scratch_folder, sha256_file
 from tmu.models.bundle import Arch
 from tmu.stores.mlflow_package import mlflow_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
+FILES, DIGEST = NOTED = ("files", "files_sha256")
+"""Tags of a version: SHA-256 of each stored file by relative path (JSON), and the digest of that list."""
 _MODEL = "models:/"
 _MOST = 10_000  # versions of one dataset that a search returns
 
@@ -29,6 +34,11 @@ class Version:
     role: str
     weights_sha256: str
     tags: dict[str, str]
+
+    @property
+    def files_sha256(self) -> str | None:
+        """The digest of the list of its stored files; None where an older tmu registered it."""
+        return self.tags.get(DIGEST)
 
 
 def model_name(dataset: str) -> str:
@@ -58,17 +68,35 @@ def search(client: "MlflowClient", dataset: str, tags: Mapping[str, str]) -> lis
 
 
 def log_model(
-    client: "MlflowClient", experiment: str, run_id: str, bundle: Path, arch: Arch, tags: dict[str, str]
-) -> str:
-    """Log a bundle as a model of the run; returns MLflow's model id."""
+    client: "MlflowClient", experiment: str, run_id: str, bundle: Path, arch: Arch, tags: dict[str, str], home: Path
+) -> tuple[str, dict[str, str]]:
+    """Log a bundle as a model of the run; returns MLflow's model id, and tags that note the files (`NOTED`).
+
+    home: where the files are put together, before they are stored.
+    """
     from mlflow.entities import LoggedModelOutput
 
-    model_id = client.create_logged_model(experiment, tags["role"], source_run_id=run_id, tags=tags).model_id
-    with mlflow_folder(bundle, arch, run_id, model_id) as folder:
-        client.log_model_artifacts(model_id, str(folder))
-    client.finalize_logged_model(model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-    return model_id
+    model = client.create_logged_model(experiment, tags["role"], source_run_id=run_id, tags=tags)
+    with scratch_folder(home) as scratch:
+        folder = mlflow_folder(scratch, bundle, arch, run_id, model.model_id)
+        files = listing(folder)
+        repository(model.artifact_location, client.tracking_uri).log_artifacts(str(folder))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    return model.model_id, {FILES: json.dumps(files, sort_keys=True), DIGEST: digest_of(files)}
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by relative path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def repository(uri: str, tracking_uri: str) -> "ArtifactRepository":
+    """What reads and writes artifacts at an address; a client keeps its own by run, from whichever workspace."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(uri, tracking_uri=tracking_uri)
 
 
 def create(client: "MlflowClient", uri: str, dataset: str, model_id: str, run_id: str, tags: dict[str, str]) -> Version:

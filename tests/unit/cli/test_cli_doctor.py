@@ -11,7 +11,7 @@ from tmu.cli import doctor, installation
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
-from tmu.files import write_json
+from tmu.files import write_atomic, write_json
 from tmu.workspace import Workspace
 
 
@@ -19,7 +19,7 @@ from tmu.workspace import Workspace
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace without DVC; the heavy imports are left to their own test."""
     monkeypatch.setattr(installation, "_IMPORTED", ())
-    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    write_atomic(tmp_path / "params.yaml", b"seed: 0\n")
     return Workspace.open(tmp_path)
 
 

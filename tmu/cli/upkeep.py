@@ -1,0 +1,76 @@
+"""What `tmu doctor` says of a workspace's permissions, of its being movable, and of the model in service."""
+
+from typing import TYPE_CHECKING
+
+from tmu.check import Check
+from tmu.errors import ModelError, TmuError
+
+if TYPE_CHECKING:
+    from tmu.workspace import Workspace
+
+
+def permissions(place: "Workspace") -> Check:
+    """Whether anybody but the owner can enter the workspace, or read what tmu and DVC keep in it."""
+    from tmu.permissions import OTHERS, exposed
+
+    found = exposed(*place.parts)
+    root = place.root.stat().st_mode & OTHERS
+    if not found and not root:
+        return Check("permissions", "ok", "the workspace is its owner's alone")
+    names = [path.relative_to(place.root).as_posix() for path in found]
+    text = f"open to other accounts: {', '.join((['the workspace itself'] if root else []) + names[:3])}"
+    if len(found) > 3:
+        text += f", and {len(found) - 3} more"
+    return Check("permissions", "fail", text, "`tmu doctor --mend` closes it.", repair=lambda: _tightened(place))
+
+
+def _tightened(place: "Workspace") -> str:
+    return f"{place.tighten()} files and folders were closed to others"
+
+
+def movable(place: "Workspace") -> Check:
+    """Whether DVC's settings leave the workspace free to be moved and copied."""
+    if place.versions.movable():
+        return Check("place", "ok", "the workspace may be moved and copied")
+    text = "DVC's settings name a fixed folder, as an older tmu wrote them"
+    return Check("place", "fail", text, "`tmu doctor --mend` makes it relative.", repair=lambda: _set_up(place))
+
+
+def _set_up(place: "Workspace") -> str:
+    place.versions.init()
+    return "DVC's settings are relative now"
+
+
+def service(place: "Workspace") -> Check:
+    """Whether the model in service can be loaded from MLflow, is what was registered, and answers."""
+    from tmu.cli.registered import dataset_of, versions
+
+    name = "model in service"
+    try:
+        champion = place.registry.get_alias(dataset_of(place), "champion") if versions(place) else None
+        if champion is None:
+            return Check(name, "ok", "none yet")
+        text = _answering(place, champion)
+    except ModelError as error:
+        return Check(name, "fail", error.what, error.mend, repair=lambda: _stored_again(place))
+    except TmuError as error:
+        return Check(name, "fail", error.what, error.mend)
+    return Check(name, "ok", text)
+
+
+def _answering(place: "Workspace", champion: object) -> str:
+    import numpy as np
+
+    from tmu.steps.check_version import load_version
+
+    model = load_version(place, champion)
+    answer = model.predict(np.zeros((1, *model.shape), np.float32))
+    if not np.isfinite(answer).all():
+        raise ModelError(f"Version {champion.version} answers with no numbers.", "Train the model again.")
+    return f"version {champion.version} is what was registered, loads and answers"
+
+
+def _stored_again(place: "Workspace") -> str:
+    from tmu.steps.store_again import store_again
+
+    return f"stored again, and put into service, as version {store_again(place).version}"
