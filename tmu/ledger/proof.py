@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tmu import strict_json
 from tmu.errors import DataError
 from tmu.files import canonical_json, storage_errors
 from tmu.ledger.errors import ChainError
@@ -65,7 +66,7 @@ def read_export(file: Path) -> Iterator[Link]:
     try:
         with open(file, encoding="utf-8") as lines:
             for line in lines:
-                raw = json.loads(line)
+                raw = strict_json.loads(line)
                 link = Link(*(raw.pop(name) for name in _FIELDS))
                 if raw or not isinstance(link.body, str):
                     raise ValueError
