@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
     s3_access_key: str | None = Field(None, description="key of the S3 store; AWS_* variables win over it")
     s3_secret_key: SecretStr | None = Field(None, description="secret of that key")
+    s3_checksums: Literal["when_supported", "when_required"] | None = Field(
+        None, description="`when_required` for an S3 store that fails on newer checksums; `tmu doctor` says so"
+    )
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
     key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")

@@ -88,7 +88,13 @@ def _workspace() -> list[Check]:
         return [Check("workspace", "fail", error.what, error.mend)]
     checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
     checks += [_data(place), _registry(place), *_requests(place), _snapshots(place), *_servers(place)]
-    return checks
+    return [*checks, *_object_stores(place)]
+
+
+def _object_stores(place: "Workspace") -> Iterator[Check]:
+    from tmu.steps.check_object_stores import check_object_stores
+
+    yield from check_object_stores(place)
 
 
 def _servers(place: "Workspace") -> Iterator[Check]:

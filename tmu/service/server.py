@@ -37,7 +37,7 @@ class OneLength(h11.Connection):
     def next_event(self) -> Any:
         """The next event. Raises h11.RemoteProtocolError for a call with Content-Length and Transfer-Encoding."""
         event = super().next_event()
-        if isinstance(event, h11.Request) and _LENGTHS <= {name for name, _ in event.headers}:
+        if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
             raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
         return event
 
