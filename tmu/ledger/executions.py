@@ -15,6 +15,7 @@ from tmu.errors import RequestError
 from tmu.ledger import approvals, batches, entries, holds, voiding
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError, UnknownError
+from tmu.ledger.outbox import announce_head
 from tmu.ledger.schema import batches as batches_table
 from tmu.ledger.schema import executions
 from tmu.ledger.states import RUNNING, STUCK, State
@@ -71,6 +72,7 @@ def begin(ledger: Ledger, batch: str, actor: Actor, run: str | None = None) -> E
         row = {"token": token, "batch_id": batch, "attempt": attempt, "run": run, "started_at": tx.at}
         tx.execute(sa.insert(executions), [row])
         tx.log("execution_began", None, batch=batch, token=token, attempt=attempt, requests=len(served))
+        announce_head(tx, "batch")
         return Execution(batch, token, attempt, served)
 
 
@@ -100,13 +102,9 @@ def finish(ledger: Ledger, token: int, outcome: Outcome, actor: Actor, reason: s
         row = _current(tx, token, "late_finish_refused", outcome)
         _end(tx, token, outcome)
         tx.log("execution_finished", None, reason, batch=row.batch_id, token=token, outcome=outcome)
-        if outcome == "interrupted":
-            return
-        for each in batches.members(tx.connection, row.batch_id):
-            move(tx, each, State(outcome), reason=reason, facts={"token": token})
-        if outcome == "completed":
-            entries.forget(tx, row.batch_id)
-        batches.close(tx, row.batch_id, outcome)
+        if outcome != "interrupted":
+            _close(tx, row.batch_id, token, outcome, reason)
+        announce_head(tx, "batch")
 
 
 def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
@@ -129,6 +127,7 @@ def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
             else:
                 move(tx, each, State.APPROVED, event="stood_back", facts={"token": token}, batch_id=None)
         batches.close(tx, row.batch_id, STOOD_BACK)
+        announce_head(tx, "batch")
         return [each.id for each in members if each.id in held]
 
 
@@ -182,6 +181,15 @@ def _served(tx: Tx, row: Request) -> bool:
         return False
     move(tx, row, State.FORGETTING_DATA, facts={"plan": row.plan_hash})
     return True
+
+
+def _close(tx: Tx, batch: str, token: int, outcome: str, reason: str | None) -> None:
+    """End a batch with all its requests."""
+    for each in batches.members(tx.connection, batch):
+        move(tx, each, State(outcome), reason=reason, facts={"token": token})
+    if outcome == "completed":
+        entries.forget(tx, batch)
+    batches.close(tx, batch, outcome)
 
 
 def _refuse_closed(row: sa.Row[Any]) -> None:

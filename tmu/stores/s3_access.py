@@ -58,12 +58,17 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
     return bucket, prefix.strip("/")
 
 
-def put(client: Any, bucket: str, key: str, data: bytes, **more: Any) -> None:
-    """Store an object; the service compares a digest before it accepts the bytes: SHA-256, or MD5 `when_required`."""
-    if client.meta.config.request_checksum_calculation == "when_required":
-        digest = {"ContentMD5": _base64(hashlib.md5(data, usedforsecurity=False).digest())}
-    else:
-        digest = {"ChecksumSHA256": _base64(hashlib.sha256(data).digest())}
+def put(client: Any, bucket: str, key: str, data: bytes, *, md5: bool = False, **more: Any) -> None:
+    """Store an object; the service compares a digest before it accepts the bytes.
+
+    The digest is SHA-256; where checksums are sent `when_required` it is MD5, which every store knows. md5: send that
+    one, too: some stores ask for it where an object is locked.
+    """
+    digest = {}
+    if client.meta.config.request_checksum_calculation != "when_required":
+        digest["ChecksumSHA256"] = _base64(hashlib.sha256(data).digest())
+    if md5 or not digest:
+        digest["ContentMD5"] = _base64(hashlib.md5(data, usedforsecurity=False).digest())
     client.put_object(Bucket=bucket, Key=key, Body=data, **digest, **more)
 
 
