@@ -1,7 +1,8 @@
 """Executions of a batch. Each attempt gets a fencing token, higher than every one before; only the newest counts.
 
-`begin` is the point of no return. An interrupted attempt is not a failure: the next one goes on from the states as they
-are. Whoever finishes with an old token is refused, and that is on record.
+`begin` is the point of no return, but for a legal hold, which counts until `begin_erasing`. An interrupted attempt is
+not a failure: the next one goes on from the states as they are. Whoever finishes with an old token is refused, and that
+is on record.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from tmu.errors import RequestError
 from tmu.ledger import approvals, batches, entries, holds, voiding
 from tmu.ledger.actor import Actor
-from tmu.ledger.errors import ConflictError, UnknownError
+from tmu.ledger.errors import ConflictError, HeldError, UnknownError
 from tmu.ledger.outbox import announce_head
 from tmu.ledger.schema import batches as batches_table
 from tmu.ledger.schema import executions
@@ -23,7 +24,7 @@ from tmu.ledger.store import Ledger, Refused, Tx
 from tmu.ledger.transition import Request, move
 
 Outcome = Literal["completed", "partially_failed", "failed", "interrupted"]
-STOOD_BACK = "stood_back"
+STOOD_BACK, ERASING, UNDER_HOLD = "stood_back", "erasing_began", "published_under_hold"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,28 @@ def begin(ledger: Ledger, batch: str, actor: Actor, run: str | None = None) -> E
         return Execution(batch, token, attempt, served)
 
 
+def begin_erasing(ledger: Ledger, token: int, actor: Actor) -> None:
+    """To be called right before the first byte of a batch's records is erased. Once more is once, also after a crash.
+
+    The look at the holds and the note that erasing began are one transaction: a hold comes either before it and stops
+    the erasing (HeldError; the caller lets the batch `stand_back`), or after it, too late, and whoever places it is
+    told so. Raises ConflictError for an old token (on record).
+    """
+    with ledger.write(actor) as tx:
+        row = _current(tx, token, "late_advance_refused", ERASING)
+        if batches.find_batch(tx.connection, row.batch_id).erasing_at is not None:
+            return
+        members = batches.members(tx.connection, row.batch_id)
+        held = holds.held_of(tx, members)
+        if held:
+            raise HeldError(
+                f"A legal hold covers {len(held)} of {len(members)} requests: nothing was erased.",
+                "`tmu request list --holds` shows it; the others are served in the next batch.",
+            )
+        tx.execute(sa.update(batches_table).where(batches_table.c.id == row.batch_id).values(erasing_at=tx.at))
+        tx.log(ERASING, None, batch=row.batch_id, token=token)
+
+
 def advance(ledger: Ledger, token: int, to: State, actor: Actor, reason: str | None = None) -> None:
     """Record the next state of all requests of an execution. A state that was reached before is not taken back.
 
@@ -110,15 +133,17 @@ def finish(ledger: Ledger, token: int, outcome: Outcome, actor: Actor, reason: s
 def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
     """End an execution that a legal hold met before anything was erased. Returns the requests that are `held` now.
 
-    The others are approved as they were; the batch closes, and the next one takes them. The caller answers for it that
-    no byte was touched. Raises ConflictError for an old token and for a request that is further than `forgetting_data`.
+    The others are approved as they were; the batch closes, and the next one takes them. Raises ConflictError for an old
+    token, once the erasing began (`begin_erasing`), and for a request that is further than `forgetting_data`.
     """
     with ledger.write(actor) as tx:
         row = _current(tx, token, "late_finish_refused", STOOD_BACK)
+        if batches.find_batch(tx.connection, row.batch_id).erasing_at is not None:
+            raise ConflictError(f"The erasing for batch {row.batch_id} has begun.", "It can only be finished.")
         _end(tx, token, STOOD_BACK)
         tx.log("execution_finished", None, batch=row.batch_id, token=token, outcome=STOOD_BACK)
         members = batches.members(tx.connection, row.batch_id)
-        held = holds.held_among(tx, [(each.id, each.dataset, holds.subjects_of(tx, each.id)) for each in members])
+        held = holds.held_of(tx, members)
         entries.give_back(tx, row.batch_id)
         for each in members:
             if each.id in held:
@@ -137,9 +162,15 @@ def publishing(ledger: Ledger, token: int, actor: Actor, what: str) -> Iterator[
 
     Raises ConflictError for an old token (on record), before the block. The transaction's entries become part of the
     log when the block has ended; a block that raises leaves none.
+
+    A legal hold that came after the erasing began does not stop it: a model that knows the person would stay in service
+    for everybody, and nothing that is left is destroyed by it. It is flagged by an entry `published_under_hold`.
     """
     with ledger.write(actor) as tx:
-        _current(tx, token, "late_publish_refused", what)
+        row = _current(tx, token, "late_publish_refused", what)
+        held = holds.held_of(tx, batches.members(tx.connection, row.batch_id))
+        if held:
+            tx.log(UNDER_HOLD, None, batch=row.batch_id, token=token, what=what, requests=sorted(held))
         yield tx
 
 

@@ -66,7 +66,7 @@ def test_a_head_is_announced_once(ledger: Ledger) -> None:
 def test_holds_denials_and_withdrawals_are_told(ledger: Ledger) -> None:
     for id_ in ("r1", "r2", "r3"):
         put(ledger, id_)
-    hold, _ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("r1")), "court file", ALICE)
+    hold, *_ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("r1")), "court file", ALICE)
     holds.release(ledger, hold, "over", ALICE)
     closing.deny(ledger, "r2", "not ours", ALICE)
     closing.cancel(ledger, "r3", "asked to", ALICE, withdrawn=True)
