@@ -26,6 +26,7 @@ from tmu.ledger.schema import requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find, move
+from tmu.steps.guard_data import refuse_returned
 from tmu.steps.journal import find_batch, refuse_a_second, withdraw
 from tmu.workspace import Workspace
 
@@ -100,6 +101,7 @@ def take_work(workspace: Workspace, lane: Lane, run: str | None = None) -> Work 
             waiting = _approved(ledger, dataset, lane)
             if waiting:
                 refuse_a_second(workspace)
+                refuse_returned(workspace)
             _renew(workspace, ledger, waiting)
             taken = batches.take_batch(ledger, dataset, SYSTEM, lane=lane, most=MOST)
             batch = taken and taken.id

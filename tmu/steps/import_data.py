@@ -11,6 +11,7 @@ from tmu.data.readers import get_reader
 from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import sweep
 from tmu.refs import DataRef
+from tmu.steps.guard_data import refuse_exchange, refuse_returned
 from tmu.steps.journal import refuse_a_second
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
@@ -30,7 +31,8 @@ def import_data(
 ) -> tuple[DataRef, Imported]:
     """Read, key, shard and commit; `layout` is passed to `import_records` (holdout, test, n_buckets, split_seed).
 
-    Raises DataError for unusable records and where a store is there already and `replace` is not set.
+    Raises DataError for unusable records and where a store is there already and `replace` is not set; RequestError and
+    DataError where open or completed requests of the ledger do not allow it (see `guard_data`).
     """
     reader = get_reader(reader_name, options)
     if not _NAME.fullmatch(dataset or reader.name):
@@ -41,10 +43,13 @@ def import_data(
         committed = _restored(workspace)
         if workspace.data.exists() and not replace:
             raise DataError(f"{workspace.data} holds a record store already.", "Use --replace, or another workspace.")
+        refuse_returned(workspace)
+        keys = workspace.keys(simulated=reader.simulated)
+        refuse_exchange(workspace, dataset or reader.name, keys.id)
         imported = import_records(
             reader,
             workspace.data,
-            workspace.keys(simulated=reader.simulated),
+            keys,
             dataset=dataset,
             replace=replace,
             progress=progress,

@@ -13,6 +13,7 @@ from tmu.ledger import outbox, serving
 from tmu.ledger.log import Head
 from tmu.ledger.place import has_ledger
 from tmu.steps.batch import SYSTEM, opened
+from tmu.steps.guard_data import refuse_returned
 from tmu.steps.log_heads import LogVerified, verify_log
 from tmu.steps.register_model import model_of
 from tmu.steps.store_keys import keys_of
@@ -51,6 +52,7 @@ def verify_all(workspace: Workspace) -> Verified:
         "audit log": lambda: _check_log(workspace, logs),
         "heads outside": lambda: _check_heads(logs),
         "record store": lambda: _check_store(workspace),
+        "forgotten": lambda: _check_forgotten(workspace),
         "models": lambda: _check_models(workspace),
     }
     verified = Verified(
@@ -102,6 +104,11 @@ def _check_store(workspace: Workspace) -> str:
     if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
     return f"{report['records']} records in {report['shards']} shards are sound and are the revision of data.dvc."
+
+
+def _check_forgotten(workspace: Workspace) -> str:
+    refuse_returned(workspace)
+    return "Nothing whose deletion was completed is in the data."
 
 
 def _check_models(workspace: Workspace) -> str:
