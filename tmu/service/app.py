@@ -15,6 +15,7 @@ from tmu.service.guard import Guarded, Service
 from tmu.service.limits import Limits
 from tmu.service.roles import ANYBODY, MARK, Route, undeclared
 from tmu.service.tokens import Tokens, tokens_of
+from tmu.service.warm import WarmUp
 from tmu.service.watch import Watch
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
@@ -74,7 +75,10 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    warm_up = WarmUp()
+    warm_up.start()
     yield
+    await anyio.to_thread.run_sync(warm_up.stop)
 
 
 def _add(app: FastAPI, route: Route) -> None:
