@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -19,6 +22,7 @@ from tmu.errors import ConfigError, DataError
 from tmu.files import canonical_json
 from tmu.heads.own_note import read_own_note
 from tmu.heads.places import places_of
+from tmu.heads.time_stamp import TimeStamps
 from tmu.ledger import proof
 from tmu.ledger.errors import ChainError
 from tmu.ledger.log import GENESIS
@@ -26,6 +30,7 @@ from tmu.ledger.place import open_ledger
 from tmu.ledger.schema import audit_log
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
+from tmu.notify.sender import deliver_to
 from tmu.service.roles import Role
 from tmu.steps.log_heads import check_heads, note_head, verify_log
 from tmu.steps.send_notifications import send_notifications
@@ -160,6 +165,41 @@ def test_begin_and_end_of_a_batch_are_noted(place: Workspace, ledger: Ledger) ->
     held = places_of(place)[0].held()
     assert len(held) == 2
     assert held[-1].head == proof.verify(ledger)
+
+
+def test_a_head_survives_kill_9_before_it_was_sent_and_amid_the_sending(
+    home: Path, stamps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "tmu.toml").write_text(stamps)
+    place = Workspace.open(home)
+
+    def killed(work: Callable[[], None]) -> None:
+        if (child := os.fork()) == 0:
+            work()
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+    def serve() -> None:
+        ledger = open_ledger(place)
+        approved(ledger, "r1")
+        complete(ledger, begun(ledger))
+
+    def send() -> None:  # killed once the first head has been stamped, before that is noted
+        monkeypatch.setattr(TimeStamps, "note", lambda *given: real(*given) and os.kill(os.getpid(), signal.SIGKILL))
+        send_notifications(place)
+
+    real = TimeStamps.note
+    killed(serve)
+    assert places_of(place)[0].held() == []
+    killed(send)
+    assert len(places_of(place)[0].held()) == 1
+    now = Travel(datetime.now(UTC) + timedelta(minutes=11))  # what the dead one has claimed is free again
+    ledger = open_ledger(place)
+    monkeypatch.setattr(ledger, "now", now)
+    deliver_to(ledger, places_of(place))
+    assert [each.head for each in places_of(place)[0].held()][-1] == proof.verify(ledger)
+    assert len(places_of(place)[0].held()) == 2
+    ledger.close()
 
 
 def test_a_place_that_is_away_blocks_no_deletion_and_is_told_since_when(
