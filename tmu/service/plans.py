@@ -19,7 +19,7 @@ def make(request: RequestId, body: PlanBody, call: Here) -> dict[str, Any]:
     A plan that says the same changes nothing; another one voids the approval of the one before (`voided`).
     """
     _refuse_unknown(body.method)
-    from tmu.steps.plan_request import plan_request  # torch: loaded in the background (`warm`), not by the start
+    from tmu.steps.plan_request import plan_request  # torch: loaded by the first plan, not by the start
 
     with call.service.heavy.turn():
         bound = plan_request(call.service.workspace, call.ledger, request, call.actor, body.method)
