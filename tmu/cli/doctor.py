@@ -88,7 +88,14 @@ def _workspace() -> list[Check]:
         return [Check("workspace", "fail", error.what, error.mend)]
     checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
     checks += [_data(place), _registry(place), *_requests(place), _snapshots(place), *_servers(place)]
-    return [*checks, *_object_stores(place)]
+    return checks
+
+
+def _servers(place: "Workspace") -> Iterator[Check]:
+    """What packages above this one add: they are found by their entry points, because nothing here imports them."""
+    yield from _object_stores(place)
+    for found in entry_points(group=_GROUP):
+        yield from found.load()(place)
 
 
 def _object_stores(place: "Workspace") -> Iterator[Check]:
@@ -101,12 +108,6 @@ def _object_stores(place: "Workspace") -> Iterator[Check]:
         yield from check_heads(place)
     except TmuError as error:
         yield Check("heads outside", "fail", error.what, error.mend)
-
-
-def _servers(place: "Workspace") -> Iterator[Check]:
-    """What packages above this one add: they are found by their entry points, because nothing here imports them."""
-    for found in entry_points(group=_GROUP):
-        yield from found.load()(place)
 
 
 def _writable(place: "Workspace") -> Check:
