@@ -57,6 +57,8 @@ def _erased(workspace: Workspace, deletion: Deletion, observer: Observer) -> Del
         before = deletion.plan.data
         base = champion_of(workspace, before) or original_of(workspace, before, deletion.params)
         deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, base=base)
+    if not deletion.has_reached(Stage.ERASING):
+        observer.erasing()
     deletion = journal.advance(deletion, Stage.ERASING)  # from here on bytes of the data may be gone
     tell("Erasing the records from the data")
     after = erase(workspace, deletion)

@@ -1,6 +1,6 @@
 """Who is told how far a deletion has come: nobody but the journal, or the ledger's batch that it serves."""
 
-from tasks.ledger import prove, reach
+from tasks.ledger import begin_erasing, prove, reach
 from tasks.registry import promote
 from tmu.deletion.deletion import Outcome
 from tmu.ledger.states import State
@@ -20,6 +20,9 @@ class Observer:
 
     def reach(self, state: State) -> None:
         """A stage begins."""
+
+    def erasing(self) -> None:
+        """The first byte is about to be erased. Raises HeldError where a legal hold came first."""
 
     def data_erased(self, data: DataRef) -> None:
         """The data have moved on to this revision."""
@@ -42,6 +45,10 @@ class BatchObserver(Observer):
     def reach(self, state: State) -> None:
         """Record the state of all requests of the batch."""
         reach(self.workspace, self.work, state)
+
+    def erasing(self) -> None:
+        """The ledger's last look at its legal holds; from now on a hold comes too late."""
+        begin_erasing(self.workspace, self.work)
 
     def data_erased(self, data: DataRef) -> None:
         """Attach the revision without the records."""

@@ -6,6 +6,7 @@ from tmu.errors import RequestError
 from tmu.ledger.errors import ConflictError, ForbiddenError
 from tmu.ledger.states import State
 from tmu.steps import batch
+from tmu.steps import begin_erasing as step
 from tmu.steps import form_request as form
 from tmu.steps import plan_batch as planning
 from tmu.steps.batch import Lane, Outcome, Work
@@ -58,6 +59,12 @@ def plan_batch(workspace: Workspace, work: Work) -> Deletion | None:
 def reach(workspace: Workspace, work: Work, state: State) -> None:
     """The batch has come to a state."""
     batch.reach(workspace, work, state)
+
+
+@step_task("begin-erasing", cached=False)
+def begin_erasing(workspace: Workspace, work: Work) -> None:
+    """The ledger's last look at its legal holds before the first byte goes."""
+    step.begin_erasing(workspace, work)
 
 
 @step_task("prove", cached=False)

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
     s3_access_key: str | None = Field(None, description="key of the S3 store; AWS_* variables win over it")
     s3_secret_key: SecretStr | None = Field(None, description="secret of that key")
+    s3_checksums: Literal["when_supported", "when_required"] | None = Field(
+        None, description="`when_required` for an S3 store that fails on newer checksums; `tmu doctor` says so"
+    )
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
     key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
@@ -63,6 +66,16 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(None, min_length=16, description="signs what webhooks are told")
     webhooks_plain_http: bool = Field(False, description="let webhooks use plain http to other machines, too")
     apprise: Several[SecretStr] = Field((), description="Apprise addresses that are told the same in a sentence")
+    heads_s3: str | None = Field(
+        None, description="s3://bucket/prefix with Object Lock, where heads of this one ledger's log are noted"
+    )
+    heads_days: int = Field(1096, ge=1, le=36_500, description="how long each head is locked there")
+    heads_lock: Literal["compliance", "governance"] = Field("compliance", description="mode of that lock")
+    timestamp_url: str | None = Field(
+        None, repr=False, description="RFC 3161 authority that stamps the heads of the log"
+    )
+    timestamp_ca: Path | None = Field(None, description="PEM file with the root certificates of that authority")
+    timestamps: Path | None = Field(None, description="folder of its stamps; default: .tmu/timestamps")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")

@@ -18,8 +18,9 @@ from tmu.errors import ConfigError
 from tmu.files import storage_errors, write_atomic
 from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
-from tmu.stores.artifacts import Artifacts, open_artifacts
-from tmu.stores.s3_keys import s3_keys
+from tmu.stores.artifacts import Artifacts
+from tmu.stores.open_artifacts import open_artifacts
+from tmu.stores.s3_access import s3_access
 
 if TYPE_CHECKING:
     from tmu.data.keys import Keys
@@ -122,15 +123,14 @@ class Workspace:
     @cached_property
     def artifacts(self) -> Artifacts:
         """Bundles, twins, forget sets, audits."""
-        return open_artifacts(self.settings.artifacts, self.root, self.settings.s3_endpoint, s3_keys(self.settings))
+        return open_artifacts(self.settings.artifacts, self.root, s3_access(self.settings))
 
     @cached_property
     def versions(self) -> "DvcVersions":
         """Data revisions."""
         from tmu.stores.dvc import DvcVersions
 
-        settings = self.settings
-        return DvcVersions(self.root, settings.dvc_remote, settings.s3_endpoint, s3_keys(settings))
+        return DvcVersions(self.root, self.settings.dvc_remote, s3_access(self.settings))
 
     @cached_property
     def registry(self) -> "ModelRegistry":

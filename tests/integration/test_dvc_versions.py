@@ -17,6 +17,7 @@ from tmu.data.readers import get_reader
 from tmu.data.store import RecordStore
 from tmu.errors import DataError, StorageError
 from tmu.stores.dvc import DvcVersions
+from tmu.stores.s3_access import S3Access
 
 KEYS = Keys(DEMO_SECRET)
 
@@ -79,7 +80,7 @@ def versions_without(versions: DvcVersions, digest: str) -> None:
 def small(tmp_path_factory):
     """A committed folder of two files; tests leave it as they find it."""
     root = tmp_path_factory.mktemp("small")
-    versions = DvcVersions(root, "s3://bucket/prefix", "http://127.0.0.1:9")
+    versions = DvcVersions(root, "s3://bucket/prefix", S3Access("http://127.0.0.1:9"))
     versions.init()
     (root / "data" / "shards").mkdir(parents=True)
     (root / "data" / "store.json").write_text("{}")

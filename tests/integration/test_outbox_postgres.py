@@ -50,7 +50,7 @@ def test_all_arrives_in_order_is_pruned_and_numbers_go_on(database: str) -> None
     complete(ledger, begun(ledger))
     with receiving() as receiver:
         receiver.answers = [503]
-        assert deliver(ledger, listening(receiver.url)) == {"delivered": 4, "failed": 1, "given_up": 0, "waiting": 4}
+        assert deliver(ledger, listening(receiver.url)) == {"delivered": 6, "failed": 1, "given_up": 0, "waiting": 4}
         now.on(minutes=1)
         deliver(ledger, listening(receiver.url))
         for id_ in ("r1", "r2"):

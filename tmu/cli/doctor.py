@@ -101,8 +101,21 @@ def _workspace() -> list[Check]:
 
 def _servers(place: "Workspace") -> Iterator[Check]:
     """What packages above this one add: they are found by their entry points, because nothing here imports them."""
+    yield from _object_stores(place)
     for found in entry_points(group=_GROUP):
         yield from found.load()(place)
+
+
+def _object_stores(place: "Workspace") -> Iterator[Check]:
+    """S3 stores, and the places where heads of the audit log are noted."""
+    from tmu.steps.check_object_stores import check_object_stores
+    from tmu.steps.log_heads import check_heads
+
+    yield from check_object_stores(place)
+    try:
+        yield from check_heads(place)
+    except TmuError as error:
+        yield Check("heads outside", "fail", error.what, error.mend)
 
 
 def _writable(place: "Workspace") -> Check:

@@ -1,7 +1,8 @@
 """`tmu ledger …`: check the audit log, export it, and see what is due."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +10,10 @@ from tmu.cli import output
 from tmu.cli.ledgers import existing, looking
 from tmu.cli.place import workspace
 from tmu.cli.request_views import board_of
+from tmu.errors import StorageError
+
+if TYPE_CHECKING:
+    from tmu.ledger.log import Head
 
 app = typer.Typer(no_args_is_help=True, help="Check and export the audit log; the board of dates.")
 
@@ -25,22 +30,44 @@ def verify(
 ) -> None:
     """Check every entry of the audit log, and the states of all requests against it; exit code 4 where it is broken.
 
-    It prints the log's head. Note that elsewhere: with --head, a later check also finds a log that was cut off or
-    written anew; without it, the head of the last weekly check is taken.
+    The log is compared with every head that was noted outside (settings [bold]heads_s3[/], [bold]timestamp_url[/]) and
+    at the last check here; then its own head is noted there. With --head it is compared with that one alone: copy one
+    from a certificate or a webhook. So a log is found out that was cut off or written anew.
+
     Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
     from tmu.ledger import proof
     from tmu.ledger.log import Head
-    from tmu.steps.verify_all import noted_head
 
     anchor = Head.parse(head) if head is not None else None
     if file is not None:
-        found = proof.check(proof.read_export(Path(file)), anchor)
+        found = proof.check(proof.read_export(Path(file)), *([anchor] if anchor else []))
+        _sound({"entries": found.seq, "head": str(found)})
     else:
-        with existing() as ledger:
-            found = proof.verify(ledger, anchor or noted_head(workspace()))
-    value = {"entries": found.seq, "head": str(found)}
-    output.emit(value, lambda: [f"The log is sound: {found.seq:,} entries.", output.facts({"head": found})])
+        _verify_ledger(anchor)
+
+
+def _verify_ledger(anchor: "Head | None") -> None:
+    from tmu.steps.log_heads import note_head, verify_log
+
+    with existing() as ledger:
+        verified = verify_log(workspace(), ledger, anchor)
+        late = note_head(workspace(), ledger) if anchor is None else []
+    _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
+    if verified.silent:
+        raise StorageError(
+            "The log holds together, but not all heads noted outside could be compared: " + " ".join(verified.silent),
+            "Run it again when they answer, or give a head with --head.",
+        )
+
+
+def _sound(value: dict[str, Any], compared: list[str] | None = None, late: Sequence[str] = ()) -> None:
+    facts = {"head": value["head"]}
+    if compared is not None:
+        facts["compared with"] = "; ".join(compared) or "nothing: no head was noted before"
+    output.emit(value, lambda: [f"The log is sound: {value['entries']:,} entries.", output.facts(facts)])
+    for name in late:
+        output.note(f"The head did not reach {name}; it is tried again.")
 
 
 @app.command()

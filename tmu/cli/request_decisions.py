@@ -58,9 +58,13 @@ def hold(
         (key,) = select(place, read_info(place.data), [subject], [], None).subjects
     scope = holds.Scope("subject" if key else "dataset" if dataset is not None else "all", dataset, key)
     with made() as ledger:
-        id_, stopped = holds.hold(ledger, scope, reason, OPERATOR)
-    value = {"hold": id_, "scope": scope.kind, "stopped": stopped}
-    output.emit(value, lambda: [f"Hold {id_} is in force; requests it stops now: {len(stopped)}."])
+        placed = holds.hold(ledger, scope, reason, OPERATOR)
+    value = {"hold": placed.id, "scope": scope.kind, "stopped": placed.stopped, "too_late": placed.too_late}
+    output.emit(value, lambda: [f"Hold {placed.id} is in force; requests it stops now: {len(placed.stopped)}."])
+    if placed.too_late:
+        output.note(
+            f"It comes too late for {len(placed.too_late)}, whose erasing has begun: do not purge what is left."
+        )
 
 
 def release(

@@ -6,9 +6,10 @@ of one request reach a target in their order: a later one waits until the earlie
 
 import random
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,8 +42,11 @@ class Message:
     body: str
 
 
-def fan_out(tx: Tx, targets: Collection[str]) -> int:
-    """Give each target a delivery of every message that it has none of yet; returns how many that were."""
+def fan_out(tx: Tx, targets: Collection[str], only: Mapping[str, Collection[str]] = MappingProxyType({})) -> int:
+    """Give each target a delivery of every message that it has none of yet; returns how many that were.
+
+    only: the events that a target is told of; a target that is not in it is told of all.
+    """
     newest = tx.execute(sa.select(sa.func.max(outbox.c.seq))).scalar() or 0
     known = {row.target: row.upto for row in tx.execute(sa.select(listeners))}
     made = 0
@@ -52,7 +56,7 @@ def fan_out(tx: Tx, targets: Collection[str]) -> int:
             upto = _start(tx)
             tx.execute(sa.insert(listeners), [{"target": target, "upto": upto, "since": tx.at}])
         if upto < newest:
-            made += _deliveries(tx, target, upto)
+            made += _deliveries(tx, target, upto, only.get(target))
             tx.execute(sa.update(listeners).where(listeners.c.target == target).values(upto=newest))
     return made
 
@@ -85,19 +89,27 @@ def delivered(tx: Tx, target: str, done: Sequence[int]) -> None:
     tx.execute(sa.update(deliveries).where(mine).values(delivered_at=tx.at, last_error=None))
 
 
-def failed(tx: Tx, target: str, claimed: str, errors: dict[int, str], *, final: bool = False) -> int:
-    """Note what did not, with the kind of error of each: tried again later, unless `final` or PATIENCE is over.
+def failed(
+    tx: Tx,
+    target: str,
+    claimed: str,
+    errors: dict[int, str],
+    *,
+    final: bool = False,
+    patience: timedelta | None = PATIENCE,
+) -> int:
+    """Note what did not, with the kind of error of each: tried again later, unless `final` or the patience is over.
 
-    Returns how many were given up, which goes into the log.
+    patience: None for ever. Returns how many were given up, which goes into the log.
     """
     mine = sa.and_(_D.target == target, _D.claim == claimed, _D.seq.in_(list(errors)))
-    return _put_off(tx, target, claimed, mine, errors, final)
+    return _put_off(tx, target, claimed, mine, errors, timedelta() if final else patience)
 
 
-def down(tx: Tx, target: str, claimed: str, error: str) -> int:
+def down(tx: Tx, target: str, claimed: str, error: str, *, patience: timedelta | None = PATIENCE) -> int:
     """Count a failed attempt for all that is due for a target that does not answer. Returns how many were given up."""
     due = sa.and_(_D.target == target, sa.or_(_D.claim == claimed, _D.next_at <= tx.at))
-    return _put_off(tx, target, claimed, due, error, False)
+    return _put_off(tx, target, claimed, due, error, patience)
 
 
 def prune(tx: Tx, targets: Collection[str]) -> int:
@@ -124,6 +136,36 @@ def summary(ledger: Ledger, target: str) -> dict[str, int]:
     return {"waiting": waiting, "delivered": done, "given_up": given_up}
 
 
+@dataclass(frozen=True)
+class Told:
+    """How far a target has got with one kind of message.
+
+    newest: body and time of the newest that reached it; None where none did, or it is not kept any more. waiting_since:
+    when the oldest message was written that it still lacks. error: the kind of the last failure of that one.
+    """
+
+    newest: tuple[str, datetime] | None
+    waiting_since: datetime | None
+    error: str | None
+
+
+def told(connection: sa.Connection, target: str, event: str) -> Told:
+    """How far a target has got with the messages of an event; what is still to be given to it counts as waiting."""
+    kept = sa.select(outbox.c.body, outbox.c.created_at, _D.delivered_at, _D.last_error)
+    kept = kept.outerjoin(deliveries, sa.and_(_D.seq == outbox.c.seq, _D.target == target))
+    kept = kept.where(outbox.c.event == event)
+    reached = kept.where(_D.delivered_at.is_not(None)).order_by(outbox.c.seq.desc()).limit(1)
+    newest = connection.execute(reached).first()
+    upto = connection.scalar(sa.select(listeners.c.upto).where(listeners.c.target == target)) or 0
+    lacks = kept.where(_WAITS, sa.or_(_D.seq.is_not(None), outbox.c.seq > upto))
+    oldest = connection.execute(lacks.order_by(outbox.c.seq).limit(1)).first()
+    return Told(
+        newest=(newest.body, newest.delivered_at) if newest else None,
+        waiting_since=oldest.created_at if oldest else None,
+        error=oldest.last_error if oldest else None,
+    )
+
+
 def delay(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts: doubling from SOONEST to LATEST, the upper half at random."""
     longest = min(LATEST, SOONEST * 2 ** min(attempts, 20))
@@ -135,20 +177,24 @@ def _start(tx: Tx) -> int:
     return tx.execute(before).scalar() or 0
 
 
-def _deliveries(tx: Tx, target: str, upto: int) -> int:
+def _deliveries(tx: Tx, target: str, upto: int, events: Collection[str] | None) -> int:
     new = sa.select(
         outbox.c.seq, sa.literal(target), outbox.c.request_id, sa.literal(0), sa.literal(tx.at, _D.next_at.type)
     ).where(outbox.c.seq > upto)
+    if events is not None:
+        new = new.where(outbox.c.event.in_(events))
     columns = ["seq", "target", "request_id", "attempts", "next_at"]
     return tx.execute(sa.insert(deliveries).from_select(columns, new)).rowcount
 
 
-def _put_off(tx: Tx, target: str, claimed: str, which: Any, errors: dict[int, str] | str, final: bool) -> int:
+def _put_off(
+    tx: Tx, target: str, claimed: str, which: Any, errors: dict[int, str] | str, patience: timedelta | None
+) -> int:
     rows = tx.execute(sa.select(deliveries).where(which, _WAITS)).all()
     changes = []
     for row in rows:
         since = row.failing_since or tx.at
-        over = final or tx.at - since >= PATIENCE
+        over = patience is not None and tx.at - since >= patience
         attempts = row.attempts + (row.claim != claimed)  # counted when claimed; `down` counts what was not
         change = {"failing_since": since, "given_up_at": tx.at if over else None, "claim": None, "attempts": attempts}
         change |= {"last_error": errors if isinstance(errors, str) else errors[row.seq]}

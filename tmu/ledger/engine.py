@@ -23,6 +23,11 @@ SECONDS_BUSY = 30
 _SECONDS_CONNECT = 5
 _SECONDS_POOL = 10
 _PG_LOCK = 0x746D75  # "tmu"
+_ISOLATION = {
+    # a writer waits for its turn in its first statement: what it reads then must be what the one before it left
+    True: "READ COMMITTED",
+    False: "REPEATABLE READ",  # one state of the ledger for all that is read; SQLite reads so by itself
+}
 _AGAIN = "Run the same again; nothing was changed."
 _SERVER = "Check that its server runs, and whether the call took effect; if not, run it again."
 _RESTORE = "Restore it from a backup, and compare the log's head with the one noted last."
@@ -72,8 +77,8 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
     with refusals(engine.url), engine.connect() as plain:
         connection = plain.execution_options(tmu_writes=writes)
         server = engine.dialect.name == "postgresql"
-        if server and not writes:  # one state of the ledger for all that is read; SQLite reads so by itself
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        if server:  # whatever the database's default is
+            connection = connection.execution_options(isolation_level=_ISOLATION[writes])
         with connection.begin():
             if server and writes:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{SECONDS_BUSY}s'")

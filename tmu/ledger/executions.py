@@ -1,7 +1,8 @@
 """Executions of a batch. Each attempt gets a fencing token, higher than every one before; only the newest counts.
 
-`begin` is the point of no return. An interrupted attempt is not a failure: the next one goes on from the states as they
-are. Whoever finishes with an old token is refused, and that is on record.
+`begin` is the point of no return, but for a legal hold, which counts until `begin_erasing`. An interrupted attempt is
+not a failure: the next one goes on from the states as they are. Whoever finishes with an old token is refused, and that
+is on record.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import sqlalchemy as sa
 from tmu.errors import RequestError
 from tmu.ledger import approvals, batches, entries, holds, voiding
 from tmu.ledger.actor import Actor
-from tmu.ledger.errors import ConflictError, UnknownError
+from tmu.ledger.errors import ConflictError, HeldError, UnknownError
+from tmu.ledger.outbox import announce_head
 from tmu.ledger.schema import batches as batches_table
 from tmu.ledger.schema import executions
 from tmu.ledger.states import RUNNING, STUCK, State
@@ -22,7 +24,7 @@ from tmu.ledger.store import Ledger, Refused, Tx
 from tmu.ledger.transition import Request, move
 
 Outcome = Literal["completed", "partially_failed", "failed", "interrupted"]
-STOOD_BACK = "stood_back"
+STOOD_BACK, ERASING, UNDER_HOLD = "stood_back", "erasing_began", "published_under_hold"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,30 @@ def begin(ledger: Ledger, batch: str, actor: Actor, run: str | None = None) -> E
         row = {"token": token, "batch_id": batch, "attempt": attempt, "run": run, "started_at": tx.at}
         tx.execute(sa.insert(executions), [row])
         tx.log("execution_began", None, batch=batch, token=token, attempt=attempt, requests=len(served))
+        announce_head(tx, "batch")
         return Execution(batch, token, attempt, served)
+
+
+def begin_erasing(ledger: Ledger, token: int, actor: Actor) -> None:
+    """To be called right before the first byte of a batch's records is erased. Once more is once, also after a crash.
+
+    The look at the holds and the note that erasing began are one transaction: a hold comes either before it and stops
+    the erasing (HeldError; the caller lets the batch `stand_back`), or after it, too late, and whoever places it is
+    told so. Raises ConflictError for an old token (on record).
+    """
+    with ledger.write(actor) as tx:
+        row = _current(tx, token, "late_advance_refused", ERASING)
+        if batches.find_batch(tx.connection, row.batch_id).erasing_at is not None:
+            return
+        members = batches.members(tx.connection, row.batch_id)
+        held = holds.held_of(tx, members)
+        if held:
+            raise HeldError(
+                f"A legal hold covers {len(held)} of {len(members)} requests: nothing was erased.",
+                "`tmu request list --holds` shows it; the others are served in the next batch.",
+            )
+        tx.execute(sa.update(batches_table).where(batches_table.c.id == row.batch_id).values(erasing_at=tx.at))
+        tx.log(ERASING, None, batch=row.batch_id, token=token)
 
 
 def advance(ledger: Ledger, token: int, to: State, actor: Actor, reason: str | None = None) -> None:
@@ -100,27 +125,24 @@ def finish(ledger: Ledger, token: int, outcome: Outcome, actor: Actor, reason: s
         row = _current(tx, token, "late_finish_refused", outcome)
         _end(tx, token, outcome)
         tx.log("execution_finished", None, reason, batch=row.batch_id, token=token, outcome=outcome)
-        if outcome == "interrupted":
-            return
-        for each in batches.members(tx.connection, row.batch_id):
-            move(tx, each, State(outcome), reason=reason, facts={"token": token})
-        if outcome == "completed":
-            entries.forget(tx, row.batch_id)
-        batches.close(tx, row.batch_id, outcome)
+        if outcome != "interrupted":
+            _close(tx, row.batch_id, token, outcome, reason)
+        announce_head(tx, "batch")
 
 
 def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
     """End an execution that a legal hold met before anything was erased. Returns the requests that are `held` now.
 
     The others are approved as they were; the batch closes, and the next one takes them. The caller answers for it that
-    no byte was touched. Raises ConflictError for an old token and for a request that is further than `forgetting_data`.
+    no byte was touched: that is seen in the data, also where an attempt was killed between `begin_erasing` and the
+    first byte. Raises ConflictError for an old token and for a request that is further than `forgetting_data`.
     """
     with ledger.write(actor) as tx:
         row = _current(tx, token, "late_finish_refused", STOOD_BACK)
         _end(tx, token, STOOD_BACK)
         tx.log("execution_finished", None, batch=row.batch_id, token=token, outcome=STOOD_BACK)
         members = batches.members(tx.connection, row.batch_id)
-        held = holds.held_among(tx, [(each.id, each.dataset, holds.subjects_of(tx, each.id)) for each in members])
+        held = holds.held_of(tx, members)
         entries.give_back(tx, row.batch_id)
         for each in members:
             if each.id in held:
@@ -129,6 +151,7 @@ def stand_back(ledger: Ledger, token: int, actor: Actor) -> list[str]:
             else:
                 move(tx, each, State.APPROVED, event="stood_back", facts={"token": token}, batch_id=None)
         batches.close(tx, row.batch_id, STOOD_BACK)
+        announce_head(tx, "batch")
         return [each.id for each in members if each.id in held]
 
 
@@ -138,9 +161,15 @@ def publishing(ledger: Ledger, token: int, actor: Actor, what: str) -> Iterator[
 
     Raises ConflictError for an old token (on record), before the block. The transaction's entries become part of the
     log when the block has ended; a block that raises leaves none.
+
+    A legal hold that came after the erasing began does not stop it: a model that knows the person would stay in service
+    for everybody, and nothing that is left is destroyed by it. It is flagged by an entry `published_under_hold`.
     """
     with ledger.write(actor) as tx:
-        _current(tx, token, "late_publish_refused", what)
+        row = _current(tx, token, "late_publish_refused", what)
+        held = holds.held_of(tx, batches.members(tx.connection, row.batch_id))
+        if held:
+            tx.log(UNDER_HOLD, None, batch=row.batch_id, token=token, what=what, requests=sorted(held))
         yield tx
 
 
@@ -182,6 +211,15 @@ def _served(tx: Tx, row: Request) -> bool:
         return False
     move(tx, row, State.FORGETTING_DATA, facts={"plan": row.plan_hash})
     return True
+
+
+def _close(tx: Tx, batch: str, token: int, outcome: str, reason: str | None) -> None:
+    """End a batch with all its requests."""
+    for each in batches.members(tx.connection, batch):
+        move(tx, each, State(outcome), reason=reason, facts={"token": token})
+    if outcome == "completed":
+        entries.forget(tx, batch)
+    batches.close(tx, batch, outcome)
 
 
 def _refuse_closed(row: sa.Row[Any]) -> None:

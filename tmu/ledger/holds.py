@@ -1,13 +1,14 @@
 """Legal holds: on a subject, a dataset, or everything. What they cover is received, gets its receipt, and waits.
 
-A hold reaches every request that is not past the point of no return; its clock runs on. Released requests are planned
-anew: the data may have changed since.
+A hold reaches every request of which nothing was erased; its clock runs on. Released requests are planned anew, for the
+data may have changed since. Once the erasing has begun (`executions.begin_erasing`) a hold comes too late: that is
+said and logged, the deletion is finished and flagged, and what is left of the records must not be purged.
 """
 
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,11 +16,13 @@ from tmu.errors import RequestError
 from tmu.ledger import entries, voiding
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError, UnknownError
-from tmu.ledger.schema import holds, request_keys, requests
-from tmu.ledger.states import WAITING, State
+from tmu.ledger.schema import batches, holds, request_keys, requests
+from tmu.ledger.states import RUNNING, STUCK, WAITING, State
 from tmu.ledger.store import Ledger, Tx
 from tmu.ledger.transition import Request, find, move
 from tmu.ledger.words import reason_of
+
+TOO_LATE = "hold_too_late"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,19 @@ class Scope:
             raise RequestError("The hold's scope is not clear.", "Name one subject, or one dataset, or everything.")
 
 
-def hold(ledger: Ledger, scope: Scope, reason: str, actor: Actor) -> tuple[str, list[str]]:
-    """Place a hold. Returns its id and the requests that it stops now; those being executed are not stopped."""
+class Placed(NamedTuple):
+    """A hold in force. stopped: the requests that it stops now. too_late: those whose erasing has begun.
+
+    A request that is being executed but of which nothing was erased is in neither: it is stopped before the erasing.
+    """
+
+    id: str
+    stopped: list[str]
+    too_late: list[str]
+
+
+def hold(ledger: Ledger, scope: Scope, reason: str, actor: Actor) -> Placed:
+    """Place a hold."""
     with ledger.write(actor) as tx:
         id_ = secrets.token_hex(16)
         row = {"id": id_, "scope": scope.kind, "dataset": scope.dataset, "subject": scope.subject}
@@ -46,7 +60,10 @@ def hold(ledger: Ledger, scope: Scope, reason: str, actor: Actor) -> tuple[str, 
         stopped = [row for row in _covered(tx, scope) if row.state in WAITING]
         for row in stopped:
             stop(tx, row, id_)
-        return id_, [row.id for row in stopped]
+        late = _being_erased(tx, scope)
+        for row in late:
+            tx.log(TOO_LATE, row.id, hold=id_)
+        return Placed(id_, [row.id for row in stopped], [row.id for row in late])
 
 
 def release(ledger: Ledger, hold_id: str, reason: str, actor: Actor) -> list[str]:
@@ -60,7 +77,7 @@ def release(ledger: Ledger, hold_id: str, reason: str, actor: Actor) -> list[str
         tx.execute(sa.update(holds).where(holds.c.id == hold_id).values(released_at=tx.at))
         tx.log("hold_released", None, reason, hold=hold_id, scope=row.scope, dataset=row.dataset)
         covered = [each for each in _covered(tx, Scope(row.scope, row.dataset, row.subject)) if each.state == "held"]
-        still = held_among(tx, [(each.id, each.dataset, subjects_of(tx, each.id)) for each in covered])
+        still = held_of(tx, covered)
         free = [each for each in covered if each.id not in still]
         for each in free:
             _go_on(tx, each, hold_id)
@@ -88,6 +105,11 @@ def held_among(tx: Tx | sa.Connection, asked: Sequence[tuple[str, str, Iterable[
     return {id_ for id_, dataset, keys in asked if dataset in datasets or not people.isdisjoint(keys)}
 
 
+def held_of(tx: Tx, rows: Sequence[Request]) -> set[str]:
+    """Which of the requests an active hold covers, by name or by the people that their plans found."""
+    return held_among(tx, [(row.id, row.dataset, subjects_of(tx, row.id)) for row in rows])
+
+
 def subjects_of(tx: Tx, request: str) -> Sequence[str]:
     """The subject keys of a request: those named, and those that its plan found behind records."""
     wanted = sa.select(request_keys.c.key).where(request_keys.c.request_id == request, request_keys.c.kind == "subject")
@@ -102,7 +124,19 @@ def active(connection: sa.Connection) -> list[dict[str, Any]]:
 
 def _covered(tx: Tx, scope: Scope) -> Sequence[Request]:
     """Requests before the point of no return that a scope covers, oldest first."""
-    wanted = sa.select(requests).where(requests.c.state.in_([*WAITING, State.HELD]))
+    return _of_scope(tx, scope, requests.c.state.in_([*WAITING, State.HELD]))
+
+
+def _being_erased(tx: Tx, scope: Scope) -> Sequence[Request]:
+    """Requests that a scope covers and of which something may be erased, but which have not ended."""
+    begun = sa.select(batches.c.id).where(batches.c.erasing_at.is_not(None))
+    further = requests.c.state.in_([state for state in RUNNING if state is not State.FORGETTING_DATA])
+    of_begun = sa.and_(requests.c.state.in_([*RUNNING, *STUCK]), requests.c.batch_id.in_(begun))
+    return _of_scope(tx, scope, sa.or_(further, of_begun))
+
+
+def _of_scope(tx: Tx, scope: Scope, which: sa.ColumnElement[bool]) -> Sequence[Request]:
+    wanted = sa.select(requests).where(which)
     if scope.kind == "dataset":
         wanted = wanted.where(requests.c.dataset == scope.dataset)
     elif scope.kind == "subject":

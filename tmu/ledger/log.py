@@ -3,7 +3,7 @@
 hash_n = SHA-256(body_n), body_n = canonical JSON of {seq, at, actor, method, event, request, reason, facts, previous},
 previous_n = hash_(n-1); that of the first entry is GENESIS. So no entry can be changed, taken out, put in or moved
 without a later one saying otherwise. Who can write the database can compute all of it anew, or cut off its end: against
-that, keep the head (`SEQ:HASH`) elsewhere, and give it to `first_broken` as the anchor.
+that, heads (`SEQ:HASH`) are noted elsewhere (`tmu.heads`), and given to `first_broken` as anchors.
 """
 
 import hashlib
@@ -79,19 +79,23 @@ def make_link(
     return Link(head.seq + 1, request, event, body.decode(), hashlib.sha256(body).hexdigest())
 
 
-def first_broken(links: Iterable[Link], anchor: Head | None = None) -> tuple[Head, Broken | None]:
+def first_broken(links: Iterable[Link], *anchors: Head) -> tuple[Head, Broken | None]:
     """Check entries in the order of their numbers; returns the last sound one and the first broken one, if any.
 
-    anchor: a head noted earlier. It shows a cut end, and a log that was computed anew.
+    anchors: heads noted earlier. They show a cut end, and a log that was computed anew. All of them count, not the
+    newest alone: a log that was computed anew gets new heads as it grows.
     """
+    noted: dict[int, set[str]] = {}
+    for anchor in anchors:
+        noted.setdefault(anchor.seq, set()).add(anchor.hash)
     head = Head()
     for link in links:
-        why = _fault(head, link) or _off_anchor(link, anchor)
+        why = _fault(head, link) or _off_anchor(link, noted.get(link.seq, set()))
         if why:
             return head, Broken(head.seq + 1, why)
         head = Head(link.seq, link.hash)
-    if anchor and anchor.seq > head.seq:
-        return head, Broken(head.seq + 1, f"is missing: the log once had {anchor.seq} entries")
+    if (longest := max(noted, default=0)) > head.seq:
+        return head, Broken(head.seq + 1, f"is missing: the log once had {longest} entries")
     return head, None
 
 
@@ -113,7 +117,7 @@ def _fault(head: Head, link: Link) -> str | None:
     return None
 
 
-def _off_anchor(link: Link, anchor: Head | None) -> str | None:
-    if anchor and anchor.seq == link.seq and anchor.hash != link.hash:
+def _off_anchor(link: Link, noted: set[str]) -> str | None:
+    if noted - {link.hash}:
         return "is not the one whose hash was noted: the log was written anew"
     return None

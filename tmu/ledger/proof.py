@@ -1,4 +1,4 @@
-"""Proof that the log holds together: with itself, with a head noted earlier, and with the requests' states.
+"""Proof that the log holds together: with itself, with heads noted earlier, and with the requests' states.
 
 An export is one JSON object a line, `{"seq", "request", "event", "body", "hash"}`; it can be checked without a
 database.
@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tmu import strict_json
 from tmu.errors import DataError
 from tmu.files import canonical_json, storage_errors
 from tmu.ledger.errors import ChainError
@@ -22,13 +23,14 @@ _COMPARE = "Compare with a backup and with the last export; the entries before i
 _FIELDS = ("seq", "request", "event", "body", "hash")
 
 
-def verify(ledger: Ledger, anchor: Head | None = None) -> Head:
-    """Read every entry; returns the head. Raises ChainError naming the first broken entry, or a request whose state is
-    not the one that the log gave it last.
+def verify(ledger: Ledger, *anchors: Head) -> Head:
+    """Read every entry, and compare with heads noted earlier; returns the head.
+
+    Raises ChainError naming the first broken entry, or a request whose state is not the one that the log gave it last.
     """
     with ledger.read() as connection:
         states: dict[str, str] = {}
-        head = check(_remembering(_links(connection), states), anchor)
+        head = check(_remembering(_links(connection), states), *anchors)
         stored = dict(connection.execute(sa.select(requests.c.id, requests.c.state)).tuples().all())
     for request in sorted(states.keys() | stored.keys()):
         if states.get(request) != stored.get(request):
@@ -39,9 +41,9 @@ def verify(ledger: Ledger, anchor: Head | None = None) -> Head:
     return head
 
 
-def check(links: Iterable[Link], anchor: Head | None = None) -> Head:
+def check(links: Iterable[Link], *anchors: Head) -> Head:
     """Check entries from wherever they come; returns the head. Raises ChainError naming the first broken one."""
-    head, broken = first_broken(links, anchor)
+    head, broken = first_broken(links, *anchors)
     if broken:
         raise ChainError(f"Entry {broken.seq} of the audit log {broken.why}.", _COMPARE)
     return head
@@ -65,7 +67,7 @@ def read_export(file: Path) -> Iterator[Link]:
     try:
         with open(file, encoding="utf-8") as lines:
             for line in lines:
-                raw = json.loads(line)
+                raw = strict_json.loads(line)
                 link = Link(*(raw.pop(name) for name in _FIELDS))
                 if raw or not isinstance(link.body, str):
                     raise ValueError

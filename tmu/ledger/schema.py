@@ -39,6 +39,7 @@ batches = sa.Table(
     sa.Column("outcome", sa.String(20)),
     sa.Column("attempts_allowed", sa.Integer, nullable=False),
     _one_of("lane", "normal", "urgent"),
+    _time("erasing_at", nullable=True),  # the first byte may have gone since
 )
 ONE_OPEN_BATCH = sa.Index(
     "one_open_batch",

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tmu.ledger.errors import ChainError, ConflictError
+from tmu.ledger.holds import TOO_LATE
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.schema import approvals, audit_log, evidence
 from tmu.ledger.serving import CUT_OVER
@@ -41,6 +42,7 @@ def statement(ledger: Ledger, request: str) -> dict[str, Any]:
             "plan": _plan(plan),
             "approval": _approval(connection, row),
             "course": _course(log),
+            "holds_too_late": _late_holds(log),
             "evidence": _evidence(connection, row.id),
             "serving": _serving(connection, log, row),
             "ledger": {"head": str(head_of(connection)), "entries_of_request": [entry["seq"] for entry in log]},
@@ -73,6 +75,11 @@ def _approval(connection: sa.Connection, row: Request) -> dict[str, Any]:
 def _course(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The states that the request came to, and when."""
     return [{"state": entry["facts"]["to"], "at": entry["at"]} for entry in log if "to" in entry["facts"]]
+
+
+def _late_holds(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Legal holds that came after the erasing had begun: what is left of the records is to be kept."""
+    return [{"hold": entry["facts"]["hold"], "at": entry["at"]} for entry in log if entry["event"] == TOO_LATE]
 
 
 def _evidence(connection: sa.Connection, request: str) -> dict[str, list[dict[str, str]]]:

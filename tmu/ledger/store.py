@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tmu.errors import TmuError
+from tmu.files import canonical_json
 from tmu.ledger import engine as database
 from tmu.ledger.actor import Actor
 from tmu.ledger.log import Head, Link, make_link
@@ -32,7 +33,10 @@ class Refused(Exception):
 
 @dataclass
 class Tx:
-    """A writing transaction: who acts, when, and what goes into the log and the outbox (`messages`) when it ends."""
+    """A writing transaction: who acts, when, and what goes into the log and the outbox when it ends.
+
+    messages: the bodies of what is to be told, still without the log's head.
+    """
 
     connection: sa.Connection
     actor: Actor
@@ -44,7 +48,7 @@ class Tx:
     def log(self, event: str, request: str | None = None, reason: str | None = None, **facts: Any) -> None:
         """Append an entry. facts: JSON values that lead to nobody (ids of requests, counts, hashes, no keys)."""
         reason = reason_of(reason) if reason is not None else None
-        self._links.append(make_link(self._head(), self.at, self.actor, event, request, reason, facts))
+        self._links.append(make_link(self.head(), self.at, self.actor, event, request, reason, facts))
 
     def by(self, actor: Actor) -> "Tx":
         """The same transaction with another actor's name on what it logs: for calls of several that share a commit."""
@@ -56,14 +60,18 @@ class Tx:
 
     def flush(self) -> None:
         """Write the entries and messages that were appended."""
+        head = str(self.head()) if self.messages else None
         if self._links:
             self.connection.execute(sa.insert(audit_log), [_row(link) for link in self._links])
             self._links.clear()
         if self.messages:
-            self.connection.execute(sa.insert(outbox), self.messages)
+            self.connection.execute(
+                sa.insert(outbox), [_message(body | {"head": head}, self.at) for body in self.messages]
+            )
             self.messages.clear()
 
-    def _head(self) -> Head:
+    def head(self) -> Head:
+        """The last entry of the log, with what this transaction has appended so far."""
         if self._links:
             return Head(self._links[-1].seq, self._links[-1].hash)
         return head_of(self.connection)
@@ -129,3 +137,8 @@ def _row(link: Link) -> dict[str, Any]:
     return {
         "seq": link.seq, "request_id": link.request, "event": link.event, "body": link.body, "hash": link.hash,
     }  # fmt: skip
+
+
+def _message(body: dict[str, Any], at: datetime) -> dict[str, Any]:
+    row = {"id": body["id"], "request_id": body["request"], "event": body["event"]}
+    return row | {"body": canonical_json(body).decode(), "created_at": at}

@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from tmu.errors import ConfigError
-from tmu.ledger.deliveries import Message
+from tmu.ledger.deliveries import PATIENCE, Message
+from tmu.ledger.outbox import LOG_HEAD, OTHERS, STATES
 from tmu.notify.sentences import sentence
 from tmu.notify.target import ARRIVED, Answer, name_of
 
@@ -15,6 +16,8 @@ FAILED = Answer("apprise", down=True)
 
 class AppriseTarget:
     """One address. Apprise tells no more of a failure than that it failed; its own log may hold the address."""
+
+    events, patience = (STATES | OTHERS) - {LOG_HEAD}, PATIENCE  # a head is of no use in a sentence
 
     def __init__(self, address: str, number: int):
         from apprise import Apprise

@@ -22,15 +22,20 @@ STRIKES = 3
 """Failures of a target, one after another, after which this round leaves it alone."""
 
 
-def deliver(ledger: Ledger, settings: Settings) -> dict[str, int]:
+def deliver(ledger: Ledger, settings: Settings, also: Sequence[Target] = ()) -> dict[str, int]:
     """Try everything that is due. Returns counts: `delivered`, `failed`, `given_up` now, and what is still `waiting`.
 
-    Raises ConfigError for an address or secret that cannot be used, before anything is sent.
+    also: targets beside those of the settings. Raises ConfigError for an address or secret that cannot be used, before
+    anything is sent.
     """
-    targets = targets_of(settings)
+    return deliver_to(ledger, [*targets_of(settings), *also])
+
+
+def deliver_to(ledger: Ledger, targets: Sequence[Target]) -> dict[str, int]:
+    """The same to these targets, who are all that there are."""
     names = [target.id for target in targets]
     with ledger.write(SENDER) as tx:
-        deliveries.fan_out(tx, names)
+        deliveries.fan_out(tx, names, {each.id: each.events for each in targets if each.events is not None})
         deliveries.prune(tx, names)
     counts = Counter(delivered=0, failed=0, given_up=0, waiting=0)
     for target in targets:
@@ -67,7 +72,7 @@ def _serve(ledger: Ledger, target: Target) -> Counter[str]:
         if not messages:
             return counts
         answers, struck_out = _try_each(ledger, target, messages)
-        counts.update(_note(ledger, target.id, claimed, answers, struck_out))
+        counts.update(_note(ledger, target, claimed, answers, struck_out))
         if struck_out:
             return counts
 
@@ -85,14 +90,15 @@ def _try_each(ledger: Ledger, target: Target, messages: Sequence[Message]) -> tu
 
 
 def _note(
-    ledger: Ledger, target: str, claimed: str, answers: dict[int, Answer], struck_out: str | None
+    ledger: Ledger, target: Target, claimed: str, answers: dict[int, Answer], struck_out: str | None
 ) -> Counter[str]:
+    id_, patience = target.id, target.patience
     arrived = [seq for seq, answer in answers.items() if answer.error is None]
     later, never = ({s: a.error for s, a in answers.items() if a.error and a.final is final} for final in (False, True))
     with ledger.write(SENDER) as tx:
-        deliveries.delivered(tx, target, arrived)
-        given_up = deliveries.failed(tx, target, claimed, never, final=True)
-        given_up += deliveries.failed(tx, target, claimed, later)
+        deliveries.delivered(tx, id_, arrived)
+        given_up = deliveries.failed(tx, id_, claimed, never, final=True)
+        given_up += deliveries.failed(tx, id_, claimed, later, patience=patience)
         if struck_out:
-            given_up += deliveries.down(tx, target, claimed, struck_out)
+            given_up += deliveries.down(tx, id_, claimed, struck_out, patience=patience)
     return Counter(delivered=len(arrived), failed=len(later) + len(never), given_up=given_up)

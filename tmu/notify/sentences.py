@@ -32,4 +32,6 @@ def sentence(message: dict[str, Any]) -> str:
         return f"{subject} has put version {facts['version']} of the model of {facts['dataset']} into service."
     if event == "verification_failed":
         return f"{subject} found broken in its check: {', '.join(facts.get('broken', ())) or 'see its run'}."
+    if event == "log_head":
+        return f"{subject} notes the head of its audit log: {message.get('head')}."
     return f"{subject}: {event}."

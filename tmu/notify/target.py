@@ -1,7 +1,9 @@
 """What a target is to the sender: a name that gives no address away, and an answer that holds no more than a kind."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -24,9 +26,15 @@ ARRIVED = Answer()
 
 
 class Target(Protocol):
-    """Somebody who is told; open within a `with` block."""
+    """Somebody who is told; open within a `with` block.
+
+    events: what it is told of; None: of everything. patience: how long a message is tried after its first failure;
+    None: for ever.
+    """
 
     id: str
+    events: Collection[str] | None
+    patience: timedelta | None
 
     def __enter__(self) -> Self: ...
 

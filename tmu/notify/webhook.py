@@ -9,7 +9,7 @@ from typing import Self
 import httpx
 
 from tmu.errors import ConfigError
-from tmu.ledger.deliveries import Message
+from tmu.ledger.deliveries import PATIENCE, Message
 from tmu.notify.signature import DELIVERY, HEADER, sign
 from tmu.notify.target import ARRIVED, Answer, name_of
 
@@ -20,6 +20,8 @@ _OF_THE_MESSAGE = (400, 409, 413, 415, 422)
 
 class Webhook:
     """One address. Redirects are not followed: they would send what was signed for one receiver to another."""
+
+    events, patience = None, PATIENCE
 
     def __init__(self, url: str, secret: bytes):
         self.id, self._url, self._secret = name_of(url), url, secret

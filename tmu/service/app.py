@@ -17,6 +17,7 @@ from tmu.service.limits import Limits
 from tmu.service.roles import ANYBODY, MARK, Route, undeclared
 from tmu.service.starter import Starter
 from tmu.service.tokens import Tokens, tokens_of
+from tmu.service.warm import WarmUp
 from tmu.service.watch import Watch
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
@@ -77,8 +78,11 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     starting = asyncio.create_task(Starter(app.state.service.workspace).keep_looking())
+    warm_up = WarmUp()
+    warm_up.start()
     yield
     starting.cancel()
+    await anyio.to_thread.run_sync(warm_up.stop)
 
 
 def _add(app: FastAPI, route: Route) -> None:

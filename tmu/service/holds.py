@@ -14,11 +14,14 @@ HoldId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="the hold's 
 
 
 def place(body: HoldBody, call: Here) -> dict[str, Any]:
-    """Place a hold. What it covers is received and waits; `stopped` names what it stops now. The clocks run on."""
+    """Place a hold. What it covers is received and waits; `stopped` names what it stops now. The clocks run on.
+
+    `too_late` names the requests whose erasing has begun: they are finished and flagged.
+    """
     dataset = call.service.dataset if body.scope == "dataset" else None
     scope = holds.Scope(body.scope, dataset, held_subject(call.service, body))
-    id_, stopped = holds.hold(call.ledger, scope, body.reason, call.actor)
-    return {"hold": id_, "scope": scope.kind, "stopped": stopped}
+    placed = holds.hold(call.ledger, scope, body.reason, call.actor)
+    return {"hold": placed.id, "scope": scope.kind, "stopped": placed.stopped, "too_late": placed.too_late}
 
 
 def release(hold: HoldId, body: ReasonBody, call: Here) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import Message
 
-from tmu.service.problems import Refusal
+from tmu import strict_json
+from tmu.service.problems import Refusal, duplicate_key
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,18 @@ async def with_body(request: Request, limits: Limits) -> Request:
     async def replay() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return Request(request.scope, replay)
+    return StrictRequest(request.scope, replay)
+
+
+class StrictRequest(Request):
+    """A call whose JSON means one thing; see `strict_json`."""
+
+    async def json(self) -> Any:
+        """The body's value. Raises Refusal (400) for a key that comes twice, ValueError for what is no JSON."""
+        try:
+            return strict_json.loads(await self.body())
+        except strict_json.DuplicateKeyError as error:
+            raise duplicate_key(error.key) from None
 
 
 class OneAtATime:

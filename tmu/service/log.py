@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from tmu.ledger import proof
 from tmu.ledger.log import Head
 from tmu.service.guard import Here
 from tmu.service.roles import Role, Route
+from tmu.steps.log_heads import verify_log
 
 HeadText = Annotated[
     str | None, Query(pattern=r"^(0|[1-9][0-9]{0,17}):[0-9a-f]{64}$", description="a head noted before")
@@ -15,13 +15,14 @@ HeadText = Annotated[
 
 
 def verify(call: Here, head: HeadText = None) -> dict[str, Any]:
-    """Check every entry, and all requests' states against them. Returns the head, to be noted elsewhere.
+    """Check every entry, all requests' states against them, and the heads that were noted outside. Returns the head.
 
-    409 names the first broken entry. With a head noted before it also finds a log that was cut off or written anew.
+    409 names the first broken entry. compared: the newest head of each place; silent: places that could not be asked.
+    With `head`, a head noted before, the log is compared with that one alone.
     """
     with call.service.heavy.turn():
-        found = proof.verify(call.ledger, Head.parse(head) if head is not None else None)
-    return {"sound": True, "entries": found.seq, "head": str(found)}
+        found = verify_log(call.service.workspace, call.ledger, Head.parse(head) if head is not None else None)
+    return {"sound": True, **found.model_dump(mode="json")}
 
 
 ROUTES = (Route("GET", "/log/verification", verify, (Role.AUDITOR,)),)

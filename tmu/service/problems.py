@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from starlette.responses import JSONResponse
 
 from tmu.errors import RequestError, StorageError, TmuError
 from tmu.ledger.errors import ChainError, ConflictError, ForbiddenError, UnknownError
+from tmu.ledger.raw import Body
 
 MEDIA = "application/problem+json"
 RETRY = {"Retry-After": "5"}
@@ -40,12 +42,18 @@ _OWN_WORDS = {
 }  # fmt: skip
 
 
-class Refusal(Exception):
+class Refusal(HTTPException):
     """A refusal of the service itself, before the ledger is asked."""
 
     def __init__(self, status: int, what: str, mend: str, headers: Mapping[str, str] | None = None):
-        self.status, self.what, self.mend, self.headers = status, what, mend, dict(headers or {})
-        super().__init__(what)
+        super().__init__(status, what, dict(headers or {}))
+        self.what, self.mend = what, mend
+
+
+def duplicate_key(key: str) -> Refusal:
+    """The refusal (400) of a JSON body in which an object has the same key twice. Only names of ours are repeated."""
+    named = f"`{key}`" if key in _names_of(Body) else "a name that is not known"
+    return Refusal(400, f"An object of the body has the same key twice: {named}.", "Send each key once.")
 
 
 def problem(status: int, what: str, mend: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
@@ -89,7 +97,7 @@ async def _pool(request: Request, error: PoolTimeout) -> JSONResponse:
 
 
 async def _refusal(request: Request, error: Refusal) -> JSONResponse:
-    return problem(error.status, error.what, error.mend, error.headers)
+    return problem(error.status_code, error.what, error.mend, error.headers)
 
 
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -120,3 +128,8 @@ def _fault(error: Mapping[str, Any]) -> dict[str, str]:
 
 def _place(parts: Sequence[Any]) -> str:
     return ".".join(str(part) for part in parts)
+
+
+def _names_of(model: type[BaseModel]) -> set[str]:
+    """The fields of a model and of all that are made from it."""
+    return set(model.model_fields).union(*(_names_of(each) for each in model.__subclasses__()))

@@ -15,6 +15,8 @@ from tmu.errors import ConfigError
 SECONDS_HEADERS = 10.0
 """How long a connection may take to send a call's headers."""
 _CONNECTIONS = 200
+_HEADERS_MOST = 16 * 1024
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 _LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -26,10 +28,28 @@ _LOGGING: dict[str, Any] = {
 }
 
 
+class OneLength(h11.Connection):
+    """A connection whose calls have one length. With both headers the sender and a proxy may not agree where one ends.
+
+    RFC 9112, 6.3: such a call may be an attempt at request smuggling, and the server may refuse it.
+    """
+
+    def next_event(self) -> Any:
+        """The next event. Raises h11.RemoteProtocolError for a call with Content-Length and Transfer-Encoding."""
+        event = super().next_event()
+        if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
+            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        return event
+
+
 class Patient(H11Protocol):
-    """uvicorn's protocol, which waits for ever for headers, with an end to its patience."""
+    """uvicorn's protocol, which waits for ever for headers, with an end to its patience; one answer to a bad call."""
 
     _patience: asyncio.TimerHandle | None = None
+
+    def __init__(self, config: uvicorn.Config, *more: Any, **named: Any):
+        super().__init__(config, *more, **named)
+        self.conn = OneLength(h11.SERVER, config.h11_max_incomplete_event_size or _HEADERS_MOST)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection: headers are to follow."""
@@ -40,6 +60,13 @@ class Patient(H11Protocol):
         """Some bytes: the wait begins with the first of a call and ends with its headers."""
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, and close. A call that is answered already gets no second answer."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""
@@ -100,7 +127,7 @@ def server_of(app: FastAPI, proxy: str | None = None) -> uvicorn.Server:
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=16 * 1024,
+        h11_max_incomplete_event_size=_HEADERS_MOST,
         log_config=_LOGGING,
     )
     return uvicorn.Server(config)

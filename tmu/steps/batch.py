@@ -24,6 +24,7 @@ from tmu.ledger.schema import requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find, move
+from tmu.steps.guard_data import refuse_returned
 from tmu.workspace import Workspace
 
 SYSTEM = Actor("tmu", "system")
@@ -97,6 +98,7 @@ def take_work(workspace: Workspace, lane: Lane, run: str | None = None) -> Work 
             waiting = _approved(ledger, dataset, lane)
             if waiting:
                 Journal(workspace).refuse_a_second()
+                refuse_returned(workspace)
             _renew(workspace, ledger, waiting)
             taken = batches.take_batch(ledger, dataset, SYSTEM, lane=lane, most=MOST)
             batch = taken and taken.id

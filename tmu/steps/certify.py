@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from tmu.errors import StorageError
+from tmu.ledger.outbox import announce_head
 from tmu.ledger.statement import statement
 from tmu.ledger.store import Ledger
+from tmu.steps.log_heads import SYSTEM, noted_outside
 from tmu.workspace import Workspace
 
 KINDS = ("data_revision", "model", "audit")
@@ -21,8 +23,14 @@ LIMITS = (
 
 
 def certify(workspace: Workspace, ledger: Ledger, request: str) -> dict[str, Any]:
-    """JSON-ready. Raises ConflictError before completion (see `statement`)."""
+    """JSON-ready. The log's head, which it names, is noted outside. Raises ConflictError before completion.
+
+    outside: the newest head that each place outside took before.
+    """
     value = statement(ledger, request)
+    with ledger.write(SYSTEM) as tx:
+        announce_head(tx, "certificate")
+    value["ledger"] |= {"outside": noted_outside(workspace, ledger)}
     audits = [one | {"numbers": _numbers(workspace, one)} for one in value["evidence"].get("audit", [])]
     if audits:
         value["evidence"] |= {"audit": audits}

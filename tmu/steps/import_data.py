@@ -9,11 +9,10 @@ from tmu.data.digest import dvc_digest
 from tmu.data.importer import Imported, import_records
 from tmu.data.readers import get_reader
 from tmu.deletion.journal import Journal
-from tmu.errors import ConfigError, DataError, RequestError, StorageError
+from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import sweep
-from tmu.ledger.place import has_ledger
 from tmu.refs import DataRef
-from tmu.steps.batch import open_work
+from tmu.steps.guard_data import refuse_exchange, refuse_returned
 from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
@@ -33,22 +32,25 @@ def import_data(
 ) -> tuple[DataRef, Imported]:
     """Read, key, shard and commit; `layout` is passed to `import_records` (holdout, test, n_buckets, split_seed).
 
-    Raises DataError for unusable records and where a store is there already and `replace` is not set.
+    Raises DataError for unusable records and where a store is there already and `replace` is not set; RequestError and
+    DataError where open or completed requests of the ledger do not allow it (see `guard_data`).
     """
     reader = get_reader(reader_name, options)
     if not _NAME.fullmatch(dataset or reader.name):
         raise ConfigError("That dataset name cannot name a model.", "Use letters, digits, `.`, `_` and `-`.")
     Journal(workspace).refuse_a_second()
-    _refuse_open_batch(workspace)
     with locked(workspace.state("data.lock")):
         sweep(workspace.root)  # a killed import leaves images behind
         committed = _restored(workspace)
         if workspace.data.exists() and not replace:
             raise DataError(f"{workspace.data} holds a record store already.", "Use --replace, or another workspace.")
+        refuse_returned(workspace)
+        keys = workspace.keys(simulated=reader.simulated)
+        refuse_exchange(workspace, dataset or reader.name, keys.id)
         imported = import_records(
             reader,
             workspace.data,
-            workspace.keys(simulated=reader.simulated),
+            keys,
             dataset=dataset,
             replace=replace,
             progress=progress,
@@ -64,15 +66,6 @@ def import_data(
         note_contents(workspace)
         _push(workspace)
     return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
-
-
-def _refuse_open_batch(workspace: Workspace) -> None:
-    """Raise RequestError while a batch of the ledger is being served: it was approved on the data as they are."""
-    waiting = open_work(workspace) if has_ledger(workspace) and workspace.data.exists() else None
-    if waiting is not None:
-        raise RequestError(
-            f"Batch {waiting.batch} of the ledger is open.", "Import when it is finished: `tmu ledger board` shows it."
-        )
 
 
 def _push(workspace: Workspace) -> None:

@@ -9,19 +9,20 @@ from tmu.config import Config
 from tmu.data.info import read_info
 from tmu.data.store import RecordStore
 from tmu.errors import DataError, StorageError, TmuError
-from tmu.files import write_atomic
-from tmu.ledger import outbox, proof, serving
+from tmu.heads.own_note import write_own_note
+from tmu.ledger import outbox, serving
 from tmu.ledger.log import Head
 from tmu.ledger.place import has_ledger
 from tmu.steps.batch import SYSTEM, opened
 from tmu.steps.check_version import check_version, is_former
+from tmu.steps.guard_data import refuse_returned
+from tmu.steps.log_heads import LogVerified, verify_log
 from tmu.steps.register_model import model_of
 from tmu.steps.store_keys import keys_of
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
 _log = logging.getLogger(__name__)
-_HEAD = "verified.head"
 
 
 class Check(Config):
@@ -49,26 +50,22 @@ def verify_all(workspace: Workspace) -> Verified:
 
     Raises StorageError where the ledger cannot be reached: then nothing can be announced either.
     """
-    heads: list[Head] = []
+    logs: list[LogVerified] = []
     parts = {
-        "audit log": lambda: _check_log(workspace, heads),
+        "audit log": lambda: _check_log(workspace, logs),
+        "heads outside": lambda: _check_heads(logs),
         "record store": lambda: _check_store(workspace),
+        "forgotten": lambda: _check_forgotten(workspace),
         "models": lambda: _check_models(workspace),
     }
     verified = Verified(
-        checks=tuple(_checked(name, part) for name, part in parts.items()), head=str(heads[0]) if heads else None
+        checks=tuple(_checked(name, part) for name, part in parts.items()), head=logs[0].head if logs else None
     )
     if verified.broken and has_ledger(workspace):
         with opened(workspace) as ledger, ledger.write(SYSTEM) as tx:
             tx.log("verification_failed", broken=verified.broken)
             outbox.announce(tx, "verification_failed", broken=verified.broken)
     return verified
-
-
-def noted_head(workspace: Workspace) -> Head | None:
-    """The log's head at the last sound check, as it is kept in the workspace; None before the first."""
-    noted = workspace.state(_HEAD)
-    return Head.parse(noted.read_text()) if noted.exists() else None
 
 
 def _checked(name: str, part: Callable[[], str]) -> Check:
@@ -81,15 +78,26 @@ def _checked(name: str, part: Callable[[], str]) -> Check:
         return Check(name=name, holds=False, found=f"It cannot be checked ({type(error).__name__}).")
 
 
-def _check_log(workspace: Workspace, heads: list[Head]) -> str:
-    """The log holds together, and with the head that the last sound check left in the workspace."""
+def _check_log(workspace: Workspace, found: list[LogVerified]) -> str:
+    """The log holds together, and with the heads that were noted here and outside."""
     if not has_ledger(workspace):
         return "There is no ledger yet."
     with opened(workspace) as ledger:
-        head = proof.verify(ledger, noted_head(workspace))
-    write_atomic(workspace.state(_HEAD), f"{head}\n".encode())
-    heads.append(head)
-    return f"{head.seq} entries hold together; each request is in the state that the log gave it."
+        verified = verify_log(workspace, ledger)
+        with ledger.write(SYSTEM) as tx:
+            outbox.announce_head(tx, "verification")
+    write_own_note(workspace, Head.parse(verified.head))
+    found.append(verified)
+    return f"{verified.entries} entries hold together; each request is in the state that the log gave it."
+
+
+def _check_heads(found: list[LogVerified]) -> str:
+    """Every place outside could be asked. What they hold was compared with the log before."""
+    for verified in found:
+        if verified.silent:
+            raise StorageError("The log could not be compared with all heads noted outside.", " ".join(verified.silent))
+        return f"Compared with: {'; '.join(map(str, verified.compared)) or 'nothing, no head was noted before'}."
+    return "There is nothing to be compared."
 
 
 def _check_store(workspace: Workspace) -> str:
@@ -99,6 +107,11 @@ def _check_store(workspace: Workspace) -> str:
     if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
     return f"{report['records']} records in {report['shards']} shards are sound and are the revision of data.dvc."
+
+
+def _check_forgotten(workspace: Workspace) -> str:
+    refuse_returned(workspace)
+    return "Nothing whose deletion was completed is in the data."
 
 
 def _check_models(workspace: Workspace) -> str:

@@ -5,15 +5,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tmu import manifest
-from tmu.errors import ConfigError, StorageError
+from tmu.errors import StorageError
 from tmu.files import new_folder, write_atomic
 from tmu.stores.lock import locked
-
-if TYPE_CHECKING:
-    from tmu.stores.s3_keys import S3Keys
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -112,21 +109,6 @@ class LocalArtifacts(Artifacts):
             until_moved.enter_context(locked(folder.parent / ".lock"))
             if self.find(kind, key):
                 raise _Present
-
-
-def open_artifacts(
-    url: str | None, workspace_root: Path, endpoint_url: str | None = None, keys: "S3Keys | None" = None
-) -> Artifacts:
-    """The store at `url`: None or a path is a local folder, `s3://bucket/prefix` an S3 one with a cache beside it."""
-    home = workspace_root / ".tmu"
-    if url is None or "://" not in url:
-        return LocalArtifacts(workspace_root / url if url else home / "artifacts", workspace_root)
-    if not url.startswith("s3://"):
-        raise ConfigError(f"The artifact store {url} is of an unknown type.", "Use a folder or s3://bucket/prefix.")
-    from tmu.stores.artifacts_s3 import S3Artifacts
-
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    return S3Artifacts(bucket, prefix.strip("/"), endpoint_url, home / "cache", workspace_root, keys)
 
 
 class _Present(Exception):

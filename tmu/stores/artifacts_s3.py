@@ -4,7 +4,6 @@ Objects: `prefix/kind/key/<digest>/<file>` for the files and `prefix/kind/key/ma
 decides: an upload that was cut short is never found, and two writers never mix their files.
 """
 
-import base64
 import contextlib
 import hashlib
 import secrets
@@ -18,7 +17,7 @@ from tmu.errors import StorageError
 from tmu.files import new_folder, write_atomic
 from tmu.stores.artifacts import Artifacts, LocalArtifacts
 from tmu.stores.lock import locked
-from tmu.stores.s3_keys import S3Keys
+from tmu.stores.s3_access import S3Access, put, refusals
 
 _ABSENT = ("NoSuchKey", "404")
 _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -27,21 +26,19 @@ _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
 class S3Artifacts(Artifacts):
     """Artifacts under `s3://bucket/prefix`; `cache` is a local folder that may be deleted at any time.
 
-    `keys`: None leaves credentials to the usual AWS_* variables or profile. Raises `StorageError` if the service
-    refuses.
+    Raises `StorageError` if the service refuses.
     """
 
     def __init__(
         self,
         bucket: str,
         prefix: str,
-        endpoint_url: str | None,
+        access: S3Access | None,
         cache: Path,
         workspace: Path = Path(),
-        keys: S3Keys | None = None,
     ):
         super().__init__(workspace)
-        self.bucket, self.prefix, self.endpoint_url, self._keys = bucket, prefix, endpoint_url, keys
+        self.bucket, self.prefix, self.access = bucket, prefix, access or S3Access()
         self.cache = LocalArtifacts(cache, workspace)
 
     def find(self, kind: str, key: str) -> Path | None:
@@ -104,41 +101,20 @@ class S3Artifacts(Artifacts):
 
     def _put(self, name: str, data: bytes, only_if_absent: bool = False) -> None:
         """Store an object; the service compares the checksum before it accepts the bytes."""
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}
         with self._refusals() as ignored:
             ignored.extend(_LOST_RACE if only_if_absent else ())
-            self._client.put_object(
-                Bucket=self.bucket, Key=self._key(name), Body=data, ChecksumSHA256=checksum, **condition
-            )
+            put(self._client, self.bucket, self._key(name), data, **condition)
 
     def _key(self, name: str) -> str:
         return str(PurePosixPath(self.prefix, name))
 
     @cached_property
     def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
+        return self.access.client()
 
-        settings = Config(connect_timeout=10, read_timeout=20, retries={"max_attempts": 4, "mode": "standard"})
-        credentials = self._keys.client_options() if self._keys else {}
-        return boto3.client("s3", endpoint_url=self.endpoint_url, config=settings, **credentials)
-
-    @contextlib.contextmanager
-    def _refusals(self) -> Iterator[list[str]]:
-        """Turn the service's errors into `StorageError`, except for the codes put into the yielded list."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        ignored: list[str] = []
-        mend = "Check the address, the bucket and the credentials (settings s3_…, AWS_*), then run the same again."
-        try:
-            yield ignored
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code not in ignored:
-                raise StorageError(f"The artifact store s3://{self.bucket} answered {code}.", mend) from error
-        except BotoCoreError as error:
-            raise StorageError(f"The artifact store s3://{self.bucket} does not answer.", mend) from error
+    def _refusals(self) -> contextlib.AbstractContextManager[list[str]]:
+        return refusals(f"The artifact store s3://{self.bucket}")
 
 
 def _listed(folder: Path) -> list[str]:

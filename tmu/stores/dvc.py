@@ -20,7 +20,7 @@ from tmu.data.erase import link_or_copy
 from tmu.errors import DataError, StorageError
 from tmu.files import new_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, tighten
-from tmu.stores.s3_keys import S3Keys
+from tmu.stores.s3_access import S3Access
 
 _SITE_CACHE = Path(".tmu", "dvc-site")
 _SECTION = 'remote "storage"'
@@ -29,19 +29,13 @@ _SECTION = 'remote "storage"'
 class DvcVersions:
     """The data versions of one project. `root` holds `.dvc`, the data folder and `<folder>.dvc`.
 
-    `remote_url`: where `push` and `pull` go (`s3://bucket/prefix` or a folder); `endpoint_url`: an S3 server that is
-    not Amazon's. DVC finds `keys` (None: what `AWS_*` says) in its environment; they are not written anywhere.
+    `remote_url`: where `push` and `pull` go (`s3://bucket/prefix` or a folder); `access`: how S3 is reached. DVC finds
+    the keys in its environment; they are not written anywhere.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        remote_url: str | None = None,
-        endpoint_url: str | None = None,
-        keys: S3Keys | None = None,
-    ):
-        self.root, self.remote_url, self.endpoint_url = Path(root).resolve(), remote_url, endpoint_url
-        self._keys = keys
+    def __init__(self, root: Path, remote_url: str | None = None, access: S3Access | None = None):
+        self.root, self.remote_url = Path(root).resolve(), remote_url
+        self._access = access or S3Access()
         self._site_cache = self.root / _SITE_CACHE
 
     def init(self) -> None:
@@ -58,7 +52,8 @@ class DvcVersions:
             self._dvc("init", *(() if in_git else ("--no-scm",)))
         self._configure("config", "core", {"analytics": "false", "check_update": "false", "autostage": "false"})
         if self.remote_url:
-            remote = {"url": self.remote_url} | ({"endpointurl": self.endpoint_url} if self.endpoint_url else {})
+            endpoint = self._access.endpoint_url
+            remote = {"url": self.remote_url} | ({"endpointurl": endpoint} if endpoint else {})
             self._configure("config", f"'{_SECTION}'", remote)
             self._configure("config", "core", {"remote": "storage"})
         self._configure("config.local", "core", {"site_cache_dir": str(_SITE_CACHE)})
@@ -137,9 +132,8 @@ class DvcVersions:
             raise StorageError(f"There is no DVC repository at {self.root}.", "Run `tmu init` there first.")
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
         environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self._site_cache)}
-        if self._keys:
-            environment |= self._keys.environment()
-        if self.endpoint_url:
+        environment |= self._access.environment()
+        if self._access.endpoint_url:
             # away from Amazon there is no metadata service, and asking for it turns a missing key into a long wait
             environment.setdefault("AWS_EC2_METADATA_DISABLED", "true")
         done = subprocess.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli_tools import tmu
+from tests.fake_s3 import fake_s3
 from tmu.cli import doctor, installation
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
@@ -110,3 +111,12 @@ def test_a_missing_secret_of_real_people_fails(place: Workspace, tmp_path: Path)
     found = _findings(place.root, 1)["secret"]
     assert found["state"] == "fail"
     assert "backup" in found["mend"]
+
+
+def test_an_s3_store_that_ignores_conditions_fails(place: Workspace) -> None:
+    with fake_s3(conditions=False) as store:
+        keys = 's3_access_key = "key"\ns3_secret_key = "secret"\n'
+        (place.root / "tmu.toml").write_text(f'artifacts = "s3://models/team"\ns3_endpoint = "{store.url}"\n{keys}')
+        found = _findings(place.root, 1)
+    assert found["artifacts: checksums"]["state"] == "ok"
+    assert found["artifacts: conditional put"]["state"] == "fail"

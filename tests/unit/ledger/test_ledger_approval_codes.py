@@ -59,7 +59,7 @@ def test_it_dies_with_its_plan_even_if_the_same_plan_comes_back(ledger: Ledger) 
     plans.ask_approval(ledger, "r1", FLOW)
     assert again.hash == digest
     refused(ledger, code, "does not hold")
-    hold, _ = holds.hold(ledger, holds.Scope("all"), "file 12", BOB)
+    hold, *_ = holds.hold(ledger, holds.Scope("all"), "file 12", BOB)
     refused(ledger, code, "state", kind=ConflictError)
     holds.release(ledger, hold, "closed", BOB)
     plans.bind_plan(ledger, "r1", PLAN, subjects=[], actor=FLOW)

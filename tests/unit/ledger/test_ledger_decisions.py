@@ -26,7 +26,7 @@ def test_the_clock_runs_on_once_identity_is_known(ledger: Ledger, now: Travel) -
 
 
 def test_identity_can_be_proved_under_a_hold(ledger: Ledger, now: Travel) -> None:
-    hold_id, _ = holds.hold(ledger, holds.Scope("all"), "incident", BOB)
+    hold_id, *_ = holds.hold(ledger, holds.Scope("all"), "incident", BOB)
     put(ledger, "r1", identity_verified=False)
     now.on(days=5)
     assert identity.verify_identity(ledger, "r1", BOB) is State.HELD

@@ -19,7 +19,7 @@ from tests.ledger_tools import (
 )
 from tmu.errors import RequestError
 from tmu.ledger import closing, executions, holds, proof, views
-from tmu.ledger.batches import take_batch
+from tmu.ledger.batches import open_batch, take_batch
 from tmu.ledger.errors import ConflictError, UnknownError
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
@@ -58,7 +58,7 @@ def test_the_database_itself_allows_one_open_batch(ledger: Ledger) -> None:
     approved(ledger, "r1")
     take_batch(ledger, "faces", FLOW)
     with pytest.raises(sa.exc.IntegrityError, match="UNIQUE"), ledger.write(FLOW) as tx:
-        tx.execute(sa.text("INSERT INTO batches VALUES ('x', 'faces', 'normal', '2026-01-01', NULL, NULL, 3)"))
+        tx.execute(sa.text("INSERT INTO batches VALUES ('x', 'faces', 'normal', '2026-01-01', NULL, NULL, 3, NULL)"))
 
 
 def test_lanes_and_limits(ledger: Ledger, now: Travel) -> None:
@@ -241,7 +241,9 @@ def test_a_held_duplicate_is_closed_when_it_is_released(ledger: Ledger) -> None:
     approved(ledger, "r1", "ann")
     put(ledger, "same", "ann")
     execution = begun(ledger)
-    hold_id, stopped = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("ann")), "court file 12", ALICE)
+    hold_id, stopped, _ = holds.hold(
+        ledger, holds.Scope("subject", subject=KEYS.subject("ann")), "court file 12", ALICE
+    )
     assert stopped == ["same"]
     complete(ledger, execution)
     assert state(ledger, "same") is State.HELD
@@ -253,7 +255,7 @@ def test_a_hold_before_the_erasing_lets_the_batch_stand_back(ledger: Ledger) -> 
     approved(ledger, "r1", "anna")
     approved(ledger, "r2", "ben")
     execution = begun(ledger)
-    hold, stopped = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("anna")), "court", ALICE)
+    hold, stopped, _ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("anna")), "court", ALICE)
     assert stopped == []  # the caller learns of it when the erasing would begin
     assert executions.stand_back(ledger, execution.token, FLOW) == ["r1"]
     assert (state(ledger, "r1"), state(ledger, "r2")) == (State.HELD, State.APPROVED)
@@ -284,3 +286,28 @@ def test_once_the_erasing_began_nothing_stands_back(ledger: Ledger) -> None:
     with pytest.raises(ConflictError):
         executions.stand_back(ledger, execution.token, FLOW)
     assert state(ledger, "r1") is State.UNLEARNING
+
+
+@pytest.mark.parametrize("late", ["failed", "interrupted", "partially_failed"])
+def test_a_completed_batch_stays_so_when_its_run_is_marked_crashed_afterwards(ledger: Ledger, late: str) -> None:
+    """The orchestrator may call a run crashed that had ended well: the renewal of its lease failed later."""
+    approved(ledger, "r1", "ann")
+    execution = begun(ledger)
+    complete(ledger, execution)
+    with pytest.raises(ConflictError, match="not in force"):
+        executions.finish(ledger, execution.token, late, FLOW, "crashed")
+    assert events(ledger)[-1] == "late_finish_refused"
+    for again in (
+        lambda: executions.begin(ledger, execution.batch, FLOW),
+        lambda: executions.reopen(ledger, execution.batch, "crashed", ALICE),
+        lambda: executions.begin_erasing(ledger, execution.token, FLOW),
+        lambda: executions.advance(ledger, execution.token, State.UNLEARNING, FLOW),
+        lambda: executions.stand_back(ledger, execution.token, FLOW),
+    ):
+        with pytest.raises(ConflictError):
+            again()
+    assert state(ledger, "r1") is State.COMPLETED
+    assert entry_states(ledger, "ann") == ["forgotten"]
+    assert take_batch(ledger, "faces", FLOW) is None
+    with ledger.read() as connection:
+        assert open_batch(connection, "faces") is None

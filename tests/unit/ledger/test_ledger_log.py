@@ -48,8 +48,8 @@ def test_an_entry_says_who_when_what_and_why_in_canonical_json() -> None:
     assert link.hash == hashlib.sha256(link.body.encode()).hexdigest()
 
 
-def _broken(links: list[Link], anchor: Head | None = None) -> Broken:
-    _, broken = first_broken(links, anchor)
+def _broken(links: list[Link], *anchors: Head) -> Broken:
+    _, broken = first_broken(links, *anchors)
     assert broken is not None
     return broken
 
@@ -110,3 +110,12 @@ def test_a_head_of_another_form_is_refused(text: str) -> None:
 
 def test_a_head_is_read_as_it_was_written() -> None:
     assert Head.parse(str(Head(12, "ab" * 32))) == Head(12, "ab" * 32)
+
+
+def test_all_heads_count_not_the_newest_alone() -> None:
+    """Whoever computes a log anew gets sound heads from then on; the older ones tell."""
+    true, forged = chain(3), chain(4, {"forged": True})
+    assert first_broken(forged, head_of(forged))[1] is None
+    for anchors in ([head_of(true), head_of(forged)], [head_of(forged), head_of(true)]):
+        assert _broken(forged, *anchors) == Broken(3, "is not the one whose hash was noted: the log was written anew")
+    assert _broken(forged[:3], head_of(forged[:2]), head_of(forged)).seq == 4

@@ -16,9 +16,10 @@ from tests.ledger_tools import (
     complete,
     put,
 )  # fmt: skip
-from tmu.ledger import approvals, closing, executions, holds, outbox
+from tmu.ledger import approvals, closing, executions, holds, outbox, proof
 from tmu.ledger.errors import ForbiddenError
 from tmu.ledger.intake import receive_all
+from tmu.ledger.log import Head
 from tmu.ledger.schema import outbox as table
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
@@ -37,13 +38,35 @@ def messages(ledger: Ledger) -> list[dict]:
 def test_a_deletion_is_told_from_first_to_last(ledger: Ledger) -> None:
     approved(ledger, "r1")
     complete(ledger, begun(ledger))
-    assert told(ledger) == [("r1", event) for event in ("received", "awaiting_approval", "approved", "completed")]
+    life = [("r1", event) for event in ("received", "awaiting_approval", "approved", "completed")]
+    assert told(ledger) == [*life[:3], (None, "log_head"), life[3], (None, "log_head")]
+
+
+def test_every_message_carries_the_head_of_its_transaction(ledger: Ledger) -> None:
+    put(ledger, "r1")
+    first = str(proof.verify(ledger))
+    receive_all(ledger, KEYS, [asked("r2", "r2"), asked("r3", "r3")], ALICE)
+    assert [message["head"] for message in messages(ledger)] == [first, *[str(proof.verify(ledger))] * 2]
+
+
+def test_a_head_is_announced_once(ledger: Ledger) -> None:
+    for _ in range(2):
+        with ledger.write(FLOW) as tx:
+            outbox.announce_head(tx, "verification")
+    put(ledger, "r1")
+    with ledger.write(FLOW) as tx:
+        outbox.announce_head(tx, "certificate")
+    heads = [each for each in messages(ledger) if each["event"] == "log_head"]
+    assert [(each["facts"]["why"], each["head"]) for each in heads] == [
+        ("verification", str(Head())),
+        ("certificate", str(proof.verify(ledger))),
+    ]
 
 
 def test_holds_denials_and_withdrawals_are_told(ledger: Ledger) -> None:
     for id_ in ("r1", "r2", "r3"):
         put(ledger, id_)
-    hold, _ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("r1")), "court file", ALICE)
+    hold, *_ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("r1")), "court file", ALICE)
     holds.release(ledger, hold, "over", ALICE)
     closing.deny(ledger, "r2", "not ours", ALICE)
     closing.cancel(ledger, "r3", "asked to", ALICE, withdrawn=True)
@@ -60,7 +83,7 @@ def test_a_request_under_a_hold_is_received_and_held(ledger: Ledger) -> None:
 def test_failures_are_told(ledger: Ledger, outcome: str) -> None:
     approved(ledger, "r1")
     executions.finish(ledger, begun(ledger).token, outcome, FLOW)
-    assert told(ledger)[-1] == ("r1", outcome)
+    assert told(ledger)[-2:] == [("r1", outcome), (None, "log_head")]
 
 
 def test_a_message_says_what_happened_and_when_and_names_nobody(ledger: Ledger) -> None:
@@ -68,7 +91,7 @@ def test_a_message_says_what_happened_and_when_and_names_nobody(ledger: Ledger) 
     last = messages(ledger)[-1]
     assert last == {
         "id": last["id"], "event": "approved", "request": "r1", "at": "2026-03-10T09:30:00+00:00",
-        "facts": {"from": "awaiting_approval", "plan": digest},
+        "facts": {"from": "awaiting_approval", "plan": digest}, "head": str(proof.verify(ledger)),
     }  # fmt: skip
     assert len({message["id"] for message in messages(ledger)}) == 3
     stored = json.dumps(messages(ledger))

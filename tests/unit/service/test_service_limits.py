@@ -124,7 +124,7 @@ def test_without_a_length_no_more_is_read_than_the_limit() -> None:
     request, left = request_that_sends(*[piece] * 100)
     with pytest.raises(Refusal) as caught:
         asyncio.run(with_body(request, Limits(bytes_body=1000)))
-    assert (caught.value.status, caught.value.headers, len(left)) == (413, {"Connection": "close"}, 97)
+    assert (caught.value.status_code, caught.value.headers, len(left)) == (413, {"Connection": "close"}, 97)
 
 
 def test_a_declared_length_is_refused_before_a_byte_is_read() -> None:
@@ -139,7 +139,7 @@ def test_a_body_that_comes_too_slowly_is_refused() -> None:
     request, left = request_that_sends(*drops)
     with pytest.raises(Refusal) as caught:
         asyncio.run(with_body(request, Limits(seconds_body=0.05)))
-    assert caught.value.status == 408
+    assert caught.value.status_code == 408
     assert left
 
 

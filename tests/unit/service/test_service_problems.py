@@ -114,3 +114,26 @@ def test_bodies_that_are_none(api: Api, content: bytes) -> None:
         answer = api.call(Role.REQUESTER, "POST", "/requests", content=content, headers={"content-type": kind})
         assert answer.status_code in (400, 422), (kind, answer.text)
     assert api.good(Role.AUDITOR, "GET", "/requests")["requests"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('{"id": "case-1", "subjects": ["ann"], "subjects": ["bea"]}', "`subjects`"),
+        ('{"id": "case-1", "id": "case-2", "subjects": ["ann"]}', "`id`"),
+        ('{"id": "case-1", "subjects": ["ann"], "maria": 1, "maria": 2}', "a name that is not known"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_by_name_and_nothing_is_stored(api: Api, body: str, named: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    said_ = api.bad(Role.REQUESTER, "POST", "/requests", status=400, content=body, headers=headers)
+    assert named in said_
+    assert "maria" not in said_
+    assert "ann" not in said_
+    assert api.good(Role.AUDITOR, "GET", "/requests")["requests"] == []
+
+
+def test_a_key_that_comes_twice_deep_inside_is_refused(api: Api) -> None:
+    body = '{"requests": [{"id": "case-1", "subjects": ["ann"], "urgent": true, "urgent": false}]}'
+    headers = {"Content-Type": "application/json"}
+    assert "`urgent`" in api.bad(Role.OPERATOR, "POST", "/requests:batch", status=400, content=body, headers=headers)

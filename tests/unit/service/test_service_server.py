@@ -83,3 +83,47 @@ def test_an_address_that_cannot_be_had_is_refused() -> None:
 )
 def test_loopback(host: str, loopback: bool) -> None:
     assert server.is_loopback(host) is loopback
+
+
+def _exchange(port: int, sent: bytes) -> bytes:
+    """All that comes back on one connection until the server closes it, or nothing more comes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=3) as caller:
+        caller.sendall(sent)
+        answer = b""
+        try:
+            while part := caller.recv(10_000):
+                answer += part
+        except TimeoutError:
+            answer += b"(left open)"
+    return answer
+
+
+@pytest.mark.parametrize("token", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("order", [1, -1], ids=["length first", "chunked first"])
+def test_a_call_with_two_lengths_gets_one_answer_and_the_connection_ends(api: Api, token: bool, order: int) -> None:
+    """Two lengths let a proxy and the server disagree where a call ends: the rest would pass for another call."""
+    lengths = [b"Content-Length: 5", b"Transfer-Encoding: chunked"][::order]
+    who = api.tokens[Role.REQUESTER] if token else "nobody"
+    head = [b"POST /requests HTTP/1.1", b"Host: x", f"Authorization: Bearer {who}".encode()]
+    call = b"\r\n".join([*head, b"Content-Type: application/json", *lengths, b"", b""]) + b"0\r\n\r\n"
+    hidden = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with serving(api) as port:
+        answer = _exchange(port, call + hidden)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in answer.lower()
+    assert not answer.endswith(b"(left open)")
+
+
+def test_a_call_that_was_answered_is_not_refused_once_more(api: Api) -> None:
+    """401 is answered before the body is read; what follows is no body, and gets no second answer."""
+    call = b"POST /requests HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(api) as port, socket.create_connection(("127.0.0.1", port), timeout=3) as caller:
+        caller.sendall(call)
+        answer = b""
+        while b"no valid token" not in answer:
+            answer += caller.recv(10_000)
+        caller.sendall(b"no chunk\r\n\r\n")
+        while part := caller.recv(10_000):
+            answer += part
+    assert answer.count(b"HTTP/1.1 ") == 1

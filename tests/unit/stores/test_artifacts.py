@@ -8,8 +8,10 @@ from moto import mock_aws
 
 from tmu import manifest
 from tmu.errors import ConfigError, StorageError
-from tmu.stores.artifacts import LocalArtifacts, open_artifacts
+from tmu.stores.artifacts import LocalArtifacts
 from tmu.stores.artifacts_s3 import S3Artifacts
+from tmu.stores.open_artifacts import open_artifacts
+from tmu.stores.s3_access import S3Access
 
 IDENTITY = {"stage": "audit", "seed": 1}
 
@@ -235,7 +237,7 @@ def test_missing_bucket_says_how_to_mend(bucket, tmp_path):
 def test_open_chooses_the_store(tmp_path):
     assert open_artifacts(None, tmp_path).root == tmp_path / ".tmu" / "artifacts"
     assert open_artifacts("shelf", tmp_path).root == tmp_path / "shelf"
-    store = open_artifacts("s3://bucket/a/b/", tmp_path, "http://localhost:1")
-    assert (store.bucket, store.prefix, store.endpoint_url) == ("bucket", "a/b", "http://localhost:1")
+    store = open_artifacts("s3://bucket/a/b/", tmp_path, S3Access("http://localhost:1"))
+    assert (store.bucket, store.prefix, store.access.endpoint_url) == ("bucket", "a/b", "http://localhost:1")
     with pytest.raises(ConfigError, match="unknown type"):
         open_artifacts("ftp://x", tmp_path)

@@ -8,8 +8,9 @@ import pytest
 
 from tmu.errors import ConfigError
 from tmu.settings import Settings
-from tmu.stores.artifacts import open_artifacts
 from tmu.stores.dvc import DvcVersions
+from tmu.stores.open_artifacts import open_artifacts
+from tmu.stores.s3_access import S3Access
 from tmu.stores.s3_keys import s3_keys
 
 PAIR = Settings(s3_access_key="OURS", s3_secret_key="our-secret")
@@ -30,7 +31,7 @@ def no_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _signer(keys: object, tmp_path: Path) -> str:
-    store = open_artifacts("s3://bucket/prefix", tmp_path, "http://127.0.0.1:9", keys)
+    store = open_artifacts("s3://bucket/prefix", tmp_path, S3Access("http://127.0.0.1:9", keys))
     return store._client._request_signer._credentials.access_key
 
 
@@ -74,8 +75,9 @@ def test_dvc_gets_the_pair_in_its_environment_and_not_as_arguments(tmp_path: Pat
     )
     monkeypatch.setenv("PYTHONPATH", str(fake.parent))
     (tmp_path / "root" / ".dvc").mkdir(parents=True)
-    DvcVersions(tmp_path / "root", "s3://b/p", "http://127.0.0.1:9", s3_keys(PAIR)).push()
+    DvcVersions(tmp_path / "root", "s3://b/p", S3Access("http://127.0.0.1:9", s3_keys(PAIR), "when_required")).push()
     arguments, environment = json.loads(seen.read_text())
     assert (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) == ("OURS", "our-secret")
+    assert environment["AWS_REQUEST_CHECKSUM_CALCULATION"] == "when_required"
     assert "our-secret" not in " ".join(arguments)
     assert "AWS_SECRET_ACCESS_KEY" not in os.environ
