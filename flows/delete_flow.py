@@ -14,8 +14,8 @@ from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.steps.acknowledge import acknowledge
-from tmu.steps.go_on import resumed
 from tmu.steps.plan import plan_deletion
+from tmu.steps.resume import resumed
 from tmu.unlearn import method_names
 from tmu.workspace import Workspace
 

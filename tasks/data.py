@@ -4,7 +4,7 @@ from tasks.common import step_task
 from tasks.slots import DVC_WRITER
 from tmu.deletion.deletion import Deletion
 from tmu.refs import DataRef
-from tmu.steps import erase_data, go_on, preflight
+from tmu.steps import erase_data, preflight, resume
 from tmu.steps import tidy as tidying
 from tmu.workspace import Workspace
 
@@ -18,7 +18,7 @@ def check_stores(workspace: Workspace) -> None:
 @step_task("look-at-data", cached=False)
 def look_at_data(workspace: Workspace, deletion: Deletion) -> None:
     """Whether the data are those that the deletion was planned on, or has erased."""
-    go_on.refuse_other_data(workspace, deletion)
+    resume.refuse_other_data(workspace, deletion)
 
 
 @step_task(

@@ -162,6 +162,10 @@ def untouched(place: Workspace, scratch: Path) -> Workspace:
     """The same workspace for looking only: what is derived while looking goes to `scratch`."""
 
     class Untouched(Workspace):
+        @property
+        def params(self) -> Params:
+            return place.params  # read once: a plan made here is acknowledged there
+
         def state(self, *parts: str) -> Path:
             return scratch.joinpath(*parts)
 

@@ -18,11 +18,11 @@ from tmu.steps import batch
 from tmu.steps.acknowledge import forget_set, written_down
 from tmu.steps.batch import Work, opened
 from tmu.steps.bind_plans import plan_request
-from tmu.steps.go_on import withdraw
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.promote_model import Service, promote_model
 from tmu.steps.reconcile import reconcile
+from tmu.steps.resume import withdraw
 from tmu.steps.verify_deletion import verify_deletion
 from tmu.workspace import Workspace
 

@@ -1,18 +1,27 @@
-"""kill -9 at every stage of one deletion: the same request goes on, and takes effect exactly once."""
+"""kill -9 at every stage of one deletion: the same request goes on, and takes effect exactly once.
+
+Between the stages params.yaml is edited, another method is asked for, and the request is withdrawn.
+"""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.integration.conftest import make_workspace
+from tests.integration.conftest import QUICK, make_workspace
+from tmu.config import Params
 from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Stage
 from tmu.deletion.journal import Journal
+from tmu.errors import RequestError
 from tmu.steps.loading import data_ref
+from tmu.steps.resume import resumed, withdraw
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -29,6 +38,13 @@ POINTS = (
     "in the middle of registering",
     "audited",
 )
+EDITS = (
+    {"train": {"epochs": 1}},
+    {"seed": 7},
+    {"unlearn": {"method": "finetune", "options": {}}},
+    {"audit": {"bootstrap": 200, "far_points": 100.0}},
+    {"model": {"name": "small_resnet", "options": {"width": 4}}},
+)
 
 
 def delete(home: Path, point: str, subjects: list[str], server: dict[str, str]) -> subprocess.CompletedProcess:
@@ -36,6 +52,26 @@ def delete(home: Path, point: str, subjects: list[str], server: dict[str, str]) 
     environment = os.environ | server | {"TMU_SNAPSHOT_SECONDS": "0"}
     command = [sys.executable, str(child), str(home), point, *subjects]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def refuse_all_but_the_same(workspace: Workspace, point: str, copy: Path) -> None:
+    """Another method is refused at every stage; to withdraw is refused from the first erased byte on."""
+    (deletion,) = Journal(workspace).unfinished()
+    with pytest.raises(RequestError, match="acknowledged with the method"):
+        resumed(workspace, deletion.id, method="finetune")
+    if POINTS.index(point) < POINTS.index("between two shards"):
+        untouched = Workspace.open(shutil.copytree(workspace.root, copy, symlinks=True))
+        assert withdraw(untouched, deletion.id).stage is Stage.WITHDRAWN
+        return
+    with pytest.raises(RequestError, match="point of no return"):
+        withdraw(workspace, deletion.id)
+
+
+def edit_params(workspace: Workspace, change: dict[str, Any]) -> None:
+    raw = Params.model_validate(QUICK).model_dump(mode="json")
+    for name, value in change.items():
+        raw[name] = raw[name] | value if isinstance(value, dict) else value
+    (workspace.root / "params.yaml").write_text(yaml.safe_dump(raw))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +82,11 @@ def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     subjects = [calm.keys(simulated=True).subject(name) for name in PEOPLE]
     done = delete(calm.root, "none", subjects, prefect_server)
     assert done.returncode == 0, done.stderr[-2000:]
-    for point in POINTS:
+    for number, point in enumerate(POINTS):
         died = delete(killed.root, point, subjects, prefect_server)
         assert died.returncode == -9, f"{point}: {died.returncode} {died.stderr[-2000:]}"
+        refuse_all_but_the_same(killed, point, folder / f"copy-{number}")
+        edit_params(killed, EDITS[number % len(EDITS)])
     done = delete(killed.root, "none", subjects, prefect_server)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1])["request"]

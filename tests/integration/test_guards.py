@@ -16,12 +16,12 @@ from tmu.refs import DataRef
 from tmu.settings import load_settings
 from tmu.steps.acknowledge import acknowledge, written_down
 from tmu.steps.erase_data import erase_data
-from tmu.steps.go_on import withdraw
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.preflight import check_parameters
 from tmu.steps.request_file import read_request
+from tmu.steps.resume import withdraw
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 

@@ -6,13 +6,14 @@ import pytest
 
 from tests.integration.conftest import make_workspace
 from tmu.data.digest import manifest
+from tmu.data.erase import erase
 from tmu.deletion.plan import Asked
 from tmu.errors import RequestError
 from tmu.ledger.actor import OPERATOR
 from tmu.ledger.holds import Scope, hold, release
 from tmu.ledger.place import open_ledger
 from tmu.steps.acknowledge import forget_set
-from tmu.steps.erase_data import erase_data
+from tmu.steps.erase_data import erase_data, prepared
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.workspace import Workspace
@@ -63,6 +64,17 @@ def test_others_are_not_held_back(workspace: Workspace) -> None:
     _hold(workspace, Scope("dataset", "another"))
     _erase(workspace, FREE)
     assert manifest(workspace.data) != before
+
+
+def test_an_erasure_that_was_only_prepared_is_stopped_by_a_later_hold(workspace: Workspace) -> None:
+    """Killed before the first shard was replaced, held, and gone on with."""
+    plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=True).subject(HELD)], []))
+    forget, before = forget_set(workspace, plan), manifest(workspace.data)
+    erase(workspace.data, prepared(workspace, forget), plan.records)
+    _hold(workspace, Scope("all"))
+    with pytest.raises(RequestError, match="legal hold"):
+        erase_data(workspace, plan.data, forget)
+    assert manifest(workspace.data) == before
 
 
 def test_an_erasure_that_was_done_is_not_stopped_by_a_later_hold(workspace: Workspace) -> None:

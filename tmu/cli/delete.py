@@ -64,7 +64,7 @@ def _refuse_both(withdraw: str | None, resume: str | None, named: bool) -> None:
 
 
 def _withdrawn(place: "Workspace", request: str) -> None:
-    from tmu.steps.go_on import withdraw
+    from tmu.steps.resume import withdraw
 
     value = withdraw(place, request).model_dump(mode="json")
     output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
@@ -87,7 +87,7 @@ def _acknowledged(place: "Workspace", selection: Selection, method: str | None, 
     """
     from tmu.deletion.journal import Journal
     from tmu.steps.acknowledge import acknowledge
-    from tmu.steps.go_on import resumed
+    from tmu.steps.resume import resumed
 
     asked = asked_of(selection)
     same = Journal(place).same_as(asked)

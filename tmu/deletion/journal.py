@@ -50,7 +50,7 @@ class Journal:
             return self._write(there.reached(stage, **facts))
 
     def withdraw(self, deletion: Deletion) -> Deletion:
-        """Write that a deletion is taken back. Whether it may be: `tmu/steps/go_on.py`."""
+        """Write that a deletion is taken back. Whether it may be: `tmu/steps/resume.py`."""
         with self._writing():
             return self._write(self.find(deletion.id).withdrawn())
 

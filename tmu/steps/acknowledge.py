@@ -6,7 +6,7 @@ from typing import Any
 from tmu.config import Params
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
-from tmu.deletion.plan import Asked, Plan, Resolved
+from tmu.deletion.plan import Asked, Plan, Resolved, rules_of
 from tmu.errors import RequestError
 from tmu.files import digest_of, write_json
 from tmu.ledger.place import has_ledger
@@ -64,6 +64,8 @@ def _refuse_changed(workspace: Workspace, plan: Plan) -> None:
     changed = _difference(workspace.params, workspace.reread().params)
     if changed:
         raise RequestError(f"`{changed}` in params.yaml has changed since the plan was shown.", again)
+    if plan.rules != rules_of(workspace.params.with_method(plan.choice.method)):
+        raise RequestError("The plan was made with other parameters than those of params.yaml.", again)
 
 
 def _difference(before: Params, after: Params) -> str | None:

@@ -132,7 +132,7 @@ def stand_back(workspace: Workspace, work: Work) -> list[str]:
 
     Raises RequestError where the data say that erasing had begun.
     """
-    from tmu.steps.go_on import take_back  # torch: not for those who only look at the ledger
+    from tmu.steps.resume import take_back  # torch: not for those who only look at the ledger
 
     deletion = Journal(workspace).of_batch(work.batch)
     if deletion:

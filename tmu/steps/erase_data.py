@@ -27,9 +27,9 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
         return DataRef(uri=f"file:{out}", digest=dvc_digest(workspace.root / out))
     with locked(workspace.state("data.lock")):
         revision = prepared(workspace, forget)
+        if data_ref(workspace).digest == data.digest:  # else it was begun before, and can only be finished
+            refuse_held(workspace, open_store(workspace, data), keys)
         if not revision.exists():
-            if data_ref(workspace).digest == data.digest:  # else it was done before: only to be recorded
-                refuse_held(workspace, open_store(workspace, data), keys)
             _keep(workspace, source, data)
             erase(source, revision, keys)
         apply_in_place(revision, workspace.data)
