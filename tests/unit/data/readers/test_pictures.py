@@ -65,7 +65,7 @@ def test_a_picture_stands_as_it_was_taken(tmp_path, orientation, form):
     }[orientation]
     how = {"quality": 100, "subsampling": 0} if form == "jpg" else {}
     path = saved(tmp_path / f"a.{form}", Image.fromarray(NOISE), exif=turned(orientation), **how)
-    stored = np.array(Image.open(path).convert("RGB"))
+    stored = np.array(Image.open(path).convert("RGB")) if form == "jpg" else NOISE
     size = (6, 8) if orientation < 5 else (8, 6)
     assert look(path, upright=True).size == size
     found, done = pixels(path, size=size)
@@ -154,7 +154,7 @@ def test_all_bad_files_are_listed_in_one_run_by_name_and_kind(tmp_path):
     for name, (content, _) in BAD.items():
         (root / "dog" / name).write_bytes(content)
     reader = get_reader("image-folder", {"root": root})
-    assert reader.shape() == (1, 8, 6)  # the form of the good ones
+    assert reader.shape()[1:] == (8, 6)  # that of the good ones
     with pytest.raises(DataError) as caught:
         list(reader)
     said = str(caught.value)
