@@ -32,6 +32,16 @@ def shared_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of small inputs that go wrong, `cases` beside the one of `shared_data`; else skip."""
+    given = os.environ.get("TMU_SHARED_DATA")
+    folder = (Path(given).parent if given else Path(__file__).parents[2] / "shared") / "cases"
+    if not folder.is_dir():
+        pytest.skip("the small inputs that go wrong are not here: set TMU_SHARED_DATA to the folder beside theirs")
+    return folder
+
+
 @dataclass(frozen=True)
 class Solved:
     """A memorised original with its data and its twin. Shared by tests: copy a network before changing it."""

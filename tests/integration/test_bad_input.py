@@ -91,9 +91,14 @@ def test_a_dataset_with_one_class(empty: Path, tmp_path: Path) -> None:
 def test_corrupt_and_foreign_image_bytes(empty: Path, tmp_path: Path) -> None:
     cut = _photos(tmp_path / "cut", {"a/1.png": _png, "b/maria.png": _cut_png})
     text = _photos(tmp_path / "text", {"a/1.png": _png, "b/maria.png": lambda path: path.write_text("hello")})
-    for photos in (cut, text):
-        says = ("Image 1", "not an image that can be decoded", "Replace or remove it")
-        refused(empty, "data", "import", "image-folder", "--root", photos, code=4, says=says)
+    before = listing(empty)
+    for photos, kind in ((cut, "is cut short or damaged"), (text, "is no picture")):
+        result = tmu(empty, "data", "import", "image-folder", "--root", photos)
+        assert (result.exit_code, result.stdout) == (4, "")
+        first, second = result.stderr.splitlines()
+        assert first == f"error: Image 2 in path order {kind}. Replace or remove it."
+        assert second == f"  Image 2 in path order, b/maria.png: {kind}"  # by name, on the terminal alone
+    assert listing(empty) == before
 
 
 def test_a_truncated_shard(home: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_damaged_journal_is_said_to_be_so(workspace: Workspace) -> None:
     "text", ['{"subjects": "127"}', '{"records": {"a": 1}}', '{"subjects": [1]}', '{"people": []}']
 )
 def test_a_request_file_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match=r"The request file, `(subjects|records|a name that is not known)`"):
+    with pytest.raises(RequestError, match="neither lines of subjects"):
         read_request(text)
 
 

@@ -88,6 +88,7 @@ def intake_of(
     if body.dataset not in (None, dataset):
         raise RequestError("The request is for a dataset that is not served here.", "Leave `dataset` out.")
     refuse_raw(body.id, "id", body.raw_ids)
+    refuse_blanks(keys, body.subjects)
     subjects, records = keyed(body, keys)
     found = copies(subjects, records) if body.with_copies else []
     if len(found) > MOST_KEYS:
@@ -111,6 +112,13 @@ def keyed(body: RequestFile, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ..
         (*map(keys.subject, body.subjects), *body.subject_keys),
         (*map(keys.record, body.records), *body.record_keys),
     )
+
+
+def refuse_blanks(keys: Keys, subjects: Iterable[str]) -> None:
+    """Raise RequestError for a blank at an id's end where the store's rule of ids would not remove it: the key would be
+    nobody's, and a request or a hold of nobody would be on record."""
+    if keys.ids.version == 1 and any(raw != raw.strip() for raw in subjects):
+        raise RequestError("An id begins or ends with a blank, and would be nobody's.", "Remove the blank.")
 
 
 def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:

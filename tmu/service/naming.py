@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 from tmu.ledger import raw
 from tmu.ledger.intake import Intake
-from tmu.ledger.raw import IntakeBody, refuse_raw
+from tmu.ledger.raw import IntakeBody, refuse_blanks, refuse_raw
 from tmu.service.bodies import HoldBody
 from tmu.service.guard import Service
 from tmu.steps.find_copies import CopyFinder
@@ -23,4 +23,5 @@ def held_subject(service: Service, body: HoldBody) -> str | None:
     if body.subject is None:
         return body.subject_key
     refuse_raw(body.reason, "reason", [body.subject])
+    refuse_blanks(service.keys, [body.subject])
     return service.keys.subject(body.subject)

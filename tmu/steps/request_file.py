@@ -10,13 +10,14 @@ from tmu.errors import RequestError
 from tmu.ledger.raw import RequestFile
 
 _NAME = "The request file"
+_ODD = "is neither lines of subjects nor the expected JSON"
 _KEYS = ("subject_keys", "record_keys")
 _FORM = 'Write {"subjects": ["..."], "records": ["..."]}; docs/api.md shows the whole form.'
 
 
-def read_request(raw: bytes) -> RequestFile:
+def read_request(raw: bytes | str) -> RequestFile:
     """What a file asks for; a list of ids names people. Raises RequestError, which repeats nothing of the file."""
-    text = decoded(raw, _NAME, RequestError)
+    text = decoded(raw, _NAME, RequestError) if isinstance(raw, bytes) else raw
     if not text.lstrip().startswith(("{", "[")):
         return _validated({"subjects": [id_ for _, id_ in read_list(text, _NAME, RequestError)]})
     try:
@@ -24,7 +25,7 @@ def read_request(raw: bytes) -> RequestFile:
     except strict_json.DuplicateKeyError:
         raise RequestError(f"{_NAME} has the same key twice in an object.", "Write each key once.") from None
     except (ValueError, RecursionError):
-        raise RequestError(f"{_NAME} is neither a list of people nor the expected JSON.", _FORM) from None
+        raise RequestError(f"{_NAME} {_ODD}.", _FORM) from None
     if isinstance(value, list):
         raise RequestError(f"{_NAME} holds several requests.", "Give one; files with several go into `.tmu/inbox`.")
     return _validated(value)
@@ -44,4 +45,4 @@ def _validated(value: Any) -> RequestFile:
                 "Make the file with `tmu plan --keys-only`.",
             ) from None
         where = f"`{known}`{f', number {number}' if place else ''}"
-        raise RequestError(f"{_NAME}, {where}: {first['msg']}.", _FORM) from None
+        raise RequestError(f"{_NAME} {_ODD} ({where}: {first['msg']}).", _FORM) from None

@@ -70,6 +70,25 @@ def test_no_raw_id_is_stored_or_printed(home: Path, tmp_path: Path) -> None:
     assert "maria" not in "".join(shown)
 
 
+def test_a_request_file_has_the_form_of_the_api(home: Path, tmp_path: Path) -> None:
+    whole = {"id": "case-7", "subjects": ["maria"], "urgent": True, "identity_verified": False}
+    (tmp_path / "ask.json").write_text(json.dumps(whole))
+    first = good(home, "request", "receive", "--file", tmp_path / "ask.json")
+    assert (first["request"], first["state"]) == ("case-7", "unverified")
+    assert good(home, "request", "list")[0]["urgent"] is True
+    assert good(home, "request", "receive", "--file", tmp_path / "ask.json")["new"] is False
+
+
+def test_an_id_in_a_file_is_looked_for_in_the_text_too(home: Path, tmp_path: Path) -> None:
+    """It was not: only the ids of the options were."""
+    (tmp_path / "ask.txt").write_text("Maria-Cruz\n")
+    (tmp_path / "ask.json").write_text('{"id": "case-maria-1", "subjects": ["Maria"]}')
+    for verb in (("--file", tmp_path / "ask.txt", "--id", "del-MARIA-CRUZ"), ("--file", tmp_path / "ask.json")):
+        assert "holds an id of this very call" in bad(home, "request", "receive", *verb, code=3)
+    hold = ("request", "hold", "--subject", "Jose\u0301", "--reason", "file of jos\u00e9")
+    assert "holds an id of this very call" in bad(home, *hold, code=3)
+
+
 def test_an_id_typed_into_a_stored_text_is_refused(home: Path) -> None:
     for verb in (
         ("request", "receive", "--subject", "maria", "--id", "del-Maria-1"),

@@ -54,7 +54,7 @@ def look(path: Path, *, upright: bool) -> Header:
     with _opened(path) as image:
         _refuse_form(image)
         width, height = image.size
-        if upright and width != height and _orientation(image) in _TURNED:
+        if upright and width != height and not _stands(image) and _orientation(image) in _TURNED:
             width, height = height, width
         return Header((width, height), image.mode in _GREY)
 
@@ -68,10 +68,11 @@ def decode(
     """
     with _opened(path) as image:
         _refuse_form(image)
-        image.load()
         picture, done = image, []
         if _orientation(image) in range(2, 9):
-            picture, done = ImageOps.exif_transpose(image), ["turned upright (EXIF)"]
+            done.append("turned upright (EXIF)")
+            picture = image if _stands(image) else ImageOps.exif_transpose(image)
+        picture.load()
         if image.format == "MPO":
             done.append("first picture of several taken (MPO)")
         if _is_transparent(picture):
@@ -152,6 +153,11 @@ def _refuse_form(image: Image.Image) -> None:
     if frames > 1 and image.format != "MPO":
         said = f"has several frames ({frames})"
         raise Fault("has several frames", "Save the frame that is meant as a picture of its own.", said)
+
+
+def _stands(image: Image.Image) -> bool:
+    """Whether Pillow turns it by itself, and gives width and height as after that."""
+    return image.format == "TIFF"
 
 
 def _orientation(image: Image.Image) -> int:
