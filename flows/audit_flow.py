@@ -91,9 +91,8 @@ def _service(method: str, verdict: dict[str, Any]) -> str:
     if method == RETRAIN:
         return "The retrained model goes into service: it never saw the records."
     if not verdict["passed"]:
-        failed = "; ".join(
-            reason.removeprefix("FAIL: ").rstrip(".") for reason in verdict["reasons"] if "FAIL" in reason
-        )
+        reasons = [reason.partition(": ") for reason in verdict["reasons"]]
+        failed = "; ".join(text.rstrip(".") for outcome, _, text in reasons if outcome == "failed")
         return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
     if not verdict["conclusive"]:
         return (

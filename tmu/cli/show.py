@@ -64,6 +64,7 @@ def _requests() -> None:
 def _request(name: str | None) -> None:
     if name is None:
         raise ConfigError("`tmu show request` needs an id.", "`tmu show requests` lists them.")
+    from tmu.cli.outcome import outcome_of
     from tmu.steps.journal import find_entry, why
 
     entry = find_entry(workspace(), name)
@@ -77,7 +78,7 @@ def _request(name: str | None) -> None:
         **{f"{stage} at": time for stage, time in entry["times"].items()},
     }
     verdict = entry.get("verdict")
-    pairs |= {"audit": "passed" if verdict["passed"] else "did not pass"} if verdict else {}
+    pairs |= {"audit": outcome_of(verdict)} if verdict else {}
     pairs |= {"method": entry["method"], "why": " ".join(why(entry))}
     output.emit(entry, lambda: [output.facts(pairs)])
 
