@@ -77,8 +77,8 @@ def retain_targets(problem: Problem, teacher: float, errors: float) -> tuple[Ten
 def balance(errors: float, wrong: int) -> float:
     """The share 0..1 of the original's answers in what the `wrong` records of D_r that it gets wrong are taught.
 
-    Learning on with their labels mends some of them; unlearning costs others, the more errors D_f is taught. A gold is
-    as right about D_r as the original, so the labels are taught as far as they are needed to make up for the loss.
+    Training on with their labels corrects some of them; unlearning costs others, the more errors D_f is taught. A gold
+    is as right about D_r as the original, so the labels are taught as far as they are needed to make up for the loss.
     """
     return max(0.0, 1 - _BALANCE * errors / max(1, wrong))
 
