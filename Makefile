@@ -46,7 +46,7 @@ browser: $(READY) ## start the servers and do in a browser what a person does, f
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 chaos: $(READY) ## kill each server and process at each stage of a deletion; goes on where it stopped (ARGS="--only 'auditing/*'")
-	@$(BIN)/python -m bench.chaos $(ARGS)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 test: $(READY) ## run every test but those of make browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(ARGS)

@@ -48,7 +48,7 @@ def audited(workspace: Workspace, deletion: Deletion, golds: int) -> Outcome:
     numbers = log_audit(workspace, proof, versions)
     show_audit(numbers)
     verdict = AuditVerdict.model_validate(numbers["verdict"])
-    proved = verdict.passed and verdict.conclusive
+    proved = verdict.outcome == "passed"
     row = deletion.method if proved or deletion.exact else "gold"  # the gold is there, and exact
     return Outcome(
         audit=proof,
@@ -103,10 +103,11 @@ def _service(deletion: Deletion, verdict: AuditVerdict) -> str:
     method = deletion.method
     if deletion.exact:
         return "The retrained model goes into service: it never saw the records."
-    if not verdict.passed:
-        failed = "; ".join(reason.removeprefix("FAIL: ").rstrip(".") for reason in verdict.reasons if "FAIL" in reason)
+    if verdict.outcome == "failed":
+        reasons = [reason.partition(": ") for reason in verdict.reasons]
+        failed = "; ".join(text.rstrip(".") for outcome, _, text in reasons if outcome == "failed")
         return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
-    if not verdict.conclusive:
+    if verdict.outcome == "inconclusive":
         return (
             f"The retrained gold goes into service: the request is too small for an audit of `{method}` to prove much."
         )

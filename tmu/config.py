@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -71,7 +71,11 @@ class TwinConfig(Config):
     curriculum_epochs: int = Field(2, ge=1)
     curriculum_nets: int = Field(2, ge=1)
     neighbours: int = Field(5, ge=1)
-    halves: bool = Field(True, description="train a network on either half of D: unseen outputs for the soft labels")
+    cross_fit: bool = Field(
+        True,
+        validation_alias=AliasChoices("cross_fit", "halves"),  # its name in older files
+        description="train a network on either half of D: unseen outputs for the soft labels",
+    )
     predictor_epochs: int = Field(200, ge=1)
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)

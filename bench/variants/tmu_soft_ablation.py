@@ -35,7 +35,7 @@ class Options(soft.Options):
     matched: bool = Field(True, description="margins distributed as on the forget set, else as on the hold-out")
     sharpness: Literal["mean", "quantile", "envelope"] = Field("envelope", description="how margins become a gold's")
     balanced: bool = Field(True, description="else the labels alone teach the records that the original gets wrong")
-    levelled: bool = Field(True, description="scale the head to a gold's margins on the hold-out")
+    calibrated: bool = Field(True, description="scale the head to a gold's margins on the hold-out")
 
 
 def unlearn(problem: Problem, options: Options) -> Outcome:
@@ -53,7 +53,7 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     both = join(taught, retain, classes)
     recipe = recipe_of(problem.recipe, options.steps, options.lr, len(both))
     steps = recipe.epochs * batch_count(len(both), recipe.batch_size)
-    hook = soft.leveller(problem, steps) if options.levelled else None
+    hook = soft.calibration(problem, steps) if options.calibrated else None
     report = problem.fit(problem.model, both, recipe, problem.seeds, after_step=hook)
     notes = {"n_forget": len(forget), "mean_p_wrong": expected, "answers_where_wrong": answers}
     return Outcome(problem.model, report, notes | ({"confidence_factor": hook.factor} if hook else {}))
@@ -93,10 +93,10 @@ def fitted_without(problem: Problem, term: str) -> TargetModel:
     """
     twin, original, holdout, device = problem.twin, problem.model, problem.holdout, problem.device
     train, seed = _whole(problem), problem.seeds.evaluate
-    side = make_side(twin.model, holdout, train, twin.curriculum, twin.config, device, twin.halves)
-    seen = random_side(original, train, twin.curriculum, twin.halves, twin.config, seed, device)
+    side = make_side(twin.model, holdout, train, twin.curriculum, twin.config, device, twin.cross_fit)
+    seen = random_side(original, train, twin.curriculum, twin.cross_fit, twin.config, seed, device)
     unseen = logits_of(original, holdout.images, device=device)
-    other = None if twin.halves is None else twin.halves.other(holdout, device)
+    other = None if twin.cross_fit is None else twin.cross_fit.other(holdout, device)
     calibrate = (_terms(seen, term), seen.samples.labels.cpu())
     return fit_targets(_terms(side, term), holdout.labels.cpu(), unseen, other, calibrate)
 

@@ -185,8 +185,7 @@ def test_the_steps_of_dvc_yaml(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "random choice",
         method,
     ]
-    word = "passed" if written["verdict"]["passed"] else "did not pass"
-    assert f"The model `{method}` {word} the audit." in shown.stdout
+    assert f"Audit of the model `{method}`: {written['verdict']['outcome']}." in shown.stdout
     assert good(home, "twin", "show", "out/twin")["kind"] == "twin"
     assert good(home, "data", "show")["erased"] == 0  # the stages leave the workspace's own data alone
     both = ["--forget", "out/forget", "--original", "out/original", "--control", "--method", "tmu"]

@@ -110,7 +110,7 @@ def retrained(world: World) -> nn.Module:
 
 
 def _failures(verdict: Verdict) -> list[str]:
-    return [reason for reason in verdict.reasons if reason.startswith("FAIL")]
+    return [reason for reason in verdict.reasons if reason.startswith("failed: ")]
 
 
 def _said(verdict: Verdict, *words: str) -> bool:
@@ -195,7 +195,7 @@ def test_a_distilled_head_deceives_every_rule_but_that_of_the_inner_layers(world
     for word in ("nothing was unlearned", "over-unlearned"):
         assert not any(word in reason for reason in failures), verdict.reasons
     by_outputs = [reason for reason in verdict.reasons if "activation distance" in reason and "inner" not in reason]
-    assert by_outputs[0].startswith("pass")
+    assert by_outputs[0].startswith("passed: ")
 
 
 def test_over_unlearning_fails_on_both_sides_of_it(world: World) -> None:

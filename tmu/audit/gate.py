@@ -12,12 +12,14 @@ original never does where it can be told from a gold at all, and too much is as 
 6. utility: test accuracy not more than `utility_drop_pct` points below the weakest gold's.
 7. sets: the original knows the forget set, and every trained model its own records.
 
-"Far": the model's whole interval lies `far_points` beyond the most extreme gold. A few records prove nothing.
+"Far": the model's whole interval lies `far_points` beyond the most extreme gold. With a few records nothing can be
+told: a rule whose metric does not even tell the unchanged original from a gold is inconclusive.
 Not proved: what an attacker with shadow models in and out of every record would find.
 The rules: `gate_rules.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tmu.audit import gate_rules as rules
 from tmu.audit.table import ORIGINAL, AuditResult
@@ -27,14 +29,26 @@ from tmu.errors import RequestError
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the model passed, and one sentence with its numbers for every rule, each opening with pass or FAIL.
+    """The outcome, and a sentence with its numbers for every rule, each opening with the rule's own outcome.
 
-    Not `conclusive`: the forget set is so small that even the unchanged original is within the noise floor.
+    passed: no rule failed. Not `conclusive`: the forget set is so small that even the unchanged original is within the
+    noise floor, by activation distance and by average gap.
     """
 
     passed: bool
     reasons: list[str]
     conclusive: bool = True
+
+    @property
+    def outcome(self) -> rules.Outcome:
+        """`failed` where a rule failed; `inconclusive` where none did, but no difference could have been seen."""
+        if not self.passed:
+            return "failed"
+        return "passed" if self.conclusive else "inconclusive"
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields and the outcome."""
+        return {"outcome": self.outcome, **asdict(self)}
 
 
 def judge(
@@ -62,8 +76,8 @@ def judge(
         rules.utility(result, method_row, config),
         rules.sets(result, config),
     ]
-    passed = all(ok for ok, _ in findings)
-    reasons = [f"{'pass' if ok else 'FAIL'}: {text}" for ok, text in findings]
+    passed = all(found.outcome != "failed" for found in findings)
+    reasons = [f"{found.outcome}: {found.text}" for found in findings]
     return Verdict(passed, reasons, conclusive=rules.original_shows(result))
 
 

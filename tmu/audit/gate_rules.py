@@ -1,26 +1,40 @@
-"""The rules of the gate (`gate.py`): each gives whether a row passes, and one sentence with its numbers."""
+"""The rules of the gate (`gate.py`): each gives an outcome and a sentence or two with the numbers behind it.
+
+`inconclusive`: the rule cannot tell here, since even the unchanged original is within the noise floor, or what it asks
+for was not measured. Its power is in the sentence: the end of the floor is the smallest number that it could have seen.
+"""
+
+from typing import Literal, NamedTuple
 
 from tmu.audit.bootstrap import Value
 from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.config import AuditConfig
 
-Finding = tuple[bool, str]
-
+Outcome = Literal["passed", "failed", "inconclusive"]
 LEAST_MOVE = 1e-6  # relative change of the parameters that rounding could cause
+
+
+class Finding(NamedTuple):
+    """What a rule says of a row."""
+
+    outcome: Outcome
+    text: str
 
 
 def weights(changed: bool, moved: float | None) -> Finding:
     """The weights differ, and so do the trained parameters."""
     if not changed:
-        return False, "the weights are the original's: nothing was unlearned."
+        return Finding("failed", "the weights are the original's: nothing was unlearned.")
     if moved is None:
-        return True, "the weights differ from the original's."
+        return Finding("passed", "the weights differ from the original's.")
     if moved < LEAST_MOVE:
-        return False, (
+        return Finding(
+            "failed",
             "the trained parameters are the original's, only batch normalisation's statistics drifted: "
-            "nothing was unlearned."
+            "nothing was unlearned.",
         )
-    return True, f"the weights differ from the original's (trained parameters moved by {100 * moved:.2g} %)."
+    text = f"the weights differ from the original's (trained parameters moved by {100 * moved:.2g} %)."
+    return Finding("passed", text)
 
 
 def forgetting(result: AuditResult, row: str, config: AuditConfig) -> Finding:
@@ -30,11 +44,13 @@ def forgetting(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     own, original, noise = _beside(result, row, "average_gap")
     if _told_apart(result, "average_gap"):
         text = f"average gap {_points(own)}; the floor ends at {noise.high:.1f}, the original has {_points(original)}"
-        return own.value <= noise.high or own.high < original.low, f"{text}."
+        return _found(own.value <= noise.high or own.high < original.low, f"{text}.")
     count = result.data["records"]["forget"]
-    return True, (
-        f"not distinguishable at this size ({count} forget records): even the unchanged original is within the noise "
-        f"floor (average gap {_points(original)}, floor ends at {noise.high:.1f}), so this rule can prove nothing."
+    return Finding(
+        "inconclusive",
+        f"the unchanged original is within the noise floor (average gap {_points(original)}, floor ends at "
+        f"{noise.high:.1f}). With {count} forget records, a gap below {noise.high:.1f} points cannot be told from a "
+        "retrained model's.",
     )
 
 
@@ -47,14 +63,18 @@ def inner_layers(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """The do-nothing rule once more, with a fresh head on every model's body."""
     own, original, noise = _beside(result, row, "head_distance")
     if None in (own, original, noise):
-        return True, "inner layers were not probed: a change of the last layer alone would not be seen."
+        text = "the inner layers were not probed. A change of the last layer alone would not be seen."
+        return Finding("inconclusive", text)
     if not _told_apart(result, "head_distance"):
-        return True, (
-            f"with fresh heads even the unchanged original is within the noise floor (activation distance "
-            f"{_distance(original)}, floor ends at {noise.high:.3f}), so this rule can prove nothing."
+        count = result.data["records"]["forget"]
+        return Finding(
+            "inconclusive",
+            f"inner layers, with fresh heads: the unchanged original is within the noise floor (activation distance "
+            f"{_distance(original)}, floor ends at {noise.high:.3f}). With {count} forget records, a distance below "
+            f"{noise.high:.3f} cannot be told from a retrained model's.",
         )
-    passed, text = _closer(result, row, config, "head_distance", "head_distance_gain")
-    return passed, f"inner layers, with fresh heads: {text}"
+    found = _closer(result, row, config, "head_distance", "head_distance_gain")
+    return found._replace(text=f"inner layers, with fresh heads: {found.text}")
 
 
 def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Finding:
@@ -62,8 +82,9 @@ def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Findi
     own, _, limit = _allowed(result, row, "ua", config.far_points)
     text = f"UA {_percent(own)}, limit {min(limit, 100):.1f} % (highest gold + {config.far_points:g} points)"
     if own.low > limit:
-        return False, f"{text}: over-unlearned, the model is wrong far more often than one that never saw the records."
-    return True, f"{text}."
+        text = f"{text}: over-unlearned. The model is wrong far more often than one that never saw the records."
+        return Finding("failed", text)
+    return Finding("passed", f"{text}.")
 
 
 def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
@@ -72,17 +93,17 @@ def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     span = f"{max(least, 0):.1f} to {min(most, 100):.1f} %"
     text = f"membership AUC {_percent(own)}, allowed {span} (golds ± {config.far_points:g} points)"
     if own.high < least:
-        return False, f"{text}: the forgotten records stand out by low confidence (Streisand effect)."
+        return Finding("failed", f"{text}: the forgotten records stand out by low confidence (Streisand effect).")
     if own.low > most:
-        return False, f"{text}: the forgotten records are still recognised as members."
-    return True, f"{text}."
+        return Finding("failed", f"{text}: the forgotten records are still recognised as members.")
+    return Finding("passed", f"{text}.")
 
 
 def utility(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """Test accuracy not far below the weakest gold's."""
     own, limit, _ = _allowed(result, row, "accuracy_test", config.utility_drop_pct)
     text = f"test accuracy {_percent(own)}, limit {limit:.1f} % (weakest gold - {config.utility_drop_pct:g} points)"
-    return own.value >= limit, f"{text}."
+    return _found(own.value >= limit, f"{text}.")
 
 
 def sets(result: AuditResult, config: AuditConfig) -> Finding:
@@ -93,18 +114,21 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
     """
     forget, retain = (result.value(ORIGINAL, f"accuracy_{name}") for name in ("forget", "retain"))
     if forget.high < retain.value / 2:
-        return False, (
+        return Finding(
+            "failed",
             f"the original gets {_percent(forget)} of the forget set right and {_percent(retain)} of the retain set, "
-            "though it was trained on both: sets or labels are mixed up, or it never learned what is to be forgotten."
+            "though it was trained on both: sets or labels are mixed up, or it never learned what is to be forgotten.",
         )
     for row in (ORIGINAL, *result.golds):
         kept, unseen = (result.value(row, f"accuracy_{name}") for name in ("retain", "test"))
         if kept.high < unseen.low - config.far_points:
-            return False, (
+            return Finding(
+                "failed",
                 f"`{row}` gets {_percent(kept)} of its own training records right and {_percent(unseen)} of the test "
-                "set: the sets are mixed up."
+                "set: the sets are mixed up.",
             )
-    return True, f"the models know what they were trained on (original: {_percent(forget)} of the forget set right)."
+    text = f"the models know what they were trained on (original: {_percent(forget)} of the forget set right)."
+    return Finding("passed", text)
 
 
 def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, gained: str) -> Finding:
@@ -113,14 +137,18 @@ def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, g
     gain = result.value(row, gained)
     text = f"activation distance {_distance(own)}; floor {_distance(noise)}, original {_distance(original)}"
     if own.value <= noise.high:
-        return True, f"{text}: within the floor."
+        return Finding("passed", f"{text}: within the floor.")
     closed = gain.value / (original.value - noise.value)
     text = f"{text}: gained {_distance(gain)} on doing nothing, {100 * closed:.0f} % of the way to the floor"
     if gain.low <= 0:
-        return False, f"{text}, which is not distinguishable from doing nothing."
+        return Finding("failed", f"{text}, which is not distinguishable from doing nothing.")
     if closed < config.share_closed:
-        return False, f"{text}, less than the {100 * config.share_closed:.0f} % asked for."
-    return True, f"{text}."
+        return Finding("failed", f"{text}, less than the {100 * config.share_closed:.0f} % asked for.")
+    return Finding("passed", f"{text}.")
+
+
+def _found(ok: bool, text: str) -> Finding:
+    return Finding("passed" if ok else "failed", text)
 
 
 def _beside(result: AuditResult, row: str, metric: str) -> tuple[Value | None, Value | None, Value | None]:
@@ -129,7 +157,7 @@ def _beside(result: AuditResult, row: str, metric: str) -> tuple[Value | None, V
 
 
 def _told_apart(result: AuditResult, metric: str) -> bool:
-    """Whether the unchanged original lies beyond the noise floor; else the metric can prove nothing."""
+    """Whether the unchanged original lies beyond the noise floor; else the metric cannot tell the two apart."""
     return result.value(ORIGINAL, metric).value > result.floor(metric).high
 
 

@@ -20,10 +20,11 @@ h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
 p.quiet, caption, figcaption { color: var(--quiet); font-size: .875rem; }
 .verdict { border: 1px solid var(--line); border-left: .4rem solid var(--tone); border-radius: .5rem;
   background: var(--card); padding: 1rem 1.25rem; margin: 1.5rem 0; }
-.verdict.pass { --tone: var(--pass); } .verdict.fail { --tone: var(--fail); }
+.verdict.passed { --tone: var(--pass); } .verdict.failed { --tone: var(--fail); }
+.verdict.inconclusive { --tone: var(--quiet); }
 .verdict strong { color: var(--tone); font-size: 1.15rem; }
 .verdict ul { margin: .5rem 0 0; padding-left: 1.2rem; } .verdict li { margin: .25rem 0; }
-.verdict li.fail { color: var(--fail); }
+.verdict li.failed { color: var(--fail); } .verdict li.inconclusive { color: var(--quiet); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; caption-side: bottom; padding-top: .5rem; }
@@ -51,10 +52,10 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 <p class="quiet">{{ caption }}</p>
 </header>
 <main>
-<section class="verdict {{ 'pass' if verdict.passed else 'fail' }}">
-<strong>{{ 'Passed' if verdict.passed else 'Not passed' }}: {{ row }}</strong>
+<section class="verdict {{ verdict.outcome }}">
+<strong>{{ row }}: {{ verdict.outcome }}</strong>
 <ul>{% for reason in verdict.reasons %}
-<li{% if reason.startswith('FAIL') %} class="fail"{% endif %}>{{ reason }}</li>{% endfor %}
+<li class="{{ reason.partition(':')[0] }}">{{ reason }}</li>{% endfor %}
 </ul>
 </section>
 

@@ -1,7 +1,6 @@
 """Writes an audit: `audit.json` (numbers, verdict, provenance), the figures, and `report.html` with both in one."""
 
 import base64
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def write_audit(
     figures = draw_figures(folder, result, sets, models, method_row, predictor)
     numbers = {
         "result": result.data,
-        "verdict": {"row": method_row, **asdict(verdict)},
+        "verdict": {"row": method_row, **verdict.as_json()},
         "predictor": ceiling,
         "people": people,
         "provenance": provenance,

@@ -18,6 +18,9 @@ def completed(place: "Workspace", summary: dict[str, Any]) -> dict[str, Any]:
     return summary | read_audit(folder)
 
 
+_STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "yellow"}
+
+
 def read_audit(folder: Path) -> dict[str, Any]:
     """`table`, `verdict` and `report` of an audit's folder."""
     raw = json.loads((folder / "audit.json").read_text())
@@ -52,13 +55,18 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
-        return ["There was no audit: nothing about the model is proved."]
-    word, style = ("passed", "bold green") if verdict["passed"] else ("did not pass", "bold red")
-    tail = ""
-    if verdict["passed"] and not verdict.get("conclusive", True):
-        tail, style = ". That proves little: with so few forgotten records even the unchanged model passes", "yellow"
-    line = Text(f"The model `{verdict['row']}` {word} the audit{tail}.", style)
+        return ["There was no audit: nothing about the model is known."]
+    outcome = outcome_of(verdict)
+    tail = " With so few forgotten records even the unchanged model would pass." if outcome == "inconclusive" else ""
+    line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.{tail}", _STYLES[outcome])
     return [line, *(f"  {reason}" for reason in verdict["reasons"])]
+
+
+def outcome_of(verdict: dict[str, Any]) -> str:
+    """`passed`, `failed` or `inconclusive`; also of an audit that was stored before it said so itself."""
+    if not verdict["passed"]:
+        return "failed"
+    return "passed" if verdict.get("conclusive", True) else "inconclusive"
 
 
 def _versions(summary: dict[str, Any]) -> str:

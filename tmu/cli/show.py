@@ -77,7 +77,7 @@ def _request(name: str | None) -> None:
         **{f"{split} records": count for split, count in plan.by_split.items()},
         **{f"{stage} at": time for stage, time in deletion.times.items()},
     }
-    pairs |= {"audit": "passed" if outcome.verdict.passed else "did not pass"} if outcome else {}
+    pairs |= {"audit": outcome.verdict.outcome} if outcome else {}
     pairs |= {"method": deletion.method, "why": " ".join(deletion.why)}
     output.emit(deletion.model_dump(mode="json"), lambda: [output.facts(pairs)])
 

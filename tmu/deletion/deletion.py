@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import computed_field, model_validator
+
 from tmu.config import Config, Params
 from tmu.deletion.plan import RETRAIN, Asked, Plan
 from tmu.provenance import now
@@ -31,6 +33,20 @@ class AuditVerdict(Config):
     passed: bool
     conclusive: bool = True
     reasons: tuple[str, ...] = ()
+
+    @computed_field
+    @property
+    def outcome(self) -> Literal["passed", "failed", "inconclusive"]:
+        """In one word."""
+        if not self.passed:
+            return "failed"
+        return "passed" if self.conclusive else "inconclusive"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_outcome(cls, raw: Any) -> Any:
+        """The outcome follows from the other fields."""
+        return {name: value for name, value in raw.items() if name != "outcome"} if isinstance(raw, dict) else raw
 
 
 class Outcome(Config):

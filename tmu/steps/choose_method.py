@@ -148,9 +148,9 @@ def _forecast(
 
 
 def _twin_visits(params: Params, train: int, held: int) -> int:
-    """One round of fine-tuning and the curriculum nets on D and D_h, and the halves on D."""
+    """One round of fine-tuning and the curriculum nets on D and D_h, and the cross-fit models on D."""
     epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
-    return epochs * (train + held) + (params.train.epochs * train if params.twin.halves else 0)
+    return epochs * (train + held) + (params.train.epochs * train if params.twin.cross_fit else 0)
 
 
 def _compared(forecast: Forecast, method: str) -> str:

@@ -16,7 +16,7 @@ from tmu.train.order import stream
 
 @dataclass(frozen=True)
 class Limits:
-    """What counts as a shift, and what weights can no longer mend."""
+    """What counts as a shift, and what weights cannot correct."""
 
     alpha: float = 0.01  # level of both tests
     mix_distance: float = 0.1  # total variation between the class mixes, 0..1

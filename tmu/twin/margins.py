@@ -7,9 +7,9 @@ distributions (quantile to quantile) is fitted once on records of D under the or
 is left of the difference between the twin and the real problem. A gold has lost a share of D: its hold-out margins lie
 between the original's and those of networks trained on half of D, on a line in the logarithm of the share kept.
 
-A forget set need not be drawn as the hold-out is: it may be harder, or easier. The half that has not seen its records
-tells. Its margins there, carried from a half's scale to a gold's by the same two hold-out distributions, are draws of
-what a gold would show on this very set; the predicted margins keep their order and take those values.
+A forget set need not be drawn as the hold-out is: it may be harder, or easier. The cross-fit model that has not seen a
+record tells. Its margins there, carried from its own scale to a gold's by the same two hold-out distributions, are
+draws of what a gold would show on this very set; the predicted margins keep their order and take those values.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ _ALIKE = 200  # records of a forget set whose own margins weigh as much as the h
 
 @dataclass(frozen=True)
 class MarginMap:
-    """predicted (Q,): quantiles of predicted margins. gold (2, Q): hold-out quantiles of the original, of the halves.
+    """predicted (Q,): quantiles of predicted margins. gold (2, Q): hold-out quantiles of the original, of the
+    cross-fit models.
 
     shift (2,): what to add to the predicted margins to meet the mean probability of either.
     """
@@ -35,7 +36,7 @@ class MarginMap:
     shift: Tensor
 
     def apply(self, margins: Tensor, lost: float, unseen: Tensor | None = None) -> Tensor:
-        """Margins (N,) of a gold that has lost the share `lost` of D; `unseen` (N,): those of the unseen halves.
+        """Margins (N,) of a gold that has lost the share `lost` of D; `unseen` (N,): those of the cross-fit models.
 
         They are distributed as one gold's (`quantile`), but no easy record is taught more confidence than expected on
         average: a margin is held back by as much as the mean lies below the quantile map at that margin, over random
@@ -65,15 +66,17 @@ class MarginMap:
         return torch.lerp(self.gold[0], self.gold[1], at), torch.lerp(self.shift[0], self.shift[1], at)
 
     def _of_this_set(self, margins: Tensor, unseen: Tensor, gold: Tensor) -> Tensor:
-        """The unseen halves' margins on a gold's scale, in the order of the predicted ones: (N,)."""
+        """The cross-fit models' margins on a gold's scale, in the order of the predicted ones: (N,)."""
         drawn = torch.empty_like(margins)
         drawn[margins.argsort(stable=True)] = _interpolated(unseen, self.gold[1], gold).to(margins).sort().values
         return drawn
 
 
-def fit_margins(predicted: Tensor, original: Tensor, halves: Tensor | None) -> MarginMap:
-    """From predicted margins (N,) of random records of D and hold-out margins (M,) of the original and the halves."""
-    goals = [original, original if halves is None else halves]
+def fit_margins(predicted: Tensor, original: Tensor, cross_fit: Tensor | None) -> MarginMap:
+    """From predicted margins (N,) of random records of D and hold-out margins (M,) of the original and the
+    cross-fit models (None: there are none).
+    """
+    goals = [original, original if cross_fit is None else cross_fit]
     gold = torch.stack([goal.quantile(_LEVELS) for goal in goals])
     shift = torch.tensor([mean_shift(predicted, float(torch.sigmoid(goal).mean())) for goal in goals])
     return MarginMap(predicted.quantile(_LEVELS), gold, shift)

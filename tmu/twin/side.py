@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from tmu.config import TwinConfig
 from tmu.train import Examples, predict
-from tmu.twin.halves import Halves
+from tmu.twin.cross_fit import CrossFit
 
 
 @dataclass(frozen=True)
 class Side:
     """The side's models and outputs, computed once. logits (N, K); phi (N, F) and phi_reference (M, F), L2 norm 1.
 
-    unseen: log-probabilities (N, K) of the half that has not seen the sample (`halves.py`), or None without halves.
+    unseen: log-probabilities (N, K) of the cross-fit model that has not seen the sample, or None without one.
     """
 
     model: nn.Module
@@ -40,12 +40,12 @@ def make_side(
     curriculum: list[nn.Module],
     config: TwinConfig,
     device: torch.device | str = "cpu",
-    halves: Halves | None = None,
+    cross_fit: CrossFit | None = None,
 ) -> Side:
     """Run the models over samples and reference; features are normalised to length one."""
     logits, phi = predict(model, samples.images, device=device)
     _, phi_reference = predict(model, reference.images, device=device)
     unit = torch.nn.functional.normalize
-    unseen = None if halves is None else halves.unseen(samples, device)
+    unseen = None if cross_fit is None else cross_fit.unseen(samples, device)
     seen = (model, samples, reference.labels.cpu(), logits, unit(phi), unit(phi_reference))
     return Side(*seen, curriculum, config, device, unseen)

@@ -1,16 +1,17 @@
 """Soft generalisation labels: the class probabilities that a model which has not seen a record would give.
 
 Ours, in answer to the fragile arg-max label (`docs/method.md`). On the hold-out such probabilities are free: the
-original's, and those of a half that was not asked. A conditional logit (McFadden 1974) learns to predict their mean
-from what the seen side shows; its coefficients are shared by all classes, so a few hundred hold-out records are enough:
+original's, and those of the cross-fit model that was not asked. A conditional logit (McFadden 1974) learns to predict
+their mean from what the seen side shows; its coefficients are shared by all classes, so a few hundred hold-out records
+are enough:
 
     q_k(x)  ∝  exp( Σ_j a_j · f_jk(x)  +  1[k = y] · b )
 
-f (`TERMS`): log-probabilities of the half that has not seen the record, of the seen model, of the curriculum nets, and
-the log share of class k among the nearest kept records. Fit: cross-entropy by L-BFGS. Then the true-class margins are
-mapped to a gold's (`margins.py`). The original alone would be a poor goal: the twin model descends from it, and its
-outputs would be trusted far more than an independent gold's deserve. Cost: negligible beside the networks. Failure
-mode: a shift between hold-out and forget set carries over, as far as the unseen half does not show it.
+f (`TERMS`): log-probabilities of the cross-fit model that has not seen the record, of the seen model, of the curriculum
+nets, and the log share of class k among the nearest kept records. Fit: cross-entropy by L-BFGS. Then the true-class
+margins are mapped to a gold's (`margins.py`). The original alone would be a poor goal: the twin model descends from it,
+and its outputs would be trusted far more than an independent gold's deserve. Cost: negligible beside the networks.
+Failure mode: a shift between hold-out and forget set carries over, as far as the cross-fit models do not show it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from tmu.train import logits_of
-from tmu.twin.halves import FLOOR
+from tmu.twin.cross_fit import FLOOR
 from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
 from tmu.twin.side import Side
 
@@ -30,7 +31,10 @@ _LEAST_KEPT = 1e-12  # so that a class of which nothing is left is not predicted
 
 @dataclass(frozen=True)
 class TargetModel:
-    """Coefficients a (4,) in the order of `TERMS` (`unseen`: 0 without halves), b (1,), and the map of the margins."""
+    """Coefficients a (4,) in the order of `TERMS`, b (1,), and the map of the margins.
+
+    Without cross-fit models the coefficient of `unseen` is 0.
+    """
 
     a: Tensor
     b: Tensor
@@ -39,8 +43,8 @@ class TargetModel:
     def probabilities(self, side: Side, *, lost: Tensor | None = None) -> Tensor:
         """Predicted probabilities (N, K) of a gold for the side's samples.
 
-        The margins are distributed as the unseen halves' are on these very samples, brought to a gold's scale. A model
-        that was fitted without the halves does without them here.
+        The margins are distributed as the cross-fit models' are on these very samples, brought to a gold's scale. A
+        model that was fitted without cross-fit models does without them here.
 
         `lost`: by class, the share (K,) of D that the gold does without, and in its last place (K+1) that of all of D;
         None for none.
@@ -72,7 +76,7 @@ def fit_targets(
     f: Tensor, labels: Tensor, original: Tensor, other: Tensor | None, calibrate: tuple[Tensor, Tensor]
 ) -> TargetModel:
     """Fit on the hold-out: terms f (N, K, 4) under the twin model, labels (N,), logits (N, K) of the original, and
-    log-probabilities (N, K) of the half that f does not show (None: there are no halves).
+    log-probabilities (N, K) of the cross-fit model that f does not show (None: there is none).
 
     `calibrate`: terms and labels of random records of D under the original.
     """

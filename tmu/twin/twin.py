@@ -13,15 +13,15 @@ from tmu.config import Seeds, TrainConfig, TwinConfig
 from tmu.train import Examples, Fit, logits_of
 from tmu.train.examples import join
 from tmu.train.order import hash_keys, stream
+from tmu.twin.cross_fit import CrossFit, fit_cross_fit
 from tmu.twin.features import compute_features
-from tmu.twin.halves import Halves, fit_halves
 from tmu.twin.predictor import Predictor, fit_predictor
 from tmu.twin.problem import GateReport, fit_twin
 from tmu.twin.quality import predictor_quality
 from tmu.twin.side import Side, make_side
 from tmu.twin.target import TargetModel, fit_targets, terms_of
 
-_HALVES = 1000  # number of the first half among the fresh networks
+_CROSS_FIT = 1000  # number of the first cross-fit model among the fresh networks
 _CALIBRATION_RECORDS = 4000  # of D, at most a third of it
 
 
@@ -40,11 +40,11 @@ class Twin:
     easy_confidence: float
     hard_confidence: tuple[float, float]
     config: TwinConfig
-    halves: Halves | None = None
+    cross_fit: CrossFit | None = None
 
     def side(self, original: nn.Module, forget: Examples, retain: Examples, device: torch.device | str) -> Side:
         """The real side: D_f under the original, with D_r as reference."""
-        return make_side(original, forget, retain, self.curriculum, self.config, device, self.halves)
+        return make_side(original, forget, retain, self.curriculum, self.config, device, self.cross_fit)
 
     def p_wrong(self, side: Side) -> Tensor:
         """Calibrated chance (N,) that the gold gets each sample of the side wrong."""
@@ -74,22 +74,22 @@ def build_twin(
 ) -> tuple[Twin, TwinReport]:
     """Fit M_t, the curriculum nets, the predictor and the target model.
 
-    `fresh(i)` gives the i-th newly initialised network of the architecture. The halves are trained by the recipe
-    `original_recipe`; without one there are none. Raises GateError (see `fit_twin`, `fit_predictor`).
+    `fresh(i)` gives the i-th newly initialised network of the architecture. The cross-fit models are trained by the
+    recipe `original_recipe`; without one there are none. Raises GateError (see `fit_twin`, `fit_predictor`).
     """
     marks = [clock()]
     model, gate, _ = fit_twin(original, train, holdout, config, seeds, fit, device=device)
     marks.append(clock())
     curriculum = _curriculum(fresh, train, holdout, config, seeds, fit)
     marks.append(clock())
-    halves = None
-    if config.halves and original_recipe is not None:
-        halves = fit_halves(lambda number: fresh(_HALVES + number), train, original_recipe, seeds, fit)
+    cross_fit = None
+    if config.cross_fit and original_recipe is not None:
+        cross_fit = fit_cross_fit(lambda number: fresh(_CROSS_FIT + number), train, original_recipe, seeds, fit)
     marks.append(clock())
-    nets = (model, curriculum, halves)
+    nets = (model, curriculum, cross_fit)
     twin, quality = fit_on_side(*nets, original, train, holdout, config, seeds.evaluate, device)
     marks.append(clock())
-    parts = ("twin_model", "curriculum_nets", "halves", "predictor")
+    parts = ("twin_model", "curriculum_nets", "cross_fit_models", "predictor")
     seconds = {part: marks[i + 1] - marks[i] for i, part in enumerate(parts)}
     return twin, TwinReport(gate, quality, seconds)
 
@@ -97,7 +97,7 @@ def build_twin(
 def fit_on_side(
     model: nn.Module,
     curriculum: list[nn.Module],
-    halves: Halves | None,
+    cross_fit: CrossFit | None,
     original: nn.Module,
     train: Examples,
     holdout: Examples,
@@ -111,17 +111,17 @@ def fit_on_side(
     `calibrate`: seen records on whose predicted margins the targets are calibrated; random records of D under the
     original unless given. Returns the twin and the predictor's cross-fitted quality.
     """
-    side = make_side(model, holdout, train, curriculum, config, device, halves)
+    side = make_side(model, holdout, train, curriculum, config, device, cross_fit)
     unseen = logits_of(original, holdout.images, device=device)  # the free gold of the twin problem
     features, labels = compute_features(side), holdout.labels.cpu()
     wrong = unseen.argmax(1) != labels
     predictor, held_out = fit_predictor(features, labels, wrong, unseen.shape[1], config, seed)
-    seen = calibrate or random_side(original, train, curriculum, halves, config, seed, device)
+    seen = calibrate or random_side(original, train, curriculum, cross_fit, config, seed, device)
     of_seen, f = (terms_of(seen), seen.samples.labels.cpu()), terms_of(side)
-    other = None if halves is None else halves.other(holdout, device)
+    other = None if cross_fit is None else cross_fit.other(holdout, device)
     targets = fit_targets(f, labels, unseen, other, of_seen)
     easy, hard = _confidences(unseen.softmax(1), labels, wrong)
-    twin = Twin(model, curriculum, predictor, targets, easy, hard, config, halves)
+    twin = Twin(model, curriculum, predictor, targets, easy, hard, config, cross_fit)
     return twin, predictor_quality(held_out.numpy(), wrong.numpy())
 
 
@@ -134,7 +134,7 @@ def random_side(
     original: nn.Module,
     train: Examples,
     curriculum: list[nn.Module],
-    halves: Halves | None,
+    cross_fit: CrossFit | None,
     config: TwinConfig,
     seed: int,
     device: torch.device | str,
@@ -143,7 +143,7 @@ def random_side(
     count = min(_CALIBRATION_RECORDS, max(1, len(train) // 3))
     order = torch.from_numpy(hash_keys(train.keys, stream(seed, "calibration")).argsort(kind="stable").copy())
     chosen = torch.zeros(len(train), dtype=torch.bool).index_fill_(0, order[:count], True).to(train.labels.device)
-    return make_side(original, train.take(chosen), train.take(~chosen), curriculum, config, device, halves)
+    return make_side(original, train.take(chosen), train.take(~chosen), curriculum, config, device, cross_fit)
 
 
 def _curriculum(

@@ -10,7 +10,7 @@ from tmu.errors import ConfigError
 from tmu.plugins import METHODS, Plugin, plugins
 
 _INTERFACE = ("NEEDS_TWIN", "NEEDS_HOLDOUT", "Options", "unlearn")
-_SHARED = {"problem", "choose", "importance", "level", "mixture", "teacher"}
+_SHARED = {"problem", "calibration", "choose", "importance", "mixture", "teacher"}
 
 
 def built_in_methods() -> list[str]:

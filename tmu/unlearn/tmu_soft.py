@@ -3,10 +3,10 @@
 Formula: from M_o, min CE(r(x), p(x)) over D_r + beta · CE(q(x), p(x)) over D_f; q is predicted by the twin's target
 model, r = (1 - tau) · label + tau · M_o's probabilities, which keeps the original's confidence on what stays. Where M_o
 is wrong, r goes the further over to its answer the less there is to unlearn (`balance`). Twice the head is scaled so
-that the model is as sure of the hold-out as a gold would be (`level.py`).
+that the model is as sure of the hold-out as a gold would be (`calibration.py`).
 Reference: ours; it answers the reviewers' points on the arg-max label and on teaching the easy samples
-(`docs/method.md`). Cost: as `tmu`. Failure mode: a forget set unlike the hold-out, as far as the unseen halves do not
-show it. What each part adds was measured by the ablations in `bench/variants/`.
+(`docs/method.md`). Cost: as `tmu`. Failure mode: a forget set unlike the hold-out, as far as the cross-fit models do
+not show it. What each part adds was measured by the ablations in `bench/variants/`.
 """
 
 import torch
@@ -17,16 +17,16 @@ from tmu.config import Config
 from tmu.train import Examples, logits_of
 from tmu.train.examples import as_probabilities, join
 from tmu.train.order import batch_count
+from tmu.unlearn.calibration import LogitCalibration, expected_margins
 from tmu.unlearn.choose import random_choice
 from tmu.unlearn.finetune import recipe_of
-from tmu.unlearn.level import Leveller, expected_margins
 from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = True
 NEEDS_HOLDOUT = True
 CANDIDATES = tuple({"lr": lr, "forget_weight": weight} for weight in (3.0, 5.0) for lr in (0.05, 0.1))
 _BALANCE = 3.0  # records of D_r with their labels that make up for one error taught to D_f (`docs/decisions/0006-…`)
-_LEVEL_RECORDS = 1000  # of the hold-out, at most: the factor's standard deviation over draws is .0035
+_CALIBRATED_ON = 1000  # of the hold-out, at most: the factor's standard deviation over draws is .0035
 
 
 class Options(Config):
@@ -49,7 +49,7 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
         retain = retain.taught(r)
     both = join(taught, retain, classes)
     recipe = recipe_of(problem.recipe, options.steps, options.lr, len(both))
-    hook = leveller(problem, recipe.epochs * batch_count(len(both), recipe.batch_size))
+    hook = calibration(problem, recipe.epochs * batch_count(len(both), recipe.batch_size))
     report = problem.fit(problem.model, both, recipe, problem.seeds, after_step=hook)
     notes = {"n_forget": len(forget), "mean_p_wrong": expected, "answers_where_wrong": answers}
     return Outcome(problem.model, report, notes | ({"confidence_factor": hook.factor} if hook else {}))
@@ -77,21 +77,21 @@ def retain_targets(problem: Problem, teacher: float, errors: float) -> tuple[Ten
 def balance(errors: float, wrong: int) -> float:
     """The share 0..1 of the original's answers in what the `wrong` records of D_r that it gets wrong are taught.
 
-    Learning on with their labels mends some of them; unlearning costs others, the more errors D_f is taught. A gold is
-    as right about D_r as the original, so the labels are taught as far as they are needed to make up for the loss.
+    Training on with their labels corrects some of them; unlearning costs others, the more errors D_f is taught. A gold
+    is as right about D_r as the original, so the labels are taught as far as they are needed to make up for the loss.
     """
     return max(0.0, 1 - _BALANCE * errors / max(1, wrong))
 
 
-def leveller(problem: Problem, steps: int) -> Leveller | None:
+def calibration(problem: Problem, steps: int) -> LogitCalibration | None:
     """What keeps the model as sure as a gold; None where there is no hold-out record of a class that is kept."""
     lost, holdout = shares_lost(problem), _kept_holdout(problem)
     if not len(holdout):
         return None
-    drawn = random_choice(holdout.keys, _LEVEL_RECORDS, problem.seeds.evaluate, "level")
+    drawn = random_choice(holdout.keys, _CALIBRATED_ON, problem.seeds.evaluate, "level")
     holdout = holdout.take(drawn.to(holdout.labels.device))
-    gold = expected_margins(problem.model, problem.twin.halves, holdout, float(lost[-1]), problem.device)
-    return Leveller(holdout, gold, steps, problem.device)
+    gold = expected_margins(problem.model, problem.twin.cross_fit, holdout, float(lost[-1]), problem.device)
+    return LogitCalibration(holdout, gold, steps, problem.device)
 
 
 def shares_lost(problem: Problem) -> Tensor:

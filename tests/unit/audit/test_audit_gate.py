@@ -1,5 +1,7 @@
 """The gate's controls: what must fail fails for its own reason, and an honest retrain passes."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ def _verdict(world, model=None, row="tmu", changed=True, config=None, moved=None
 
 
 def _failures(verdict):
-    return [reason for reason in verdict.reasons if reason.startswith("FAIL")]
+    return [reason for reason in verdict.reasons if reason.startswith("failed: ")]
 
 
 def _more_noise(outputs, change_logits, name, noise):
@@ -64,7 +66,7 @@ def test_honest_retrains_pass_every_rule(world):
 def test_unchanged_weights_fail_whatever_the_outputs_say(world):
     verdict = _verdict(world, world.model(11, "retain"), changed=False)
     assert not verdict.passed
-    assert _failures(verdict) == ["FAIL: the weights are the original's: nothing was unlearned."]
+    assert _failures(verdict) == ["failed: the weights are the original's: nothing was unlearned."]
 
 
 def test_drifted_batch_statistics_alone_are_no_change_of_the_weights(world):
@@ -86,7 +88,8 @@ def test_without_probes_the_verdict_says_that_nobody_looked_inside(world):
     models = {**world.models(), "tmu": world.model(11, "retain")}
     result = audit_table(world.sets, models, GOLDS, {}, 0, resamples=100)
     verdict = judge(result, "tmu", AuditConfig(), weights_changed=True)
-    assert verdict.passed and any("inner layers were not probed" in reason for reason in verdict.reasons)
+    assert verdict.outcome == "passed"  # a rule that cannot tell neither passes nor fails the model
+    assert any(reason.startswith("inconclusive: the inner layers were not probed") for reason in verdict.reasons)
 
 
 def test_the_limits_are_those_of_the_config(world, mix, change_logits):
@@ -166,7 +169,12 @@ def test_an_indistinguishable_original_is_said_to_be_so(make_world):
     verdict = _verdict(world, row="original", changed=True)
     assert verdict.passed
     assert not verdict.conclusive
-    assert any("not distinguishable at this size (2 forget records)" in reason for reason in verdict.reasons)
+    assert verdict.outcome == "inconclusive"
+    (reason,) = [reason for reason in verdict.reasons if "average gap" in reason]
+    assert reason.startswith("inconclusive: the unchanged original is within the noise floor")
+    floor = re.search(r"floor ends at ([\d.]+)\)", reason)[1]
+    assert f"With 2 forget records, a gap below {floor} points cannot be told" in reason  # what it could have seen
+    assert not any("prove" in reason or reason.startswith("pass:") for reason in verdict.reasons)
     assert not _verdict(world, row="original", changed=False).passed
 
 

@@ -69,7 +69,7 @@ def folder(tmp_path_factory, world, audit):
 def test_audit_json_holds_everything_needed_to_show_the_audit_again(folder, audit):
     stored = json.loads((folder / "audit.json").read_text())
     assert AuditResult(stored["result"]) == audit[0]
-    assert stored["verdict"] == {"row": "tmu", **asdict(audit[2])}
+    assert stored["verdict"] == {"row": "tmu", "outcome": "passed", **asdict(audit[2])}
     assert stored["provenance"]["code"]["commit"] == "abc123"
     assert stored["predictor"]["auroc"]["mean"] == 0.71234
 
@@ -84,7 +84,7 @@ def test_the_page_is_sound_html_and_asks_for_nothing_outside_itself(folder):
 
 def test_the_page_says_verdict_numbers_meanings_limits_and_provenance(folder, audit):
     text = "\n".join(_parse((folder / "report.html").read_text()).text)
-    assert "Passed: tmu" in text
+    assert "tmu: passed" in text
     for reason in audit[2].reasons:
         assert reason in text
     for metric in audit[0].data["metrics"]:
@@ -94,9 +94,20 @@ def test_the_page_says_verdict_numbers_meanings_limits_and_provenance(folder, au
 
 
 def test_a_failed_verdict_is_shown_as_failed(audit):
-    page = report_page(audit[0], Verdict(False, ["FAIL: too far.", "pass: fine."]), {}, {}, method_row="tmu")
-    assert "Not passed: tmu" in page
-    assert page.count('<li class="fail">') == 1
+    reasons = ["failed: too far.", "passed: fine.", "inconclusive: too few."]
+    page = report_page(audit[0], Verdict(False, reasons), {}, {}, method_row="tmu")
+    assert "<strong>tmu: failed</strong>" in page
+    assert [page.count(f'<li class="{word}">') for word in ("failed", "passed", "inconclusive")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [(Verdict(True, []), "passed"), (Verdict(True, [], conclusive=False), "inconclusive"),
+     (Verdict(False, []), "failed"), (Verdict(False, [], conclusive=False), "failed")],
+)  # fmt: skip
+def test_a_verdict_is_one_of_three_words(audit, verdict, word):
+    assert verdict.as_json()["outcome"] == verdict.outcome == word
+    assert f'<section class="verdict {word}">' in report_page(audit[0], verdict, {}, {}, method_row="tmu")
 
 
 def _tables(page):

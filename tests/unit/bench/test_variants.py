@@ -15,7 +15,7 @@ from tmu.train.examples import as_probabilities
 from tmu.twin.target import TERMS, terms_of
 from tmu.unlearn import method_names
 from tmu.unlearn import tmu_soft as soft
-from tmu.unlearn.level import expected_margins, level
+from tmu.unlearn.calibration import calibrate, expected_margins
 
 NAME = "tmu-soft-ablation"
 
@@ -64,7 +64,7 @@ def test_without_a_switch_the_weights_are_the_products_bit_for_bit(make_problem,
     assert same_weights(weights_of(mine.model), weights_of(its.model))
     assert mine.notes == its.notes
     assert (n == 48) == (its.notes["answers_where_wrong"] == 0)
-    other = ablation.unlearn(make(), _options(levelled=False))
+    other = ablation.unlearn(make(), _options(calibrated=False))
     assert not same_weights(weights_of(other.model), weights_of(its.model))
 
 
@@ -135,8 +135,8 @@ def test_without_the_balance_labels_alone_teach_what_the_original_gets_wrong(mak
     assert _run(make)[0].notes["answers_where_wrong"] > 0.1
 
 
-def test_without_the_level_the_model_is_less_sure_than_a_gold(make_problem, solved):
-    outcome, _ = _run(make_problem, steps=80, levelled=False)
-    gold = expected_margins(solved.original, solved.twin.halves, solved.holdout, 48 / 240)
-    assert abs(level(outcome.model, solved.holdout, gold) - 1) > 0.02
+def test_without_the_calibration_the_model_is_less_sure_than_a_gold(make_problem, solved):
+    outcome, _ = _run(make_problem, steps=80, calibrated=False)
+    gold = expected_margins(solved.original, solved.twin.cross_fit, solved.holdout, 48 / 240)
+    assert abs(calibrate(outcome.model, solved.holdout, gold) - 1) > 0.02
     assert "confidence_factor" not in outcome.notes

@@ -28,7 +28,8 @@ ALIKE = class_shift(np.array([10, 10]), np.array([90, 90]), np.array([50, 50]))
 WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50]))
 COUNTS = [np.array([10, 10]), np.array([90, 90]), np.array([50, 50])]  # forget, retain, hold-out
 PARAMS = Params(
-    train=TrainConfig(epochs=10, batch_size=20), twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, halves=False)
+    train=TrainConfig(epochs=10, batch_size=20),
+    twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, cross_fit=False),
 )
 
 
@@ -117,8 +118,8 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace) 
     assert found.twin == Cost((5 + 1 * 2) * 300, None, False)
     shared = PARAMS.model_copy(update={"auto": AutoConfig(requests_per_twin=3)})
     assert _forecast(History(workspace, shared), shared, "tmu-soft", {}, COUNTS, "d").twin.visits == 700
-    halves = PARAMS.model_copy(update={"twin": PARAMS.twin.model_copy(update={"halves": True})})
-    assert _forecast(History(workspace, halves), halves, "tmu-soft", {}, COUNTS, "d").twin.visits == 2100 + 10 * 200
+    more = PARAMS.model_copy(update={"twin": PARAMS.twin.model_copy(update={"cross_fit": True})})
+    assert _forecast(History(workspace, more), more, "tmu-soft", {}, COUNTS, "d").twin.visits == 2100 + 10 * 200
     assert _forecast(History(workspace, PARAMS), PARAMS, "finetune", {}, COUNTS, "d").twin == NOTHING
     assert _forecast(History(workspace, PARAMS), PARAMS, "ssd", {}, COUNTS, "d").alone.visits == 400
 

@@ -87,7 +87,7 @@ def test_a_twin_that_was_changed_on_disk_is_refused(workspace, built) -> None:
         step.load_twin(workspace, ref)
 
 
-def test_the_originals_recipe_trains_the_halves_and_is_part_of_the_identity(workspace, built) -> None:
+def test_the_originals_recipe_trains_the_cross_fit_models_and_is_part_of_the_identity(workspace, built) -> None:
     first = step.fit_twin(workspace, DATA, ORIGINAL, PARAMS)
     assert step.fit_twin(workspace, DATA, ORIGINAL, PARAMS) == first
     assert len(built) == 1
@@ -99,13 +99,13 @@ def test_the_originals_recipe_trains_the_halves_and_is_part_of_the_identity(work
 @pytest.mark.parametrize(
     "other",
     [
-        {"params": _changed("twin", halves=False)},
+        {"params": _changed("twin", cross_fit=False)},
         {"params": _changed("twin", curriculum_nets=3)},
         {"params": PARAMS.model_copy(update={"seed": 1})},
         {"data": DataRef(uri="data", digest="d1.dir")},
         {"original": ORIGINAL.model_copy(update={"weights": "w1"})},
     ],
-    ids=["no halves", "nets", "seed", "data", "original"],
+    ids=["no cross_fit", "nets", "seed", "data", "original"],
 )
 def test_another_problem_has_another_twin(workspace, built, other) -> None:
     given = {"data": DATA, "original": ORIGINAL, "params": PARAMS}

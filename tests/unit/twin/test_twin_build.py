@@ -66,21 +66,21 @@ def test_curriculum_nets_start_fresh_and_see_both_sets(solved, watched):
     assert not same_weights(*(weights_of(net) for net in twin.curriculum))
 
 
-def test_the_halves_are_trained_as_the_original_was_and_never_see_the_hold_out(solved, watched):
+def test_the_cross_fit_models_are_trained_as_the_original_was_and_never_see_the_hold_out(solved, watched):
     twin = watched["twin"]
-    halves = [run for run in watched["runs"] if run[2] == MEMORISE]
-    assert len(halves) == len(twin.halves.nets) == 2
-    trained = [set(examples.keys.tolist()) for _, examples, _, _ in halves]
+    cross_fit = [run for run in watched["runs"] if run[2] == MEMORISE]
+    assert len(cross_fit) == len(twin.cross_fit.nets) == 2
+    trained = [set(examples.keys.tolist()) for _, examples, _, _ in cross_fit]
     assert not trained[0] & trained[1]
     assert trained[0] | trained[1] == set(solved.train.keys.tolist())
     assert not (trained[0] | trained[1]) & set(solved.holdout.keys.tolist())
-    for number, (start, examples, _, seeds) in enumerate(halves):
+    for number, (start, examples, _, seeds) in enumerate(cross_fit):
         assert same_weights(start, weights_of(tiny_net(1100 + number)))  # not as the curriculum nets started
         assert seeds not in [SEEDS, *(run[3] for run in watched["runs"] if run[1] is not examples)]
 
 
-@pytest.mark.parametrize("given", [{"halves": False}, {"recipe": None}])
-def test_without_halves_or_a_recipe_for_them_nothing_more_is_trained(solved, given):
+@pytest.mark.parametrize("given", [{"cross_fit": False}, {"recipe": None}])
+def test_without_cross_fit_models_or_a_recipe_for_them_nothing_more_is_trained(solved, given):
     sizes = []
 
     def watch(model, examples, recipe, seeds):
@@ -88,11 +88,11 @@ def test_without_halves_or_a_recipe_for_them_nothing_more_is_trained(solved, giv
         return fit(model, examples, recipe, seeds)
 
     hasty = {"max_rounds": 1, "accuracy_tolerance": 1.0, "confidence_tolerance": 1.0, "predictor_epochs": 5}
-    hasty |= {"train": TWIN.train.model_copy(update={"epochs": 1}), "halves": given.get("halves", True)}
+    hasty |= {"train": TWIN.train.model_copy(update={"epochs": 1}), "cross_fit": given.get("cross_fit", True)}
     recipe = given.get("recipe", MEMORISE)
     twin, _ = _build(solved, watch, config=TWIN.model_copy(update=hasty), recipe=recipe)
     assert sizes == [480] * (1 + TWIN.curriculum_nets)
-    assert twin.halves is None
+    assert twin.cross_fit is None
     side = twin.side(solved.original, solved.train.take(torch.arange(240) < 48), solved.train, "cpu")
     assert side.unseen is None
     assert float(twin.targets.a[0]) == 0
@@ -120,12 +120,12 @@ def test_quality_is_measured_on_what_the_predictor_says_of_records_it_was_not_fi
 
 def test_targets_are_fitted_on_the_hold_out_to_the_original_and_the_half_that_was_not_asked(solved, watched):
     f, labels, original, other, _ = watched["fit_targets"]
-    (side,), halves = watched["compute_features"], watched["twin"].halves
+    (side,), cross_fit = watched["compute_features"], watched["twin"].cross_fit
     assert torch.equal(f, terms_of(side))
     assert torch.equal(labels, solved.holdout.labels)
     assert torch.equal(original, logits_of(solved.original, solved.holdout.images))
-    assert torch.equal(other, halves.other(solved.holdout))
-    assert torch.equal(f[:, :, TERMS.index("unseen")], halves.unseen(solved.holdout))
+    assert torch.equal(other, cross_fit.other(solved.holdout))
+    assert torch.equal(f[:, :, TERMS.index("unseen")], cross_fit.unseen(solved.holdout))
     assert not torch.allclose(other, f[:, :, TERMS.index("unseen")], atol=0.1)  # never the half it is compared with
 
 
@@ -140,7 +140,7 @@ def test_margins_are_calibrated_on_random_records_of_d_under_the_original(solved
     assert rows.float().mean() > 90  # ... drawn from all of it
     rest = torch.ones(240, dtype=torch.bool).index_fill(0, rows, False)
     assert torch.equal(side.reference_labels, solved.train.labels[rest])
-    assert torch.equal(side.unseen, watched["twin"].halves.unseen(side.samples))
+    assert torch.equal(side.unseen, watched["twin"].cross_fit.unseen(side.samples))
 
 
 def test_every_term_has_a_coefficient_and_no_model_is_fitted_that_no_deletion_uses(watched):
@@ -162,7 +162,7 @@ def test_easy_and_hard_confidence_are_those_of_the_original_on_the_hold_out(solv
 def test_the_report_is_json_and_counts_every_part(solved):
     text = json.dumps(dataclasses.asdict(solved.report))
     assert '"n": 240' in text
-    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "halves", "predictor"}
+    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "cross_fit_models", "predictor"}
     assert all(seconds > 0 for seconds in solved.report.seconds.values())
 
 
@@ -178,7 +178,7 @@ def test_building_twice_gives_the_same_twin(solved, watched):
         assert torch.equal(value, solved.twin.predictor.state()[name])
     assert torch.equal(first.targets.a, solved.twin.targets.a)
     assert torch.equal(first.targets.margins.shift, solved.twin.targets.margins.shift)
-    for mine, known in zip(first.halves.nets, solved.twin.halves.nets, strict=True):
+    for mine, known in zip(first.cross_fit.nets, solved.twin.cross_fit.nets, strict=True):
         assert same_weights(weights_of(mine), weights_of(known))
 
 

@@ -34,20 +34,20 @@ def test_a_twin_says_the_same_after_it_was_stored(solved, back):
     assert back.hard_confidence == solved.twin.hard_confidence
 
 
-def test_the_halves_come_back_with_the_division(solved, back):
-    was = solved.twin.halves
-    assert back.halves.seed == was.seed
-    for mine, known in zip(back.halves.nets, was.nets, strict=True):
+def test_the_cross_fit_models_come_back_with_the_division(solved, back):
+    was = solved.twin.cross_fit
+    assert back.cross_fit.seed == was.seed
+    for mine, known in zip(back.cross_fit.nets, was.nets, strict=True):
         assert same_weights(weights_of(mine), weights_of(known))
         assert not mine.training
     assert not same_weights(weights_of(was.nets[0]), weights_of(was.nets[1]))
 
 
-def test_a_twin_without_halves_comes_back_without(solved):
+def test_a_twin_without_cross_fit_models_comes_back_without(solved):
     tensors = {}
-    tree = freeze(replace(solved.twin, halves=None), tensors)
-    assert not [name for name in tensors if ".halves." in name]
-    assert thaw(tree, tensors, tiny_net).halves is None
+    tree = freeze(replace(solved.twin, cross_fit=None), tensors)
+    assert not [name for name in tensors if ".cross_fit." in name]
+    assert thaw(tree, tensors, tiny_net).cross_fit is None
 
 
 def test_only_parts_of_the_project_are_rebuilt():

@@ -24,9 +24,9 @@ def _inner(values: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, MarginMap]:
-    """(predicted, the original's, the halves', map); regression has shrunk the predicted ones."""
-    predicted, original, halves = _margins(1, 1.5, 1.5), _margins(2, 3.0, 3.0), _margins(3, 1.0, 2.0)
-    return predicted, original, halves, fit_margins(predicted, original, halves)
+    """(predicted, the original's, the cross-fit models', map); regression has shrunk the predicted ones."""
+    predicted, original, cross_fit = _margins(1, 1.5, 1.5), _margins(2, 3.0, 3.0), _margins(3, 1.0, 2.0)
+    return predicted, original, cross_fit, fit_margins(predicted, original, cross_fit)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_the_order_of_records_is_kept(fitted):
 
 
 def test_the_mean_probability_is_the_goals(fitted):
-    predicted, original, halves, found = fitted
-    for lost, goal in ((0.0, original), (0.5, halves)):
+    predicted, original, cross_fit, found = fitted
+    for lost, goal in ((0.0, original), (0.5, cross_fit)):
         reached = torch.sigmoid(found.mean(predicted, lost)).mean()
         assert float(reached) == pytest.approx(float(torch.sigmoid(goal).mean()), abs=1e-3)
         assert abs(float(torch.sigmoid(predicted).mean() - reached)) > 0.02
@@ -69,13 +69,13 @@ def test_the_envelope_is_the_lower_of_the_two(fitted, lost):
     assert float(mean[mean < quantile].min()) > float(quantile[quantile < mean].min())
 
 
-def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_halves(fitted):
-    predicted, original, halves, found = fitted
+def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_cross_fit_models(fitted):
+    predicted, original, cross_fit, found = fitted
     levels = torch.linspace(*INNER, 50)
-    for lost, goal in ((0.0, original), (0.5, halves), (0.9, halves)):
+    for lost, goal in ((0.0, original), (0.5, cross_fit), (0.9, cross_fit)):
         mapped = found.quantile(predicted, lost)
         assert torch.allclose(mapped.quantile(levels), goal.quantile(levels), atol=0.1), lost
-    assert not torch.allclose(original.quantile(levels), halves.quantile(levels), atol=0.5)
+    assert not torch.allclose(original.quantile(levels), cross_fit.quantile(levels), atol=0.5)
 
 
 def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
@@ -90,7 +90,7 @@ def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
 
 
 @pytest.mark.parametrize("harder", [-2.0, 0.0, 2.0])
-def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_halves(fitted, harder):
+def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_cross_fit_models(fitted, harder):
     *_, found = fitted
     predicted = _margins(4, 1.5, 1.5)  # what is seen of the set does not tell that it is harder
     unseen = _margins(5, 1.0, 2.0) + harder
@@ -123,7 +123,7 @@ def test_few_records_say_little_of_their_own_distribution(fitted):
     assert moved[2] < -2
 
 
-def test_without_halves_the_share_lost_moves_nothing(fitted):
+def test_without_cross_fit_models_the_share_lost_moves_nothing(fitted):
     predicted, original, _, _ = fitted
     alone = fit_margins(predicted, original, None)
     for way in WAYS:

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from tests.synthetic import CLASSES, TWIN, blobs
 from tmu.train import logits_of
-from tmu.twin.halves import FLOOR
+from tmu.twin.cross_fit import FLOOR
 from tmu.twin.margins import margin_of, with_margin
 from tmu.twin.side import Side
 from tmu.twin.target import TERMS, TargetModel, _logits, _neighbour_shares, fit_targets, moved_by_loss, terms_of
@@ -154,7 +154,7 @@ def test_margins_are_calibrated_on_the_given_records_and_not_on_the_fitted_ones(
 
 @pytest.fixture(scope="module")
 def model(side, planted) -> TargetModel:
-    """A fitted model whose halves are less sure than the original."""
+    """A fitted model whose cross-fit models are less sure than the original."""
     return _fit(terms_of(side), side.samples.labels, planted, (planted / 2).log_softmax(1))
 
 
@@ -178,9 +178,9 @@ def test_a_class_that_loses_more_than_the_rest_is_predicted_less(side, model):
 
 def test_a_uniform_loss_moves_no_class_against_another(side, planted, model):
     labels, even = side.samples.labels, torch.full((CLASSES + 1,), 0.3)
-    alone = _fit(terms_of(side), labels, planted, None)  # without halves nothing is known of smaller sets
+    alone = _fit(terms_of(side), labels, planted, None)  # without cross-fit models nothing is known of smaller sets
     assert torch.allclose(alone.probabilities(side, lost=even), alone.probabilities(side), atol=1e-5)
-    # with halves the margins move by the map alone
+    # with cross-fit models the margins move by the map alone
     q = model.raw(terms_of(side), labels)
     unseen = margin_of(side.unseen.exp(), labels)
     mapped = model.margins.apply(margin_of(q, labels), 0.3, unseen)
@@ -201,7 +201,7 @@ def test_a_class_of_which_nothing_is_left_is_not_predicted(side, model):
         assert (after[~first].gather(1, labels[~first, None]) > 0.01).any()
 
 
-def test_a_side_without_halves_works_by_the_other_terms(side, planted):
+def test_a_side_without_cross_fit_models_works_by_the_other_terms(side, planted):
     bare, labels = replace(side, unseen=None), side.samples.labels
     f = terms_of(bare)
     assert (f[:, :, TERMS.index("unseen")] == 0).all()

@@ -94,5 +94,5 @@ def test_a_problem_holds_no_gold_and_no_test_data():
         "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "device"
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {
-        "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config", "halves",
+        "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config", "cross_fit",
     }  # fmt: skip

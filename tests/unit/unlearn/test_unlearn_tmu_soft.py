@@ -12,11 +12,11 @@ from tmu.config import Seeds
 from tmu.errors import ConfigError
 from tmu.train import fit, logits_of
 from tmu.train.examples import as_probabilities
+from tmu.twin.cross_fit import fold_of
 from tmu.twin.freeze import freeze
-from tmu.twin.halves import half_of
 from tmu.unlearn import read_options
 from tmu.unlearn import tmu_soft as soft
-from tmu.unlearn.level import expected_margins, level
+from tmu.unlearn.calibration import calibrate, expected_margins
 
 
 def _run(make_problem, **options):
@@ -92,7 +92,7 @@ def test_the_retain_set_is_taught_labels_and_the_originals_outputs_in_the_given_
     assert torch.equal(taught.targets[:48], _targets(make_problem))  # the forget set's are not mixed
 
 
-@pytest.mark.parametrize("option", [{"levelled": False}, {"without": "seen"}, {"noise": 0.1}, {"retain_teacher": 2}])
+@pytest.mark.parametrize("option", [{"calibrated": False}, {"without": "seen"}, {"noise": 0.1}, {"retain_teacher": 2}])
 def test_an_ablation_switch_or_a_value_out_of_range_is_refused(option):
     with pytest.raises(ConfigError, match=f"Method `tmu-soft`, option `{next(iter(option))}`"):
         read_options("tmu-soft", option)
@@ -130,38 +130,38 @@ def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem
     ((start, keys),) = trained
     assert same_weights(start, weights_of(solved.original))
     assert keys == set(solved.train.keys.tolist())
-    known = [solved.twin.model, *solved.twin.curriculum, *solved.twin.halves.nets]
+    known = [solved.twin.model, *solved.twin.curriculum, *solved.twin.cross_fit.nets]
     assert json.dumps(freeze(solved.twin, {})).count('"network"') == len(known) == 5
-    in_second = half_of(make_problem().forget.keys, solved.twin.halves.seed).float().mean()
+    in_second = fold_of(make_problem().forget.keys, solved.twin.cross_fit.seed).float().mean()
     assert 0.2 < in_second < 0.8  # either half has learnt a part of what is to be forgotten: neither is a gold
 
 
 def test_it_ends_as_sure_of_the_hold_out_as_a_gold(make_problem, solved):
     _, outcome, _ = _run(make_problem, steps=80)
-    gold = expected_margins(solved.original, solved.twin.halves, solved.holdout, 48 / 240)
-    assert level(outcome.model, solved.holdout, gold) == pytest.approx(1, abs=1e-3)
+    gold = expected_margins(solved.original, solved.twin.cross_fit, solved.holdout, 48 / 240)
+    assert calibrate(outcome.model, solved.holdout, gold) == pytest.approx(1, abs=1e-3)
     assert outcome.notes["confidence_factor"] > 0
 
 
-def test_a_class_that_goes_as_a_whole_does_not_count_in_the_level(make_problem, solved):
+def test_a_class_that_goes_as_a_whole_does_not_count_in_the_calibration(make_problem, solved):
     first = solved.train.labels == 0
     problem = make_problem(forget=solved.train.take(first), retain=solved.train.take(~first))
-    kept = soft.leveller(problem, 9)
+    kept = soft.calibration(problem, 9)
     assert set(kept.holdout.labels.tolist()) == {1, 2} and kept.at == {6, 9}
     nothing = make_problem(holdout=solved.holdout.take(torch.zeros(len(solved.holdout), dtype=torch.bool)))
-    assert soft.leveller(nothing, 9) is None
+    assert soft.calibration(nothing, 9) is None
 
 
-def test_the_level_is_taken_from_a_part_of_a_large_hold_out(make_problem, solved, monkeypatch):
-    monkeypatch.setattr(soft, "_LEVEL_RECORDS", 30)
-    parts = [soft.leveller(make_problem(seeds=Seeds.all(seed)), 9).holdout.keys.tolist() for seed in (1, 1, 2)]
+def test_the_calibration_is_taken_from_a_part_of_a_large_hold_out(make_problem, solved, monkeypatch):
+    monkeypatch.setattr(soft, "_CALIBRATED_ON", 30)
+    parts = [soft.calibration(make_problem(seeds=Seeds.all(seed)), 9).holdout.keys.tolist() for seed in (1, 1, 2)]
     assert [len(set(part)) for part in parts] == [30, 30, 30]
     assert parts[0] == parts[1] != parts[2]
     order = solved.holdout.keys.tolist()
     assert parts[0] == sorted(parts[0], key=order.index)
 
 
-def test_a_run_that_was_killed_ends_with_the_same_level(make_problem, tmp_path):
+def test_a_run_that_was_killed_ends_with_the_same_calibration(make_problem, tmp_path):
     class Killed(Exception):
         pass
 
@@ -183,7 +183,7 @@ def test_a_run_that_was_killed_ends_with_the_same_level(make_problem, tmp_path):
     with pytest.raises(Killed):
         run(35)
     again = run(None)
-    assert again.fit.resumed_at > 27  # behind the first levelling, at two thirds
+    assert again.fit.resumed_at > 27  # behind the first calibration, at two thirds
     assert same_weights(weights_of(again.model), weights_of(whole.model))
     assert again.notes == whole.notes
 

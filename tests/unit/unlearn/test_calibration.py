@@ -1,4 +1,4 @@
-"""The level: found where it is known, answers unchanged, bounded, and between original and halves."""
+"""Logit calibration: found where it is known, answers unchanged, bounded, between original and cross-fit models."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 
 from tmu.models.registry import head_of
 from tmu.train import logits_of
-from tmu.unlearn.level import Leveller, expected_margins, level
+from tmu.unlearn.calibration import LogitCalibration, calibrate, expected_margins
 
 
 def _dimmed(model, factor: float):
@@ -24,7 +24,7 @@ def test_a_model_that_was_dimmed_is_brought_back(solved, factor):
     gold = expected_margins(solved.original, None, solved.holdout, 0.0)
     model = _dimmed(solved.original, factor)
     answers = logits_of(model, solved.holdout.images).argmax(1)
-    assert level(model, solved.holdout, gold) == pytest.approx(1 / factor, rel=2e-3)
+    assert calibrate(model, solved.holdout, gold) == pytest.approx(1 / factor, rel=2e-3)
     assert torch.allclose(head_of(model).weight, head_of(solved.original).weight, rtol=5e-3, atol=1e-5)
     assert torch.allclose(head_of(model).bias, head_of(solved.original).bias, rtol=5e-3, atol=1e-5)
     assert torch.equal(logits_of(model, solved.holdout.images).argmax(1), answers)
@@ -33,23 +33,23 @@ def test_a_model_that_was_dimmed_is_brought_back(solved, factor):
 @pytest.mark.parametrize(("factor", "bound"), [(0.2, 2.0), (6.0, 0.5)])
 def test_no_factor_is_beyond_a_half_and_two(solved, factor, bound):
     gold = expected_margins(solved.original, None, solved.holdout, 0.0)
-    assert level(_dimmed(solved.original, factor), solved.holdout, gold) == bound
+    assert calibrate(_dimmed(solved.original, factor), solved.holdout, gold) == bound
 
 
-def test_a_gold_lies_between_the_original_and_the_halves(solved):
-    halves, holdout = solved.twin.halves, solved.holdout
-    none, some, half, most = (expected_margins(solved.original, halves, holdout, lost) for lost in (0, 0.2, 0.5, 0.9))
+def test_a_gold_lies_between_the_original_and_the_cross_fit_models(solved):
+    models, holdout = solved.twin.cross_fit, solved.holdout
+    none, some, half, most = (expected_margins(solved.original, models, holdout, lost) for lost in (0, 0.2, 0.5, 0.9))
     assert torch.equal(none, expected_margins(solved.original, None, holdout, 0.3))
     assert not torch.allclose(none, half, atol=0.05)
     assert torch.allclose(some, torch.lerp(none, half, 0.32193), atol=1e-4)  # -log2(1 - .2)
-    assert torch.equal(half, most)  # farther than the halves is not known
-    alone = expected_margins(halves.nets[0], None, holdout, 0.0)
+    assert torch.equal(half, most)  # farther than the cross-fit models is not known
+    alone = expected_margins(models.nets[0], None, holdout, 0.0)
     assert not torch.equal(half, alone)  # either half answers for its own records
 
 
-def test_the_hook_levels_at_its_steps_alone_and_leaves_the_model_in_training(solved):
+def test_the_hook_calibrates_at_its_steps_alone_and_leaves_the_model_in_training(solved):
     gold = expected_margins(solved.original, None, solved.holdout, 0.0)
-    hook = Leveller(solved.holdout, gold, 30)
+    hook = LogitCalibration(solved.holdout, gold, 30)
     model = _dimmed(solved.original, 0.8)
     model.train()
     scales = []

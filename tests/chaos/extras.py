@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from bench.chaos import ground
-from bench.chaos.drive import await_frozen, finish, start, thaw
-from bench.chaos.field import Deletion, Field, attempts_of, until
-from bench.chaos.late import cancel_training, late_after, late_beside
-from bench.chaos.proxy import switch
 from infra.stack.place import ROOT
+from tests.chaos import ground
+from tests.chaos.drive import await_frozen, finish, start, thaw
+from tests.chaos.field import Deletion, Field, attempts_of, until
+from tests.chaos.late import cancel_training, late_after, late_beside
+from tests.chaos.proxy import switch
 
 _SECONDS_AWAY = 130.0
 """Longer than all retries of a task together (5 + 30 + 60 s)."""

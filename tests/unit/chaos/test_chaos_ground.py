@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import ground
+from tests.chaos import ground
 
 
 def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

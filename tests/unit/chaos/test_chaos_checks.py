@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.chaos import checks
-from bench.chaos.cells import EXTRAS, FAULTS, STAGES, chosen, effect_of, extras, matrix
-from bench.chaos.extras import EXTRA
-from bench.chaos.facts import Before, Facts, Model, broken_chain
-from bench.chaos.faults import INJECT
+from tests.chaos import checks
+from tests.chaos.cells import EXTRAS, FAULTS, STAGES, chosen, effect_of, extras, matrix
+from tests.chaos.extras import EXTRA
+from tests.chaos.facts import Before, Facts, Model, broken_chain
+from tests.chaos.faults import INJECT
 from tests.ledger_tools import in_memory, put
 
 OLD, NEW = "a.dir", "b.dir"

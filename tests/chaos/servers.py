@@ -136,7 +136,7 @@ def _own_endpoint(stack: Stack) -> str:
 
 def _proxy(stack: Stack, gateway: str, control: Path) -> Server:
     port = port_of(stack.need("s3_endpoint"), "s3_endpoint")
-    command = [sys.executable, "-m", "bench.chaos.proxy", str(port), str(port_of(gateway, "s3_endpoint")), str(control)]
+    command = [sys.executable, "-m", "tests.chaos.proxy", str(port), str(port_of(gateway, "s3_endpoint")), str(control)]
     return Server(
         name=_PROXY,
         label="proxy before S3",

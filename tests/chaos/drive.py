@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.chaos import facts
-from bench.chaos.field import Deletion, Field, state
-from bench.chaos.prefect_side import NIGHTLY, RECONCILE, lives
+from tests.chaos import facts
+from tests.chaos.field import Deletion, Field, state
+from tests.chaos.prefect_side import NIGHTLY, RECONCILE, lives
 from tmu.ledger import approvals
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench.chaos.prefect_side import AT_WORK, Prefect
+from tests.chaos.prefect_side import AT_WORK, Prefect
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore

@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from bench.chaos.facts import Before
-from bench.chaos.prefect_side import Prefect
-from bench.chaos.servers import Servers
+from tests.chaos.facts import Before
+from tests.chaos.prefect_side import Prefect
+from tests.chaos.servers import Servers
 from tmu.errors import StorageError
 from tmu.ledger.schema import executions, requests
 from tmu.steps.batch import opened

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.chaos.cells import EXTRAS, FAULTS, STAGES
 from bench.tables.markdown import grid
+from tests.chaos.cells import EXTRAS, FAULTS, STAGES
 from tmu.files import write_atomic
 
 SUITE = "chaos"
 DOCS = Path(__file__).parents[2] / "docs" / "chaos.md"
-BEGIN, END = "<!-- measured: python -m bench.chaos.table -->", "<!-- /measured -->"
+BEGIN, END = "<!-- measured: python -m tests.chaos.table -->", "<!-- /measured -->"
 Measured = dict[tuple[str, str], dict[str, float]]
 
 
 def render(folder: Path | None = None, docs: Path = DOCS) -> list[str]:
     """Write both pages from what is stored; returns the lines of the tables."""
     lines = tables(results.read(SUITE, folder).to_pylist())
-    head = ["# chaos: measured results", "", "Made by `python -m bench.chaos.table`; do not edit.", ""]
+    head = ["# chaos: measured results", "", "Made by `python -m tests.chaos.table`; do not edit.", ""]
     write_atomic((folder or results.FOLDER) / f"{SUITE}.md", ("\n".join([*head, *lines]) + "\n").encode())
     if docs.exists():
         block = "\n".join([BEGIN, "", *lines, "", END])
@@ -60,7 +60,7 @@ def _summary(measured: Measured, rows: list[dict[str, Any]]) -> str:
     green = sum(numbers["survived"] > 0 for numbers in done)
     where = "; ".join(sorted({row["hardware"] for row in rows}))
     said = f"{green} of {len(done)} measured cells of the matrix are green ({len(wanted)} in all)."
-    return f"{said} Measured with `python -m bench.chaos`, on: {where}." if rows else said
+    return f"{said} Measured with `python -m tests.chaos`, on: {where}." if rows else said
 
 
 if __name__ == "__main__":

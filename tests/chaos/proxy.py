@@ -1,4 +1,4 @@
-"""A proxy before the S3 gateway that can make trouble: `python -m bench.chaos.proxy PORT GATEWAY_PORT SOCKET`.
+"""A proxy before the S3 gateway that can make trouble: `python -m tests.chaos.proxy PORT GATEWAY_PORT SOCKET`.
 
 Modes: `pass` relays; `refuse` answers 503 to every request; `hang` accepts, and neither relays nor answers. A new mode
 meets connections that are open, too. `switch` sets it over a Unix socket and returns when it is in force.

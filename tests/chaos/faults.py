@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from bench.chaos import ground as place
-from bench.chaos.drive import thaw
-from bench.chaos.field import Deletion, Field
-from bench.chaos.proxy import Mode, switch
+from tests.chaos import ground as place
+from tests.chaos.drive import thaw
+from tests.chaos.field import Deletion, Field
+from tests.chaos.proxy import Mode, switch
 
 SECONDS_FULL = 8.0
 SECONDS_REFUSING = 8.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import facts
-from bench.chaos.prefect_side import Prefect, lives
+from tests.chaos import facts
+from tests.chaos.prefect_side import Prefect, lives
 from tmu.workspace import Workspace
 
 RUNS = [{"name": "left-behind", "state_type": "RUNNING", "infrastructure_pid": None, "next_scheduled_start_time": None}]

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.chaos.proxy import switch
 from infra.stack.ports import next_free
+from tests.chaos.proxy import switch
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -35,7 +35,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
     with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = next_free(28_700)
-        command = [sys.executable, "-m", "bench.chaos.proxy", str(port), str(server.server_port), str(control)]
+        command = [sys.executable, "-m", "tests.chaos.proxy", str(port), str(server.server_port), str(control)]
         with subprocess.Popen(command) as process:
             deadline = time.monotonic() + 30
             while not control.exists():

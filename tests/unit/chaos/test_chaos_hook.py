@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.chaos.drive import HOOK
+from tests.chaos.drive import HOOK
 
 FLOW = """
 import sys, os, pathlib, threading

@@ -6,9 +6,9 @@ import time
 import sqlalchemy as sa
 import yaml
 
-from bench.chaos.drive import await_frozen, finish, reconcile, start, thaw
-from bench.chaos.field import Deletion, Field, attempts_of, batch_of, state, until
-from bench.chaos.prefect_side import FINAL, lives
+from tests.chaos.drive import await_frozen, finish, reconcile, start, thaw
+from tests.chaos.field import Deletion, Field, attempts_of, batch_of, state, until
+from tests.chaos.prefect_side import FINAL, lives
 from tmu.ledger.schema import audit_log
 from tmu.steps.batch import opened
 

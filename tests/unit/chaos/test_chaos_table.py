@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench import results
-from bench.chaos import table
+from tests.chaos import table
 
 
 def row(stage: str, fault: str, metric: str, value: float) -> dict:

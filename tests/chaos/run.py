@@ -4,13 +4,13 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.chaos import facts
-from bench.chaos.cells import Cell, effect_of
-from bench.chaos.checks import judge
-from bench.chaos.drive import MissedError, ask, await_frozen, finish, no_flow_left, settle, start
-from bench.chaos.extras import EXTRA
-from bench.chaos.faults import INJECT
-from bench.chaos.field import Deletion, Field
+from tests.chaos import facts
+from tests.chaos.cells import Cell, effect_of
+from tests.chaos.checks import judge
+from tests.chaos.drive import MissedError, ask, await_frozen, finish, no_flow_left, settle, start
+from tests.chaos.extras import EXTRA
+from tests.chaos.faults import INJECT
+from tests.chaos.field import Deletion, Field
 
 _TRIES = 3
 """How often a cell may miss its stage before it counts as red."""

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
-from bench.chaos.cells import STAGES
-from bench.chaos.facts import Facts
+from tests.chaos.cells import STAGES
+from tests.chaos.facts import Facts
 
 Check = Callable[[Facts], str | None]
 

@@ -1,4 +1,4 @@
-"""`python -m bench.chaos`: run the cells that are not measured yet, store them, and write the tables."""
+"""`python -m tests.chaos`: run the cells that are not measured yet, store them, and write the tables."""
 
 import argparse
 import json
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import results
-from bench.chaos import cells, facts, ground, table
-from bench.chaos.cells import Cell
-from bench.chaos.field import Field
-from bench.chaos.prefect_side import Prefect
-from bench.chaos.run import Verdict, run, undisturbed
-from bench.chaos.servers import started
 from bench.stamp import stamp
+from tests.chaos import cells, facts, ground, table
+from tests.chaos.cells import Cell
+from tests.chaos.field import Field
+from tests.chaos.prefect_side import Prefect
+from tests.chaos.run import Verdict, run, undisturbed
+from tests.chaos.servers import started
 from tmu.deletion.journal import Journal
 from tmu.errors import TmuError
 from tmu.steps.batch import open_work
@@ -59,7 +59,7 @@ def _all(asked: argparse.Namespace, todo: list[Cell]) -> list[Verdict]:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="STAGE/FAULT", help="also with *; repeatable")
     parser.add_argument("--fresh", action="store_true", help="run cells again that were green before")
     parser.add_argument("--list", action="store_true", help="show the cells, run nothing")
@@ -127,7 +127,7 @@ def _kept(asked: argparse.Namespace, verdict: Verdict) -> None:
         "seconds_to_complete": verdict.seconds_to_complete,
         "attempts": float(verdict.attempts),
     }
-    origin = {"command": f"python -m bench.chaos --only '{verdict.cell}'", **stamp(threads=1)}
+    origin = {"command": f"python -m tests.chaos --only '{verdict.cell}'", **stamp(threads=1)}
     rows = [
         {
             "dataset": "digits",
