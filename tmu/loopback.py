@@ -1,8 +1,6 @@
 """Servers on this machine are reached directly, whatever proxy the environment names for the rest of the world."""
 
-import ipaddress
 import os
-from urllib.parse import urlsplit
 
 _HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -13,12 +11,3 @@ def exempt_loopback() -> None:
         named = [part.strip() for part in os.environ.get(variable, "").split(",") if part.strip()]
         if "*" not in named:
             os.environ[variable] = ",".join([*named, *(host for host in _HERE if host not in named)])
-
-
-def on_loopback(url: str) -> bool:
-    """Whether an address leads to this machine alone."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

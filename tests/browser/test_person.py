@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 REQUEST, METHOD = "case-2026-17", "tmu-soft"
 TITLES = ["Request", "Requested by", "People", "Single records", "When", "Method"]
 SCHEDULED = {"nightly-batch", "intake", "retrain-gold", "refit-twin", "deadline-watch", "reconcile", "verify"}
-SHOWN = [("markdown", "What batch"), ("markdown", "pass"), ("markdown", "How the"), ("progress", "train gold")]
+SHOWN = [("markdown", "likely by"), ("markdown", "pass"), ("markdown", "How the"), ("progress", "train gold")]
 
 METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap", "membership_auc", "rmia_auc"}
 
@@ -180,10 +180,28 @@ def test_the_page_of_the_run_shows_what_was_done(
     assert len(done) >= 3 and set(done) == {100.0}
 
 
+def test_the_log_of_the_run_tells_the_story(stack: Started, page: "Page", case: Case) -> None:
+    page.goto(stack.page(f"/runs/flow-run/{case.run}"), wait_until="domcontentloaded")
+    page.get_by_text(f"delete {REQUEST}").first.wait_for()  # the run's name
+    page.get_by_text("Logs", exact=True).first.click()
+    page.get_by_text(f"Request {REQUEST} waits for its approval").first.wait_for()
+    page.get_by_text("Likely method:").first.wait_for()
+    said = [line["message"] for line in stack.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [case.run]}}})]
+    for begins in (
+        "The answer was not accepted: ",
+        "Erasing the records",
+        "Audit: ",
+        f"Request {REQUEST} is completed",
+    ):
+        assert any(line.startswith(begins) for line in said), said
+    assert not any(key in line for key in case.people for line in said)
+
+
 def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case: Case, pictures: Path | None) -> None:
     """From the link on the run's page: every metric has a number for original, golds and unlearned."""
     (batch,) = [each for each in stack.artifacts(case.run) if each["key"] == "batch"]
     page.goto(stack.page(f"/artifacts/artifact/{batch['id']}"), wait_until="domcontentloaded")
+    closeness = page.get_by_role("link", name="How close they are to the gold").get_attribute("href")
     link = page.get_by_role("link", name="Compare these versions in MLflow")
     page.goto(link.get_attribute("href"), wait_until="domcontentloaded")
     rows = pages.compared(page)
@@ -195,6 +213,9 @@ def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case
     if pictures:
         pages.make_room(page)
     pages.picture(page, pictures, "mlflow-compare", 960, "main")
+    page.goto(closeness, wait_until="domcontentloaded")
+    page.get_by_role("heading", name="average_gap").wait_for()
+    assert page.get_by_role("link", name=f"{METHOD} v4").count() == 5  # a table a metric
 
 
 def test_the_evidence_is_pulled_with_the_auditors_key(stack: Started, case: Case) -> None:
