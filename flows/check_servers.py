@@ -120,6 +120,24 @@ def page(name: str, url: str, mend: str) -> Probe:
     return Probe(Check(name, "ok", "answers"), _ahead(answer.headers.get("date")))
 
 
+def login(name: str, url: str, auth: tuple[str, str] | None, setting: str) -> Check:
+    """Whether a server asks who calls, and lets us in. url: something that it must not show to everybody."""
+    import httpx
+
+    try:
+        with httpx.Client(timeout=SECONDS, trust_env=False) as client:
+            stranger, ours = client.get(url), client.get(url, auth=auth) if auth else None
+    except httpx.HTTPError as error:
+        return Check(name, "fail", f"does not answer: {type(error).__name__}", "See the server's log: `make logs`.")
+    if stranger.status_code not in (401, 403):
+        what = f"it answers without asking who calls ({stranger.status_code}): whoever reaches it may change everything"
+        return Check(name, "fail", what, "Start it with a login, as `make up` does, or put one in front of it.")
+    if ours is None or ours.status_code in (401, 403):
+        what = "it refuses our login" if ours else "it asks for a login, and we have none"
+        return Check(name, "fail", what, f"Compare setting `{setting}` with the server's: `make login`.")
+    return Check(name, "ok", "asks who calls, and knows us")
+
+
 def _ahead(date: str | None) -> float | None:
     """Seconds by which a Date header is ahead of our clock; it is cut to whole seconds."""
     return parsedate_to_datetime(date).timestamp() + 0.5 - time.time() if date else None

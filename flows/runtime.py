@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from flows import temporary_server
+from flows.prefect_api import api_of
 from tmu.settings import load_settings
 
 
@@ -22,9 +23,9 @@ def prepare(home: str) -> None:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "results"),
     }
-    if not os.environ.get("PREFECT_API_URL") and (url := load_settings(root).prefect_api_url):
-        os.environ["PREFECT_API_URL"] = url
-    own = not os.environ.get("PREFECT_API_URL")
+    api = api_of(load_settings(root))
+    os.environ.update(api.environment() if api else {})
+    own = api is None
     if own:
         defaults |= {
             "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors reach the terminal as the command line's own one line

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from flows.prefect_api import PrefectApi
 from tmu.errors import ConfigError
 from tmu.settings import STACK, Settings, load_settings
 
@@ -46,6 +47,11 @@ class Stack:
         if value is None:
             raise ConfigError(f"Setting `{name}` is missing.", f"Restore {self.home / STACK} from your backup.")
         return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    @property
+    def prefect(self) -> PrefectApi:
+        """The stack's Prefect server, with its login."""
+        return PrefectApi(self.need("prefect_api_url"), self.need("prefect_login"))
 
     def state(self, *parts: str) -> Path:
         """A path below `.tmu/stack/`."""

@@ -97,6 +97,7 @@ def test_no_secret_is_an_argument_of_a_process(home: Path):
     names = ("postgres_password", "s3_secret_key", "s3_read_secret", "prefect_database", "mlflow_database")
     secrets = [stack.need("ledger"), *(stack.need(name) for name in names)]
     secrets += [each.split(":")[2].split("@")[0] for each in secrets if "://" in each]
+    secrets += [stack.need(name).split(":")[1] for name in ("prefect_login", "mlflow_login")]
     standing, arguments = _standing(home), {}
     for pid in orphans.find(stack):
         with contextlib.suppress(psutil.NoSuchProcess):  # the child of a scheduled run may end meanwhile
