@@ -1,4 +1,4 @@
-"""The verbs of the stack: `python -m infra up|down|status|logs|login --workspace DIR`. `make up` and the like call them."""
+"""The verbs of the stack: `python -m infra up|down|status|logs|login --workspace DIR`. `make` calls them."""
 
 import os
 import shlex

@@ -61,7 +61,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 
 @pytest.fixture(scope="module")
 def page(stack: Started) -> "Iterator[Page]":
-    """One tab of a headless Chromium, light in colour, which answers MLflow's question for the login. What does not appear within 30 s is not there."""
+    """One tab of a headless Chromium, light in colour, which answers MLflow's question for the login.
+
+    What does not appear within 30 s is not there.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""The gate before Prefect's and MLflow's servers: foreign hosts and pages are refused, strangers asked for the login."""
+"""The gate before Prefect and MLflow: foreign hosts and pages are refused, strangers are asked for the login."""
 
 import base64
 import os
