@@ -41,6 +41,18 @@ def test_the_variable_wins(home: Path):
     assert _prepared(str(home), PREFECT_API_URL="http://other/api")["PREFECT_API_URL"] == "http://other/api"
 
 
+LOGIN = "tmu:a-password-of-some-length"
+
+
+def test_the_settings_login_is_for_the_settings_server_alone(home: Path):
+    (home / STACK).write_text(f'prefect_api_url = "{SET}"\nprefect_login = "{LOGIN}"\n')
+    assert _prepared(str(home))["PREFECT_API_AUTH_STRING"] == LOGIN
+    assert _prepared(str(home), PREFECT_API_URL=SET)["PREFECT_API_AUTH_STRING"] == LOGIN
+    assert "PREFECT_API_AUTH_STRING" not in _prepared(str(home), PREFECT_API_URL="http://other/api")
+    mine = {"PREFECT_API_URL": "http://other/api", "PREFECT_API_AUTH_STRING": "me:and-my-own-password"}
+    assert _prepared(str(home), **mine)["PREFECT_API_AUTH_STRING"] == mine["PREFECT_API_AUTH_STRING"]
+
+
 def test_without_either_a_temporary_server_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tied: list[bool] = []
     monkeypatch.setattr(temporary_server, "tie", lambda: tied.append(True))
