@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from flows.prefect_api import PrefectApi, api_of
 from tmu.check import Check
+from tmu.settings import STACK
 from tmu.workspace import Workspace
 
 _MLFLOW_CALL = "/api/2.0/mlflow/experiments/search?max_results=1"
@@ -32,6 +33,22 @@ def checks(place: Workspace) -> Iterator[Check]:
         yield clock
     if prefect and prefect.check.state == "ok":
         yield from _prefect(api, place)
+    yield from _account(place)
+
+
+def _account(place: Workspace) -> Iterator[Check]:
+    """Whether the workers of a stack on this machine can read secrets that they do not need."""
+    try:
+        from infra.stack.place import Stack
+        from infra.stack.status import reads_the_secrets
+        from infra.stack.supervisor import Supervisor
+    except ImportError:  # infra/ is not installed
+        return
+    if not (place.root / STACK).is_file() or not (states := Supervisor(Stack(place.root, place.settings)).states()):
+        return
+    found = reads_the_secrets(Stack(place.root, place.settings), states)
+    mend = "docs/running.md, Who runs what, says what that means."
+    yield Check("worker account", "warn", found, mend) if found else Check("worker account", "ok", "one of its own")
 
 
 def _mlflow_login(place: Workspace) -> tuple[str, str] | None:

@@ -82,5 +82,11 @@ class Stack:
         return {**ours, **local, **_QUIET, **self.variables(name, **more)}
 
 
+def secrets_of(stack: Stack) -> list[Path]:
+    """The files that a worker has no need to read."""
+    key = stack.settings.key_file or stack.home / ".tmu" / "hash.key"
+    return [key, stack.home / ".tmu" / "tokens.json", stack.home / STACK]
+
+
 def _passes(name: str) -> bool:
     return name in _PASSED or name.startswith(_FAMILIES) or name.lower().endswith("_proxy")

@@ -11,6 +11,7 @@ import pytest
 
 from bench.chaos import facts
 from bench.chaos.prefect_side import Prefect, lives
+from flows.prefect_api import PrefectApi
 from tmu.workspace import Workspace
 
 RUNS = [{"name": "left-behind", "state_type": "RUNNING", "infrastructure_pid": None, "next_scheduled_start_time": None}]
@@ -38,7 +39,7 @@ class Server(BaseHTTPRequestHandler):
 def prefect() -> Iterator[Prefect]:
     with HTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Prefect(f"http://127.0.0.1:{server.server_port}/api")
+        yield Prefect(PrefectApi(f"http://127.0.0.1:{server.server_port}/api"))
         server.shutdown()
 
 
