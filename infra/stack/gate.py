@@ -23,12 +23,20 @@ from infra.stack.ports import LOOPBACK
 HOSTS = (LOOPBACK, "localhost")
 
 
-def guarded(app: ASGIApp, port: int, *, login: str | None = None, open_paths: Collection[str] = ()) -> ASGIApp:
+def guarded(
+    app: ASGIApp,
+    port: int,
+    *,
+    login: str | None = None,
+    open_paths: Collection[str] = (),
+    closed: Collection[str] = (),
+) -> ASGIApp:
     """The application behind all checks.
 
     port: where it listens. login: `name:password` that every call must bring (HTTP basic auth), but for `open_paths`;
-    None: the application asks for it itself.
+    None: the application asks for it itself. closed: beginnings of paths that nobody may call.
     """
+    app = Without(app, closed)
     if login is not None:
         backend = BasicLogin(login, open_paths)
         app = AuthenticationMiddleware(app, backend=backend, on_error=_ask)
@@ -66,6 +74,19 @@ class OwnPages:
             return False
         follows_link = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
         return not (follows_link and scope.get("method") in ("GET", "HEAD"))
+
+
+class Without:
+    """An application without some of its paths: they are not found (404)."""
+
+    def __init__(self, app: ASGIApp, closed: Collection[str]):
+        self.app, self.closed = app, tuple(closed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"].startswith(self.closed):
+            await PlainTextResponse("Not found.", status_code=404)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class BasicLogin(AuthenticationBackend):

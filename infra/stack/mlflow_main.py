@@ -28,13 +28,19 @@ def become(command: Sequence[str], *, extra_env: Mapping[str, str], **_: Any) ->
 
 
 def application() -> "ASGIApp":
-    """MLflow's application; whoever calls brings the login, but for the question for its health."""
+    """MLflow's application; whoever calls brings the login, but for the question for its health.
+
+    Without its assistant: for callers on the same machine that runs shell commands on the server, for a language model
+    whose address the caller chooses.
+    """
+    from mlflow.server.assistant.api import assistant_router
     from mlflow.server.fastapi_app import app
 
     from infra.stack.gate import guarded
 
     login = ":".join(os.environ[name] for name in _LOGIN)
-    return guarded(app, int(os.environ[_PORT]), login=login, open_paths=["/health"])
+    closed = [assistant_router.prefix]
+    return guarded(app, int(os.environ[_PORT]), login=login, open_paths=["/health"], closed=closed)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import yaml
 pytest.importorskip("prefect")
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolUpdate
+from prefect.client.schemas.actions import BlockDocumentUpdate, GlobalConcurrencyLimitUpdate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events import Event, RelatedResource
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
@@ -211,13 +211,18 @@ def test_what_was_removed_comes_back_and_what_was_changed_is_put_right(
     queue = client.read_work_queue_by_name("training", work_pool_name="tmu")
     client.update_work_queue(queue.id, priority=1)
     client.pause_automation(client.read_automations()[0].id)
+    block = client.read_block_document_by_name("tmu-results", "local-file-system")
+    client.update_block_document(block.id, BlockDocumentUpdate(data={"basepath": "/elsewhere"}))
     done = _done(bootstrap(api, plan))
     assert {name for name, what in done.items() if what != "kept"} == {
         "limit dvc-writer",
         "limit gpu",
         "queue training",
         "automation tmu-zombies",
+        "block tmu-results",
     }
+    again = client.read_block_document_by_name("tmu-results", "local-file-system")
+    assert (again.id, again.data["basepath"]) == (block.id, str(plan.workspace / ".tmu" / "prefect" / "results"))
     queues = {each.name: each.priority for each in client.read_work_queues(work_pool_name="tmu")}
     assert (queues["critical"], queues["training"]) == (1, 2)
     limit = client.read_global_concurrency_limit_by_name("gpu")

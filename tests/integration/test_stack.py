@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from mlflow.server.assistant.api import assistant_router
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -145,6 +146,14 @@ def test_without_login_mlflow_takes_no_write_and_overwrites_no_artifact(home: Pa
         assert client.get(ARTIFACT).content == b"hello"
         assert client.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "mine"}).is_error
         assert stranger.get("/health").status_code == 200
+
+
+def test_mlflows_assistant_which_runs_commands_is_closed_to_everybody(home: Path):
+    assert assistant_router.prefix
+    with _mlflow(home) as client:
+        for path in ("/config", "/message", "/skills/install"):
+            answers = [client.request(verb, assistant_router.prefix + path, json={}) for verb in ("GET", "POST", "PUT")]
+            assert {answer.status_code for answer in answers} == {404}
 
 
 def test_without_login_prefect_starts_no_flow_run(home: Path):

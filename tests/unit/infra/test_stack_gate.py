@@ -129,6 +129,14 @@ def test_health_is_told_to_everybody_and_nothing_else_is(asked: TestClient) -> N
         assert asked.request(verb, path, follow_redirects=False).status_code == 401, path
 
 
+def test_what_is_closed_is_not_found_even_with_the_login() -> None:
+    gate = guarded(_app(), PORT, login=LOGIN, closed=["/hea", "/socket"])
+    client = TestClient(gate, base_url=OWN, headers={"Authorization": _basic(LOGIN)})
+    assert [client.post(path).status_code for path in ("/", "/health", "/%68ealth")] == [200, 404, 404]
+    with pytest.raises(WebSocketDenialResponse), client.websocket_connect(SOCKET):
+        pass
+
+
 def test_mlflow_that_would_serve_something_else_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     monkeypatch.setattr(os, "execvpe", lambda *command: started.append(command))
