@@ -80,7 +80,7 @@ def _logins(stack: Any, made: bool) -> list[Any]:
     """The logins, at the first start alone."""
     from infra.stack import show
 
-    return [show.logins(stack), "Shown this once; again: `make login`."] if made else []
+    return [show.logins(stack), "This is shown once. `make login` shows it again."] if made else []
 
 
 @app.command()
