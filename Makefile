@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 WORKSPACE ?= service
 
-.PHONY: help setup demo up down status logs browser chaos test test-fast lint format bench clean
+.PHONY: help setup demo up down status logs login browser chaos test test-fast lint format bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ status: $(READY) ## state, memory and health of each server
 
 logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": one server's, and go on)
 	@$(BIN)/python -m infra logs --workspace "$(WORKSPACE)" $(ARGS)
+
+login: $(READY) ## the logins of Prefect's and MLflow's pages (ARGS=--export: as variables for a shell)
+	@$(BIN)/python -m infra login --workspace "$(WORKSPACE)" $(ARGS)
 
 browser: $(READY) ## start the servers and do in a browser what a person does, four minutes (ARGS=--pictures: keep pictures)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)

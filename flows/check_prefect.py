@@ -17,7 +17,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
-from flows.prefect_api import connected
+from flows.prefect_api import PrefectApi, connected
 from flows.slots import free, stale_slots
 from flows.zombies import crash, find_zombies
 from tmu.check import Check
@@ -29,12 +29,12 @@ _SOON = timedelta(seconds=120)
 _MEMORY = "prefect.server.concurrency.lease_storage.memory"
 
 
-def prefect_checks(url: str, place: Workspace) -> Iterator[Check]:
+def prefect_checks(api: PrefectApi, place: Workspace) -> Iterator[Check]:
     """All of them, for a server that answers."""
-    yield _objects(url, place)
-    with connected(url, seconds=5, retries=0) as client:
+    yield _objects(api, place)
+    with connected(api, seconds=5, retries=0) as client:
         yield from (_version(client), _leases(client), _schedules(client), _workers(client))
-        yield from (_late(client), _slots(client, url), _zombies(client, url))
+        yield from (_late(client), _slots(client, api), _zombies(client, api))
 
 
 def _version(client: SyncPrefectClient) -> Check:
@@ -56,7 +56,7 @@ def _leases(client: SyncPrefectClient) -> Check:
     return Check("Prefect leases", "warn", "are in the server's memory: a restart leaves slots taken", mend)
 
 
-def _objects(url: str, place: Workspace) -> Check:
+def _objects(api: PrefectApi, place: Workspace) -> Check:
     """Pool, queues, limits, block, automation and deployments, compared with `prefect.yaml`."""
     name = "Prefect objects"
     try:
@@ -65,7 +65,7 @@ def _objects(url: str, place: Workspace) -> Check:
     except ImportError:
         return Check(name, "warn", "not compared: infra/ is not installed", "Run this in the folder of the repository.")
     plan = Plan.of(place)
-    found = bootstrap(url, plan, apply=False)
+    found = bootstrap(api, plan, apply=False)
     wrong = [each for each in found if each.done != "kept"]
     if not wrong:
         return Check(name, "ok", f"{len(found)}, as prefect.yaml says")
@@ -73,7 +73,7 @@ def _objects(url: str, place: Workspace) -> Check:
     text = "; ".join(f"{each.kind} {each.name} {word[each.done]}{each.text and f' ({each.text})'}" for each in wrong)
 
     def repair() -> str:
-        made = [each for each in bootstrap(url, plan) if each.done in ("made", "changed")]
+        made = [each for each in bootstrap(api, plan) if each.done in ("made", "changed")]
         return ", ".join(f"{each.kind} {each.name} {each.done}" for each in made) or "nothing to do any more"
 
     mendable = any(each.done != "failed" for each in wrong)
@@ -142,27 +142,27 @@ def _late(client: SyncPrefectClient) -> Check:
     return Check("late runs", "warn", f"{len(late)}: no worker takes them", "See whether pool or queue are paused.")
 
 
-def _slots(client: SyncPrefectClient, url: str) -> Check:
+def _slots(client: SyncPrefectClient, api: PrefectApi) -> Check:
     stale = stale_slots(client)
     if not stale:
         return Check("slots", "ok", "none is taken that nobody holds")
     text = ", ".join(f"{each.limit}: {each.taken} taken, {each.held} held" for each in stale)
 
     def repair() -> str:
-        with connected(url) as again:
+        with connected(api) as again:
             return f"{sum(free(again, each) for each in stale)} slots freed"
 
     return Check("slots", "fail", text, "`tmu doctor --mend` frees them.", repair)
 
 
-def _zombies(client: SyncPrefectClient, url: str) -> Check:
+def _zombies(client: SyncPrefectClient, api: PrefectApi) -> Check:
     dead = find_zombies(client)
     if not dead:
         return Check("flow runs", "ok", "each that is running has a process, or gives signs of life")
     text = "; ".join(f"{each.run.name}: {each.why}" for each in dead)
 
     def repair() -> str:
-        with connected(url) as again:
+        with connected(api) as again:
             return f"{sum(crash(again, each) for each in dead)} marked as crashed"
 
     return Check("flow runs", "fail", text, "`tmu doctor --mend` marks them as crashed.", repair)

@@ -14,6 +14,9 @@ from tmu.workspace import Workspace
 SECONDS = 5.0
 """Limit of one call, and the difference between two clocks that is worth a warning."""
 
+_ASKS = (302, 303, 307, 401, 403)
+"""Answers of a server that wants to know who calls; a redirection leads to the page of a login."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -118,6 +121,24 @@ def page(name: str, url: str, mend: str) -> Probe:
     if answer.status_code != 200:
         return Probe(Check(name, "fail", f"answers {answer.status_code}", mend))
     return Probe(Check(name, "ok", "answers"), _ahead(answer.headers.get("date")))
+
+
+def login(name: str, url: str, auth: tuple[str, str] | None, setting: str) -> Check:
+    """Whether a server asks who calls, and lets us in. url: something that it must not show to everybody."""
+    import httpx
+
+    try:
+        with httpx.Client(timeout=SECONDS, trust_env=False) as client:
+            stranger, ours = client.get(url), client.get(url, auth=auth) if auth else None
+    except httpx.HTTPError as error:
+        return Check(name, "fail", f"does not answer: {type(error).__name__}", "See the server's log: `make logs`.")
+    if stranger.status_code not in _ASKS:
+        what = f"it answers without asking who calls ({stranger.status_code}): whoever reaches it may change everything"
+        return Check(name, "fail", what, "Start it with a login, as `make up` does, or put one in front of it.")
+    if ours is None or ours.status_code in _ASKS:
+        what = "it refuses our login" if ours else "it asks for a login, and we have none"
+        return Check(name, "fail", what, f"Compare setting `{setting}` with the server's: `make login`.")
+    return Check(name, "ok", "asks who calls, and knows us")
 
 
 def _ahead(date: str | None) -> float | None:

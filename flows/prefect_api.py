@@ -1,32 +1,67 @@
-"""The connection to a Prefect server that is not this process's own."""
+"""The connection to a Prefect server that is not this process's own: its address, and the login that it asks for."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-    from tmu.workspace import Workspace
+    from tmu.settings import Settings
 
 
-def address(workspace: "Workspace") -> str | None:
-    """The API's address: PREFECT_API_URL, else the setting `prefect_api_url`; None where there is no server."""
-    return os.environ.get("PREFECT_API_URL") or workspace.settings.prefect_api_url
+@dataclass(frozen=True)
+class PrefectApi:
+    """A server. url: of its API; login: `name:password`, None where it asks for none."""
+
+    url: str
+    login: str | None = field(default=None, repr=False)
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """The login as httpx takes it."""
+        name, _, password = (self.login or "").partition(":")
+        return (name, password) if self.login else None
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which Prefect's clients find the server."""
+        login = {"PREFECT_API_AUTH_STRING": self.login} if self.login else {}
+        return {"PREFECT_API_URL": self.url, **login}
+
+
+def api_of(settings: "Settings") -> PrefectApi | None:
+    """PREFECT_API_URL, else the setting `prefect_api_url`; None where there is no server.
+
+    The login: PREFECT_API_AUTH_STRING, else the setting `prefect_login`, which no other server is told than that of the
+    settings.
+    """
+    url = os.environ.get("PREFECT_API_URL") or settings.prefect_api_url
+    if not url:
+        return None
+    ours = settings.prefect_login if url == settings.prefect_api_url else None
+    login = os.environ.get("PREFECT_API_AUTH_STRING") or (ours.get_secret_value() if ours else None)
+    return PrefectApi(url, login)
 
 
 @contextmanager
-def connected(url: str, *, seconds: float = 10.0, retries: int = 2) -> Iterator["SyncPrefectClient"]:
-    """A client of the server at `url`. seconds: limit of one call; retries: of a call that failed for a passing cause.
+def connected(api: PrefectApi, *, seconds: float = 10.0, retries: int = 2) -> Iterator["SyncPrefectClient"]:
+    """A client of the server. seconds: limit of one call; retries: of a call that failed for a passing cause.
 
     Prefect's own settings point there for the length of the block, so that whatever asks for a client gets the same.
     """
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        temporary_settings,
+    )
 
+    named = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.login, PREFECT_CLIENT_MAX_RETRIES: retries}
     with (
-        temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: retries}),
+        temporary_settings(named),
         get_client(httpx_settings={"timeout": seconds}, sync_client=True) as client,
     ):
         yield client

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.prefect_api import api_of
 from tasks.say import say
 from tmu.errors import StorageError
 from tmu.loopback import exempt_loopback
@@ -35,9 +36,9 @@ def prepare(home: str) -> None:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "results"),
     }
-    if not os.environ.get("PREFECT_API_URL") and (url := load_settings(root).prefect_api_url):
-        os.environ["PREFECT_API_URL"] = url
-    if not os.environ.get("PREFECT_API_URL"):
+    api = api_of(load_settings(root))
+    os.environ.update(api.environment() if api else {})
+    if api is None:
         defaults |= {
             "PREFECT_HOME": str(state),  # no profile of the user's names a server
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # whatever asks for a server fails, and starts none

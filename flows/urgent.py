@@ -17,10 +17,10 @@ def start(workspace: "Workspace") -> bool:
     Without a server there is nothing to start. Raises StorageError where it does not answer. The deployment takes one
     run at a time, and a run that finds nothing to serve ends at once: to start one too many does no harm.
     """
-    from flows.prefect_api import address, connected
+    from flows.prefect_api import api_of, connected
 
-    url = address(workspace)
-    if url is None:
+    api = api_of(workspace.settings)
+    if api is None:
         return False
     import httpx
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -28,7 +28,7 @@ def start(workspace: "Workspace") -> bool:
     from tmu.errors import StorageError
 
     try:
-        with connected(url, retries=0) as client:
+        with connected(api, retries=0) as client:
             return _start(workspace, client)
     except httpx.HTTPError as error:
         raise StorageError("Prefect's server does not answer.", "Start it: `make up`.") from error

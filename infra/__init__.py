@@ -1,1 +1,1 @@
-"""How the deletion service runs: `python -m infra up|down|status|logs`, one machine, ordinary supervised processes."""
+"""How the deletion service runs: `python -m infra up|down|status|…`, one machine, ordinary supervised processes."""

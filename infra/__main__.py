@@ -1,6 +1,7 @@
-"""The verbs of the stack: `python -m infra up|down|status|logs --workspace DIR`. `make up` and the like call them."""
+"""The verbs of the stack: `python -m infra up|down|status|logs|login --workspace DIR`. `make` calls them."""
 
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,11 +68,19 @@ def up(
     with show.progress() as tell:
         stack, result = start(workspace.resolve(), s3=store, first_port=first_port, bootstrap=bootstrap, tell=tell)
     found = status(stack)
+    place = f"Workspace {stack.home}"
     words = f"Ready after {result.seconds:.0f} s." if result.started else "Everything ran already."
     output.emit(
         {**found.as_dict(), "seconds": round(result.seconds, 1), "started": result.started, "notes": result.notes},
-        lambda: [words, show.addresses(found.processes), *result.notes, f"Workspace {stack.home}"],
+        lambda: [words, show.addresses(found.processes), *_logins(stack, result.made), *result.notes, place],
     )
+
+
+def _logins(stack: Any, made: bool) -> list[Any]:
+    """The logins, at the first start alone."""
+    from infra.stack import show
+
+    return [show.logins(stack), "This is shown once. `make login` shows it again."] if made else []
 
 
 @app.command()
@@ -129,6 +138,25 @@ def logs(
         raise ConfigError(f"There is no log of `{name}`.", f"Known: {', '.join(known)}.")
     files = [str(folder / f"{each}.log") for each in ([name] if name else known)]
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *files])
+
+
+@app.command()
+def login(
+    workspace: Home = _SERVICE,
+    export: Annotated[bool, typer.Option("--export", help="As lines for a shell: eval $(... login --export).")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """The logins of Prefect's and MLflow's pages, for whoever may read the stack's settings."""
+    from infra.stack import show
+    from tmu.stores.mlflow_login import login_variables
+
+    stack = _stack(workspace)
+    if export:
+        variables = {**stack.prefect.environment(), **login_variables(stack.settings)}
+        typer.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+        return
+    found = {name: stack.need(f"{name}_login") for name in ("prefect", "mlflow")}
+    output.emit(found, lambda: [show.logins(stack)])
 
 
 def _name_stand_in(stack: Any) -> None:

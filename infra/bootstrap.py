@@ -7,7 +7,6 @@ objects are made: work pool, queues, limits, the block of results, the automatio
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,10 +17,11 @@ from tmu.errors import ConfigError, StorageError, TmuError
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
+    from flows.prefect_api import PrefectApi
     from infra.bootstrapping.plan import Change, Plan
 
 
-def bootstrap(url: str, plan: "Plan", *, apply: bool = True) -> "list[Change]":
+def bootstrap(api: "PrefectApi", plan: "Plan", *, apply: bool = True) -> "list[Change]":
     """Every object and what was done about it; with apply=False, what would be done.
 
     Raises StorageError where the server does not answer or refuses.
@@ -32,13 +32,15 @@ def bootstrap(url: str, plan: "Plan", *, apply: bool = True) -> "list[Change]":
     from flows.prefect_api import connected
 
     try:
-        with connected(url) as client:
+        with connected(api) as client:
             return list(_changes(client, plan, apply=apply))
     except PrefectHTTPStatusError as error:
+        if error.response.status_code == 401:
+            raise StorageError("Prefect's server refuses the login.", "Compare setting `prefect_login`.") from None
         what = f"Prefect's server refused: {error.response.status_code} {error.response.text[:200]}"
         raise StorageError(what, "Compare the versions: `tmu doctor`.") from error
     except httpx.HTTPError as error:
-        raise StorageError(f"Prefect's server at {url} does not answer.", "Start it: `make up`.") from error
+        raise StorageError(f"Prefect's server at {api.url} does not answer.", "Start it: `make up`.") from error
 
 
 def _changes(client: object, plan: "Plan", *, apply: bool) -> "Iterator[Change]":
@@ -69,18 +71,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(folder: Path | None, *, apply: bool) -> "list[Change]":
-    from flows.prefect_api import address
+    from flows.prefect_api import api_of
     from flows.runtime import prepare
 
     workspace = Workspace.open(folder)
-    url = address(workspace)
-    if url is None:
+    api = api_of(workspace.settings)
+    if api is None:
         raise ConfigError("No Prefect server is configured.", "Start one with `make up`, or set prefect_api_url.")
-    os.environ["PREFECT_API_URL"] = url  # before Prefect is imported: it reads its settings then
-    prepare(str(workspace.root))
+    prepare(str(workspace.root))  # before Prefect is imported: it reads its settings then
     from infra.bootstrapping.plan import Plan
 
-    return bootstrap(url, Plan.of(workspace), apply=apply)
+    return bootstrap(api, Plan.of(workspace), apply=apply)
 
 
 def _lines(changes: "list[Change]") -> str:

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -25,9 +25,19 @@ def _split(value: Any) -> Any:
     return tuple(value.split()) if isinstance(value, str) else value
 
 
+def _name_and_password(value: SecretStr) -> SecretStr:
+    name, _, password = value.get_secret_value().partition(":")
+    if not name or len(password) < 16:
+        raise ValueError("it must be name:password, the password of 16 characters or more")
+    return value
+
+
 _T = TypeVar("_T")
 Several = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split)]
 """A list in TOML; in an environment variable, parts with blanks between them."""
+
+Login = Annotated[SecretStr, AfterValidator(_name_and_password)]
+"""`name:password`, as for HTTP basic auth."""
 
 STACK = Path(".tmu", "stack.toml")
 _ELSEWHERE = {"TMU_HOME", "TMU_DEBUG", "TMU_SHARED_DATA", "TMU_STACK_PROCESS"}  # read by commands, tests, infra/
@@ -39,6 +49,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TMU_", extra="forbid", frozen=True)
 
     mlflow_uri: str | None = Field(None, description="MLflow server; default: SQLite and a folder in the workspace")
+    mlflow_login: Login | None = Field(None, description="name:password that MLflow's server asks for")
     mlflow_artifacts: str | None = Field(
         None, description="artifact root of new experiments, such as s3://bucket/mlflow"
     )
@@ -59,6 +70,7 @@ class Settings(BaseSettings):
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
+    prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
     api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")
     webhooks: Several[str] = Field(
         (), repr=False, description="addresses that are told what becomes of requests: https, or loopback"

@@ -136,7 +136,9 @@ class Workspace:
     def registry(self) -> "ModelRegistry":
         """MLflow."""
         from tmu.stores.mlflow import ModelRegistry
+        from tmu.stores.mlflow_login import log_in
 
+        log_in(self.settings)
         return ModelRegistry(self.settings.mlflow_uri, self.root, self.settings.mlflow_artifacts)
 
     def keys(self, *, simulated: bool) -> "Keys":

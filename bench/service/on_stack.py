@@ -80,6 +80,7 @@ def _prefect_of(home: Path) -> None:
     """Point this process at the stack's Prefect server."""
     import os
 
-    from tmu.workspace import Workspace
+    from flows.prefect_api import api_of
+    from tmu.settings import load_settings
 
-    os.environ["PREFECT_API_URL"] = Workspace.open(home).settings.prefect_api_url
+    os.environ.update(api_of(load_settings(home)).environment())

@@ -6,27 +6,29 @@ from typing import Any
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
-from prefect.workers.process import ProcessWorker
 
 from infra.bootstrapping.plan import HEARTBEAT, POOL, QUEUES, RESULTS, Change, Plan
 
 _TYPE = "process"
 
 
-def template(plan: Plan) -> dict[str, Any]:
-    """The base job template: Prefect's own, with the folder of the code and what every run needs in its environment.
-
-    Without a working directory each run would start in an empty temporary folder, where the entrypoints are not found.
-    """
-    made = ProcessWorker.get_default_base_job_template()
-    fields = made["variables"]["properties"]
-    fields["working_dir"]["default"] = str(plan.root)
-    fields["env"]["default"] = {
+def environment() -> dict[str, str]:
+    """What every run needs in its environment."""
+    return {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
         "PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK": f"local-file-system/{RESULTS}",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # Prefect's default is pickle
     }
-    return made
+
+
+def template(plan: Plan) -> dict[str, Any]:
+    """The base job template, without variables: the server refuses job variables of runs and deployments.
+
+    It does not refuse them everywhere (a run without a deployment; a template that somebody changed), so the workers do
+    not go by it (`infra/stack/worker_main.py`).
+    """
+    job = {"command": None, "env": environment(), "working_dir": str(plan.root), "stream_output": True}
+    return {"job_configuration": job, "variables": {"type": "object", "properties": {}, "additionalProperties": False}}
 
 
 def pool(client: SyncPrefectClient, plan: Plan, *, apply: bool) -> Iterator[Change]:

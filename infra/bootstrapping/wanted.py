@@ -32,10 +32,16 @@ def entries(root: Path) -> list[dict[str, Any]]:
     return found
 
 
+def entrypoints(root: Path) -> set[str]:
+    """What workers may run."""
+    return {entry["entrypoint"] for entry in entries(root)}
+
+
 def _checked(entry: dict[str, Any], pull: Any) -> None:
     name, queue = entry.get("name"), entry.get("work_pool", {}).get("work_queue_name")
     faults = {
         f"is not for work pool {POOL}": entry.get("work_pool", {}).get("name") != POOL,
+        "has job variables, which the workers refuse": "job_variables" in entry.get("work_pool", {}),
         f"is for no queue among {', '.join(QUEUES)}": queue not in QUEUES,
         "has a schedule without a slug": any(not each.get("slug") for each in entry.get("schedules", ())),
         "has a schedule without cron": any(not each.get("cron") for each in entry.get("schedules", ())),
@@ -74,7 +80,7 @@ def arguments(entry: dict[str, Any], flow: Flow, plan: Plan) -> dict[str, Any]:
         "parameters": entry.get("parameters", {}),
         "work_pool_name": POOL,
         "work_queue_name": entry["work_pool"]["work_queue_name"],
-        "job_variables": entry["work_pool"].get("job_variables", {}),
+        "job_variables": {},
         "concurrency_limit": limit.get("limit"),
         "concurrency_options": ConcurrencyOptions(**options) if options else None,
         "enforce_parameter_schema": entry.get("enforce_parameter_schema", True),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from flows.prefect_api import PrefectApi
 from infra.stack.ports import LOOPBACK
 from infra.stack.server import Probe
 
@@ -73,7 +74,7 @@ def s3(client: Any) -> Probe:
     return probe
 
 
-def worker(api_url: str, pool: str, name: str, started: Callable[[], float]) -> Probe:
+def worker(api: PrefectApi, pool: str, name: str, started: Callable[[], float]) -> Probe:
     """Well where the Prefect server has heard of the worker within its last heartbeats, and since it was started.
 
     started: Unix time at which the process began; the server takes a dead worker for living for 90 s.
@@ -83,8 +84,8 @@ def worker(api_url: str, pool: str, name: str, started: Callable[[], float]) -> 
         import httpx
 
         try:
-            with httpx.Client(trust_env=False, timeout=_SECONDS) as client:
-                answer = client.post(f"{api_url}/work_pools/{pool}/workers/filter", json={})
+            with httpx.Client(trust_env=False, timeout=_SECONDS, auth=api.auth) as client:
+                answer = client.post(f"{api.url}/work_pools/{pool}/workers/filter", json={})
         except httpx.HTTPError as error:
             return f"the Prefect server: {_reason(error)}"
         if answer.status_code != 200:

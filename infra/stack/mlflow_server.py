@@ -3,10 +3,12 @@
 import sys
 
 from infra.stack import health
+from infra.stack.gate import HOSTS, origins
 from infra.stack.place import ROOT, Stack
 from infra.stack.ports import LOOPBACK, port_of
 from infra.stack.secret_file import BUCKETS
 from infra.stack.server import Server
+from tmu.stores.mlflow_login import login_variables
 
 
 def server(stack: Stack) -> Server:
@@ -14,16 +16,19 @@ def server(stack: Stack) -> Server:
     page = stack.need("mlflow_uri")
     port = port_of(page, "mlflow_uri")
     listen = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    hosts = ",".join(f"{host}:{port}" for host in HOSTS)
+    doors = ["--allowed-hosts", hosts, "--cors-allowed-origins", ",".join(origins(port))]
     artifacts = ["--serve-artifacts", "--artifacts-destination", f"s3://{BUCKETS['mlflow']}"]
     return Server(
         name="mlflow",
         label="MLflow server",
-        command=[sys.executable, "-m", "infra.stack.mlflow_main", "server", *listen, *artifacts],
+        command=[sys.executable, "-m", "infra.stack.mlflow_main", "server", *listen, *doors, *artifacts],
         environment=stack.variables(
             "mlflow",
             MLFLOW_BACKEND_STORE_URI=stack.need("mlflow_database"),
             MLFLOW_S3_ENDPOINT_URL=stack.need("s3_endpoint"),
             MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+            **login_variables(stack.settings),
             AWS_ACCESS_KEY_ID=stack.need("s3_access_key"),
             AWS_SECRET_ACCESS_KEY=stack.need("s3_secret_key"),
             AWS_DEFAULT_REGION="us-east-1",

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from flows.prefect_api import PrefectApi
 from tmu.errors import ConfigError
 from tmu.settings import STACK, Settings, load_settings
 
@@ -44,8 +45,14 @@ class Stack:
         """A setting that the servers cannot do without; secrets as plain text. Raises ConfigError if it is missing."""
         value = getattr(self.settings, name)
         if value is None:
-            raise ConfigError(f"Setting `{name}` is missing.", f"Restore {self.home / STACK} from your backup.")
+            mend = f"`make up` makes what an earlier version lacked; else restore {self.home / STACK} from your backup."
+            raise ConfigError(f"Setting `{name}` is missing.", mend)
         return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    @property
+    def prefect(self) -> PrefectApi:
+        """The stack's Prefect server, with its login."""
+        return PrefectApi(self.need("prefect_api_url"), self.need("prefect_login"))
 
     def state(self, *parts: str) -> Path:
         """A path below `.tmu/stack/`."""
@@ -74,6 +81,12 @@ class Stack:
         nowhere = ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost")))
         local = {"NO_PROXY": nowhere, "no_proxy": nowhere}
         return {**ours, **local, **_QUIET, **self.variables(name, **more)}
+
+
+def secrets_of(stack: Stack) -> list[Path]:
+    """The files that a worker has no need to read."""
+    key = stack.settings.key_file or stack.home / ".tmu" / "hash.key"
+    return [key, stack.home / ".tmu" / "tokens.json", stack.home / STACK]
 
 
 def _passes(name: str) -> bool:

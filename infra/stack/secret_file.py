@@ -3,6 +3,8 @@
 import json
 import os
 import secrets
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +23,29 @@ _HEADER = """\
 
 
 def ensure(home: Path, *, s3: S3, first_port: int | None = None) -> bool:
-    """Make the file of the workspace at `home` where there is none; whether it was made."""
+    """Make the file of the workspace at `home` where there is none; whether logins were made, for somebody to note.
+
+    One of an earlier version gets the logins that it lacks.
+    """
     path = home / STACK
-    if path.exists():
-        return False
-    lines = [f"{name} = {json.dumps(value)}" for name, value in _values(home, s3, ports.choose(first_port)).items()]
-    write_atomic(path, (_HEADER + "\n".join(lines) + "\n").encode(), private=True)
-    return True
+    if not path.exists():
+        values = _values(home, s3, ports.choose(first_port))
+        write_atomic(path, (_HEADER + _lines(values)).encode(), private=True)
+        return True
+    text = path.read_text()
+    missing = {name: value for name, value in _logins().items() if name not in tomllib.loads(text)}
+    if missing:
+        write_atomic(path, (text.rstrip("\n") + "\n" + _lines(missing)).encode(), private=True)
+    return bool(missing)
+
+
+def _lines(values: Mapping[str, str | int]) -> str:
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def _logins() -> dict[str, str]:
+    """Whoever has Prefect's may start deletions and approve them; MLflow's is also for what loads the models."""
+    return {name: f"tmu:{secrets.token_urlsafe(24)}" for name in ("prefect_login", "mlflow_login")}
 
 
 def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
@@ -41,6 +59,7 @@ def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
         "prefect_api_url": f"http://{LOOPBACK}:{port['prefect']}/api",
         "mlflow_uri": f"http://{LOOPBACK}:{port['mlflow']}",
         "api_url": f"http://{LOOPBACK}:{port['api']}",
+        **_logins(),
         "ledger": database("psycopg", "tmu"),
         "prefect_database": database("asyncpg", "prefect"),
         "mlflow_database": database("psycopg", "mlflow"),

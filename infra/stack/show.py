@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from infra.stack.place import Stack
 from infra.stack.status import Process, Status
 from infra.stack.steps import READY, STARTS, WAITS, Tell
 from tmu.cli import output
@@ -68,6 +69,14 @@ def addresses(processes: list[Process]) -> Table:
     for process in processes:
         if process.address:
             table.add_row(process.label, process.address)
+    return table
+
+
+def logins(stack: Stack) -> Table:
+    """What the pages ask for. Prefect's asks for both in one field."""
+    table = output.table("page", "user", "password")
+    table.add_row(f"Prefect {stack.prefect.url.removesuffix('/api')}", "", stack.need("prefect_login"))
+    table.add_row(f"MLflow {stack.need('mlflow_uri')}", *stack.need("mlflow_login").split(":", 1))
     return table
 
 

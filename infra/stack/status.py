@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from infra.stack import moto, orphans, plan
-from infra.stack.place import Stack
+from infra.stack.place import Stack, secrets_of
 from infra.stack.server import Server
 from infra.stack.supervisor import NAME, WATCH, Supervisor
 
@@ -67,9 +67,26 @@ def status(stack: Stack) -> Status:
     parts = [(watch, _health(watch, states)), *zip(servers, health, strict=True)]
     processes = [_supervisor(stack, supervisor), *(_process(each, well, states, spawns) for each, well in parts)]
     notes = [moto.WARNING] if stack.need("s3_server") == "moto" else []
+    notes += filter(None, [reads_the_secrets(stack, states)])
     if not states and (left := orphans.find(stack)):
         notes.append(f"{len(left)} processes of an earlier start run unwatched: `make up` or `make down` ends them.")
     return Status(str(stack.home), processes, notes)
+
+
+def reads_the_secrets(stack: Stack, states: dict[str, Any]) -> str | None:
+    """A sentence where a worker's account owns the secrets of the workspace, or is root; None where it does not.
+
+    states: supervisord's facts of each process.
+    """
+    owners = {path.stat().st_uid for path in secrets_of(stack) if path.exists()}
+    workers = [facts["pid"] for name, facts in states.items() if name.startswith("worker-")]
+    for pid in filter(None, workers):
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.uids().effective in {0, *owners}:
+                who = process.username()
+                return f"Workers run as `{who}`, who can read hash.key and the tokens: one account runs everything."
+    return None
 
 
 def _health(server: Server, states: dict[str, Any]) -> str | None:

@@ -162,8 +162,8 @@ def _import_digits(stack: Stack) -> None:
 
 def _call(stack: Stack, name: str, command: Sequence[str]) -> None:
     """Run a command of ours to its end, its output in `logs/NAME.log`. Raises StorageError with what it said."""
-    api = stack.need("prefect_api_url")
-    environment = stack.environment(name, PREFECT_API_URL=api, PREFECT_HOME=str(stack.home / ".tmu" / "prefect"))
+    home = str(stack.home / ".tmu" / "prefect")
+    environment = stack.environment(name, **stack.prefect.environment(), PREFECT_HOME=home)
     log = stack.state("logs", f"{name}.log")
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(log, "w") as file:

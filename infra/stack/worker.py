@@ -33,7 +33,7 @@ def find_gpus() -> list[str]:
 
 
 def _worker(stack: Stack, name: str, gpu: str) -> Server:
-    api, home = stack.need("prefect_api_url"), stack.home / ".tmu" / "prefect"
+    home = stack.home / ".tmu" / "prefect"
     pool = ["--pool", POOL, "--type", "process", "--no-create-pool-if-not-found", "--install-policy", "never"]
     return Server(
         name=f"worker-{name}",
@@ -42,7 +42,7 @@ def _worker(stack: Stack, name: str, gpu: str) -> Server:
         environment=stack.variables(
             f"worker-{name}",
             CUDA_VISIBLE_DEVICES=gpu,
-            PREFECT_API_URL=api,
+            **stack.prefect.environment(),
             PREFECT_HOME=str(home),
             PREFECT_LOCAL_STORAGE_PATH=str(home / "results"),
             PREFECT_WORKER_QUERY_SECONDS="2",
@@ -50,7 +50,7 @@ def _worker(stack: Stack, name: str, gpu: str) -> Server:
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30",
         ),
         folder=str(ROOT),
-        probe=health.worker(api, POOL, name, lambda: Supervisor(stack).started(f"worker-{name}")),
+        probe=health.worker(stack.prefect, POOL, name, lambda: Supervisor(stack).started(f"worker-{name}")),
         needs=["prefect", "mlflow", "s3"],  # a run may begin at once
         stop_seconds=30,
     )

@@ -1,4 +1,10 @@
-"""Prefect's command line for workers that outlast their server: `python -m infra.stack.worker_main worker start …`.
+"""A Prefect worker for the flows of `prefect.yaml` alone: `python -m infra.stack.worker_main worker start …`.
+
+It is Prefect's own command line, with two things changed.
+
+The worker of a process pool runs what the server tells it: a command, variables and a folder out of a run's or a
+deployment's job variables or of the pool's template, any entrypoint, any pull steps. Whoever may talk to the server
+could have it run anything. Here a run with any of these is refused, and command, variables and folder are ours.
 
 Prefect 3.8 gives up its loops after some errors in a row. A worker hears of cancellations by a web socket and, once
 that broke, by asking; the asking ends for good after three errors (some 20 s without a server), and no run of that
@@ -7,8 +13,74 @@ minutes, and the worker with it. Here both go on asking.
 """
 
 import functools
+import shlex
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
+
+from infra.stack.place import ROOT
+from tmu.errors import RequestError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.responses import DeploymentResponse
 
 _ERRORS = 100_000  # in a row, at some seconds each: days
+_COMMAND = shlex.join([sys.executable, "-m", "prefect.engine"])
+_MEND = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` puts them right."
+
+
+def checked_entrypoint(run: "FlowRun", deployment: "DeploymentResponse | None") -> str:
+    """The entrypoint of a run of ours. Raises RequestError for what would have the worker run something else."""
+    from infra.bootstrapping import wanted
+
+    entrypoint = deployment.entrypoint if deployment else None
+    faults = {
+        "has job variables": bool(run.job_variables),
+        "has a deployment with job variables": bool(deployment and deployment.job_variables),
+        "has a deployment with pull steps": bool(deployment and deployment.pull_steps),
+        "names a workspace": bool(run.parameters.get("home")),
+        "has an entrypoint that prefect.yaml does not name": entrypoint not in wanted.entrypoints(ROOT),
+    }
+    for fault, present in faults.items():
+        if present:
+            raise RequestError(f"This worker refuses the run: it {fault}.", _MEND)
+    return str(entrypoint)
+
+
+class LockedConfiguration(ProcessJobConfiguration):
+    """How a run's process is started: by our command, in our folder, whatever job variables or template say."""
+
+    def prepare_for_flow_run(
+        self, flow_run: "FlowRun", deployment: "DeploymentResponse | None" = None, *others: Any, **more: Any
+    ) -> None:
+        """Put ours in the place of what the server said. Raises RequestError for a run that is none of ours."""
+        from infra.bootstrapping.pool import environment
+
+        entrypoint = checked_entrypoint(flow_run, deployment)
+        # by this variable the process loads what was checked here, and does not ask the server again
+        self.env = {**environment(), "PREFECT__FLOW_ENTRYPOINT": entrypoint}
+        self.command, self.working_dir = _COMMAND, ROOT
+        super().prepare_for_flow_run(flow_run, deployment, *others, **more)
+
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="Type 'LockedWorker'")  # it takes the place of Prefect's, on purpose
+
+    class LockedWorker(ProcessWorker):
+        """Prefect's process worker, with the configuration above."""
+
+        job_configuration = LockedConfiguration
+
+
+async def without_hooks(*_: Any, **__: Any) -> "Flow[..., None]":
+    """A flow that does nothing. At a crash or a cancellation Prefect would load the run's into the worker itself."""
+    from prefect import Flow
+
+    return Flow(lambda: None, name="none")
 
 
 def keep_asking() -> None:
@@ -22,9 +94,11 @@ def keep_asking() -> None:
 
 def main() -> None:
     """Prefect's own command line."""
-    keep_asking()
     from prefect.cli import app
+    from prefect.workers import process
 
+    keep_asking()
+    process.load_flow_from_flow_run = without_hooks
     app()
 
 

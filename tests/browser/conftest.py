@@ -61,12 +61,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 
 @pytest.fixture(scope="module")
 def page(stack: Started) -> "Iterator[Page]":
-    """One tab of a headless Chromium, light in colour. What does not appear within 30 s is not there."""
+    """One tab of a headless Chromium, light in colour, which answers MLflow's question for the login.
+
+    What does not appear within 30 s is not there.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_SWITCHES)
-        tab = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light")
+        name, password = stack.login("mlflow")
+        login = {"username": name, "password": password, "origin": stack.settings.mlflow_uri}
+        tab = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light", http_credentials=login)
         tab.set_default_timeout(30_000)
         tab.add_init_script("localStorage.setItem('color-scheme', '\"light\"')")
         yield tab

@@ -61,6 +61,13 @@ class Form:
         self.all.get_by_role("button", name="Submit", exact=True).click()
 
 
+def log_in(page: Page, login: str) -> None:
+    """Type the login where Prefect's page asks for it."""
+    field = page.locator("input[type=password]")
+    field.fill(login)
+    field.press("Enter")
+
+
 def open_custom_run(page: Page, address: str) -> Form:
     """From the list of deployments to the form of `delete`, by clicks. address: of the list."""
     page.goto(address, wait_until="domcontentloaded")

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from flows.prefect_api import api_of
 from tmu.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,14 @@ class Started:
     @cached_property
     def prefect(self) -> httpx.Client:
         """Prefect's API."""
-        return httpx.Client(base_url=str(self.settings.prefect_api_url), timeout=30)
+        api = api_of(self.settings)
+        return httpx.Client(base_url=api.url, auth=api.auth, timeout=30)
+
+    def login(self, server: str) -> tuple[str, str]:
+        """Name and password of `prefect` or `mlflow`, as `make login` tells them."""
+        told = call([sys.executable, "-m", "infra", "login", "--workspace", str(self.home), "--json"], 60)
+        name, _, password = json.loads(told)[server].partition(":")
+        return name, password
 
     def page(self, path: str) -> str:
         """The address of a page of Prefect."""

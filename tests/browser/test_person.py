@@ -6,9 +6,13 @@ The tests are one story and run in this order: each goes on where the one before
 import hashlib
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +60,49 @@ def case(stack: Started) -> Case:
     chosen = sorted(names, key=learned)[-3:]
     printed = stack.tmu("plan", "--keys-only", *(part for name in chosen for part in ("--subject", name)))
     return Case(printed["subject_keys"])
+
+
+def test_the_pages_ask_for_a_login(stack: Started, page: "Page") -> None:
+    """And let in with the one that `make up` printed; a wrong one is asked for again."""
+    page.goto(stack.page("/deployments"), wait_until="domcontentloaded")
+    pages.log_in(page, "tmu:guessed")
+    page.get_by_text("Authentication failed").first.wait_for()
+    assert not page.get_by_text("nightly-batch").count()
+    pages.log_in(page, ":".join(stack.login("prefect")))
+    page.get_by_text("nightly-batch").first.wait_for()
+    with page.context.browser.new_context() as stranger:
+        assert stranger.request.get(str(stack.settings.mlflow_uri)).status == 401
+    assert page.goto(str(stack.settings.mlflow_uri), wait_until="domcontentloaded").status == 200
+
+
+def test_a_page_of_another_site_reaches_neither_server(stack: Started, page: "Page") -> None:
+    """As a browser really sends it: with no Content-Type there is no preflight."""
+    deployment = stack.deployments()["verify"]["id"]
+    before = len(stack.ask("/flow_runs/filter"))
+    targets = [
+        f"{stack.settings.prefect_api_url}/deployments/{deployment}/create_flow_run",
+        f"{stack.settings.mlflow_uri}/api/2.0/mlflow/experiments/create",
+    ]
+    with page.context.browser.new_context() as elsewhere, serving_a_page() as evil:
+        tab = elsewhere.new_page()
+        seen: list[int] = []
+        tab.on("response", lambda answer: seen.append(answer.status) if answer.url in targets else None)
+        tab.goto(evil)
+        for target in targets:
+            tab.evaluate(
+                "to => fetch(to, {method: 'POST', mode: 'no-cors', body: new Blob(['{}'])}).catch(() => 0)", target
+            )
+        assert seen == [403, 403]
+    assert len(stack.ask("/flow_runs/filter")) == before
+
+
+@contextmanager
+def serving_a_page() -> Iterator[str]:
+    """The address of a page of some other local account."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/no-such-page"
+        server.shutdown()
 
 
 def test_schedules_make_planned_runs(stack: Started) -> None:

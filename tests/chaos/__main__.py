@@ -88,7 +88,7 @@ def _session(asked: argparse.Namespace, todo: list[Cell]) -> list[Verdict]:
             shutil.rmtree(home, ignore_errors=True)
         ground.make(home, state)
         with started(home, folder, asked.first_port, say) as servers:
-            field = Field(servers, Prefect(servers.stack.need("prefect_api_url")), folder, no_disk)
+            field = Field(servers, Prefect(servers.stack.prefect), folder, no_disk)
             for name in _NOISE:
                 field.prefect.pause(name)
             undisturbed(field)  # the first one also trains the model that it unlearns from

@@ -6,13 +6,13 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 
 from tests.chaos import facts
 from tests.chaos.field import Deletion, Field, state
 from tests.chaos.prefect_side import NIGHTLY, RECONCILE, lives
+from tmu.files import write_atomic
 from tmu.ledger import approvals
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive
@@ -20,7 +20,6 @@ from tmu.ledger.states import ENDED, STUCK
 from tmu.steps.batch import dataset_of, opened
 from tmu.steps.bind_plans import plan_request
 
-HOOK = Path(__file__).parent / "hook"
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")
 _SECONDS = 300.0
 """How long a deletion may take after a fault."""
@@ -49,8 +48,8 @@ def start(ground: Field, stage: str | None = None, effect: int = 0) -> str:
     """A run of `nightly-batch`; with `stage`, one that freezes there. Returns its id."""
     for name in ("frozen.json", "effects.json"):
         (ground.folder / name).unlink(missing_ok=True)
-    hook = {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(ground.folder), "CHAOS_EFFECT": str(effect)}
-    return ground.prefect.start(NIGHTLY, hook | ({"CHAOS_STAGE": stage} if stage else {}))
+    write_atomic(ground.folder / "order.json", json.dumps({"stage": stage, "effect": effect}).encode())
+    return ground.prefect.start(NIGHTLY)
 
 
 def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float = 180) -> None:

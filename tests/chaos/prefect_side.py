@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import psutil
 
+from flows.prefect_api import PrefectApi
+
 NIGHTLY, RECONCILE = "nightly-batch", "reconcile"
 AT_WORK = ("RUNNING", "PENDING", "CANCELLING")
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -14,16 +16,15 @@ _OUTAGE = 120.0  # seconds
 
 
 class Prefect:
-    """The server at `url`. Every call waits for a server that is away. Raises httpx.HTTPError when it stays away."""
+    """A server. Every call waits for a server that is away. Raises httpx.HTTPError when it stays away."""
 
-    def __init__(self, url: str):
-        self._client = httpx.Client(base_url=url, trust_env=False, timeout=15)
+    def __init__(self, api: PrefectApi):
+        self._client = httpx.Client(base_url=api.url, auth=api.auth, trust_env=False, timeout=15)
 
-    def start(self, name: str, environment: dict[str, str] | None = None, **parameters: Any) -> str:
-        """A run of the deployment; its id. environment: variables of its process beyond the usual ones."""
+    def start(self, name: str, **parameters: Any) -> str:
+        """A run of the deployment; its id."""
         deployment = self._call("GET", f"/deployments/name/{name}/{name}")
-        variables = {"env": self._pool_environment() | environment} if environment else {}
-        body = {"parameters": parameters, "job_variables": variables, "state": {"type": "SCHEDULED"}}
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         return str(self._call("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
 
     def pause(self, name: str) -> None:
@@ -74,11 +75,6 @@ class Prefect:
             if run["state_type"] != "RUNNING" or lives(run["infrastructure_pid"]):
                 return True
         return False
-
-    def _pool_environment(self) -> dict[str, str]:
-        """What the work pool gives every run; variables of one run would take its place."""
-        template = self._call("GET", "/work_pools/tmu")["base_job_template"]
-        return dict(template["variables"]["properties"]["env"].get("default") or {})
 
     def _call(self, verb: str, path: str, body: Any = None) -> Any:
         deadline = time.monotonic() + _OUTAGE

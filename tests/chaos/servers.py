@@ -28,6 +28,7 @@ from infra.stack.supervisor import Supervisor
 from infra.stack.up import up
 from tmu.settings import load_settings
 
+HOOK = Path(__file__).parent / "hook"
 _GATEWAYS = ("ceph-mon", "ceph-osd", "s3")
 _PROXY = "s3-proxy"
 _VARIABLE = "TMU_S3_ENDPOINT"
@@ -86,7 +87,7 @@ def started(home: Path, folder: Path, first_port: int, tell: Callable[[str], Non
         with _with_proxy(None, control):
             stack, result = up(home, first_port=first_port, tell=lambda name, _, state: _tell(tell, name, state))
         tell(f"ready in {result.seconds:.0f} s")
-        os.environ["PREFECT_API_URL"] = stack.need("prefect_api_url")
+        os.environ.update(stack.prefect.environment())
         yield Servers(stack, control)
     finally:
         stack = stack or Stack.open(home)
@@ -121,10 +122,17 @@ def _with_proxy(stack: Stack | None, control: Path) -> Iterator[None]:
         own = _own_endpoint(stack)
         behind = replace(stack, settings=stack.settings.model_copy(update={"s3_endpoint": own}))
         pairs = zip(plain(stack), plain(behind), strict=True)
-        return [_proxy(stack, own, control), *(two if two.name in _GATEWAYS else one for one, two in pairs)]
+        chosen = [two if two.name in _GATEWAYS else _hooked(one, control.parent) for one, two in pairs]
+        return [_proxy(stack, own, control), *chosen]
 
     with mock.patch.object(plan, "servers", servers):
         yield
+
+
+def _hooked(server: Server, folder: Path) -> Server:
+    """The worker with the hook in the environment of its runs; another server as it is."""
+    hook = {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(folder)}
+    return replace(server, environment={**server.environment, **hook}) if server.name == NAMES["worker"] else server
 
 
 def _own_endpoint(stack: Stack) -> str:

@@ -19,7 +19,7 @@ import yaml
 pytest.importorskip("prefect")
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolUpdate
+from prefect.client.schemas.actions import BlockDocumentUpdate, GlobalConcurrencyLimitUpdate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events import Event, RelatedResource
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
@@ -28,13 +28,14 @@ from prefect.states import Pending, Running, Suspended
 
 from flows import zombies
 from flows.check_prefect import prefect_checks
-from flows.prefect_api import connected
+from flows.prefect_api import PrefectApi, connected
 from flows.slots import free, free_stale_slots, stale_slots
 from flows.zombies import Zombie, crash, find_zombies
 from infra.bootstrap import bootstrap
 from infra.bootstrapping import zombies as automation
 from infra.bootstrapping.plan import Change, Plan
 from tmu.check import Check
+from tmu.errors import StorageError
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -64,15 +65,17 @@ FILE = {
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of its own on SQLite, quick to look at its automations; its address."""
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
+    """A server of its own on SQLite with a login, as the stack starts it, quick to look at its automations."""
     folder = tmp_path_factory.mktemp("prefect")
     with socket.socket() as free_port:
         free_port.bind(("127.0.0.1", 0))
         port = str(free_port.getsockname()[1])
+    made = PrefectApi(f"http://127.0.0.1:{port}/api", "tmu:a-login-for-this-test")
     environment = os.environ | {
         "PREFECT_HOME": str(folder),
         "PREFECT_API_URL": "",
+        "PREFECT_SERVER_API_AUTH_STRING": made.login,
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
@@ -80,21 +83,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "PT1S",
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    command = [sys.executable, "-m", "infra.stack.prefect_main", port]
     with (folder / "log").open("w") as log:
-        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    api = f"http://127.0.0.1:{port}/api"
+        child = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     try:
-        _until(lambda: _healthy(api), seconds=120)
-        yield api
+        _until(lambda: _healthy(made), seconds=120)
+        yield made
     finally:
         os.killpg(child.pid, signal.SIGTERM)
         child.wait(timeout=30)
 
 
-def _healthy(api: str) -> bool:
+def _healthy(api: PrefectApi) -> bool:
     try:
-        return httpx.get(f"{api}/health", timeout=2, trust_env=False).status_code == 200
+        return httpx.get(f"{api.url}/health", timeout=2, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -108,8 +110,8 @@ def _until(ready: Callable[[], Any], seconds: float) -> Any:
 
 
 @pytest.fixture(scope="module")
-def client(url: str) -> Iterator[SyncPrefectClient]:
-    with connected(url) as made:
+def client(api: PrefectApi) -> Iterator[SyncPrefectClient]:
+    with connected(api) as made:
         yield made
 
 
@@ -125,9 +127,9 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def made(url: str, plan: Plan) -> Iterator[list[Change]]:
+def made(api: PrefectApi, plan: Plan) -> Iterator[list[Change]]:
     """Everything is there; and the file is as it was afterwards."""
-    yield bootstrap(url, plan)
+    yield bootstrap(api, plan)
     _write(plan.root, FILE)
 
 
@@ -149,19 +151,47 @@ def _ids(client: SyncPrefectClient) -> list[Any]:
 
 
 def test_everything_is_made_and_the_second_time_nothing_is_touched(
-    url: str, plan: Plan, client: SyncPrefectClient
+    api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
-    wanted = bootstrap(url, plan, apply=False)
+    wanted = bootstrap(api, plan, apply=False)
     assert client.read_work_pools() == []  # a look makes nothing
-    first = bootstrap(url, plan)
+    first = bootstrap(api, plan)
     assert set(_done(first).values()) == {"made"}
     assert _done(first) == _done(wanted)
     before = _ids(client)
-    assert set(_done(bootstrap(url, plan)).values()) == {"kept"}
+    assert set(_done(bootstrap(api, plan)).values()) == {"kept"}
     assert _ids(client) == before
     queues = {queue.name: queue.priority for queue in client.read_work_queues(work_pool_name="tmu")}
     assert (queues["critical"], queues["training"]) == (1, 2)
     assert queues["default"] > 2
+
+
+def test_without_the_login_nothing_is_made(api: PrefectApi, plan: Plan) -> None:
+    for stranger in (PrefectApi(api.url), PrefectApi(api.url, "tmu:some-other-password")):
+        with pytest.raises(StorageError, match="refuses the login") as refused:
+            bootstrap(stranger, plan)
+        assert "some-other" not in str(refused.value)
+
+
+def test_a_pool_whose_template_was_changed_is_locked_again(
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
+) -> None:
+    from prefect.workers.process import ProcessWorker
+
+    assert client.read_work_pool("tmu").base_job_template["variables"]["additionalProperties"] is False
+    client.update_work_pool("tmu", WorkPoolUpdate(base_job_template=ProcessWorker.get_default_base_job_template()))
+    assert _done(bootstrap(api, plan))["work pool tmu"] == "changed"
+    for variables in (
+        {"command": "touch X"},
+        {"env": {"A": "b"}},
+        {"env.A": "b"},
+        {"working_dir": "/"},
+        {"image": "x"},
+    ):
+        with pytest.raises(PrefectHTTPStatusError, match="422"):
+            client.create_flow_run_from_deployment(
+                client.read_deployment_by_name("first/first").id, job_variables=variables
+            )
 
 
 def test_a_schedule_makes_planned_runs_in_the_zone_of_the_settings(
@@ -174,56 +204,61 @@ def test_a_schedule_makes_planned_runs_in_the_zone_of_the_settings(
 
 
 def test_what_was_removed_comes_back_and_what_was_changed_is_put_right(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     client.delete_global_concurrency_limit_by_name("dvc-writer")
     client.update_global_concurrency_limit("gpu", GlobalConcurrencyLimitUpdate(limit=7, active=False))
     queue = client.read_work_queue_by_name("training", work_pool_name="tmu")
     client.update_work_queue(queue.id, priority=1)
     client.pause_automation(client.read_automations()[0].id)
-    done = _done(bootstrap(url, plan))
+    block = client.read_block_document_by_name("tmu-results", "local-file-system")
+    client.update_block_document(block.id, BlockDocumentUpdate(data={"basepath": "/elsewhere"}))
+    done = _done(bootstrap(api, plan))
     assert {name for name, what in done.items() if what != "kept"} == {
         "limit dvc-writer",
         "limit gpu",
         "queue training",
         "automation tmu-zombies",
+        "block tmu-results",
     }
+    again = client.read_block_document_by_name("tmu-results", "local-file-system")
+    assert (again.id, again.data["basepath"]) == (block.id, str(plan.workspace / ".tmu" / "prefect" / "results"))
     queues = {each.name: each.priority for each in client.read_work_queues(work_pool_name="tmu")}
     assert (queues["critical"], queues["training"]) == (1, 2)
     limit = client.read_global_concurrency_limit_by_name("gpu")
     assert (limit.limit, limit.active) == (1, True)
-    assert set(_done(bootstrap(url, plan)).values()) == {"kept"}
+    assert set(_done(bootstrap(api, plan)).values()) == {"kept"}
 
 
 def test_a_schedule_taken_out_of_the_file_disappears_with_its_runs(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     first = {**FILE["deployments"][0], "schedules": []}
     _write(plan.root, {**FILE, "deployments": [first, FILE["deployments"][1]]})
-    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    assert _done(bootstrap(api, plan))["deployment first"] == "changed"
     deployment = client.read_deployment_by_name("first/first")
     assert deployment.schedules == []
     assert [run for run in client.read_flow_runs() if run.deployment_id == deployment.id] == []
 
 
 def test_a_deployment_taken_out_of_the_file_is_paused(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     _write(plan.root, {**FILE, "deployments": FILE["deployments"][1:]})
-    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    assert _done(bootstrap(api, plan))["deployment first"] == "changed"
     assert client.read_deployment_by_name("first/first").paused
-    assert "deployment first" not in _done(bootstrap(url, plan))
+    assert "deployment first" not in _done(bootstrap(api, plan))
     client.resume_deployment(client.read_deployment_by_name("first/first").id)
 
 
 def test_what_a_person_switched_off_stays_off(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     deployment = client.read_deployment_by_name("first/first")
     hourly = next(each for each in deployment.schedules if each.slug == "hourly")
     client.update_deployment_schedule(deployment.id, hourly.id, active=False)
     client.update_deployment(deployment.id, _update(tags=["tmu", "mine"]))  # so that it must be written anew
-    assert _done(bootstrap(url, plan))["deployment first"] == "changed"
+    assert _done(bootstrap(api, plan))["deployment first"] == "changed"
     found = {each.slug: each.active for each in client.read_deployment_by_name("first/first").schedules}
     assert found == {"hourly": False, "daily": True}
     again = next(each for each in client.read_deployment_by_name("first/first").schedules if each.slug == "hourly")
@@ -236,10 +271,10 @@ def _update(**fields: Any) -> Any:
     return DeploymentUpdate(**fields)
 
 
-def test_a_flow_that_is_missing_stops_no_other(made: list[Change], url: str, plan: Plan) -> None:
+def test_a_flow_that_is_missing_stops_no_other(made: list[Change], api: PrefectApi, plan: Plan) -> None:
     bad = {**FILE["deployments"][0], "name": "third", "entrypoint": "tests/bootstrap_flows.py:third_flow"}
     _write(plan.root, {**FILE, "deployments": [bad, FILE["deployments"][1]]})
-    changes = {each.name: each for each in bootstrap(url, plan, apply=False) if each.kind == "deployment"}
+    changes = {each.name: each for each in bootstrap(api, plan, apply=False) if each.kind == "deployment"}
     assert changes["third"].done == "failed"
     assert "third_flow" in changes["third"].text
     assert changes["second"].done == "kept"
@@ -324,20 +359,21 @@ def test_a_run_within_a_run_goes_with_it(run: FlowRun, client: SyncPrefectClient
 
 
 def test_on_another_machine_only_silence_tells(
-    run: FlowRun, url: str, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+    run: FlowRun, api: PrefectApi, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _found(client, one_machine=False) == []  # it began a moment ago
     monkeypatch.setattr(zombies, "_SILENCE", timedelta(seconds=1))
     _until(lambda: _found(client, one_machine=False) == [run.id], seconds=10)
     monkeypatch.setattr(zombies, "_SILENCE", timedelta(seconds=60))
-    _send(url, "prefect.flow-run.heartbeat", run.id)
+    _send(api, "prefect.flow-run.heartbeat", run.id)
     _until(lambda: zombies._heard(client, run, timedelta(seconds=60)), seconds=10)
     assert not zombies._heard(client, run, AT_ONCE)
 
 
-def _send(url: str, name: str, run: UUID, **more: Any) -> None:
+def _send(api: PrefectApi, name: str, run: UUID, **more: Any) -> None:
     event = Event(event=name, resource={"prefect.resource.id": f"prefect.flow-run.{run}"}, **more)
-    httpx.post(f"{url}/events", json=[event.model_dump(mode="json")], trust_env=False).raise_for_status()
+    body = [event.model_dump(mode="json")]
+    httpx.post(f"{api.url}/events", json=body, auth=api.auth, trust_env=False).raise_for_status()
 
 
 def test_a_run_that_a_worker_took_and_never_started_is_found(
@@ -351,14 +387,14 @@ def test_a_run_that_a_worker_took_and_never_started_is_found(
 
 
 def test_the_automation_crashes_a_silent_run_and_leaves_a_suspended_one(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(automation, "HEARTBEAT", 10 / 3)  # seconds: a window of 10 s, Prefect's least
-    assert _done(bootstrap(url, plan))["automation tmu-zombies"] == "changed"
+    assert _done(bootstrap(api, plan))["automation tmu-zombies"] == "changed"
     time.sleep(1)  # until the server has taken the change up
     silent, suspended = _running(client, "first/first"), _running(client, "first/first")
     for each in (silent, suspended):
-        _send(url, "prefect.flow-run.heartbeat", each.id)
+        _send(api, "prefect.flow-run.heartbeat", each.id)
     _until(lambda: all(_beats(client, each.id) for each in (silent, suspended)), seconds=20)
     client.set_flow_run_state(suspended.id, Suspended())  # a heartbeat that came after it would start the clock again
     _until(lambda: client.read_flow_run(silent.id).state_type is StateType.CRASHED, seconds=40)
@@ -368,13 +404,13 @@ def test_the_automation_crashes_a_silent_run_and_leaves_a_suspended_one(
 
 
 def test_a_run_that_settles_is_suspended_after_its_first_heartbeat_arrived(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     waiting = {**FILE["deployments"][0], "name": "waiting", "entrypoint": "tests/bootstrap_flows.py:waiting_flow"}
     _write(plan.root, {**FILE, "deployments": [*FILE["deployments"], waiting]})
-    bootstrap(url, plan)
+    bootstrap(api, plan)
     run = client.create_flow_run_from_deployment(client.read_deployment_by_name("waiting/waiting").id, state=Pending())
-    mine = {"PREFECT_API_URL": url, "PREFECT__FLOW_RUN_ID": str(run.id), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    mine = api.environment() | {"PREFECT__FLOW_RUN_ID": str(run.id), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
     subprocess.run([sys.executable, "-m", "prefect.engine"], env=os.environ | mine, cwd=ROOT, check=True, timeout=60)
     assert client.read_flow_run(run.id).state_name == "Suspended"
     wanted = EventFilter(resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]))
@@ -419,19 +455,19 @@ def test_a_slot_that_nobody_holds_is_freed(taken: None, client: SyncPrefectClien
 
 
 def test_a_slot_that_a_run_holds_is_left_until_it_is_given_back(
-    taken: None, run: FlowRun, url: str, client: SyncPrefectClient
+    taken: None, run: FlowRun, api: PrefectApi, client: SyncPrefectClient
 ) -> None:
     acquired = _slot_event("acquired", client, run)
-    _post(url, acquired)
+    _post(api, acquired)
     _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
-    _post(url, _slot_event("released", client, run, follows=acquired.id))
+    _post(api, _slot_event("released", client, run, follows=acquired.id))
     _until(lambda: stale_slots(client, quiet=AT_ONCE), seconds=10)
 
 
 def test_a_slot_waits_for_the_lease_of_a_holder_that_just_ended(
-    taken: None, run: FlowRun, url: str, client: SyncPrefectClient
+    taken: None, run: FlowRun, api: PrefectApi, client: SyncPrefectClient
 ) -> None:
-    _post(url, _slot_event("acquired", client, run))
+    _post(api, _slot_event("acquired", client, run))
     _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
     time.sleep(1)
     assert crash(client, Zombie(run, "test"))
@@ -447,39 +483,40 @@ def _slot_event(phase: str, client: SyncPrefectClient, run: FlowRun, **more: Any
     return Event(event=f"prefect.concurrency-limit.{phase}", resource=resource, related=related, **more)
 
 
-def _post(url: str, event: Event) -> None:
-    httpx.post(f"{url}/events", json=[event.model_dump(mode="json")], trust_env=False).raise_for_status()
+def _post(api: PrefectApi, event: Event) -> None:
+    body = [event.model_dump(mode="json")]
+    httpx.post(f"{api.url}/events", json=body, auth=api.auth, trust_env=False).raise_for_status()
 
 
 # what `tmu doctor` makes of it
 
 
 def test_the_doctor_finds_what_drifted_and_mends_it(
-    run: FlowRun, url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+    run: FlowRun, api: PrefectApi, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Plan, "of", classmethod(lambda cls, workspace: plan))
     place = Workspace.create(plan.workspace / "w")
     client.delete_global_concurrency_limit_by_name("dvc-writer")
-    found = {check.name: check for check in prefect_checks(url, place)}
+    found = {check.name: check for check in prefect_checks(api, place)}
     states = {name: check.state for name, check in found.items()}
     wrong = {"Prefect objects": "fail", "flow runs": "fail", "workers": "fail", "Prefect leases": "warn"}
     assert {name: state for name, state in states.items() if state != "ok"} == wrong
     assert "limit dvc-writer missing" in found["Prefect objects"].text
     assert found["Prefect objects"].repair() == "limit dvc-writer made"
     assert found["flow runs"].repair() == "1 marked as crashed"
-    again = {check.name: check.state for check in prefect_checks(url, place)}
+    again = {check.name: check.state for check in prefect_checks(api, place)}
     assert (again["Prefect objects"], again["flow runs"]) == ("ok", "ok")
 
 
 def test_the_doctor_says_that_pool_or_queue_are_paused(
-    made: list[Change], url: str, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+    made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Plan, "of", classmethod(lambda cls, workspace: plan))
     place = Workspace.create(plan.workspace / "paused")
     client.send_worker_heartbeat("tmu", "w", heartbeat_interval_seconds=60)
 
     def workers() -> Check:
-        return next(check for check in prefect_checks(url, place) if check.name == "workers")
+        return next(check for check in prefect_checks(api, place) if check.name == "workers")
 
     assert workers().state == "ok"
     client.update_work_pool("tmu", WorkPoolUpdate(is_paused=True))
@@ -501,11 +538,11 @@ def test_the_doctor_says_that_pool_or_queue_are_paused(
 
 
 def test_the_real_file_is_deployed_and_a_raw_id_is_refused_before_it_is_stored(
-    url: str, plan: Plan, client: SyncPrefectClient
+    api: PrefectApi, plan: Plan, client: SyncPrefectClient
 ) -> None:
     real = Plan(workspace=plan.workspace, root=ROOT, gpus=1, zone="UTC")
-    assert "failed" not in _done(bootstrap(url, real)).values()
-    assert set(_done(bootstrap(url, real)).values()) == {"kept"}
+    assert "failed" not in _done(bootstrap(api, real)).values()
+    assert set(_done(bootstrap(api, real)).values()) == {"kept"}
     delete = client.read_deployment_by_name("delete/delete")
     assert delete.work_queue_name == "critical"
     asked = {"request": "case-1", "requested_by": "support-1", "people": ["anna@example.org"]}

@@ -17,8 +17,12 @@ import httpx
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from mlflow.server.assistant.api import assistant_router
 from pydantic import SecretStr
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
+from flows.checks import checks
 from infra.stack import orphans, programs
 from infra.stack.place import Stack
 from infra.stack.ports import is_free
@@ -26,11 +30,13 @@ from infra.stack.status import Process, status
 from infra.stack.supervisor import Supervisor
 from tmu.errors import ConfigError, StorageError
 from tmu.settings import STACK, load_settings
+from tmu.stores.mlflow_login import login_variables
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FIRST_PORT = 25100
+ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/hello.txt"
 
 
 def _infra(verb: str, home: Path, *options: str, code: int = 0) -> dict[str, Any]:
@@ -97,6 +103,7 @@ def test_no_secret_is_an_argument_of_a_process(home: Path):
     names = ("postgres_password", "s3_secret_key", "s3_read_secret", "prefect_database", "mlflow_database")
     secrets = [stack.need("ledger"), *(stack.need(name) for name in names)]
     secrets += [each.split(":")[2].split("@")[0] for each in secrets if "://" in each]
+    secrets += [stack.need(name).split(":")[1] for name in ("prefect_login", "mlflow_login")]
     standing, arguments = _standing(home), {}
     for pid in orphans.find(stack):
         with contextlib.suppress(psutil.NoSuchProcess):  # the child of a scheduled run may end meanwhile
@@ -105,12 +112,152 @@ def test_no_secret_is_an_argument_of_a_process(home: Path):
     assert not [pid for pid, line in arguments.items() for secret in secrets if secret in line]
 
 
+def _prefect(home: Path, login: bool = True) -> httpx.Client:
+    """A client of Prefect's API, as a program of another account would have it, or with the login."""
+    api = Stack.open(home).prefect
+    return httpx.Client(base_url=api.url, auth=api.auth if login else None, trust_env=False, timeout=60)
+
+
+def _mlflow(home: Path, login: bool = True) -> httpx.Client:
+    """The same for MLflow."""
+    settings = load_settings(home)
+    auth = tuple(login_variables(settings).values()) if login else None
+    return httpx.Client(base_url=settings.mlflow_uri, auth=auth, trust_env=False, timeout=60)
+
+
+def _deployment(client: httpx.Client, name: str = "deadline-watch") -> dict[str, Any]:
+    return client.get(f"/deployments/name/{name}/{name}").raise_for_status().json()
+
+
 def test_mlflow_stores_artifacts_for_a_client_without_a_key(home: Path):
-    page = f"{load_settings(home).mlflow_uri}/api/2.0/mlflow-artifacts/artifacts/hello.txt"
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        assert client.put(page, content=b"hello").status_code == 200
-        assert client.get(page).content == b"hello"
+    with _mlflow(home) as client:
+        assert client.put(ARTIFACT, content=b"hello").status_code == 200
+        assert client.get(ARTIFACT).content == b"hello"
     assert "hello.txt" in _keys(home, "tmu-mlflow")
+
+
+def test_without_login_mlflow_takes_no_write_and_overwrites_no_artifact(home: Path):
+    with _mlflow(home, login=False) as stranger, _mlflow(home) as client:
+        body = {"name": "mine"}
+        for auth in (None, ("tmu", "guessed"), ("", "")):
+            assert stranger.post("/api/2.0/mlflow/experiments/create", json=body, auth=auth).status_code == 401
+            assert stranger.put(ARTIFACT, content=b"overwritten", auth=auth).status_code == 401
+            assert stranger.request("DELETE", ARTIFACT, auth=auth).status_code == 401
+        assert client.get(ARTIFACT).content == b"hello"
+        assert client.get("/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": "mine"}).is_error
+        assert stranger.get("/health").status_code == 200
+
+
+def test_mlflows_assistant_which_runs_commands_is_closed_to_everybody(home: Path):
+    assert assistant_router.prefix
+    with _mlflow(home) as client:
+        for path in ("/config", "/message", "/skills/install"):
+            answers = [client.request(verb, assistant_router.prefix + path, json={}) for verb in ("GET", "POST", "PUT")]
+            assert {answer.status_code for answer in answers} == {404}
+
+
+def test_without_login_prefect_starts_no_flow_run(home: Path):
+    with _prefect(home) as client, _prefect(home, login=False) as stranger:
+        path = f"/deployments/{_deployment(client)['id']}/create_flow_run"
+        runs = client.post("/flow_runs/count", json={}).json()
+        for auth in (None, ("tmu", "guessed"), ("", "")):
+            assert stranger.post(path, json={}, auth=auth).status_code == 401
+            assert stranger.post("/flow_runs/filter", json={}, auth=auth).status_code == 401
+        assert client.post("/flow_runs/count", json={}).json() == runs
+
+
+def test_without_login_prefects_web_sockets_take_and_tell_nothing(home: Path):
+    address = load_settings(home).prefect_api_url.replace("http", "ws", 1)
+    for path in ("/events/in", "/events/out", "/logs/out"):
+        with connect(address + path, subprotocols=["prefect"], proxy=None) as socket:
+            socket.send(json.dumps({"type": "auth", "token": "tmu:guessed"}))
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=30)
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(address + path, subprotocols=["prefect"], origin="http://evil.example", proxy=None)
+
+
+FOREIGN = [
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://127.0.0.1:9"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    {"Host": "evil.example"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=["origin", "other port", "no origin", "host"])
+def test_a_page_from_elsewhere_is_refused_also_with_the_login_and_no_content_type(home: Path, headers: dict[str, str]):
+    """Such a POST needs no preflight, and a browser may have the login at hand."""
+    with _prefect(home) as prefect, _mlflow(home) as mlflow:
+        path = f"/deployments/{_deployment(prefect)['id']}/create_flow_run"
+        runs = prefect.post("/flow_runs/count", json={}).json()
+        answers = [
+            prefect.post(path, content=b"{}", headers=headers),
+            mlflow.post("/api/2.0/mlflow/experiments/create", content=b'{"name": "mine"}', headers=headers),
+            mlflow.put(ARTIFACT, content=b"overwritten", headers=headers),
+        ]
+        assert {answer.status_code for answer in answers} == {400 if "Host" in headers else 403}
+        assert prefect.post("/flow_runs/count", json={}).json() == runs
+        assert mlflow.get(ARTIFACT).content == b"hello"
+
+
+def test_the_worker_executes_no_command_of_a_run_or_a_deployment(home: Path, tmp_path: Path):
+    """Not even of who has the login: where the server lets such variables pass, the worker refuses the run."""
+    mark = tmp_path / "X"
+    evil = [
+        {"command": f"touch {mark}"},
+        {"env": {"PYTHONPATH": str(tmp_path)}},
+        {"env.PYTHONPATH": str(tmp_path)},
+        {"working_dir": str(tmp_path)},
+    ]
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(mark)!r}, 'w')")
+    with _prefect(home) as client:
+        found = _deployment(client)
+        base = {"flow_id": found["flow_id"], "deployment_id": found["id"], "work_pool_name": "tmu"}
+        base |= {"work_queue_name": "critical", "state": {"type": "SCHEDULED"}}
+        runs = []
+        for variables in evil:
+            refused = client.post(f"/deployments/{found['id']}/create_flow_run", json={"job_variables": variables})
+            assert refused.status_code == 422
+            made = client.post("/flow_runs/", json={**base, "job_variables": variables})
+            runs.append(made.raise_for_status().json()["id"])
+        other = {"name": "evil", "flow_id": found["flow_id"], "entrypoint": f"{tmp_path}/sitecustomize.py:flow"}
+        other |= {"work_pool_name": "tmu", "work_queue_name": "critical"}
+        made = client.post("/deployments/", json=other).raise_for_status().json()
+        body = {"state": {"type": "SCHEDULED"}}
+        runs.append(
+            client.post(f"/deployments/{made['id']}/create_flow_run", json=body).raise_for_status().json()["id"]
+        )
+        client.patch(f"/deployments/{found['id']}", json={"job_variables": evil[0]}).raise_for_status()
+        runs.append(client.post("/flow_runs/", json=base).raise_for_status().json()["id"])
+        _until(lambda: all(client.get(f"/flow_runs/{run}").json()["state_type"] == "CRASHED" for run in runs), 120)
+        why = [client.get(f"/flow_runs/{run}").json()["state"]["message"] for run in runs]
+        client.delete(f"/deployments/{made['id']}").raise_for_status()
+        client.patch(f"/deployments/{found['id']}", json={"job_variables": {}}).raise_for_status()
+        good = client.post(f"/deployments/{found['id']}/create_flow_run", json=body).raise_for_status().json()["id"]
+        _until(lambda: client.get(f"/flow_runs/{good}").json()["state_type"] == "COMPLETED", 120)
+    assert all("This worker refuses the run" in each for each in why)
+    assert not mark.exists()
+
+
+def test_the_login_is_told_to_who_may_read_the_settings(home: Path):
+    settings = load_settings(home)
+    told = {name: getattr(settings, f"{name}_login").get_secret_value() for name in ("prefect", "mlflow")}
+    assert _infra("login", home) == told
+    logs = "".join(path.read_text(errors="replace") for path in (home / ".tmu" / "stack" / "logs").glob("*.log"))
+    assert not [login for login in told.values() if login.partition(":")[2] in logs]
+
+
+def test_the_doctor_finds_that_both_servers_ask_for_a_login(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    found = {check.name: check for check in checks(Workspace.open(home))}
+    assert [found[f"{name} login"].state for name in ("Prefect", "MLflow")] == ["ok", "ok"]
+    monkeypatch.setenv("TMU_MLFLOW_LOGIN", "tmu:some-other-password")
+    monkeypatch.setenv("TMU_PREFECT_LOGIN", "tmu:some-other-password")
+    wrong = {check.name: check for check in checks(Workspace.open(home))}
+    assert "refuses our login" in wrong["Prefect login"].text
+    assert "refuses our login" in wrong["MLflow login"].text
+    assert "refuses the login" in wrong["Prefect"].text
 
 
 def test_artifacts_and_data_reach_their_buckets_by_the_settings_alone(home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -122,17 +269,6 @@ def test_artifacts_and_data_reach_their_buckets_by_the_settings_alone(home: Path
     assert any(key.startswith("note/k/") for key in _keys(home, "tmu-artifacts"))
     workspace.versions.push()
     assert _keys(home, "tmu-dvc")
-
-
-def test_a_page_from_elsewhere_may_not_call_prefect(home: Path):
-    url = f"{load_settings(home).prefect_api_url}/deployments/filter"
-    own = url.split("/api/")[0]
-    with httpx.Client(trust_env=False, timeout=60) as client:
-        answers = {
-            origin: client.post(url, json={}, headers={"Origin": origin}) for origin in (own, "http://evil.example")
-        }
-    allowed = {origin: answer.headers.get("access-control-allow-origin") for origin, answer in answers.items()}
-    assert allowed == {own: own, "http://evil.example": None}
 
 
 def test_the_ledger_is_in_postgresql_and_a_wrong_password_is_refused(home: Path):

@@ -141,3 +141,15 @@ def test_a_loopback_server_is_reached_past_a_dead_proxy(
     monkeypatch.setattr(runtime, "PATIENCE", 0.0)
     runtime.prepare(str(tmp_path))
     assert runtime.run_flow(lambda: "a run") == "a run"
+
+
+LOGIN = "tmu:a-password-of-some-length"
+
+
+def test_the_settings_login_is_for_the_settings_server_alone(home: Path):
+    (home / STACK).write_text(f'prefect_api_url = "{SET}"\nprefect_login = "{LOGIN}"\n')
+    assert _prepared(str(home))["PREFECT_API_AUTH_STRING"] == LOGIN
+    assert _prepared(str(home), PREFECT_API_URL=SET)["PREFECT_API_AUTH_STRING"] == LOGIN
+    assert "PREFECT_API_AUTH_STRING" not in _prepared(str(home), PREFECT_API_URL="http://other/api")
+    mine = {"PREFECT_API_URL": "http://other/api", "PREFECT_API_AUTH_STRING": "me:and-my-own-password"}
+    assert _prepared(str(home), **mine)["PREFECT_API_AUTH_STRING"] == mine["PREFECT_API_AUTH_STRING"]

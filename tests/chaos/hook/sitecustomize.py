@@ -4,7 +4,9 @@ An effect is what a crash could cut off from the next one: a file written, moved
 (MLflow, S3), a child process, a commit to the ledger; effect 0 is the stage's begin. Only effects of the main thread
 count, where the flow runs. At the chosen one the process notes where it is and stops itself by SIGSTOP, all threads.
 
-CHAOS_STAGE, CHAOS_EFFECT: where to stop. CHAOS_FOLDER: takes `frozen.json` and, after each stage, `effects.json`.
+The worker refuses variables of a single run, so all its runs have CHAOS_FOLDER. In it lies `order.json` for the next
+run of `nightly-batch`, which takes it away: `stage` and `effect` say where to stop (stage null: nowhere). The folder
+takes `frozen.json` and, after each stage, `effects.json`.
 """
 
 import json
@@ -100,7 +102,19 @@ def _writes(path: Any, mode: str | None, flags: int) -> bool:
     return any(letter in mode for letter in "wax+") if mode else bool(flags & _WRITES)
 
 
-if "prefect.engine" in sys.orig_argv and os.environ.get("CHAOS_FOLDER"):
-    sys.addaudithook(
-        Gate(os.environ["CHAOS_FOLDER"], os.environ.get("CHAOS_STAGE"), int(os.environ.get("CHAOS_EFFECT", "0"))).hear
-    )
+def _order(folder: str) -> dict[str, Any] | None:
+    """What is asked of this process; None where nothing is, or another process took the order."""
+    taken = os.path.join(folder, f"order-{os.getpid()}.json")
+    try:
+        os.rename(os.path.join(folder, "order.json"), taken)
+    except FileNotFoundError:
+        return None
+    with open(taken) as file:
+        order: dict[str, Any] = json.load(file)
+    os.remove(taken)
+    return order
+
+
+_FOLDER, _OURS = os.environ.get("CHAOS_FOLDER"), os.environ.get("PREFECT__DEPLOYMENT_NAME") == "nightly-batch"
+if _FOLDER and _OURS and "prefect.engine" in sys.orig_argv and (_asked := _order(_FOLDER)):
+    sys.addaudithook(Gate(_FOLDER, _asked["stage"], _asked["effect"]).hear)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.prefect_api import PrefectApi
 from tests.chaos import facts
 from tests.chaos.prefect_side import Prefect, lives
 from tmu.workspace import Workspace
@@ -38,7 +39,7 @@ class Server(BaseHTTPRequestHandler):
 def prefect() -> Iterator[Prefect]:
     with HTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Prefect(f"http://127.0.0.1:{server.server_port}/api")
+        yield Prefect(PrefectApi(f"http://127.0.0.1:{server.server_port}/api"))
         server.shutdown()
 
 

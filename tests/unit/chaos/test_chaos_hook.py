@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.chaos.drive import HOOK
+from tests.chaos.servers import HOOK
 
 FLOW = """
 import sys, os, pathlib, threading
@@ -36,8 +36,12 @@ executions.advance(ledger, token, State.AUDITING, FLOW)
 
 
 @contextmanager
-def start(folder: Path, mark: str = "prefect.engine", **where: str) -> Iterator[subprocess.Popen]:
-    environment = os.environ | {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(folder), **where}
+def start(
+    folder: Path, mark: str = "prefect.engine", stage: str | None = None, effect: int = 0, name: str = "nightly-batch"
+) -> Iterator[subprocess.Popen]:
+    (folder / "order.json").write_text(json.dumps({"stage": stage, "effect": effect}))
+    hook = {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(folder), "PREFECT__DEPLOYMENT_NAME": name}
+    environment = os.environ | hook
     with subprocess.Popen([sys.executable, "-c", FLOW, mark, str(folder)], env=environment) as process:
         try:
             yield process
@@ -46,7 +50,7 @@ def start(folder: Path, mark: str = "prefect.engine", **where: str) -> Iterator[
 
 
 def test_it_stops_before_the_wanted_effect_and_goes_on(tmp_path: Path) -> None:
-    with start(tmp_path, CHAOS_STAGE="forgetting_data", CHAOS_EFFECT="2") as process:
+    with start(tmp_path, stage="forgetting_data", effect=2) as process:
         deadline = time.monotonic() + 60
         while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
             assert time.monotonic() < deadline and process.poll() is None
@@ -67,8 +71,11 @@ def test_it_counts_the_main_threads_effects_by_stage(tmp_path: Path) -> None:
     assert not (tmp_path / "frozen.json").exists()
 
 
-@pytest.mark.parametrize("mark", ["prefect.worker", "dvc"])
-def test_other_processes_are_left_alone(tmp_path: Path, mark: str) -> None:
-    with start(tmp_path, mark=mark, CHAOS_STAGE="forgetting_data") as process:
+@pytest.mark.parametrize(
+    ("mark", "name"), [("prefect.worker", "nightly-batch"), ("dvc", "nightly-batch"), ("prefect.engine", "reconcile")]
+)
+def test_other_processes_are_left_alone(tmp_path: Path, mark: str, name: str) -> None:
+    with start(tmp_path, mark=mark, stage="forgetting_data", name=name) as process:
         assert process.wait(60) == 0
+    assert (tmp_path / "order.json").exists()
     assert not (tmp_path / "effects.json").exists()

@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from flows import check_servers
-from flows.check_servers import Probe, clocks, ledger, page, s3
+from flows.check_servers import Probe, clocks, ledger, login, page, s3
 from flows.checks import checks
 from tmu.check import Check
 from tmu.ledger.place import open_ledger
@@ -117,10 +117,11 @@ def test_a_store_that_is_away_fails_soon(place: Workspace, monkeypatch: pytest.M
 
 
 class _Page(BaseHTTPRequestHandler):
-    code, date = 200, 0.0
+    code, date, wanted = 200, 0.0, None
 
     def do_GET(self) -> None:
-        self.send_response_only(self.code)
+        strange = self.wanted and self.headers.get("Authorization") != self.wanted
+        self.send_response_only(401 if strange else self.code)
         self.send_header("Date", formatdate(self.date, usegmt=True))
         self.end_headers()
 
@@ -145,6 +146,26 @@ def test_a_page_answers_or_says_what_it_answered(server: SimpleNamespace) -> Non
     assert page("it", server.url, "Start it.").check == Check("it", "ok", "answers")
     server.page.code = 503
     assert page("it", server.url, "Start it.").check == Check("it", "fail", "answers 503", "Start it.")
+
+
+def test_a_server_that_does_not_ask_who_calls_fails(server: SimpleNamespace) -> None:
+    for auth in (None, ("tmu", "secret")):
+        found = login("it", server.url, auth, "it_login")
+        assert (found.state, "without asking who calls" in found.text) == ("fail", True)
+
+
+def test_a_login_that_is_missing_or_wrong_is_told_without_showing_it(server: SimpleNamespace) -> None:
+    server.page.wanted = "Basic dG11OnNlY3JldA=="  # tmu:secret
+    assert login("it", server.url, ("tmu", "secret"), "it_login").state == "ok"
+    missing, wrong = login("it", server.url, None, "it_login"), login("it", server.url, ("tmu", "hidden"), "it_login")
+    assert [(each.state, "`it_login`" in each.mend) for each in (missing, wrong)] == [("fail", True)] * 2
+    assert missing.text == "it asks for a login, and we have none"
+    assert wrong.text == "it refuses our login"
+    assert "hidden" not in wrong.text + wrong.mend
+
+
+def test_a_login_cannot_be_looked_at_where_nobody_answers() -> None:
+    assert login("it", "http://127.0.0.1:9/", None, "it_login").state == "fail"
 
 
 def test_a_clock_that_is_wrong_is_named(server: SimpleNamespace) -> None:

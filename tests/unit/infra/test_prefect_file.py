@@ -127,6 +127,7 @@ GOOD = {
         ({"schedules": [{"cron": "0 * * * *"}]}, [], "slug"),
         ({"schedules": [{"slug": "x", "interval": 600}]}, [], "cron"),
         ({"tags": []}, [], "tag"),
+        ({"work_pool": GOOD["work_pool"] | {"job_variables": {"command": "x"}}}, [], "job variables"),
         ({}, None, "pull"),
         ({"pull": None}, [], "pull"),
     ],

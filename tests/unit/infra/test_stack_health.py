@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from flows.prefect_api import PrefectApi
 from infra.stack import health
 
 
@@ -71,7 +72,7 @@ def test_sql_refuses(nobody: int):
 def _worker(beat: datetime, *, status: str = "ONLINE", started: float = 0.0, name: str = "cpu-0") -> str | None:
     known = [{"name": "cpu-0", "status": status, "last_heartbeat_time": beat.isoformat()}]
     with _serving(200, known) as url:
-        return health.worker(url, "tmu", name, lambda: started)()
+        return health.worker(PrefectApi(url), "tmu", name, lambda: started)()
 
 
 def test_a_worker_is_well_while_its_heart_beats():
@@ -87,6 +88,6 @@ def test_a_heartbeat_of_the_process_before_does_not_count():
 
 
 def test_a_worker_is_not_well_without_its_server(nobody: int):
-    assert health.worker(f"http://127.0.0.1:{nobody}", "tmu", "cpu-0", lambda: 0)() == (
+    assert health.worker(PrefectApi(f"http://127.0.0.1:{nobody}"), "tmu", "cpu-0", lambda: 0)() == (
         "the Prefect server: refuses connections"
     )

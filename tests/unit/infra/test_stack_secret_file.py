@@ -12,7 +12,8 @@ from infra.stack.place import Stack
 from tmu.errors import ConfigError
 from tmu.settings import STACK, Settings
 
-SECRETS = {"postgres_password", "s3_secret_key", "s3_read_secret", "s3_access_key", "s3_read_key", "stack_id"}
+LOGINS = {"prefect_login", "mlflow_login"}
+SECRETS = LOGINS | {"postgres_password", "s3_secret_key", "s3_read_secret", "s3_access_key", "s3_read_key", "stack_id"}
 
 
 def test_it_is_readable_by_its_owner_alone(stack: Stack):
@@ -33,6 +34,19 @@ def test_a_second_start_keeps_it(stack: Stack):
     before = (stack.home / STACK).read_bytes()
     assert secret_file.ensure(stack.home, s3="ceph") is False
     assert (stack.home / STACK).read_bytes() == before
+
+
+def test_a_file_of_an_earlier_version_gets_the_logins_and_keeps_the_rest(stack: Stack):
+    path = stack.home / STACK
+    before = tomllib.loads(path.read_text())
+    kept = "".join(line for line in path.read_text().splitlines(True) if line.split(" ")[0] not in LOGINS)
+    path.write_text(kept)
+    assert secret_file.ensure(stack.home, s3="ceph") is True
+    after = tomllib.loads(path.read_text())
+    assert {name: value for name, value in after.items() if name not in LOGINS} == tomllib.loads(kept)
+    assert not {after[name] for name in LOGINS} & {before[name] for name in LOGINS}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert secret_file.ensure(stack.home, s3="ceph") is False
 
 
 def test_it_holds_settings_only(tmp_path: Path):

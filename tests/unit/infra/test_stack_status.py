@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.stack import status
+from infra.stack.place import Stack
 from infra.stack.status import Process, Status
 
 LOG = """\
@@ -36,6 +38,16 @@ def test_one_that_is_not_well_is_enough():
 
 def test_memory_is_summed_in_the_json():
     assert Status("w", [_process(None, 1.5), _process(None, 2.0)]).as_dict()["memory_mib"] == 3.5
+
+
+def test_a_worker_of_the_account_that_owns_the_secrets_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    states = {"worker-cpu-0": {"pid": os.getpid()}, "worker-gpu-1": {"pid": 0}, "api": {"pid": 1}}
+    assert "can read hash.key" in status.reads_the_secrets(stack, states)
+    mine = psutil.Process().uids()
+    other = mine._replace(effective=mine.effective + 4711)
+    monkeypatch.setattr(psutil.Process, "uids", lambda self: other)
+    assert status.reads_the_secrets(stack, states) is None
+    assert status.reads_the_secrets(stack, {}) is None
 
 
 def test_memory_of_a_process_is_its_share_in_mib():

@@ -60,8 +60,11 @@ def test_a_value_that_its_file_cannot_hold_is_refused(stack: Stack, servers: lis
 def test_no_secret_is_an_argument(stack: Stack, servers: list[Server]):
     values = [getattr(stack.settings, name) for name in type(stack.settings).model_fields]
     secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-    assert len(secrets) == 5
-    secrets += [stack.settings.ledger, *(secret.split(":")[2].split("@")[0] for secret in secrets if "://" in secret)]
+    assert len(secrets) == 7
+    passwords = [secret.split(":")[2].split("@")[0] for secret in secrets if "://" in secret]
+    passwords += [secret.split(":")[1] for secret in secrets if secret.startswith("tmu:")]
+    assert len(passwords) == 4
+    secrets += [stack.settings.ledger, *passwords]
     arguments = " ".join(part for server in servers for part in server.command)
     assert [secret for secret in secrets if secret in arguments] == []
 

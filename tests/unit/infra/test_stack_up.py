@@ -17,7 +17,9 @@ from infra.stack import up
 from infra.stack.place import Stack
 from infra.stack.ports import LOOPBACK
 from infra.stack.server import Server
+from infra.stack.status import Status
 from infra.stack.supervisor import Supervisor
+from tmu.cli import output
 from tmu.errors import ConfigError, DataError, StorageError
 from tmu.settings import STACK
 
@@ -79,14 +81,37 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     assert "mlflow.log" in refused.value.mend
 
 
-@pytest.mark.parametrize("verb", ["down", "status", "logs"])
+@pytest.mark.parametrize("verb", ["down", "status", "logs", "login"])
 def test_the_verbs_say_that_nothing_was_started(tmp_path: Path, verb: str):
     result = CliRunner().invoke(app, [verb, "--workspace", str(tmp_path)])
     assert result.exit_code == ConfigError.exit_code
     assert "make up" in result.stderr
 
 
-@pytest.mark.parametrize("verb", ["up", "down", "status", "logs"])
+def test_the_logins_are_shown_to_who_may_read_the_settings(stack: Stack):
+    shown = CliRunner().invoke(app, ["login", "--workspace", str(stack.home)]).stdout
+    exported = CliRunner().invoke(app, ["login", "--export", "--workspace", str(stack.home)]).stdout
+    name, _, password = stack.need("mlflow_login").partition(":")
+    assert stack.need("prefect_login") in shown
+    assert f"export PREFECT_API_AUTH_STRING={stack.need('prefect_login')}\n" in exported
+    assert password in shown
+    assert f"export MLFLOW_TRACKING_USERNAME={name}\nexport MLFLOW_TRACKING_PASSWORD={password}\n" in exported
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_up_shows_the_logins_when_they_were_made_and_then_no_more(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, made: bool
+):
+    monkeypatch.setattr(up, "up", lambda *_, **__: (stack, up.Result(1.0, made, ["mlflow"])))
+    monkeypatch.setattr(output.MODE, "json", False)  # --json would stay for the tests after this one
+    monkeypatch.setattr("infra.stack.status.status", lambda _: Status(str(stack.home), []))
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["up", "--workspace", str(stack.home), *more])
+        assert result.exit_code == 0, result.output
+        assert (stack.need("prefect_login") in result.stdout) is (made and not more)
+
+
+@pytest.mark.parametrize("verb", ["up", "down", "status", "logs", "login"])
 def test_the_stack_of_another_user_is_refused_in_a_line(stack: Stack, monkeypatch: pytest.MonkeyPatch, verb: str):
     """Tests may run as root, whom nothing is closed to."""
 

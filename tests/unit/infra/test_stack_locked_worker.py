@@ -1,0 +1,118 @@
+"""What the worker makes of a run: our command, variables and folder, or a refusal. Against Prefect's own resolution."""
+
+import asyncio
+import os
+import sys
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import Flow, FlowRun, WorkPool
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
+
+from infra.bootstrapping.plan import Plan
+from infra.bootstrapping.pool import environment, template
+from infra.stack.place import ROOT
+from infra.stack.worker_main import LockedConfiguration, LockedWorker, without_hooks
+from tmu.errors import RequestError
+
+OURS = "flows/verify.py:verify_flow"
+EVIL = {
+    "command": {"command": "touch /tmp/owned"},
+    "env": {"env": {"PYTHONPATH": "/tmp/evil"}},
+    "dotted env": {"env.PYTHONPATH": "/tmp/evil"},
+    "working_dir": {"working_dir": "/tmp"},
+    "image": {"image": "evil:latest"},
+    "name": {"name": "x"},
+}
+
+
+def _resolved(
+    kind: type[ProcessJobConfiguration], pool: dict[str, Any], run: dict[str, Any], **deployment: Any
+) -> ProcessJobConfiguration:
+    """What a worker with that configuration would start, as Prefect finds it out."""
+    flow = Flow(name="verify")
+    flow_run = FlowRun(flow_id=flow.id, name="r", deployment_id=uuid4(), **run)
+    found = DeploymentResponse(name="verify", flow_id=flow.id, **{"entrypoint": OURS, **deployment})
+
+    async def read(_: Any) -> Any:
+        return found
+
+    async def read_flow(_: Any) -> Flow:
+        return flow
+
+    work_pool = WorkPool(name="tmu", type="process", base_job_template=pool, default_queue_id=uuid4())
+    client = SimpleNamespace(read_deployment=read, read_flow=read_flow)
+    return asyncio.run(
+        kind.resolve_for_flow_run(flow_run, client=client, work_pool=work_pool, worker_name="w", worker_id=uuid4())
+    )
+
+
+@pytest.fixture
+def locked() -> dict[str, Any]:
+    """The pool's template."""
+    return template(Plan(workspace=ROOT, root=ROOT, gpus=1, zone="UTC"))
+
+
+def test_a_run_of_ours_is_started_by_our_command_in_our_folder(locked: dict[str, Any]) -> None:
+    found = _resolved(LockedConfiguration, locked, {})
+    assert (found.command, found.working_dir) == (f"{sys.executable} -m prefect.engine", ROOT)
+    assert found.env["PREFECT__FLOW_ENTRYPOINT"] == OURS
+    assert environment().items() <= found.env.items()
+    assert found.env["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize("variables", EVIL.values(), ids=EVIL)
+def test_job_variables_are_refused_though_prefect_would_go_by_them(
+    locked: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    for parts in (({"job_variables": variables}, {}), ({}, {"job_variables": variables})):
+        with pytest.raises(RequestError, match="job variables"):
+            _resolved(LockedConfiguration, locked, parts[0], **parts[1])
+
+
+def test_a_locked_template_alone_would_let_variables_of_the_environment_pass(locked: dict[str, Any]) -> None:
+    """Why the worker has a lock of its own: Prefect merges them into a template that has none to be filled in."""
+    found = _resolved(ProcessJobConfiguration, locked, {"job_variables": EVIL["env"]})
+    assert found.env["PYTHONPATH"] == "/tmp/evil"
+
+
+def test_a_template_that_somebody_changed_is_not_gone_by() -> None:
+    changed = ProcessWorker.get_default_base_job_template()
+    changed["job_configuration"] |= {"command": "touch /tmp/owned", "env": {"A": "b"}, "working_dir": "/tmp"}
+    assert _resolved(ProcessJobConfiguration, changed, {}).command == "touch /tmp/owned"
+    found = _resolved(LockedConfiguration, changed, {})
+    assert (found.command, found.working_dir) == (f"{sys.executable} -m prefect.engine", ROOT)
+    assert "A" not in found.env
+
+
+@pytest.mark.parametrize(
+    ("run", "deployment", "named"),
+    [
+        ({}, {"entrypoint": "/tmp/evil.py:flow"}, "entrypoint"),
+        ({}, {"entrypoint": "flows/../tmp/evil.py:verify_flow"}, "entrypoint"),
+        ({}, {"entrypoint": None}, "entrypoint"),
+        ({}, {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": "id"}}]}, "pull steps"),
+        ({"parameters": {"home": "/tmp/evil"}}, {}, "workspace"),
+    ],
+)
+def test_what_is_not_in_prefect_yaml_is_refused(
+    locked: dict[str, Any], run: dict[str, Any], deployment: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(RequestError, match=named):
+        _resolved(LockedConfiguration, locked, run, **deployment)
+
+
+def test_prefects_command_line_takes_this_worker() -> None:
+    from prefect.utilities.dispatch import lookup_type
+    from prefect.workers.base import BaseWorker
+
+    assert lookup_type(BaseWorker, "process") is LockedWorker
+    assert LockedWorker.job_configuration is LockedConfiguration
+
+
+def test_no_flow_is_loaded_into_the_workers_own_process() -> None:
+    flow = asyncio.run(without_hooks(None))
+    assert not (flow.on_crashed_hooks or flow.on_cancellation_hooks)
