@@ -20,7 +20,7 @@ from tmu.errors import DataError, ModelError
 from tmu.files import digest_of
 from tmu.models.registry import head_of
 from tmu.train.examples import Examples, as_probabilities
-from tmu.train.lane import autocast, exact, pick_precision
+from tmu.train.lane import autocast, exact, precision_for
 from tmu.train.memory_format import arrange, arranged
 from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
 from tmu.train.schedule import learning_rate
@@ -150,7 +150,7 @@ def _prepare(
         fused=True,
     )
     steps = config.epochs * batch_count(len(examples), config.batch_size)
-    precision = pick_precision(config.precision, device)
+    precision = precision_for(config.precision, model, examples.images[:1])
     return _Run(model, examples, targets, config, seeds, objective, after_step, precision, optimiser, steps)
 
 
