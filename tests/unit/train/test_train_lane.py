@@ -54,7 +54,7 @@ import hashlib
 import torch
 from torch import nn
 from tests.synthetic import CLASSES, RECIPE, SEEDS, blobs
-from tmu.train import lane
+from tmu.train import fit, lane
 lane.cpu_gains_from_bf16 = lambda: True
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -66,7 +66,7 @@ print(hashlib.sha256(b"".join(value.numpy().tobytes() for value in model.state_d
 
 def test_such_a_network_trains_to_the_same_weights_whatever_was_in_memory():
     """glibc fills each block that it hands out with the bits of MALLOC_PERTURB_."""
-    ended = set()
+    ended, root = set(), Path(__file__).parents[3]
     for bits in ("1", "165"):
         given = {**os.environ, "MALLOC_PERTURB_": bits}
         done = subprocess.run(
