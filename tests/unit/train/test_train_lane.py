@@ -70,13 +70,8 @@ def test_such_a_network_trains_to_the_same_weights_whatever_was_in_memory():
     ended, root = set(), Path(__file__).parents[3]
     for bits in ("1", "165"):
         given = {**os.environ, "MALLOC_PERTURB_": bits}
-        done = subprocess.run(
-            [sys.executable, "-c", SINGLE_PIXELS],
-            cwd=Path(__file__).parents[3],
-            env=given,
-            capture_output=True,
-            text=True,
-        )
+        child = [sys.executable, "-c", SINGLE_PIXELS]
+        done = subprocess.run(child, cwd=root, env=given, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         ended.add(done.stdout)
     assert len(ended) == 1
