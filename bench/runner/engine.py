@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
@@ -19,6 +18,7 @@ from torch import nn
 from tmu.config import Seeds, TrainConfig
 from tmu.files import write_atomic
 from tmu.train import Examples, Fit, fit
+from tmu.train.memory_format import arrange
 
 _WORTH_KEEPING = 20.0  # seconds; a shorter call is made again
 
@@ -78,5 +78,5 @@ class Engine:
         with safe_open(path, framework="pt") as file:
             report = Fit(**json.loads(file.metadata()["fit"]))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        model.to(self.device, memory_format=torch.channels_last).eval()
+        arrange(model, self.device).eval()
         return report

@@ -20,7 +20,8 @@ from tmu.errors import DataError, ModelError
 from tmu.files import digest_of
 from tmu.models.registry import head_of
 from tmu.train.examples import Examples, as_probabilities
-from tmu.train.lane import autocast, exact, pick_precision
+from tmu.train.lane import autocast, exact, precision_for
+from tmu.train.memory_format import arrange, arranged
 from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
 from tmu.train.schedule import learning_rate
 from tmu.train.snapshot import load_snapshot, save_snapshot
@@ -132,7 +133,7 @@ def _prepare(
     after_step: AfterStep | None,
     device: torch.device,
 ) -> _Run:
-    model.to(device, memory_format=torch.channels_last).train()
+    arrange(model, device).train()
     targets = examples.targets
     if targets is None:
         targets = as_probabilities(examples.labels, head_of(model).out_features)
@@ -149,7 +150,7 @@ def _prepare(
         fused=True,
     )
     steps = config.epochs * batch_count(len(examples), config.batch_size)
-    precision = pick_precision(config.precision, device)
+    precision = precision_for(config.precision, model, examples.images[:1])
     return _Run(model, examples, targets, config, seeds, objective, after_step, precision, optimiser, steps)
 
 
@@ -204,7 +205,7 @@ def _views(run: _Run, rows: Tensor) -> Tensor:
     if run.examples.noise is not None:
         sigma = run.examples.noise[rows][:, None, None, None]
         views = (views + sigma * _gaussian(views, stream(run.seeds.unlearn, "noise", run.step))).clamp(0, 1)
-    return views.contiguous(memory_format=torch.channels_last)
+    return arranged(views, run.model)
 
 
 def _gaussian(like: Tensor, start: int) -> Tensor:

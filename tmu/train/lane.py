@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+
+from tmu.errors import ConfigError
 
 # cuBLAS is deterministic only with a fixed workspace; it must be set before the first CUDA call
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -33,6 +36,47 @@ def pick_precision(name: str, device: torch.device) -> str:
         return name
     gains = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_gains_from_bf16()
     return "bf16" if gains else "fp32"
+
+
+def precision_for(name: str, model: nn.Module, image: Tensor) -> str:
+    """`pick_precision` for training `model` on images like `image` (1, C, H, W), uint8, on the device of both.
+
+    On a processor, the bf16 weight gradient of a strided convolution whose input is one pixel high or wide is left
+    unwritten wherever the kernel lies on padding: whatever was in memory trains the model (torch 2.13.0 on AVX-512).
+    `auto` is then fp32. Raises ConfigError where bf16 was asked for by name.
+    """
+    precision = pick_precision(name, image.device)
+    if precision != "bf16" or image.device.type != "cpu" or not _strides_over_single_pixels(model, image):
+        return precision
+    if name == "auto":
+        return "fp32"
+    raise ConfigError(
+        "The model reduces these images to single pixels before a convolution with stride, which bf16 cannot train "
+        "on a processor.",
+        "Set `precision` to `auto` or `fp32`, or use larger images.",
+    )
+
+
+@torch.no_grad()
+def _strides_over_single_pixels(model: nn.Module, image: Tensor) -> bool:
+    """One forward pass in evaluation mode, which changes no statistics; the model's mode is restored."""
+    seen: list[int] = []
+
+    def watch(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(min(inputs[0].shape[-2:]))
+
+    strided = [part for part in model.modules() if isinstance(part, nn.Conv2d) and max(part.stride) > 1]
+    hooks = [part.register_forward_pre_hook(watch) for part in strided if max(part.kernel_size) > 1]
+    modes = {part: part.training for part in model.modules()}
+    try:
+        if hooks:
+            model.eval()(image.float() / 255)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, training in modes.items():
+            part.training = training
+    return 1 in seen
 
 
 @contextlib.contextmanager

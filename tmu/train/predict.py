@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tmu.models.registry import penultimate
 from tmu.train.lane import exact
+from tmu.train.memory_format import arranged, moved
 
 
 @torch.no_grad()
@@ -12,12 +13,12 @@ def predict(
     model: nn.Module, images: Tensor, *, batch_size: int = 512, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor]:
     """Logits (N, K) and penultimate features (N, F), float32 on the CPU, of uint8 images (N, C, H, W), in fp32."""
-    model.to(device).eval()
+    moved(model, device).eval()
     logits, features = [], []
     with exact():
         for start in range(0, len(images), batch_size):
             views = images[start : start + batch_size].to(device).float() / 255
-            z, phi = penultimate(model, views.contiguous(memory_format=torch.channels_last))
+            z, phi = penultimate(model, arranged(views, model))
             logits.append(z.float().cpu())
             features.append(phi.float().cpu())
     return torch.cat(logits), torch.cat(features)

@@ -18,6 +18,7 @@ from tmu.config import Config
 from tmu.train import Examples, logits_of
 from tmu.train.examples import join
 from tmu.train.lane import exact
+from tmu.train.memory_format import moved
 from tmu.train.order import hash_keys, stream
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.problem import Outcome, Problem
@@ -48,7 +49,7 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
 
 def nearest_adversarial(problem: Problem, options: Options) -> Examples:
     """The adversarial examples that were found, labelled as the model sees them; each has a key of its own."""
-    model, forget = problem.model.to(problem.device).eval(), problem.forget
+    model, forget = moved(problem.model, problem.device).eval(), problem.forget
     images, answers = forget.images.clone(), forget.labels.clone()
     for tried in range(options.rounds):
         left = (answers == forget.labels).nonzero()[:, 0]

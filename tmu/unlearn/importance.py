@@ -7,6 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from tmu.train import Examples
 from tmu.train.lane import exact
+from tmu.train.memory_format import moved
 
 _RECORDS_AT_ONCE = 64  # more is slower on a processor: the gradients leave its cache
 _NUMBERS_AT_ONCE = 2**26  # gradients of single records held together: 256 MiB of float32
@@ -16,7 +17,7 @@ def mean_gradient(
     model: nn.Module, examples: Examples, device: torch.device | str, batch_size: int = 512
 ) -> dict[str, Tensor]:
     """Gradient of mean CE on the true labels by parameter name, without augmentation, in evaluation mode and fp32."""
-    model.to(device).eval()
+    moved(model, device).eval()
     parameters = dict(model.named_parameters())
     total = {name: torch.zeros_like(value) for name, value in parameters.items()}
     with exact():
@@ -33,7 +34,7 @@ def diagonal_fisher(model: nn.Module, examples: Examples, device: torch.device |
     Source: the diagonal of the empirical Fisher information (Foster et al. 2024, eq. 5). Squares of batch gradients,
     as public codes take them, shrink with the batch and are not it.
     """
-    model.to(device).eval()
+    moved(model, device).eval()
     parameters = {name: value.detach() for name, value in model.named_parameters()}
     statistics = dict(model.named_buffers())
 

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from tmu.config import Config, Seeds, TrainConfig
 from tmu.errors import DataError
 from tmu.train import Examples
+from tmu.train.memory_format import arranged
 from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
 from tmu.train.schedule import learning_rate
 from tmu.unlearn.finetune import recipe_of
@@ -63,7 +64,8 @@ class ForgetStep:
             return
         views, labels = self._batch(number - 1)
         alpha = self.options.alpha * 0.5 * (1 + math.cos(math.pi * done / self.steps))
-        loss = -alpha * weighed_loss(cross_entropy(model(views), labels, reduction="none"), self.options.adaptivity)
+        losses = cross_entropy(model(arranged(views, model)), labels, reduction="none")
+        loss = -alpha * weighed_loss(losses, self.options.adaptivity)
         rate = learning_rate(self.recipe, done, self.steps) / (1 - self.recipe.momentum)
         masked_step(model, loss, self.mask, rate, self.options.clip_norm)
 
@@ -73,7 +75,7 @@ class ForgetStep:
         rows = batches(epoch_order(keys, stream(self.seeds.order, "forget step"), epoch), size)[place]
         bits = view_bits(keys, stream(self.seeds.augment, "forget step"), epoch)
         views = augment(self.forget.images[rows].float() / 255, bits[rows], self.recipe.augment)
-        return views.contiguous(memory_format=torch.channels_last), self.forget.labels[rows]
+        return views, self.forget.labels[rows]
 
 
 def weighed_loss(losses: Tensor, adaptivity: float) -> Tensor:

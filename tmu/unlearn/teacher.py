@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from tmu.train.memory_format import arrange
+
 
 def frozen(model: nn.Module, device: torch.device | str) -> nn.Module:
     """A deep copy that neither trains nor moves its statistics."""
-    return copy.deepcopy(model).to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return arrange(copy.deepcopy(model), device).eval().requires_grad_(False)
 
 
 def divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:

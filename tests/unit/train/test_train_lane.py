@@ -1,10 +1,18 @@
 """Device, precision and exactness: what `auto` means, and that a process gets its settings back."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from tests.synthetic import blobs, same_weights, tiny_net, weights_of
+from tmu.errors import ConfigError
+from tmu.models.registry import build
 from tmu.train import lane
-from tmu.train.lane import autocast, exact, pick_device, pick_precision
+from tmu.train.lane import autocast, exact, pick_device, pick_precision, precision_for
 
 CPU = torch.device("cpu")
 
@@ -18,6 +26,55 @@ def test_a_named_precision_is_obeyed():
 def test_auto_is_bf16_only_where_the_processor_gains(monkeypatch, gains, precision):
     monkeypatch.setattr(lane, "cpu_gains_from_bf16", lambda: gains)
     assert pick_precision("auto", CPU) == precision
+
+
+def _halved_to_single_pixels() -> torch.nn.Module:
+    """torchvision's network halves images of 8x8 three times, and strides on."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build("torchvision/mobilenet_v3_small", (1, 8, 8), 3)
+
+
+def test_no_bf16_where_a_strided_convolution_sees_a_single_pixel(monkeypatch):
+    monkeypatch.setattr(lane, "cpu_gains_from_bf16", lambda: True)
+    image, model = blobs(1).images, _halved_to_single_pixels().train()
+    before = weights_of(model)
+    assert precision_for("auto", model, image) == "fp32"
+    assert precision_for("fp32", model, image) == "fp32"
+    with pytest.raises(ConfigError, match=r"single pixels.*Set `precision`"):
+        precision_for("bf16", model, image)
+    assert precision_for("auto", model, image.repeat(1, 1, 16, 16)) == "bf16"
+    assert precision_for("auto", tiny_net(), image) == "bf16"
+    assert model.training
+    assert same_weights(before, weights_of(model))
+
+
+SINGLE_PIXELS = """
+import hashlib
+import torch
+from torch import nn
+from tests.synthetic import CLASSES, RECIPE, SEEDS, blobs
+from tmu.train import fit, lane
+lane.cpu_gains_from_bf16 = lambda: True
+torch.set_num_threads(1)
+torch.manual_seed(0)
+single = nn.MaxPool2d(8), nn.Conv2d(1, 16, 1), nn.Conv2d(16, 16, 3, 2, 1, groups=16)
+model = nn.Sequential(*single, nn.Flatten(), nn.Linear(16, CLASSES))
+fit(model, blobs(64), RECIPE.model_copy(update={"precision": "auto"}), SEEDS)
+print(hashlib.sha256(b"".join(value.numpy().tobytes() for value in model.state_dict().values())).hexdigest())
+"""
+
+
+def test_such_a_network_trains_to_the_same_weights_whatever_was_in_memory():
+    """glibc fills each block that it hands out with the bits of MALLOC_PERTURB_."""
+    ended, root = set(), Path(__file__).parents[3]
+    for bits in ("1", "165"):
+        given = {**os.environ, "MALLOC_PERTURB_": bits}
+        child = [sys.executable, "-c", SINGLE_PIXELS]
+        done = subprocess.run(child, cwd=root, env=given, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        ended.add(done.stdout)
+    assert len(ended) == 1
 
 
 def test_auto_device_is_the_gpu_where_there_is_one(monkeypatch):

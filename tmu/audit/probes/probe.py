@@ -21,6 +21,7 @@ from tmu.audit.probes.residual import residual_hits
 from tmu.config import AuditConfig, Seeds, TrainConfig
 from tmu.train import Examples, logits_of
 from tmu.train.lane import exact
+from tmu.train.memory_format import moved
 
 RESIDUAL_DRAWS = 16
 ALPHA = 0.02
@@ -56,7 +57,7 @@ def probe(
 
 
 def _residual(model: nn.Module, few: Examples, seed: int, device: torch.device | str) -> Any:
-    images, model = few.images.to(device), model.to(device).eval()
+    images, model = few.images.to(device), moved(model, device).eval()
     with exact():
         return residual_hits(model, images, few.labels, few.keys, seed=seed, draws=RESIDUAL_DRAWS).numpy()
 

@@ -12,21 +12,22 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
 from tmu.train.lane import exact
+from tmu.train.memory_format import moved
 from tmu.twin.side import Side
 
 
 def compute(side: Side, batch_size: int = 512) -> Tensor:
     """Log divergences (N,) under the side's model."""
-    parts = []
+    model, parts = moved(side.model, side.device), []
     with exact():
         for start in range(0, len(side.samples), batch_size):
             rows = slice(start, start + batch_size)
             views = side.samples.images[rows].to(side.device).float() / 255
             labels = side.samples.labels[rows].to(side.device)
-            attacked = attack(side.model, views, labels, side.config.attack_epsilon, side.config.attack_steps)
+            attacked = attack(model, views, labels, side.config.attack_epsilon, side.config.attack_steps)
             with torch.no_grad():
-                moved = side.model(attacked).log_softmax(1).cpu()
-            parts.append(kl_div(moved, side.logits[rows].log_softmax(1), reduction="none", log_target=True).sum(1))
+                after = model(attacked).log_softmax(1).cpu()
+            parts.append(kl_div(after, side.logits[rows].log_softmax(1), reduction="none", log_target=True).sum(1))
     return torch.cat(parts).clamp_min(1e-9).log()
 
 
