@@ -76,7 +76,9 @@ def test_every_model_is_registered_with_its_lineage_and_the_same_metrics(done: t
     assert workspace.registry.get_alias("digits", "champion").version == outcome["champion"]
 
 
-def test_the_loaded_version_answers_like_the_bundle(done: tuple[Workspace, dict, dict]) -> None:
+def test_the_loaded_version_answers_like_the_bundle(
+    done: tuple[Workspace, dict, dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlflow
     import numpy as np
     import torch
@@ -86,7 +88,7 @@ def test_the_loaded_version_answers_like_the_bundle(done: tuple[Workspace, dict,
     workspace, outcome, _ = done
     deletion = found(workspace, outcome)
     images = np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32)
-    mlflow.set_tracking_uri(workspace.registry.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", workspace.registry.uri)
     served = mlflow.pyfunc.load_model("models:/tmu-digits@candidate").predict(images)
     model, _ = load_model(workspace, deletion.unlearned)
     with torch.no_grad():
