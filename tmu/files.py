@@ -77,6 +77,18 @@ def write_atomic(path: Path, content: bytes, *, private: bool = True) -> None:
         _sync_folder(path.parent)
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Write and remove an empty file, making the folder where there is none; `StorageError` where that is refused."""
+    probe = folder / ".probe"
+    try:
+        write_atomic(probe, b"")
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The folder cannot be written: {folder} ({error.strerror}).", "Look what is in its place, and mend that."
+        ) from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON value for people and machines alike: sorted, indented, atomic."""
     write_atomic(

@@ -115,8 +115,9 @@ def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypat
     deletion = Journal(Workspace.open(home)).find(plan["id"])
     assert (deletion.plan.hash, deletion.method, deletion.audited) == (plan["hash"], "finetune", False)
     assert deletion.asked == Asked.of([KEYS.subject("contributor-007")], [KEYS.record("digit-0001")])
-    assert good(home, "delete", "--resume", "abc")["request"] == "abc"
-    assert given["request"] == "abc"
+    given.clear()
+    assert good(home, "delete", "--resume", plan["id"])["request"] == plan["id"] == given["request"]
+    assert "no request of that id" in bad(home, "delete", "--resume", "abc", code=3)
 
 
 def test_delete_asks_and_takes_no_for_an_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

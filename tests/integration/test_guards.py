@@ -17,7 +17,7 @@ from tmu.settings import load_settings
 from tmu.steps.acknowledge import acknowledge, written_down
 from tmu.steps.erase_data import erase_data
 from tmu.steps.import_data import import_data
-from tmu.steps.loading import data_ref, open_store
+from tmu.steps.loading import data_ref, forget_keys, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.preflight import check_parameters
 from tmu.steps.request_file import read_request
@@ -198,5 +198,7 @@ def test_the_journal_holds_keys_only(workspace: Workspace) -> None:
     text = workspace.state("requests", f"{deletion.id}.json").read_text()
     assert key in text
     assert "contributor" not in text
-    assert json.loads(text)["plan"]["n_records"] == deletion.plan.n_records == len(deletion.plan.records)
-    assert not any(record in text for record in deletion.plan.records)
+    records = forget_keys(workspace, deletion.forget)
+    assert json.loads(text)["plan"]["n_records"] == deletion.plan.n_records == len(records)
+    assert not any(record in text for record in records)
+    assert Journal(workspace).find(deletion.id) == deletion

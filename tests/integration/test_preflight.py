@@ -25,15 +25,31 @@ from tmu.stores import mlflow_ready
 from tmu.workspace import Workspace
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """One with a model in service."""
-    workspace = make_workspace(tmp_path / "w", train=QUICK["train"] | {"epochs": 1})
+    workspace = make_workspace(tmp_path_factory.mktemp("made") / "w", train=QUICK["train"] | {"epochs": 1})
     data = data_ref(workspace)
     model = train_original(workspace, data, workspace.params)
     version = register_model(workspace, data, model, workspace.params)
     promote_model(workspace, data, version.version)
+    shutil.copytree(workspace.root, workspace.root.with_name("kept"), symlinks=True)
     return workspace
+
+
+@pytest.fixture
+def workspace(made: Workspace) -> Iterator[Workspace]:
+    """It, put back to what it was after each test. MLflow's file keeps its place: the connections to it stay open."""
+    yield Workspace.open(made.root)
+    kept, database = made.root.with_name("kept"), Path(".tmu", "mlflow.db")
+    with sqlite3.connect(kept / database) as whole, sqlite3.connect(made.root / database) as broken:
+        whole.backup(broken)
+    for path in sorted(made.root.rglob("*"), reverse=True):
+        if path.is_file() and not path.name.startswith("mlflow.db"):
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    shutil.copytree(kept, made.root, ignore=shutil.ignore_patterns("mlflow.db*"), dirs_exist_ok=True, symlinks=True)
 
 
 def client(workspace: Workspace) -> object:
@@ -44,6 +60,18 @@ def client(workspace: Workspace) -> object:
 
 def in_service(workspace: Workspace) -> object:
     return client(workspace).get_model_version_by_alias("tmu-digits", "champion")
+
+
+def another_version(workspace: Workspace, tags: dict[str, str]) -> str:
+    import mlflow
+
+    found = in_service(workspace)
+    mlflow.set_tracking_uri(workspace.registry.uri)  # where MLflow looks the version's model up
+    try:
+        made = client(workspace).create_model_version("tmu-digits", found.source, run_id=found.run_id, tags=tags)
+    finally:
+        mlflow.set_tracking_uri(None)
+    return made.version
 
 
 def experiment_deleted(workspace: Workspace) -> None:
@@ -58,15 +86,12 @@ def run_deleted(workspace: Workspace) -> None:
 def version_deleted(workspace: Workspace) -> None:
     """Of two, so that it can be seen that something is missing."""
     found = in_service(workspace)
-    tags = found.tags | {"role": "gold"}
-    client(workspace).create_model_version("tmu-digits", found.source, run_id=found.run_id, tags=tags)
+    another_version(workspace, found.tags | {"role": "gold"})
     client(workspace).delete_model_version("tmu-digits", found.version)
 
 
 def foreign_version(workspace: Workspace) -> None:
-    found = in_service(workspace)
-    made = client(workspace).create_model_version("tmu-digits", found.source, run_id=found.run_id)
-    client(workspace).set_registered_model_alias("tmu-digits", "champion", made.version)
+    client(workspace).set_registered_model_alias("tmu-digits", "champion", another_version(workspace, {}))
 
 
 def blocked_version(workspace: Workspace) -> None:
@@ -121,10 +146,10 @@ FAULTS = {
     "alias on a foreign version": (foreign_version, ConfigError, "was not made by tmu", "Put the right one back"),
     "alias on a blocked version": (blocked_version, ConfigError, "is blocked", "Put the right one back"),
     "alias on another revision": (other_revision, ConfigError, "belongs to another data revision", "train anew"),
-    "artifact store": (no_artifact_store, StorageError, "is a file, not a folder", "folder"),
+    "artifact store": (no_artifact_store, StorageError, "cannot be written", "in its place"),
     "MLflow's artifacts": (no_mlflow_artifacts, StorageError, "MLflow's artifact store cannot be", "is writable"),
     "bundle missing": (no_bundle, StorageError, "no sound artifact", "Run the step"),
-    "DVC's cache": (no_cache, StorageError, "is a file, not a folder", "folder"),
+    "DVC's cache": (no_cache, StorageError, "cannot be written", "in its place"),
 }
 
 
@@ -152,10 +177,10 @@ def test_a_locked_database_is_named(workspace: Workspace, monkeypatch: pytest.Mo
 def test_a_look_leaves_nothing_behind(workspace: Workspace) -> None:
     check_stores(workspace)
     before = sorted(path for path in workspace.root.rglob("*") if path.is_file())
-    runs = client(workspace).search_runs(["1"])
+    runs = [run.info.run_id for run in client(workspace).search_runs(["1"])]
     check_stores(workspace)
     assert sorted(path for path in workspace.root.rglob("*") if path.is_file()) == before
-    assert client(workspace).search_runs(["1"]) == runs
+    assert [run.info.run_id for run in client(workspace).search_runs(["1"])] == runs
 
 
 def test_a_new_workspace_has_all_that_a_first_deletion_needs(tmp_path: Path) -> None:

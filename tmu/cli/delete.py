@@ -42,7 +42,7 @@ def delete(
     place, named = workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
     if withdraw is not None or resume is not None:
         _refuse_both(withdraw, resume, named)
-        _withdrawn(place, withdraw) if withdraw is not None else _carried_out(place, resume)
+        _withdrawn(place, withdraw) if withdraw is not None else _carried_out(place, _resumed(place, resume))
         return
     selection = _selected(place, subjects, records, file, copies=copies)
     if dry_run:
@@ -68,6 +68,12 @@ def _withdrawn(place: "Workspace", request: str) -> None:
 
     value = withdraw(place, request).model_dump(mode="json")
     output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
+
+
+def _resumed(place: "Workspace", request: str) -> str:
+    from tmu.steps.resume import resumed
+
+    return resumed(place, request).id
 
 
 def _selected(

@@ -100,7 +100,7 @@ class Deletion(Config):
             id=plan.id,
             stage=Stage.ACKNOWLEDGED,
             asked=asked,
-            plan=plan,
+            plan=plan.model_copy(update={"records": ()}),  # the forget set holds them
             params=params.with_method(plan.choice.method),
             forget=forget,
             times={Stage.ACKNOWLEDGED: now()},

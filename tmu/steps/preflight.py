@@ -8,7 +8,7 @@ from tmu.data.info import read_info
 from tmu.data.store import RecordStore
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError, StorageError
-from tmu.files import write_atomic
+from tmu.files import refuse_unwritable
 from tmu.ledger.place import has_ledger, open_ledger
 from tmu.steps.batch import SYSTEM
 from tmu.steps.train_model import arch_of
@@ -34,7 +34,8 @@ def check_stores(workspace: Workspace) -> None:
     artifacts, the version in service), and the ledger where there is one.
     """
     _refuse_read_only(workspace.data, workspace.data / "shards")
-    _refuse_unwritable(workspace.root, workspace.state("revisions"), workspace.root / ".dvc" / "cache")
+    for folder in (workspace.root, workspace.state("revisions"), workspace.root / ".dvc" / "cache"):
+        refuse_unwritable(folder)
     workspace.artifacts.refuse_unwritable()
     workspace.registry.refuse_unready(read_info(workspace.data).dataset)
     if has_ledger(workspace):
@@ -44,12 +45,6 @@ def check_stores(workspace: Workspace) -> None:
                 pass
         finally:
             ledger.close()
-
-
-def _refuse_unwritable(*folders: Path) -> None:
-    for folder in folders:
-        write_atomic(folder / ".probe", b"")
-        (folder / ".probe").unlink(missing_ok=True)
 
 
 def _refuse_read_only(*folders: Path) -> None:

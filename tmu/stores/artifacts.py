@@ -9,7 +9,7 @@ from typing import Any
 
 from tmu import manifest
 from tmu.errors import StorageError
-from tmu.files import new_folder, write_atomic
+from tmu.files import new_folder, refuse_unwritable
 from tmu.stores.lock import locked
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -94,8 +94,7 @@ class LocalArtifacts(Artifacts):
         return sorted(path.parent for path in (self.root / kind).glob(f"*/{manifest.MANIFEST}"))
 
     def refuse_unwritable(self) -> None:
-        write_atomic(self.root / ".probe", b"")
-        (self.root / ".probe").unlink(missing_ok=True)
+        refuse_unwritable(self.root)
 
     @contextlib.contextmanager
     def create(
