@@ -75,6 +75,47 @@ def test_erasure_is_set_difference(people, steps, n_buckets):
         assert store.index().erased_subjects & known == {KEYS.subject(str(person)) for person in lost}
 
 
+class Shared(Listed):
+    """Record i shows all the people of `people[i]`."""
+
+    def records(self):
+        for number, (first, *also) in enumerate(self.people):
+            image = np.full((1, 2, 2), number, np.uint8)
+            yield Record(str(number), str(first), number % 2, image, "train", tuple(map(str, also)))
+
+
+@given(
+    people=st.lists(st.sets(st.integers(1, 5), min_size=1, max_size=3).map(sorted), min_size=2, max_size=16),
+    order=st.permutations([1, 2, 3, 4, 5]),
+    n_buckets=st.sampled_from([1, 3, 16]),
+)
+@settings(max_examples=25, deadline=None)
+def test_who_is_erased_is_in_no_picture_and_all_others_keep_theirs(people, order, n_buckets):
+    """Two people, one after the other and at once; a plain table of who is where is the oracle."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        import_records(Shared(people), root / "a", KEYS, n_buckets=n_buckets)
+        gone, steps = set(), ["a"]
+        for person in order[:2]:
+            index = RecordStore.open(root / steps[-1]).index()
+            mine = index.keys_at(index.find_subject(KEYS.subject(str(person))))
+            expected = {number for number, them in enumerate(people) if person in them} - gone
+            assert mine == sorted(KEYS.record(str(number)) for number in expected)
+            gone |= expected
+            steps.append(f"after-{person}")
+            erase(root / steps[-2], root / steps[-1], mine)
+        erase(root / "a", root / "once", [KEYS.record(str(number)) for number in gone])
+        assert dvc_digest(root / "once") == dvc_digest(root / steps[-1])
+        after = RecordStore.open(root / "once")
+        after.verify()
+        index = after.index()
+        for person in range(1, 6):
+            had = {number for number, them in enumerate(people) if person in them}
+            left = index.keys_at(index.find_subject(KEYS.subject(str(person))))
+            assert left == sorted(KEYS.record(str(number)) for number in had - gone)
+            assert index.is_erased_subject(KEYS.subject(str(person))) == bool(had and not had - gone)
+
+
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=30))
 def test_key_arrays_sort_and_look_up_as_bytes_do(raw):
     keys = from_hex([key.hex() for key in raw])
