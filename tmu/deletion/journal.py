@@ -6,7 +6,7 @@ holds keys (HMAC), references and parameters only.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ class Journal:
         write_atomic(self._path(deletion.id), deletion.model_dump_json(indent=2).encode())  # in the order of the fields
         return deletion
 
-    def _writing(self) -> Any:
+    def _writing(self) -> AbstractContextManager[bool]:
         return locked(self._workspace.state("journal.lock"))
 
     def _path(self, request: str) -> Path:

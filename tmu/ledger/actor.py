@@ -37,3 +37,6 @@ class Actor:
 
 OPERATOR = Actor("operator", "cli")
 """Whoever calls the command line: no name of a user of this machine is stored."""
+
+SYSTEM = Actor("tmu", "system")
+"""Who acts when a flow does."""

@@ -15,7 +15,7 @@ from tmu.data.info import read_info
 from tmu.deletion.journal import Journal
 from tmu.errors import RequestError
 from tmu.ledger import batches, evidence, executions, voiding
-from tmu.ledger.actor import Actor
+from tmu.ledger.actor import SYSTEM
 from tmu.ledger.batches import Lane
 from tmu.ledger.executions import Attempt
 from tmu.ledger.place import open_ledger
@@ -27,8 +27,6 @@ from tmu.ledger.transition import find, move
 from tmu.steps.guard_data import refuse_returned
 from tmu.workspace import Workspace
 
-SYSTEM = Actor("tmu", "system")
-"""Who acts when a flow does."""
 MOST = 1_000
 """Requests in one batch."""
 Outcome = Literal["completed", "failed", "interrupted"]

@@ -9,8 +9,8 @@ from tmu.data.store import RecordStore
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError, StorageError
 from tmu.files import refuse_unwritable
+from tmu.ledger.actor import SYSTEM
 from tmu.ledger.place import has_ledger, open_ledger
-from tmu.steps.batch import SYSTEM
 from tmu.steps.train_model import arch_of
 from tmu.twin.features import feature_names
 from tmu.unlearn import read_options

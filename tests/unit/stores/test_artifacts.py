@@ -234,6 +234,21 @@ def test_missing_bucket_says_how_to_mend(bucket, tmp_path):
         store.find("audit", "k1")
 
 
+def test_a_store_that_takes_nothing_says_so_and_the_question_leaves_nothing(bucket, tmp_path):
+    far, near = s3(tmp_path), LocalArtifacts(tmp_path / "artifacts", tmp_path)
+    far.refuse_unwritable()
+    near.refuse_unwritable()
+    assert not list(bucket.objects.all())
+    assert not list(near.root.iterdir())
+    bucket.delete()
+    with pytest.raises(StorageError, match="answered NoSuchBucket"):
+        far.refuse_unwritable()
+    near.root.rmdir()
+    near.root.write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        near.refuse_unwritable()
+
+
 def test_open_chooses_the_store(tmp_path):
     assert open_artifacts(None, tmp_path).root == tmp_path / ".tmu" / "artifacts"
     assert open_artifacts("shelf", tmp_path).root == tmp_path / "shelf"
