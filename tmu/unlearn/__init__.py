@@ -35,7 +35,7 @@ def needs_twin(name: str) -> bool:
     return get_method(name).NEEDS_TWIN
 
 
-def read_options(name: str, options: dict):
+def read_options(name: str, options: dict[str, Any]) -> Any:
     """The method's options, checked by its own `Options`; an unknown or bad one is refused by name."""
     from pydantic import ValidationError
 
