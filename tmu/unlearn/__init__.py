@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 from tmu.config import AUTO
 from tmu.errors import ConfigError
