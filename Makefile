@@ -10,7 +10,13 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 WORKSPACE ?= service
 
-.PHONY: help setup demo up down status logs login browser chaos test test-fast lint format bench clean
+# torch is pinned in pyproject.toml alone
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+CODE := tmu flows tasks
+
+.PHONY: help setup demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
+	audit lock format bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,10 +26,10 @@ setup: $(READY) ## make the virtual environment (done by itself when needed)
 # torch is named in the same command: a range alone could pull another build (docs/decisions/0002-pins.md)
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or call make PYTHON=/path/to/python." >&2; exit 2; }
-	@echo "Setting up $(VENV) (once; a few minutes, about 2 GB)"
+	@echo "Setting up $(VENV) (once; a few minutes, about 2 GB). Each package is named as it is fetched."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt setuptools
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation torch==2.13.0 -e '.[dev]'
+	@set -o pipefail; { $(PIP) setuptools && $(PIP) --no-build-isolation $(TORCH) -e '.[dev]'; } \
+		| grep --line-buffered -E '^(Collecting|  Downloading|Installing|Successfully)' | cut -c1-160
 	@touch $@
 
 demo: $(READY) ## process a real deletion request, from data to audited, registered, unlearned model
@@ -57,7 +63,32 @@ test: $(READY) ## run every test but those of make browser
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
-lint: $(READY) ## check style
+check: lint types walls spelling ## check style, types, the walls between rooms, spelling
+
+coverage: $(READY) ## run the tests of make test and print which branches they reach (slower)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" --cov --cov-report=term $(ARGS)
+
+audit: $(READY) ## look the locked packages up in the Python advisory database (needs the network)
+	@infra/advisories.sh
+
+lock: $(READY) ## write requirements.lock, the closure of constraints.txt with hashes
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev -c constraints.txt --universal --python-version 3.11 --generate-hashes \
+		--no-emit-package torch --no-header --no-annotate -o requirements.lock
+
+repro: $(READY) ## the deletion of request.json as DVC stages, without a server; imports the embedded digits where data/ is missing
+	@test -d data || $(BIN)/tmu data import digits
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro $(ARGS)
+
+types: $(READY)
+	@$(BIN)/mypy $(CODE)
+
+walls: $(READY)
+	@$(BIN)/lint-imports --no-cache
+
+spelling: $(READY)
+	@$(BIN)/codespell
+
+lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 format: $(READY) ## mend style

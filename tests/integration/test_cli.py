@@ -199,6 +199,7 @@ def test_a_registered_original_can_be_compared_and_shown(home: Path) -> None:
     assert not (home / ".tmu" / "mlflow.db").exists()  # looking makes nothing
     trained = good(home, "train", "original", "--set", "train.epochs=1", "--register")
     assert trained["version"] == 1
+    assert 10 < trained["accuracy_test_pct"] < trained["accuracy_train_pct"] + 15  # of 1797 digits, after one epoch
     [row] = good(home, "compare", "@champion")
     assert (row["version"], row["aliases"], row["weights"]) == (1, ["original", "champion"], trained["weights"])
     assert row["metrics"]["seconds_total"] > 0

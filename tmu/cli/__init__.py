@@ -99,7 +99,7 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Delete a person from a trained image classifier, and prove it.
+    """Delete a person from a trained image classifier, and audit the result.
 
     A first look: [bold]tmu demo[/]. With data of your own: [bold]tmu init[/], [bold]tmu data import[/],
     [bold]tmu delete --subject ID --dry-run[/].

@@ -13,5 +13,5 @@ def load(name: str) -> Callable[..., dict[str, Any]]:
     """The flow of a composite verb. Raises ConfigError where the installation lacks it."""
     found = list(entry_points(group=GROUP, name=name))
     if not found:
-        raise ConfigError(f"The flow `{name}` is not installed.", "Install tmu with its flows: `pip install tmu`.")
+        raise ConfigError(f"The flow `{name}` is not installed.", "Install tmu from its repository: `make setup`.")
     return found[0].load()

@@ -38,7 +38,7 @@ def original(
 
     with output.progress("train original") as report:
         ref = train_original(place, source, params, progress=report, out=target)
-    value = ref.model_dump() | _numbers(place, ref)
+    value = ref.model_dump() | _numbers(place, source, ref)
     if register:
         value["version"] = _registered(place, source, ref, params)
     output.emit(value, lambda: [output.facts(value)])
@@ -64,18 +64,23 @@ def gold(
     without = forget_ref(place, forget)
     with output.progress("train gold") as report:
         ref = train_gold(place, source, without, params, run=run, progress=report, out=target)
-    value = ref.model_dump() | _numbers(place, ref)
+    value = ref.model_dump() | _numbers(place, source, ref)
     output.emit(value, lambda: [output.facts(value)])
 
 
-def _numbers(place: "Workspace", ref: "ModelRef") -> dict[str, Any]:
-    """Seconds and the last epoch's numbers, from the run's record."""
+def _numbers(place: "Workspace", data: "DataRef", ref: "ModelRef") -> dict[str, Any]:
+    """Accuracy on the records trained on (augmented, last epoch) and on the test split; seconds of the training."""
     from tmu.steps.loading import run_record
+    from tmu.steps.measure_accuracy import measure_accuracy
 
     record = run_record(place, ref)
     last = record["history"][-1]
-    return {name: round(last[name], 4) for name in ("loss", "accuracy_pct")} | {
-        "seconds_train": round(record["seconds_train"], 3)
+    unseen = measure_accuracy(place, data, ref)
+    return {
+        "loss_train": round(last["loss"], 4),
+        "accuracy_train_pct": round(last["accuracy_pct"], 2),
+        "accuracy_test_pct": None if unseen is None else round(unseen, 2),
+        "seconds_train": round(record["seconds_train"], 3),
     }
 
 

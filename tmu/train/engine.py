@@ -201,6 +201,7 @@ def _one_step(run: _Run, rows: Tensor) -> None:
 
 def _views(run: _Run, rows: Tensor) -> Tensor:
     """The batch as the model sees it: scaled to 0..1, augmented by key, with input noise where asked."""
+    assert run.view_bits is not None  # drawn when the epoch began
     views = augment(run.examples.images[rows].float() / 255, run.view_bits[rows], run.config.augment)
     if run.examples.noise is not None:
         sigma = run.examples.noise[rows][:, None, None, None]
@@ -214,6 +215,7 @@ def _gaussian(like: Tensor, start: int) -> Tensor:
 
 
 def _close_epoch(run: _Run, epoch: int) -> None:
+    assert run.totals is not None  # an epoch has a step
     loss, correct, n = run.totals.tolist()
     if loss != loss or loss in (float("inf"), float("-inf")):
         raise ModelError(f"The loss is no longer finite in epoch {epoch + 1}.", "Lower `lr` or set `clip_norm`.")

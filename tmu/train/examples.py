@@ -1,6 +1,8 @@
 """What the engine trains on: images, targets, and per record a key, a weight and an input noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,11 +31,15 @@ class Examples:
 
     def take(self, rows: Tensor) -> "Examples":
         """The given rows (index or boolean mask), in that order."""
-        return Examples(**{name: None if value is None else value[rows] for name, value in vars(self).items()})
+        return self._each(lambda value: value[rows])
 
     def to(self, device: torch.device | str) -> "Examples":
         """The same records on another device."""
-        return Examples(**{name: None if value is None else value.to(device) for name, value in vars(self).items()})
+        return self._each(lambda value: value.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Examples":
+        fields: dict[str, Any] = {name: None if value is None else change(value) for name, value in vars(self).items()}
+        return Examples(**fields)
 
     def taught(self, targets: Tensor, *, weight: float = 1.0, noise: float | Tensor = 0.0) -> "Examples":
         """The same records with other targets: class probabilities (N, K), see `as_probabilities` for labels."""

@@ -5,6 +5,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,17 +85,18 @@ def exact(threads: int | None = None) -> Iterator[None]:
     """Deterministic algorithms and a fixed number of threads inside; the process's settings are restored after."""
     was = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), torch.backends.cudnn.benchmark
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic  # its stub lacks the one setting that it has
+    filled = settings.fill_uninitialized_memory
     try:
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # we read none; filling it costs a tenth
+        settings.fill_uninitialized_memory = False  # we read none; filling it costs a tenth
         torch.backends.cudnn.benchmark = False
         if threads is not None and threads != was[1]:
             torch.set_num_threads(threads)
         yield
     finally:
         torch.use_deterministic_algorithms(was[0], warn_only=only_warned)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        settings.fill_uninitialized_memory = filled
         torch.backends.cudnn.benchmark = was[2]
         if torch.get_num_threads() != was[1]:
             torch.set_num_threads(was[1])

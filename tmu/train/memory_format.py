@@ -25,7 +25,6 @@ def memory_format(model: nn.Module, device: torch.device | str) -> torch.memory_
 
 def arrange(model: nn.Module, device: torch.device | str) -> nn.Module:
     """Move `model` in place to `device` and into its memory format; returns it. For training and frozen teachers."""
-    # torch accepts the format alone too, but its stubs know only the form with tensors and types
     return model.to(device=device, memory_format=memory_format(model, device))  # type: ignore[call-overload]
 
 

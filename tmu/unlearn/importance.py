@@ -1,5 +1,7 @@
 """How much a set of records matters to each weight: gradient of its loss, and diagonal Fisher information."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
@@ -51,7 +53,7 @@ def diagonal_fisher(model: nn.Module, examples: Examples, device: torch.device |
     return total
 
 
-def _batches(examples: Examples, device: torch.device | str, size: int):
+def _batches(examples: Examples, device: torch.device | str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(examples), size):
         rows = slice(start, start + size)
         yield examples.images[rows].to(device).float() / 255, examples.labels[rows].to(device)

@@ -17,7 +17,7 @@ from tmu.unlearn.regun import class_means
 # Short runs; the original knows D_f by heart, so that those which climb on its loss start from next to no gradient.
 SHORT = {
     "l1-sparse": {"steps": 80, "gamma": 5e-3},
-    "neggrad-plus": {"steps": 80, "lr": 0.03, "retain_weight": 0.5},
+    "neggrad-plus": {"steps": 80, "lr": 0.02, "retain_weight": 0.5},
     "salun": {"steps": 40, "lr": 0.013, "keep": 0.5},
     "scrub": {"steps": 80, "lr": 0.03},
     "ssd": {"alpha": 2.0},
