@@ -60,8 +60,9 @@ class ModelRegistry:
         """Log a bundle in a new run and make it a version of `tmu-<dataset>`.
 
         The same weights, role and data revision give the version that exists, so a retry after a crash does not
-        double it; one whose stored files were changed, or that an older tmu stored with code, does not count. `n_records` names each
-        split's size; `history` is one mapping for each epoch. Tags and parameters must not hold paths (`ConfigError`).
+        double it; one whose stored files were changed, or that an older tmu stored with code, does not count.
+        `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
+        paths (`ConfigError`).
         """
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
