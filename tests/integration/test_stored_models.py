@@ -230,6 +230,16 @@ def test_a_version_with_code_in_the_store_says_to_register_again(workspace: Work
         serving.load_model("models:/tmu-digits@champion")
 
 
+def test_a_resumed_deletion_registers_a_changed_version_anew(workspace: Workspace) -> None:
+    data = data_ref(workspace)
+    model = model_of(workspace.registry.get_alias("digits", "champion"))
+    assert register_model(workspace, data, model, workspace.params).version == 2
+    weights_changed(stored(workspace), Path())
+    again = register_model(workspace, data, model, workspace.params)
+    promote_model(workspace, data, again.version)
+    assert (again.version, workspace.registry.get_alias("digits", "champion").version) == (3, 3)
+
+
 @pytest.mark.parametrize("attack", [weights_changed, code_put_back])
 def test_the_doctor_loads_the_champion_and_mends_it_from_the_sound_copy(
     workspace: Workspace, attack: Attack, tmp_path: Path

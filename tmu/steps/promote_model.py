@@ -49,8 +49,13 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
     return Service(version=number, blocked=blocked)
 
 
-def _checked(workspace: Workspace, data: DataRef, number: int) -> Version:
-    """The version, after a look at every stored file of it; before the ledger is held for the cut-over."""
+def _checked(workspace: Workspace, data: DataRef, number: int) -> Version | None:
+    """The version, after a look at every stored file of it; before the ledger is held for the cut-over.
+
+    None where the data have moved on: then it will not be put into service.
+    """
+    if data.digest != data_ref(workspace).digest:
+        return None
     found = workspace.registry.versions(dataset_name(workspace, data))
     version = next(version for version in found if version.version == number)
     check_version(workspace, version)

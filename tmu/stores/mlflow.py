@@ -62,16 +62,18 @@ class ModelRegistry:
         """Log a bundle in a new run and make it a version of `tmu-<dataset>`.
 
         The same weights, role and data revision give the version that exists, so a retry after a crash does not
-        double it; one that an older tmu registered with code in the store does not count. `n_records` names each
-        split's size; `history` is one mapping for each epoch. Tags and parameters must not hold paths (`ConfigError`).
+        double it; one whose stored files were changed, or that an older tmu stored with code, does not count.
+        `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
+        paths (`ConfigError`).
         """
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
         _, arch, _ = load_bundle(bundle)
         key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
         with self._client() as client, locked(self._lock):
-            if existing := [found for found in mlflow_versions.search(client, dataset, key) if found.files_sha256]:
-                return mlflow_versions.with_name(client, existing[0])
+            for existing in mlflow_versions.search(client, dataset, key):
+                if mlflow_stored.is_sound(client, existing, self._home):
+                    return mlflow_versions.with_name(client, existing)
             experiment = self._experiment(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)
             all_tags = {**_NOT_GIVEN, **self._code_tags(), **tags, **key}

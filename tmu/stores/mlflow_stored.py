@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _META = "registered_model_meta"  # left in a store by MLflow when it loads from there; nobody reads it
-_FIX = "Find out who changed it. `tmu doctor --mend` stores the sound copy of the workspace as a new version."
+_FIX = (
+    "Find out who changed it. `tmu doctor --mend` stores the model in service again, from the sound copy; delete the "
+    "changed version in MLflow then."
+)
 _AGAIN = "Register it again: `tmu doctor --mend`, or `tmu train original --register`."
 _MOST = 200  # characters of a foreign value that an error shows
 
@@ -68,6 +71,15 @@ def stored(
             repository(uri, client.tracking_uri).download_artifacts("", str(copy))
         _check(copy, expected, version)
         yield copy / BUNDLE
+
+
+def is_sound(client: "MlflowClient", version: Version, scratch: Path) -> bool:
+    """Whether a version's stored files are what its tags name, and hold no code."""
+    try:
+        with stored(client, version, scratch=scratch):
+            return True
+    except ModelError:
+        return False
 
 
 def _expected(version: Version, digest: str | None) -> dict[str, str]:
