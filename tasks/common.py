@@ -25,7 +25,7 @@ def step_task(
 ) -> Callable[..., Task]:
     """Decorator: one Prefect task for one step.
 
-    Cached tasks are keyed by stage, digest of the code that `code` names for the task's `params`, and the digests of
+    Cached tasks are keyed by stage, digest of the code that `code` names for the task's parameters, and the digests of
     all references and configs given to them (data, parent model, config with its seed); their results are references
     as JSON. `gpu` tags the heavy ones, which hold the limit of that name while they work; `limit` names another one.
     """
@@ -61,11 +61,20 @@ def cache_key(stage: str, code: CodeOf | None) -> Callable[[TaskRunContext, dict
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
         inputs = {name: _digest(value) for name, value in arguments.items() if name != "home"}
         lane = [workspace.settings.device, workspace.settings.threads]  # both change the bits of a training
-        modules = code(arguments["params"]) if code else ()
+        modules = code(_params(arguments)) if code else ()
         found = {"stage": stage, "code": code_digest(*modules), "store": store, "lane": lane, "inputs": inputs}
         return digest_of(found)
 
     return key
+
+
+def _params(arguments: dict[str, Any]) -> Params:
+    """The parameters among a task's arguments, or of the one that holds them; never those of the workspace's file."""
+    for value in (value for name, value in arguments.items() if name not in ("home", "workspace")):
+        found = value if isinstance(value, Params) else getattr(value, "params", None)
+        if isinstance(found, Params):
+            return found
+    raise TypeError("a cached task has no parameters")
 
 
 def _digest(value: Any) -> Any:

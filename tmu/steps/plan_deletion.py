@@ -95,7 +95,7 @@ class Resolver:
 
 def acknowledge(workspace: Workspace, plan: Plan, out: str | None = None) -> ForgetRef:
     """Store the forget set; after this returns the request survives kill -9 (see `journal.py`)."""
-    identity = identity_of("forget", ("refs",), data=plan.data.digest, records=digest_of(plan.records))
+    identity = identity_of("forget", ("tmu.refs",), data=plan.data.digest, records=digest_of(plan.records))
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         write_json(folder / "forget.json", {"data": plan.data.digest, "records": plan.records})
