@@ -14,17 +14,18 @@ def closure(starts: Iterable[str], roots: Mapping[str, Path], leave_out: Iterabl
     """The modules that the starts import, the starts included → source file.
 
     roots: folder of each top-level package that is followed (or file of a top-level module). leave_out: packages and
-    modules that are not entered. Importing a module runs the packages that it lies in: they count. Raises ValueError
-    for a start that has no source.
+    modules that are not entered where another imports them. Importing a module runs the packages that it lies in: they
+    count. Raises ValueError for a start that has no source.
     """
-    left_out, found, waiting = tuple(leave_out), {}, list(starts)
+    left_out, found, asked = tuple(leave_out), {}, frozenset(starts)
+    waiting = sorted(asked)
     for name in waiting:
         if source_of(name, roots) is None:
             raise ValueError(f"there is no module `{name}`")
     while waiting:
         name = waiting.pop()
         path = source_of(name, roots)
-        if name in found or path is None or within(name, left_out):
+        if name in found or path is None or (name not in asked and within(name, left_out)):
             continue
         found[name] = path
         waiting += imports(path.read_text(errors="replace"), name, path.name == "__init__.py")

@@ -53,6 +53,7 @@ def test_circles_end_and_what_is_left_out_is_not_entered(package):
     files = {"__init__.py": "", "a.py": "import p.b", "b.py": "import p.a, p.c", "c.py": "import p.d", "d.py": ""}
     assert package(files, "p.a") == {"p", "p.a", "p.b", "p.c", "p.d"}
     assert package(files, "p.a", leave_out=("p.c",)) == {"p", "p.a", "p.b"}
+    assert package(files, "p.c", leave_out=("p.c", "p.d")) == {"p", "p.c"}  # what is asked for counts
 
 
 def test_a_start_without_source_is_a_fault(package):

@@ -55,7 +55,7 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
-        return ["There was no audit: nothing about the model is known."]
+        return ["There was no audit: nothing about the model is proved."]
     outcome = outcome_of(verdict)
     tail = " With so few forgotten records even the unchanged model would pass." if outcome == "inconclusive" else ""
     line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.{tail}", _STYLES[outcome])
