@@ -52,12 +52,13 @@ def _params() -> None:
 
 
 def _requests() -> None:
+    from tmu.deletion.deletion import Stage
     from tmu.deletion.journal import Journal
 
     found = Journal(workspace()).all()
     rows = output.table("request", "stage", "records", "acknowledged", numbers=["records"])
     for each in found:
-        rows.add_row(each.id, each.stage, str(each.plan.n_records), each.times["acknowledged"])
+        rows.add_row(each.id, each.stage, str(each.plan.n_records), each.times[Stage.ACKNOWLEDGED])
     value = [each.model_dump(mode="json") for each in found]
     output.emit(value, lambda: [rows] if found else ["There are no requests yet."])
 

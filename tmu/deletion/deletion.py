@@ -34,7 +34,7 @@ class AuditVerdict(Config):
     conclusive: bool = True
     reasons: tuple[str, ...] = ()
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # pydantic documents it so
     @property
     def outcome(self) -> Literal["passed", "failed", "inconclusive"]:
         """In one word."""

@@ -42,7 +42,7 @@ class Cost:
     measured: bool
 
     def __add__(self, other: "Cost") -> "Cost":
-        seconds = None if None in (self.seconds, other.seconds) else self.seconds + other.seconds
+        seconds = None if self.seconds is None or other.seconds is None else self.seconds + other.seconds
         return Cost(self.visits + other.visits, seconds, self.measured and other.measured)
 
     def shared(self, among: int) -> "Cost":
@@ -51,7 +51,7 @@ class Cost:
 
     def below(self, other: "Cost") -> bool:
         """Whether it is the cheaper one: by seconds where both have them, else by visits."""
-        if None in (self.seconds, other.seconds):
+        if self.seconds is None or other.seconds is None:
             return self.visits < other.visits
         return self.seconds < other.seconds
 

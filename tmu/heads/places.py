@@ -13,7 +13,8 @@ def places_of(workspace: Workspace) -> list[HeadPlace]:
 
     Webhooks (`webhooks`) and certificates carry heads, too, but who holds those is asked by nobody here.
     """
-    settings, places = workspace.settings, []
+    settings = workspace.settings
+    places: list[HeadPlace] = []
     if settings.heads_s3 is not None:
         places.append(S3Heads(settings.heads_s3, s3_access(settings), settings.heads_days, settings.heads_lock))
     if settings.timestamp_url is not None:
