@@ -3,20 +3,23 @@
 from pathlib import Path
 
 import pytest
-from tmu.steps.plan_deletion import acknowledge, plan_deletion
-from tmu.steps.plan_request import plan_request
 
 from tests.integration.conftest import LAYOUT, make_workspace
 from tests.ledger_tools import ALICE, BOB
 from tmu.data.digest import manifest
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.plan import Asked
 from tmu.errors import DataError, RequestError
 from tmu.ledger import approvals, executions, views
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import State
+from tmu.steps.acknowledge import forget_set
 from tmu.steps.batch import SYSTEM, Work, finish, opened, reach, take_work
+from tmu.steps.bind_plans import plan_request
 from tmu.steps.erase_data import erase_data
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
+from tmu.steps.plan import plan_deletion
 from tmu.steps.verify_all import verify_all
 from tmu.workspace import Workspace
 
@@ -45,8 +48,8 @@ def _state(workspace: Workspace, id_: str) -> str:
 
 def _erase(workspace: Workspace, person: str) -> None:
     data = data_ref(workspace)
-    plan = plan_deletion(workspace, data, [workspace.keys(simulated=True).subject(person)], [])
-    erase_data(workspace, data, acknowledge(workspace, plan))
+    plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=True).subject(person)], []))
+    erase_data(workspace, data, forget_set(workspace, plan))
 
 
 def _complete(workspace: Workspace, work: Work) -> None:
@@ -125,12 +128,12 @@ def test_an_old_revision_put_back_during_a_batch_goes_into_no_service(workspace:
 
     pointer = (workspace.root / "data.dvc").read_bytes()
     data = data_ref(workspace)
-    plan = plan_deletion(workspace, data, [workspace.keys(simulated=True).subject(PERSON)], [])
-    forget = acknowledge(workspace, plan)
-    after = erase_data(workspace, data, forget)
-    entry = {"data": after.model_dump(), "forget": forget.model_dump(), "plan": {"n_train": 0}}
-    verify_deletion(workspace, entry)
+    asked = Asked.of([workspace.keys(simulated=True).subject(PERSON)], [])
+    plan = plan_deletion(workspace, asked).model_copy(update={"n_train": 0})  # as if no model had learned them
+    deletion = Deletion.acknowledged(plan, asked, workspace.params, forget_set(workspace, plan))
+    deletion = deletion.reached(Stage.ERASED, data=erase_data(workspace, data, deletion.forget))
+    verify_deletion(workspace, deletion)
     (workspace.root / "data.dvc").write_bytes(pointer)
     workspace.versions._dvc("checkout", "--force", "data.dvc")
     with pytest.raises(DataError, match="records are still in the data"):
-        verify_deletion(workspace, entry)
+        verify_deletion(workspace, deletion)

@@ -189,7 +189,10 @@ def _answers(uri: str | None) -> bool:
 def _requests(place: "Workspace") -> list[Check]:
     from tmu.deletion.journal import Journal, way_on
 
-    found = Journal(place).unfinished()
+    try:
+        found = Journal(place).unfinished()
+    except TmuError as error:
+        return [Check("requests", "fail", error.what, error.mend)]
     if not found:
         return [Check("requests", "ok", "none unfinished")]
     return [Check("requests", "warn", f"{each.id} stopped after `{each.stage}`", way_on(each)) for each in found]

@@ -8,10 +8,12 @@ import pytest
 
 from tests.cli_tools import tmu
 from tests.fake_s3 import fake_s3
+from tests.unit.deletion.test_deletion import acknowledged
 from tmu.cli import doctor, installation
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
+from tmu.deletion.journal import Journal
 from tmu.files import write_atomic, write_json
 from tmu.workspace import Workspace
 
@@ -70,10 +72,17 @@ def test_data_that_moved_away_from_its_revision_fails(place: Workspace) -> None:
 
 
 def test_an_unfinished_request_warns_and_says_how_to_go_on(place: Workspace) -> None:
-    entry = {"id": "abc", "stage": "erased", "times": {"acknowledged": "now"}}
-    write_json(place.state("requests", "abc.json"), entry)
+    deletion = acknowledged()
+    Journal(place).add(deletion)
     found = _findings(place.root, 0)["requests"]
-    assert (found["state"], found["mend"]) == ("warn", "`tmu delete --resume abc`")
+    assert (found["state"], found["mend"]) == ("warn", f"Finish it first: `tmu delete --resume {deletion.id}`.")
+
+
+def test_a_damaged_entry_of_the_journal_fails_and_hides_no_other_finding(place: Workspace) -> None:
+    write_json(place.state("requests", "abc.json"), {"id": "abc", "stage": "erased"})
+    found = _findings(place.root, 1)
+    assert (found["requests"]["state"], "abc.json" in found["requests"]["text"]) == ("fail", True)
+    assert "disk" in found
 
 
 def test_an_old_snapshot_warns_and_a_fresh_one_does_not(place: Workspace) -> None:

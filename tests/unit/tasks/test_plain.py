@@ -13,9 +13,9 @@ from tmu.workspace import Workspace
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> str:
+def workspace(tmp_path: Path) -> Workspace:
     (tmp_path / "params.yaml").write_text("seed: 0\n")
-    return str(Workspace.open(tmp_path).root)
+    return Workspace.open(tmp_path)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def failing(*errors: Exception) -> object:
     left = list(errors)
 
     @step_task("unlearn", gpu=True)
-    def work(home: str, number: int = 1) -> int:
+    def work(workspace: Workspace, number: int = 1) -> int:
         if left:
             raise left.pop(0)
         return number
@@ -38,28 +38,30 @@ def failing(*errors: Exception) -> object:
     return work
 
 
-def test_a_plain_call_gives_the_result_and_opens_no_connection(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_call_gives_the_result_and_opens_no_connection(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was opened"))
-    assert failing()(home, number=3) == 3
+    assert failing()(workspace, number=3) == 3
 
 
 def test_what_may_pass_is_tried_again_after_the_tasks_delays(
-    home: str, slept: list[float], capsys: pytest.CaptureFixture
+    workspace: Workspace, slept: list[float], capsys: pytest.CaptureFixture
 ) -> None:
-    assert failing(StorageError("The disk is full.", "Make room."), MemoryError())(home) == 1
+    assert failing(StorageError("The disk is full.", "Make room."), MemoryError())(workspace) == 1
     assert slept == RETRY_DELAYS[:2]
     said = capsys.readouterr().err
     assert "unlearn failed (The disk is full) and is tried again in 5 s" in said and "MemoryError" in said
 
 
-def test_after_the_last_delay_the_error_is_the_answer(home: str, slept: list[float]) -> None:
+def test_after_the_last_delay_the_error_is_the_answer(workspace: Workspace, slept: list[float]) -> None:
     errors = [StorageError(f"error {number}", "") for number in range(4)]
     with pytest.raises(StorageError, match="error 3"):
-        failing(*errors)(home)
+        failing(*errors)(workspace)
     assert slept == RETRY_DELAYS
 
 
-def test_what_the_request_causes_is_not_tried_again(home: str, slept: list[float]) -> None:
+def test_what_the_request_causes_is_not_tried_again(workspace: Workspace, slept: list[float]) -> None:
     with pytest.raises(RequestError):
-        failing(RequestError("The class is left empty.", ""))(home)
+        failing(RequestError("The class is left empty.", ""))(workspace)
     assert slept == []
