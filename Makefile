@@ -91,7 +91,7 @@ spelling: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-format: $(READY) ## mend style
+format: $(READY) ## fix style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(READY) ## measure every method on the embedded digits (SUITE=cpu-small: Fashion-MNIST, hours); resumes

@@ -146,7 +146,7 @@ def load(name: str, *, toy: bool = False) -> Suite:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "suite"
-        raise ConfigError(f"{path}: `{where}`: {first['msg']}.", "Mend that key.") from error
+        raise ConfigError(f"{path}: `{where}`: {first['msg']}.", "Fix that key.") from error
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

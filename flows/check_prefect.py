@@ -1,4 +1,4 @@
-"""What `tmu doctor` says of a Prefect server: objects, schedules, workers, slots, runs; and how it mends them."""
+"""What `tmu doctor` says of a Prefect server: objects, schedules, workers, slots, runs; and how it fixes them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,8 +43,8 @@ def _version(client: SyncPrefectClient) -> Check:
     theirs = client.api_version()
     if theirs == ours:
         return Check("Prefect version", "ok", ours)
-    mend = "Install the same version on both sides (constraints.txt) and restart the server."
-    return Check("Prefect version", "fail", f"the server has {theirs}, we have {ours}", mend)
+    hint = "Install the same version on both sides (constraints.txt) and restart the server."
+    return Check("Prefect version", "fail", f"the server has {theirs}, we have {ours}", hint)
 
 
 def _leases(client: SyncPrefectClient) -> Check:
@@ -52,8 +52,8 @@ def _leases(client: SyncPrefectClient) -> Check:
     found = client.request("GET", "/admin/settings").json()
     if found["server"]["concurrency"]["lease_storage"] != _MEMORY:
         return Check("Prefect leases", "ok", "survive a restart of the server")
-    mend = "Start the server with PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=…lease_storage.filesystem."
-    return Check("Prefect leases", "warn", "are in the server's memory: a restart leaves slots taken", mend)
+    hint = "Start the server with PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=…lease_storage.filesystem."
+    return Check("Prefect leases", "warn", "are in the server's memory: a restart leaves slots taken", hint)
 
 
 def _objects(api: PrefectApi, place: Workspace) -> Check:
@@ -76,8 +76,8 @@ def _objects(api: PrefectApi, place: Workspace) -> Check:
         made = [each for each in bootstrap(api, plan) if each.done in ("made", "changed")]
         return ", ".join(f"{each.kind} {each.name} {each.done}" for each in made) or "nothing to do any more"
 
-    mendable = any(each.done != "failed" for each in wrong)
-    return Check(name, "fail", text, "`python -m infra.bootstrap`", repair if mendable else None)
+    fixable = any(each.done != "failed" for each in wrong)
+    return Check(name, "fail", text, "`python -m infra.bootstrap`", repair if fixable else None)
 
 
 def _ours(client: SyncPrefectClient) -> list[DeploymentResponse]:
@@ -92,8 +92,8 @@ def _schedules(client: SyncPrefectClient) -> Check:
     new = now() - _SOON
     without = [each.name for each in scheduled if not each.paused and each.id not in planned and each.updated < new]
     if without:
-        mend = "Restart the Prefect server; if that does not help, read its log and compare its packages with the pins."
-        return Check("schedules", "fail", f"no run is planned for {', '.join(sorted(without))}", mend)
+        hint = "Restart the Prefect server; if that does not help, read its log and compare its packages with the pins."
+        return Check("schedules", "fail", f"no run is planned for {', '.join(sorted(without))}", hint)
     off = sorted(each.name for each in deployments if each.paused or any(not part.active for part in each.schedules))
     if off:
         return Check("schedules", "warn", f"switched off: {', '.join(off)}", "Resume them on Prefect's page.")
@@ -111,14 +111,14 @@ def _in(*types: StateType) -> FlowRunFilter:
 
 
 def _workers(client: SyncPrefectClient) -> Check:
-    mend = "Start one: `make up`; its log: `make logs`."
+    hint = "Start one: `make up`; its log: `make logs`."
     try:
         workers = client.read_workers_for_work_pool(POOL)
     except ObjectNotFound:
         return Check("workers", "fail", f"there is no work pool {POOL}", "`python -m infra.bootstrap`")
     online = [each for each in workers if each.status == WorkerStatus.ONLINE]
     if not online:
-        return Check("workers", "fail", f"none is online ({len(workers)} known)", mend)
+        return Check("workers", "fail", f"none is online ({len(workers)} known)", hint)
     ages = [(now() - each.last_heartbeat_time).total_seconds() for each in online]
     if paused := _paused(client):
         return Check("workers", "fail", f"nothing reaches them: {paused} paused", "Resume it on Prefect's page.")
@@ -152,7 +152,7 @@ def _slots(client: SyncPrefectClient, api: PrefectApi) -> Check:
         with connected(api) as again:
             return f"{sum(free(again, each) for each in stale)} slots freed"
 
-    return Check("slots", "fail", text, "`tmu doctor --mend` frees them.", repair)
+    return Check("slots", "fail", text, "`tmu doctor --fix` frees them.", repair)
 
 
 def _zombies(client: SyncPrefectClient, api: PrefectApi) -> Check:
@@ -165,4 +165,4 @@ def _zombies(client: SyncPrefectClient, api: PrefectApi) -> Check:
         with connected(api) as again:
             return f"{sum(crash(again, each) for each in dead)} marked as crashed"
 
-    return Check("flow runs", "fail", text, "`tmu doctor --mend` marks them as crashed.", repair)
+    return Check("flow runs", "fail", text, "`tmu doctor --fix` marks them as crashed.", repair)

@@ -37,7 +37,7 @@ def ledger(place: Workspace) -> Probe | None:
     try:
         return _ledger(address(place))
     except (StorageError, ConfigError) as error:
-        return Probe(Check("ledger", "fail", error.what, error.mend))
+        return Probe(Check("ledger", "fail", error.what, error.hint))
     except SQLAlchemyError as error:
         return Probe(Check("ledger", "fail", f"refuses: {type(error).__name__}", "See the database's log."))
 
@@ -65,8 +65,8 @@ def _ledger(url: str) -> Probe:
     if version == NEWEST:
         return Probe(Check("ledger", "ok", f"{kind}, version {version}"), ahead)
     older = version is None or version < NEWEST
-    mend = "`tmu ledger verify` brings it up to date." if older else "Use the newer tmu."
-    return Probe(Check("ledger", "warn" if older else "fail", f"version {version}, wanted is {NEWEST}", mend), ahead)
+    hint = "`tmu ledger verify` brings it up to date." if older else "Use the newer tmu."
+    return Probe(Check("ledger", "warn" if older else "fail", f"version {version}, wanted is {NEWEST}", hint), ahead)
 
 
 def s3(place: Workspace) -> Probe | None:
@@ -76,15 +76,15 @@ def s3(place: Workspace) -> Probe | None:
     buckets = _buckets(place)
     if not buckets:
         return None
-    mend = "Check that it runs (`make status`), and the address, the buckets and the key in the settings."
+    hint = "Check that it runs (`make status`), and the address, the buckets and the key in the settings."
     try:
         client = _client(place)
         answers = {bucket: client.list_objects_v2(Bucket=bucket, MaxKeys=1) for bucket in buckets}
         kept = {bucket: client.get_bucket_versioning(Bucket=bucket).get("Status") for bucket in buckets}
     except ClientError as error:
-        return Probe(Check("S3", "fail", f"answers {error.response['Error']['Code']}", mend))
+        return Probe(Check("S3", "fail", f"answers {error.response['Error']['Code']}", hint))
     except (BotoCoreError, ConfigError) as error:
-        return Probe(Check("S3", "fail", f"does not answer: {type(error).__name__}", mend))
+        return Probe(Check("S3", "fail", f"does not answer: {type(error).__name__}", hint))
     ahead = _ahead(answers[buckets[0]]["ResponseMetadata"]["HTTPHeaders"].get("date"))
     plain = [bucket for bucket in buckets if kept[bucket] != "Enabled"]
     if plain:
@@ -110,16 +110,16 @@ def _client(place: Workspace) -> Any:
     return boto3.client("s3", endpoint_url=settings.s3_endpoint, config=config, **options)
 
 
-def page(name: str, url: str, mend: str) -> Probe:
+def page(name: str, url: str, hint: str) -> Probe:
     """Whether an address answers 200."""
     import httpx
 
     try:
         answer = httpx.get(url, timeout=SECONDS, trust_env=False)
     except httpx.HTTPError as error:
-        return Probe(Check(name, "fail", f"does not answer: {type(error).__name__}", mend))
+        return Probe(Check(name, "fail", f"does not answer: {type(error).__name__}", hint))
     if answer.status_code != 200:
-        return Probe(Check(name, "fail", f"answers {answer.status_code}", mend))
+        return Probe(Check(name, "fail", f"answers {answer.status_code}", hint))
     return Probe(Check(name, "ok", "answers"), _ahead(answer.headers.get("date")))
 
 

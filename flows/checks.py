@@ -47,8 +47,8 @@ def _account(place: Workspace) -> Iterator[Check]:
     if not (place.root / STACK).is_file() or not (states := Supervisor(Stack(place.root, place.settings)).states()):
         return
     found = reads_the_secrets(Stack(place.root, place.settings), states)
-    mend = "docs/running.md, Who runs what, says what that means."
-    yield Check("worker account", "warn", found, mend) if found else Check("worker account", "ok", "one of its own")
+    hint = "docs/running.md, Who runs what, says what that means."
+    yield Check("worker account", "warn", found, hint) if found else Check("worker account", "ok", "one of its own")
 
 
 def _mlflow_login(place: Workspace) -> tuple[str, str] | None:
@@ -70,6 +70,6 @@ def _prefect(api: PrefectApi, place: Workspace) -> Iterator[Check]:
     try:
         yield from prefect_checks(api, place)
     except TmuError as error:
-        yield Check("Prefect", "fail", error.what, error.mend)
+        yield Check("Prefect", "fail", error.what, error.hint)
     except (httpx.HTTPError, PrefectException) as error:
         yield Check("Prefect", "fail", f"stopped answering: {type(error).__name__}", _START)

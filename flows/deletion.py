@@ -1,7 +1,7 @@
 """The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, look again.
 
 The order is: write down, erase the data, then the model. Every stage is idempotent and journalled, so that a crash
-anywhere is mended by running the same again; it takes effect once. All that a stage needs is in the `Deletion`; nothing
+anywhere is fixed by running the same again; it takes effect once. All that a stage needs is in the `Deletion`; nothing
 is read from params.yaml. The observer is told how far it has come.
 """
 

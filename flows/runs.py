@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import State
 from prefect.types._datetime import now
 
@@ -39,8 +40,8 @@ def name_after_batch(batch: str, requests: int) -> None:
 
 
 def state_of(run: str | None) -> State | None:
-    """The state of a run; None where there is no such run on this server (any more)."""
-    if run is None:
+    """The state of a run; None where there is no such run on this server (any more), and where there is no server."""
+    if run is None or PREFECT_API_URL.value() is None:
         return None
     with get_client(sync_client=True) as client:
         try:

@@ -14,7 +14,7 @@ from tmu.errors import ConfigError, TmuError
 
 
 class Infra(TyperGroup):
-    """Turns the errors that a user can mend into one line and an exit code."""
+    """Turns the errors that a user can fix into one line and an exit code."""
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run the verb."""

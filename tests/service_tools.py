@@ -76,7 +76,7 @@ class Api:
         assert answer.headers["content-type"] == "application/problem+json"
         value = answer.json()
         assert value["status"] == status
-        assert value["what"] and value["mend"]
+        assert value["what"] and value["hint"]
         return json.dumps(value)
 
     def ask(self, id_: str = "case-1", *people: str, by: str = Role.REQUESTER, **more: Any) -> Any:

@@ -141,10 +141,10 @@ def load_params(path: Path) -> Params:
             f"There is no {path}.", "Run `tmu init` in this folder, or name another with --home."
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", "Mend that line.") from error
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", "Fix that line.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"{path}: `{where}`: {first['msg']}.", "Mend that key; `tmu show params` lists them all."
+            f"{path}: `{where}`: {first['msg']}.", "Fix that key; `tmu show params` lists them all."
         ) from error

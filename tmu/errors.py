@@ -1,4 +1,4 @@
-"""Errors a user can cause: each says in one line what is wrong and how to mend it.
+"""Errors a user can cause: each says in one line what is wrong and how to fix it.
 
 The command line prints the line and exits with the class's `exit_code`; 1 is kept for faults of ours.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class TmuError(Exception):
-    """Base of all errors that a user can cause. `what` names the thing, `mend` the next step.
+    """Base of all errors that a user can cause. `what` names the thing, `hint` the next step.
 
     `details`: lines for the user's terminal alone. They may name files of people, so that they are not in `str(error)`
     and go into no log.
@@ -15,9 +15,9 @@ class TmuError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, mend: str, details: Sequence[str] = ()):
-        self.what, self.mend, self.details = what, mend, tuple(details)
-        super().__init__(f"{what} {mend}")
+    def __init__(self, what: str, hint: str, details: Sequence[str] = ()):
+        self.what, self.hint, self.details = what, hint, tuple(details)
+        super().__init__(f"{what} {hint}")
 
 
 class ConfigError(TmuError):

@@ -16,7 +16,7 @@ from typing import Any
 from tmu.errors import StorageError
 from tmu.permissions import tighten
 
-_MENDS = {
+_HINTS = {
     errno.ENOSPC: ("The disk is full", "Free some space and run the same command again; nothing was changed."),
     errno.EDQUOT: ("The disk quota is used up", "Free some space and run the same command again; nothing was changed."),
     errno.EFBIG: ("The file size limit is reached", "Raise the limit and run the same command again."),
@@ -33,10 +33,10 @@ def storage_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _MENDS:
+        if error.errno not in _HINTS:
             raise
-        what, mend = _MENDS[error.errno]
-        raise StorageError(f"{what}: {path}.", mend) from error
+        what, hint = _HINTS[error.errno]
+        raise StorageError(f"{what}: {path}.", hint) from error
 
 
 def canonical_json(value: Any) -> bytes:
@@ -85,7 +85,7 @@ def refuse_unwritable(folder: Path) -> None:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"The folder cannot be written: {folder} ({error.strerror}).", "Look what is in its place, and mend that."
+            f"The folder cannot be written: {folder} ({error.strerror}).", "Look what is in its place, and fix that."
         ) from error
 
 

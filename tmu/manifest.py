@@ -11,7 +11,7 @@ from tmu.errors import StorageError, TmuError
 from tmu.files import read_json, sha256_file, write_json
 
 MANIFEST, RUN = "manifest.json", "run.json"
-_MEND = "Delete that folder and run the step again."
+_HINT = "Delete that folder and run the step again."
 
 
 def seal(folder: Path, kind: str, identity: dict[str, Any], run: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -36,11 +36,11 @@ def check(folder: Path, kind: str | None = None, error: type[TmuError] = Storage
     present = set(_content(folder))
     for name in sorted(present ^ set(listed)):
         fault = "is not listed in its manifest" if name in present else "is missing"
-        raise error(f"{name} in {folder} {fault}.", _MEND)
+        raise error(f"{name} in {folder} {fault}.", _HINT)
     for name, digest in sorted(listed.items()):
         path = folder / name
         if path.is_symlink() or not path.is_file() or sha256_file(path) != digest:
-            raise error(f"{name} in {folder} was changed after it was written.", _MEND)
+            raise error(f"{name} in {folder} was changed after it was written.", _HINT)
     return manifest
 
 
@@ -51,7 +51,7 @@ def read(folder: Path, error: type[TmuError] = StorageError) -> dict[str, Any]:
         raw = read_json(path)
         return {"kind": raw["kind"], "identity": dict(raw["identity"]), "files": dict(raw["files"])}
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise error(f"{MANIFEST} in {folder} is missing or unreadable.", _MEND) from fault
+        raise error(f"{MANIFEST} in {folder} is missing or unreadable.", _HINT) from fault
 
 
 def digest(folder: Path) -> str:

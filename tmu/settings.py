@@ -132,10 +132,10 @@ def load_settings(root: Path) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"Setting `{where}`: {first['msg']}.", f"Mend it in tmu.toml, {STACK} or in TMU_… variables."
+            f"Setting `{where}`: {first['msg']}.", f"Fix it in tmu.toml, {STACK} or in TMU_… variables."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{_not_toml(root)} is not TOML: {error}.", "Mend that line.") from error
+        raise ConfigError(f"{_not_toml(root)} is not TOML: {error}.", "Fix that line.") from error
 
 
 def _not_toml(root: Path) -> Path:

@@ -1,1 +1,1 @@
-"""One file a kind of Prefect's objects. Each compares what is there with what is wanted, and mends it if told to."""
+"""One file a kind of Prefect's objects. Each compares what is there with what is wanted, and fixes it if told to."""

@@ -17,7 +17,7 @@ from tmu.errors import ConfigError
 FILE = "prefect.yaml"
 TAG = "tmu"
 """Marks the deployments that are ours."""
-_MEND = f"Mend it in {FILE}."
+_HINT = f"Fix it in {FILE}."
 
 
 def entries(root: Path) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def _checked(entry: dict[str, Any], pull: Any) -> None:
     }
     for fault, present in faults.items():
         if present:
-            raise ConfigError(f"Deployment `{name}` {fault}.", _MEND)
+            raise ConfigError(f"Deployment `{name}` {fault}.", _HINT)
 
 
 def flow_of(entry: dict[str, Any]) -> Flow:
@@ -61,10 +61,10 @@ def flow_of(entry: dict[str, Any]) -> Flow:
         found = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), function)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"Deployment `{entry['name']}`: {entry['entrypoint']} is not there ({error}).", _MEND
+            f"Deployment `{entry['name']}`: {entry['entrypoint']} is not there ({error}).", _HINT
         ) from None
     if not isinstance(found, Flow):
-        raise ConfigError(f"Deployment `{entry['name']}`: {entry['entrypoint']} is no flow.", _MEND)
+        raise ConfigError(f"Deployment `{entry['name']}`: {entry['entrypoint']} is no flow.", _HINT)
     return found
 
 

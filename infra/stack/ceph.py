@@ -77,12 +77,12 @@ _KEYS = {  # who may do what in the cluster
 def servers(stack: Stack) -> list[Server]:
     """Monitor, object store, gateway, in this order. Raises ConfigError where Ceph's programs are missing."""
     if missing := missing_ceph():
-        raise ConfigError(f"The S3 store of this stack is Ceph, and it lacks {', '.join(missing)}.", _MEND)
+        raise ConfigError(f"The S3 store of this stack is Ceph, and it lacks {', '.join(missing)}.", _HINT)
     ceph = Ceph(stack)
     return [ceph.monitor(), ceph.storage(), ceph.gateway()]
 
 
-_MEND = "As root: `infra/install.sh`."
+_HINT = "As root: `infra/install.sh`."
 
 
 class Ceph:

@@ -45,8 +45,8 @@ class Stack:
         """A setting that the servers cannot do without; secrets as plain text. Raises ConfigError if it is missing."""
         value = getattr(self.settings, name)
         if value is None:
-            mend = f"`make up` makes what an earlier version lacked; else restore {self.home / STACK} from your backup."
-            raise ConfigError(f"Setting `{name}` is missing.", mend)
+            hint = f"`make up` makes what an earlier version lacked; else restore {self.home / STACK} from your backup."
+            raise ConfigError(f"Setting `{name}` is missing.", hint)
         return value.get_secret_value() if isinstance(value, SecretStr) else value
 
     @property

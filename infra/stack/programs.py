@@ -56,5 +56,5 @@ def call(
         raise StorageError(f"`{Path(command[0]).name}` did not end in {seconds} s.", "Run `make up` again.") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
-        raise StorageError(f"`{Path(command[0]).name}` failed: {lines[-1]}.", "Mend that, then run `make up` again.")
+        raise StorageError(f"`{Path(command[0]).name}` failed: {lines[-1]}.", "Fix that, then run `make up` again.")
     return done.stdout

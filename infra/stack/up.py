@@ -43,7 +43,7 @@ class Result:
 def up(
     home: Path, *, s3: S3 | None = None, first_port: int | None = None, bootstrap: bool = True, tell: Tell
 ) -> tuple[Stack, Result]:
-    """Start what does not run. Raises TmuError for what a user can mend; what runs by then goes on running.
+    """Start what does not run. Raises TmuError for what a user can fix; what runs by then goes on running.
 
     s3, first_port: used by the very first start. bootstrap: also put Prefect's objects in order.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ERRORS = 100_000  # in a row, at some seconds each: days
 _COMMAND = shlex.join([sys.executable, "-m", "prefect.engine"])
-_MEND = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` puts them right."
+_HINT = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` puts them right."
 
 
 def checked_entrypoint(run: "FlowRun", deployment: "DeploymentResponse | None") -> str:
@@ -47,7 +47,7 @@ def checked_entrypoint(run: "FlowRun", deployment: "DeploymentResponse | None") 
     }
     for fault, present in faults.items():
         if present:
-            raise RequestError(f"This worker refuses the run: it {fault}.", _MEND)
+            raise RequestError(f"This worker refuses the run: it {fault}.", _HINT)
     return str(entrypoint)
 
 

@@ -1,4 +1,4 @@
-"""Bad input: one line that names the thing and the mend, a non-zero exit, and a workspace that is as it was."""
+"""Bad input: one line that names the thing and the hint, a non-zero exit, and a workspace that is as it was."""
 
 import errno
 import os
@@ -118,8 +118,8 @@ def test_a_bundle_with_a_changed_byte(home: Path) -> None:
 
 
 def test_unknown_names(home: Path) -> None:
-    mends = {"model.name=nope": (5, "`nope`", "Known: "), "model.options.nope=1": (2, "`nope`", "Known options: ")}
-    for setting, (code, *says) in mends.items():
+    hints = {"model.name=nope": (5, "`nope`", "Known: "), "model.options.nope=1": (2, "`nope`", "Known options: ")}
+    for setting, (code, *says) in hints.items():
         refused(home, "train", "original", "--set", setting, code=code, says=tuple(says))
     refused(home, "train", "original", "--set", "train.epoch=1", code=2, says=("`train.epoch`", "tmu show params"))
     refused(home, "delete", *PERSON, "--yes", "--method", "nope", code=2, says=("`nope`", "Choose from"))
@@ -131,8 +131,8 @@ def test_unknown_names(home: Path) -> None:
     ("text", "code", "says"),
     [
         ("sed: 1\n", 2, ("`sed`", "tmu show params")),
-        ("train: {epochs: 0}\n", 2, ("`train.epochs`", "Mend that key")),
-        ("train: [\n", 2, ("is not YAML", "Mend that line")),
+        ("train: {epochs: 0}\n", 2, ("`train.epochs`", "Fix that key")),
+        ("train: [\n", 2, ("is not YAML", "Fix that line")),
         ("- a list\n", 2, ("params.yaml",)),
         ("model: {name: nope}\n", 5, ("`nope`", "Known: ")),
         ("unlearn: {method: nope}\n", 2, ("`nope`", "Choose from")),

@@ -65,7 +65,7 @@ def test_an_import_whose_copy_failed_says_so_and_is_repeated(tmp_path: Path) -> 
     Workspace.open(folder).versions.init()
     with pytest.raises(StorageError, match="imported, but no copy") as refused:
         import_data(Workspace.open(folder), "digits", {}, **LAYOUT)
-    assert "--replace" in refused.value.mend
+    assert "--replace" in refused.value.hint
     (folder / "remote").unlink()
     data, _ = import_data(Workspace.open(folder), "digits", {}, replace=True, **LAYOUT)
     assert (folder / "remote/files/md5" / data.digest[:2] / data.digest[2:]).is_file()

@@ -45,7 +45,7 @@ def test_a_class_without_hold_out_records_is_refused(trained: tuple[Workspace, D
     assert plan_deletion(workspace, named, "finetune").choice.risk.refusal is None
     with pytest.raises(GateError, match="not distributed like the hold-out: Class `0` has no hold-out") as refusal:
         unlearn_model(workspace, case)
-    assert "--method retrain" in refusal.value.mend
+    assert "--method retrain" in refusal.value.hint
 
 
 def test_a_small_request_goes_through_and_the_report_is_kept(trained: tuple[Workspace, DataRef, ModelRef]) -> None:

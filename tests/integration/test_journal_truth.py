@@ -96,7 +96,7 @@ def test_what_is_half_erased_is_not_withdrawn_whatever_the_journal_says(
     assert manifest(workspace.data) != before
     with pytest.raises(RequestError, match=r"point of no return: \d+ of \d+ records are erased") as refused:
         withdraw(workspace, deletion.id)
-    assert f"--resume {deletion.id}" in refused.value.mend
+    assert f"--resume {deletion.id}" in refused.value.hint
     refuse_other_data(workspace, deletion)  # and it can be gone on with
     erase_data(workspace, deletion.plan.data, deletion.forget)
     assert Journal(workspace).find(deletion.id).stage is stage
@@ -217,7 +217,7 @@ def test_data_that_are_not_the_plans_are_found_before_a_byte_is_erased(workspace
     old.rename(workspace.data)  # the older revision is back
     with pytest.raises(DataError, match="not the revision that request") as found:
         refuse_other_data(workspace, deletion)
-    assert deletion.plan.data.digest in found.value.mend
+    assert deletion.plan.data.digest in found.value.hint
     assert withdraw(workspace, deletion.id).stage is Stage.WITHDRAWN  # not a byte of it was erased
 
 

@@ -65,7 +65,7 @@ def test_our_loader_leaves_nothing(registry: ModelRegistry, tmp_path: Path) -> N
 
 
 def test_plain_pyfunc_leaves_the_model(registry: ModelRegistry, tmp_path: Path) -> None:
-    """What the documents warn of; where MLflow mends it, they may say so."""
+    """What the documents warn of; where MLflow fixes it, they may say so."""
     assert "weights.safetensors" in files_left(PLAIN + USE, registry, tmp_path)
 
 

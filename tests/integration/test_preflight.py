@@ -161,7 +161,7 @@ def test_a_fault_is_named_before_anything_is_erased(workspace: Workspace, fault:
     breaks(workspace)
     with pytest.raises(kind, match=words) as refused:
         acknowledge(Workspace.open(workspace.root), plan, asked)
-    assert fix in refused.value.mend
+    assert fix in refused.value.hint
     assert Journal(workspace).all() == []
     assert manifest(workspace.data) == before
 

@@ -255,7 +255,7 @@ def test_the_doctor_loads_the_champion_and_mends_it_from_the_sound_copy(
     assert not (tmp_path / "mark").exists()
 
 
-def test_the_doctor_does_not_mend_what_the_record_contradicts(workspace: Workspace) -> None:
+def test_the_doctor_does_not_fix_what_the_record_contradicts(workspace: Workspace) -> None:
     """An alias that was moved to another version must not be made right by a repair."""
     from tmu.steps.store_again import store_again
 

@@ -65,7 +65,7 @@ def test_refusals_of_the_disk_say_how_to_go_on(number: int, tmp_path: Path) -> N
     with pytest.raises(StorageError) as caught, storage_errors(tmp_path):
         raise OSError(number, os.strerror(number))
     assert str(tmp_path) in caught.value.what
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_other_errors_of_the_system_pass_through(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_other_pixels_are_refused_and_the_advice_is_taken(bundle: Path, pixels: 
     model = serving.load(bundle)
     with pytest.raises(DataError, match=what) as refused:
         model.predict(pixels)
-    assert "`pixels.astype('float32') / 255`" in refused.value.mend
+    assert "`pixels.astype('float32') / 255`" in refused.value.hint
     taken = np.zeros((1, 1, 8, 8), np.uint8).astype("float32") / 255
     assert model.predict(taken).shape == (1, 3)
 

@@ -35,8 +35,8 @@ def test_an_unknown_variable_is_refused_and_the_known_ones_are_named(home: Path,
     monkeypatch.setenv(name, "x")
     with pytest.raises(ConfigError, match=f"no setting `{name}`") as refused:
         load_settings(home)
-    assert "TMU_S3_SECRET_KEY" in refused.value.mend
-    assert "TMU_PREFECT_API_URL" in refused.value.mend
+    assert "TMU_S3_SECRET_KEY" in refused.value.hint
+    assert "TMU_PREFECT_API_URL" in refused.value.hint
 
 
 def test_the_mark_of_a_stacks_processes_is_no_setting(home: Path, monkeypatch: pytest.MonkeyPatch):

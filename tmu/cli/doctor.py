@@ -29,21 +29,21 @@ _GROUP = "tmu.checks"
 
 
 def doctor(
-    mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended safely; asks about each.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed safely; asks about each.")] = False,
     yes: Yes = False,
     as_json: output.Json = False,
 ) -> None:
     """Check installation, workspace, data, registry, servers and unfinished work; exit code 1 if anything fails.
 
-    Examples: [bold]tmu doctor --json[/], [bold]tmu doctor --mend[/]
+    Examples: [bold]tmu doctor --json[/], [bold]tmu doctor --fix[/]
     """
     checks = _all()
-    done = list(_mended(checks, yes)) if mend else []
+    done = list(_fixed(checks, yes)) if fix else []
     if done:
         checks = [*done, *_all()]
-    rows = output.table("check", "", "finding", "mend")
+    rows = output.table("check", "", "finding", "hint")
     for each in checks:
-        rows.add_row(each.name, f"[{_STYLES[each.state]}]{each.state}[/]", escape(each.text), escape(each.mend))
+        rows.add_row(each.name, f"[{_STYLES[each.state]}]{each.state}[/]", escape(each.text), escape(each.hint))
     output.emit([each.as_json() for each in checks], lambda: [rows])
     if any(each.state == "fail" for each in checks):
         raise typer.Exit(1)
@@ -53,15 +53,15 @@ def _all() -> list[Check]:
     return [*installation(), _disk(), *_workspace()]
 
 
-def _mended(checks: list[Check], yes: bool) -> Iterator[Check]:
-    """What was mended, and what could not be. Raises ConfigError where nobody can be asked."""
+def _fixed(checks: list[Check], yes: bool) -> Iterator[Check]:
+    """What was fixed, and what could not be. Raises ConfigError where nobody can be asked."""
     for each in checks:
         if each.state == "ok" or each.repair is None or not _agreed(each, yes):
             continue
         try:
-            yield Check(f"mended: {each.name}", "ok", each.repair())
+            yield Check(f"fixed: {each.name}", "ok", each.repair())
         except TmuError as error:
-            yield Check(f"mended: {each.name}", "fail", error.what, error.mend)
+            yield Check(f"fixed: {each.name}", "fail", error.what, error.hint)
 
 
 def _agreed(check: Check, yes: bool) -> bool:
@@ -69,7 +69,7 @@ def _agreed(check: Check, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes.")
-    return typer.confirm(f"{check.name}: {check.text}. Mend it?", err=True)
+    return typer.confirm(f"{check.name}: {check.text}. Fix it?", err=True)
 
 
 def _disk() -> Check:
@@ -85,7 +85,7 @@ def _workspace() -> list[Check]:
         place = workspace()
         _ = place.params
     except TmuError as error:
-        return [Check("workspace", "fail", error.what, error.mend)]
+        return [Check("workspace", "fail", error.what, error.hint)]
     checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
     checks += [upkeep.permissions(place), upkeep.movable(place)]
     checks += [
@@ -115,7 +115,7 @@ def _object_stores(place: "Workspace") -> Iterator[Check]:
     try:
         yield from check_heads(place)
     except TmuError as error:
-        yield Check("heads outside", "fail", error.what, error.mend)
+        yield Check("heads outside", "fail", error.what, error.hint)
 
 
 def _writable(place: "Workspace") -> Check:
@@ -126,7 +126,7 @@ def _writable(place: "Workspace") -> Check:
         write_atomic(probe, b"")
         probe.unlink()
     except TmuError as error:
-        return Check("writable", "fail", error.what, error.mend)
+        return Check("writable", "fail", error.what, error.hint)
     return Check("writable", "ok", ".tmu can be written")
 
 
@@ -141,7 +141,7 @@ def _secret(place: "Workspace") -> Check:
         info = read_info(place.data)
         keys = keys_of(place, info)
     except TmuError as error:
-        return Check("secret", "fail", error.what, error.mend)
+        return Check("secret", "fail", error.what, error.hint)
     return Check("secret", "ok", f"key id {keys.id}" + (" (public: simulated people)" if info.simulated else ""))
 
 
@@ -153,11 +153,11 @@ def _data(place: "Workspace") -> Check:
     try:
         same = dvc_digest(place.data) == place.versions.revision(place.data)
     except TmuError as error:
-        return Check("data", "fail", error.what, error.mend)
+        return Check("data", "fail", error.what, error.hint)
     if same:
         return Check("data", "ok", "data/ is the revision of data.dvc")
-    mend = "Finish an interrupted deletion (`tmu delete --resume ID`), else `dvc checkout data.dvc`."
-    return Check("data", "fail", "data/ is not the revision of data.dvc", mend)
+    hint = "Finish an interrupted deletion (`tmu delete --resume ID`), else `dvc checkout data.dvc`."
+    return Check("data", "fail", "data/ is not the revision of data.dvc", hint)
 
 
 def _registry(place: "Workspace") -> Check:
@@ -167,10 +167,10 @@ def _registry(place: "Workspace") -> Check:
         return Check("MLflow", "ok", "embedded; made on first use")
     try:
         if not place.registry.embedded and not _answers(place.settings.mlflow_uri):
-            return Check("MLflow", "fail", "does not answer", "Start it, or mend setting `mlflow_uri`.")
+            return Check("MLflow", "fail", "does not answer", "Start it, or fix setting `mlflow_uri`.")
         count = len(versions(place))
     except TmuError as error:
-        return Check("MLflow", "fail", error.what, error.mend)
+        return Check("MLflow", "fail", error.what, error.hint)
     return Check("MLflow", "ok", f"reachable, {count} versions")
 
 
@@ -192,7 +192,7 @@ def _requests(place: "Workspace") -> list[Check]:
     try:
         found = Journal(place).unfinished()
     except TmuError as error:
-        return [Check("requests", "fail", error.what, error.mend)]
+        return [Check("requests", "fail", error.what, error.hint)]
     if not found:
         return [Check("requests", "ok", "none unfinished")]
     return [Check("requests", "warn", f"{each.id} stopped after `{each.stage}`", way_on(each)) for each in found]

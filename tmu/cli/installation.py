@@ -8,7 +8,7 @@ from tmu.check import Check
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
-_MEND = "Install as the lock file says: `pip install -c constraints.txt .`"
+_HINT = "Install as the lock file says: `pip install -c constraints.txt .`"
 
 
 def installation() -> list[Check]:
@@ -36,10 +36,10 @@ def _pinned(pin: tuple[str, str]) -> Check:
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Check(name, "fail", "not installed", _MEND)
+        return Check(name, "fail", "not installed", _HINT)
     if found.partition("+")[0] == wanted:
         return Check(name, "ok", found)
-    return Check(name, "fail", f"{found}, pinned is {wanted}", _MEND)
+    return Check(name, "fail", f"{found}, pinned is {wanted}", _HINT)
 
 
 def _importable(name: str) -> Check:
@@ -51,7 +51,7 @@ def _importable(name: str) -> Check:
             quiet()
         importlib.import_module(name)
     except Exception as error:
-        return Check(f"import {name}", "fail", type(error).__name__, _MEND)
+        return Check(f"import {name}", "fail", type(error).__name__, _HINT)
     return Check(f"import {name}", "ok", "works")
 
 

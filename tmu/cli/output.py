@@ -49,11 +49,11 @@ def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
 def emit_error(error: TmuError) -> None:
     """One line on stderr, with its details below; with --json an object on stdout instead."""
     if MODE.json:
-        facts = {"type": type(error).__name__, "what": error.what, "mend": error.mend, "exit_code": error.exit_code}
+        facts = {"type": type(error).__name__, "what": error.what, "hint": error.hint, "exit_code": error.exit_code}
         facts |= {"details": list(error.details)} if error.details else {}
         typer.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
-    _complain(f"error: {error.what} {error.mend}")
+    _complain(f"error: {error.what} {error.hint}")
     for line in error.details:
         note(f"  {line}")
 
@@ -61,12 +61,12 @@ def emit_error(error: TmuError) -> None:
 def emit_fault(error: Exception) -> None:
     """One line for an error that is not the user's."""
     what = f"this is a fault of tmu: {type(error).__name__}."
-    mend = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
+    hint = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
     if MODE.json:
-        facts = {"type": type(error).__name__, "what": what, "mend": mend, "exit_code": 1}
+        facts = {"type": type(error).__name__, "what": what, "hint": hint, "exit_code": 1}
         typer.echo(json.dumps({"error": facts}, indent=2))
         return
-    _complain(f"{what} {mend}")
+    _complain(f"{what} {hint}")
 
 
 def _complain(line: str) -> None:

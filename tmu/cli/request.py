@@ -123,7 +123,7 @@ def _intake(place: "Workspace", info: "StoreInfo", keys: "Keys", body: "RequestF
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"
         raise RequestError(
-            f"The request cannot be received: {where}: {first['msg']}.", "Mend it and call again; nothing was stored."
+            f"The request cannot be received: {where}: {first['msg']}.", "Fix it and call again; nothing was stored."
         ) from error
 
 

@@ -137,8 +137,8 @@ def _unknown(index: "Index", name: str, each: Found, other: str | None) -> Reque
     as_record = each.kind == "subject"
     if other and len(index.find_record(other) if as_record else index.find_subject(other)):
         kind, option, field_ = ("record", "--record", "records") if as_record else ("person", "--subject", "subjects")
-        mend = f'Name it with {option}, or in a file as {{"{field_}": ["..."]}}.'
-        return RequestError(f"{name} is unknown, but there is a {kind} of that id.", mend)
+        hint = f'Name it with {option}, or in a file as {{"{field_}": ["..."]}}.'
+        return RequestError(f"{name} is unknown, but there is a {kind} of that id.", hint)
     return RequestError(f"{name} is unknown.", f"Check its spelling with `tmu data show --{each.kind} ID`.")
 
 

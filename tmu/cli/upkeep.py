@@ -21,7 +21,7 @@ def permissions(place: "Workspace") -> Check:
     text = f"open to other accounts: {', '.join((['the workspace itself'] if root else []) + names[:3])}"
     if len(found) > 3:
         text += f", and {len(found) - 3} more"
-    return Check("permissions", "fail", text, "`tmu doctor --mend` closes it.", repair=lambda: _tightened(place))
+    return Check("permissions", "fail", text, "`tmu doctor --fix` closes it.", repair=lambda: _tightened(place))
 
 
 def _tightened(place: "Workspace") -> str:
@@ -33,7 +33,7 @@ def movable(place: "Workspace") -> Check:
     if place.versions.movable():
         return Check("place", "ok", "the workspace may be moved and copied")
     text = "DVC's settings name a fixed folder, as an older tmu wrote them"
-    return Check("place", "fail", text, "`tmu doctor --mend` makes it relative.", repair=lambda: _set_up(place))
+    return Check("place", "fail", text, "`tmu doctor --fix` makes it relative.", repair=lambda: _set_up(place))
 
 
 def _set_up(place: "Workspace") -> str:
@@ -52,9 +52,9 @@ def service(place: "Workspace") -> Check:
             return Check(name, "ok", "none yet")
         text = _answering(place, champion)
     except ModelError as error:
-        return Check(name, "fail", error.what, error.mend, repair=lambda: _stored_again(place))
+        return Check(name, "fail", error.what, error.hint, repair=lambda: _stored_again(place))
     except TmuError as error:
-        return Check(name, "fail", error.what, error.mend)
+        return Check(name, "fail", error.what, error.hint)
     return Check(name, "ok", text)
 
 

@@ -94,7 +94,7 @@ class Spill:
         try:
             key = self.keys.subject(raw)
         except RequestError as error:
-            raise DataError(f"{self._where(position)}: {error.what}", error.mend) from error
+            raise DataError(f"{self._where(position)}: {error.what}", error.hint) from error
         if not self.info.simulated:
             self._people += bytes.fromhex(self.keys.alike(raw) + key) + position.to_bytes(8, "little")
         return key
@@ -134,10 +134,10 @@ class Spill:
         if image.dtype != np.uint8 or image.shape != shape:
             raise DataError(
                 f"{self._where(position)} is {image.dtype} {tuple(image.shape)}, not uint8 {shape}.",
-                "Mend the reader or the data.",
+                "Fix the reader or the data.",
             )
         if not 0 <= record.label < len(self.info.classes):
-            raise DataError(f"{self._where(position)} has label {record.label}, which is no class.", "Mend its label.")
+            raise DataError(f"{self._where(position)} has label {record.label}, which is no class.", "Fix its label.")
         if record.split is not None and record.split not in SPLITS:
             raise DataError(f"{self._where(position)} has an unknown split.", f"Use {', '.join(SPLITS)}.")
 

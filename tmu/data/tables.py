@@ -93,7 +93,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header(cells: list[str], name: str, required: Sequence[str], optional: Sequence[str]) -> list[str]:
-    known, mend = [*required, *optional], f"Its first line must be {','.join(required)}."
+    known, hint = [*required, *optional], f"Its first line must be {','.join(required)}."
     if len(cells) == 1:
         for separator, word in _OTHER_SEPARATORS.items():
             if separator in cells[0]:
@@ -103,7 +103,7 @@ def _header(cells: list[str], name: str, required: Sequence[str], optional: Sequ
     header = [cell.strip(_BLANKS) for cell in cells]
     for column in required:
         if column not in header:
-            raise DataError(f"{name} has no column `{column}`.", mend)
+            raise DataError(f"{name} has no column `{column}`.", hint)
     for number, column in enumerate(header, 1):
         if column not in known:
             raise DataError(

@@ -13,7 +13,7 @@ from tmu.data.records import SPLITS
 from tmu.data.shards import ShardTable, read_facts, read_shard
 from tmu.errors import DataError
 
-_MEND = "Restore the store with `dvc checkout`, or import it again."
+_HINT = "Restore the store with `dvc checkout`, or import it again."
 
 
 def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
         counts += np.bincount(shard.splits, minlength=len(SPLITS))
     every_key = np.concatenate(keys) if keys else np.empty(0)
     if len(np.unique(every_key)) != len(every_key):
-        raise DataError("A record is in two shards.", _MEND)
+        raise DataError("A record is in two shards.", _HINT)
     crossing = [content for content, splits in splits_of_image.items() if len(splits) > 1]
     return {
         "shards": len(paths),
@@ -71,7 +71,7 @@ def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, er
     }
     for rule, holds in rules.items():
         if not holds:
-            raise DataError(f"Shard {path.name} {rule}.", _MEND)
+            raise DataError(f"Shard {path.name} {rule}.", _HINT)
 
 
 def _each_once(shard: ShardTable) -> bool:

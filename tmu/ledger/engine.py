@@ -95,8 +95,8 @@ def refusals(url: URL) -> Iterator[None]:
         code = getattr(error.orig, "sqlite_errorcode", None)
         name = url.render_as_string(hide_password=True)
         if code is not None and code & 0xFF in _REFUSALS:
-            what, mend = _REFUSALS[code & 0xFF]
-            raise StorageError(f"The ledger {name} {what}.", mend) from error
+            what, hint = _REFUSALS[code & 0xFF]
+            raise StorageError(f"The ledger {name} {what}.", hint) from error
         if code is None and (isinstance(error, exc.OperationalError | exc.InterfaceError) or _unreachable(error)):
             raise StorageError(f"The ledger {name} did not answer, or refused.", _SERVER) from error
         raise

@@ -28,7 +28,7 @@ def torchvision_zoo(shape: tuple[int, int, int], classes: int, name: str, **opti
     try:
         body = zoo.get_model(name, weights=None, num_classes=classes, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"`torchvision/{name}`: {error}.", "Mend the model's options.") from error
+        raise ConfigError(f"`torchvision/{name}`: {error}.", "Fix the model's options.") from error
     return _Colour(body)
 
 

@@ -34,8 +34,8 @@ _PROBLEMS = {
 _TEXT = {"type": "string"}
 _SCHEMA = {
     "type": "object",
-    "required": ["type", "title", "status", "detail", "what", "mend"],
-    "properties": dict.fromkeys(("type", "title", "detail", "what", "mend"), _TEXT) | {"status": {"type": "integer"}},
+    "required": ["type", "title", "status", "detail", "what", "hint"],
+    "properties": dict.fromkeys(("type", "title", "detail", "what", "hint"), _TEXT) | {"status": {"type": "integer"}},
 }
 
 

@@ -124,8 +124,8 @@ def _authenticate(request: Request, service: Service) -> Token:
     token = service.tokens.find(text.strip()) if kind.lower() == "bearer" else None
     if token is None:
         _slow_down(service.failures.take(address_of(request)))
-        mend = "Send `Authorization: Bearer TOKEN` with one that is in force (`tmu token create`)."
-        raise Refusal(401, "The call has no valid token.", mend, {"WWW-Authenticate": "Bearer"})
+        hint = "Send `Authorization: Bearer TOKEN` with one that is in force (`tmu token create`)."
+        raise Refusal(401, "The call has no valid token.", hint, {"WWW-Authenticate": "Bearer"})
     return token
 
 

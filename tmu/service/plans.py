@@ -29,7 +29,7 @@ def make(request: RequestId, body: PlanBody, call: Here) -> dict[str, Any]:
 def make_many(body: PlansBody, call: Here) -> list[dict[str, Any]]:
     """The same for up to 10,000 requests, or for all that are queued, against one revision of the data.
 
-    The answers come with their own `status`: 200, or 404, 409 or 422 with `what` and `mend`; a refusal does not touch
+    The answers come with their own `status`: 200, or 404, 409 or 422 with `what` and `hint`; a refusal does not touch
     the others.
     """
     _refuse_unknown(body.method)
@@ -67,5 +67,5 @@ def _refuse_unknown(method: str | None) -> None:
 def _answer(request: str, answer: Any) -> dict[str, Any]:
     if isinstance(answer, Bound):
         return {"request": request, "status": 200, **vars(answer)}
-    status, what, mend = said(answer)
-    return {"request": request, "status": status, "what": what, "mend": mend}
+    status, what, hint = said(answer)
+    return {"request": request, "status": status, "what": what, "hint": hint}

@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457 problem documents with `what` and `mend`, which repeat nothing of what was sent.
+"""Errors as answers: RFC 9457 problem documents with `what` and `hint`, which repeat nothing of what was sent.
 
 What was sent may be the name of a person. So messages come from our own sentences; names of fields only if they are
 ours; a 404 does not say what was not found; runs of 32 and more hexadecimal digits (keys) are left out.
@@ -45,9 +45,9 @@ _OWN_WORDS = {
 class Refusal(HTTPException):
     """A refusal of the service itself, before the ledger is asked."""
 
-    def __init__(self, status: int, what: str, mend: str, headers: Mapping[str, str] | None = None):
+    def __init__(self, status: int, what: str, hint: str, headers: Mapping[str, str] | None = None):
         super().__init__(status, what, dict(headers or {}))
-        self.what, self.mend = what, mend
+        self.what, self.hint = what, hint
 
 
 def duplicate_key(key: str) -> Refusal:
@@ -56,24 +56,24 @@ def duplicate_key(key: str) -> Refusal:
     return Refusal(400, f"An object of the body has the same key twice: {named}.", "Send each key once.")
 
 
-def problem(status: int, what: str, mend: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+def problem(status: int, what: str, hint: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     """The problem document."""
     content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    content |= {"detail": f"{what} {mend}", "what": what, "mend": mend}
+    content |= {"detail": f"{what} {hint}", "what": what, "hint": hint}
     return JSONResponse(content | more, status, dict(headers or {}), media_type=MEDIA)
 
 
 def said(error: TmuError) -> tuple[int, str, str]:
-    """Status, what and mend of an error, fit to leave the house."""
+    """Status, what and hint of an error, fit to leave the house."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status == 404:
         return status, "There is no such thing on record.", "Check the id; it is not repeated here."
     if status == 503:
-        mend = "Call again later; an intake or a decision that is repeated takes effect once."
-        return status, "The ledger or a store does not answer.", mend
+        hint = "Call again later; an intake or a decision that is repeated takes effect once."
+        return status, "The ledger or a store does not answer.", hint
     if status == 500:
         return status, "The service is not set up for this.", "Its operator finds the reason in its log."
-    return status, _KEYS.sub("(key)", error.what), _KEYS.sub("(key)", error.mend)
+    return status, _KEYS.sub("(key)", error.what), _KEYS.sub("(key)", error.hint)
 
 
 def install(app: FastAPI) -> None:
@@ -86,10 +86,10 @@ def install(app: FastAPI) -> None:
 
 
 async def _tmu(request: Request, error: TmuError) -> JSONResponse:
-    status, what, mend = said(error)
+    status, what, hint = said(error)
     if status >= 500:  # the ledger's and the stores' own words: no value that was sent is in them
         _LOG.error("%s: %s", type(error).__name__, _KEYS.sub("(key)", error.what))
-    return problem(status, what, mend, RETRY if status == 503 else None)
+    return problem(status, what, hint, RETRY if status == 503 else None)
 
 
 async def _pool(request: Request, error: PoolTimeout) -> JSONResponse:
@@ -97,7 +97,7 @@ async def _pool(request: Request, error: PoolTimeout) -> JSONResponse:
 
 
 async def _refusal(request: Request, error: Refusal) -> JSONResponse:
-    return problem(error.status_code, error.what, error.mend, error.headers)
+    return problem(error.status_code, error.what, error.hint, error.headers)
 
 
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -105,15 +105,15 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
         404: ("There is no such address.", "docs/api.md and /openapi.json list them."),
         405: ("This address does not take that method.", "The header Allow names those that it takes."),
     }
-    what, mend = words.get(error.status_code, ("The call cannot be read.", "Send JSON in UTF-8 as /openapi.json says."))
-    return problem(error.status_code, what, mend, error.headers)
+    what, hint = words.get(error.status_code, ("The call cannot be read.", "Send JSON in UTF-8 as /openapi.json says."))
+    return problem(error.status_code, what, hint, error.headers)
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = [_fault(each) for each in error.errors()[:10]]
     first = faults[0]
     what = f"The call does not have the right form: {first['where']}: {first['why']}."
-    return problem(422, what, "Mend it and call again; nothing was changed.", faults=faults)
+    return problem(422, what, "Fix it and call again; nothing was changed.", faults=faults)
 
 
 def _fault(error: Mapping[str, Any]) -> dict[str, str]:

@@ -34,7 +34,7 @@ async def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any
 def put_many(body: BatchBody, call: Here) -> list[dict[str, Any]]:
     """Put up to 500 requests on record in one transaction. The answers are in order, each with its own `status`:
 
-    201, 200, or 409 with `what` and `mend`; a conflict does not touch the others.
+    201, 200, or 409 with `what` and `hint`; a conflict does not touch the others.
     """
     intakes = intakes_of(call.service, body.requests)
     answers = receive_all(call.ledger, call.service.keys, intakes, call.actor)
@@ -77,5 +77,5 @@ def _shown(receipt: Receipt) -> dict[str, Any]:
 def _answer(request: str, answer: Any) -> dict[str, Any]:
     if isinstance(answer, Receipt):
         return {"status": 201 if answer.new else 200, **_shown(answer)}
-    status, what, mend = said(answer)
-    return {"status": status, "request": request, "what": what, "mend": mend}
+    status, what, hint = said(answer)
+    return {"status": status, "request": request, "what": what, "hint": hint}

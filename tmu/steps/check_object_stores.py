@@ -18,4 +18,4 @@ def check_object_stores(workspace: Workspace) -> Iterator[Check]:
         try:
             yield from probe(s3_access(settings), *bucket_and_prefix(url), what)
         except TmuError as error:
-            yield Check(what, "fail", error.what, error.mend)
+            yield Check(what, "fail", error.what, error.hint)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tmu.twin.shift import Sample, ShiftReport, Verdict
     from tmu.unlearn.problem import Problem
 
-MEND = "Use `--method retrain`: it needs no hold-out."
+HINT = "Use `--method retrain`: it needs no hold-out."
 _UNSEEN = "features were not compared, for want of a twin"
 
 
@@ -80,4 +80,4 @@ def shift_samples(problem: "Problem", holdout: Examples) -> tuple["Sample", "Sam
 def refuse_shift(report: "ShiftReport | CountReport") -> None:
     """Raise GateError where the report says so."""
     if report.verdict == "refuse":
-        raise GateError(f"The forget set is not distributed like the hold-out: {report.reason}", MEND)
+        raise GateError(f"The forget set is not distributed like the hold-out: {report.reason}", HINT)

@@ -76,7 +76,7 @@ def _check_record(workspace: Workspace, version: Version) -> None:
         what = "an older tmu registered it" if version.files_sha256 is None else "it was registered past the flows"
         raise ModelError(
             f"{_title(version)} is not on record: {what}.",
-            "Register it again: `tmu doctor --mend`, or `tmu train original --register`.",
+            "Register it again: `tmu doctor --fix`, or `tmu train original --register`.",
         )
     _refuse_other(version, known)
 
@@ -107,7 +107,7 @@ def _refuse_other(version: Version, known: dict[str, Any] | None) -> None:
     if known != _facts(version):
         raise DataError(
             f"{_title(version)} is on record with other files.",
-            "MLflow was changed past the flows: find out by whom. `tmu doctor --mend` stores the sound copy again.",
+            "MLflow was changed past the flows: find out by whom. `tmu doctor --fix` stores the sound copy again.",
         )
 
 

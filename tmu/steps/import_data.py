@@ -74,7 +74,7 @@ def _push(workspace: Workspace) -> None:
     except StorageError as error:
         raise StorageError(
             f"The data are imported, but no copy went to the remote: {error.what}",
-            "Mend that and repeat with --replace; or go on: the next erasure sends its revision, too.",
+            "Fix that and repeat with --replace; or go on: the next erasure sends its revision, too.",
         ) from error
 
 

@@ -54,7 +54,7 @@ def verify_log(workspace: Workspace, ledger: Ledger, head: Head | None = None) -
         found = proof.verify(ledger, *(each.head for each in noted))
     except ChainError as error:
         newest = "; ".join(map(str, _newest(noted)))
-        raise ChainError(error.what, f"{error.mend} Compared with {newest}." if newest else error.mend) from error
+        raise ChainError(error.what, f"{error.hint} Compared with {newest}." if newest else error.hint) from error
     return LogVerified(entries=found.seq, head=str(found), compared=tuple(_newest(noted)), silent=tuple(silent))
 
 
@@ -89,7 +89,7 @@ def check_heads(workspace: Workspace) -> Iterator[Check]:
     try:
         places, listeners = places_of(workspace), targets_of(workspace.settings)
     except TmuError as error:
-        yield Check("heads outside", "fail", error.what, error.mend)
+        yield Check("heads outside", "fail", error.what, error.hint)
         return
     hooks = {target.id: f"webhook {target.id}" for target in listeners if target.events is None}
     if not places and not hooks:
@@ -136,7 +136,7 @@ def _place(place: HeadPlace) -> Iterator[Check]:
         yield from place.check()
         held = place.held()
     except TmuError as error:
-        yield Check(place.name, "fail", error.what, error.mend)
+        yield Check(place.name, "fail", error.what, error.hint)
         return
     yield Check(place.name, "ok", f"{len(held)} heads, the newest of entry {held[-1].seq}" if held else "no head yet")
 

@@ -83,7 +83,7 @@ def _refuse_a_second(workspace: Workspace) -> None:
     try:
         Journal(workspace).refuse_a_second()
     except RequestError as error:
-        raise ConflictError(error.what, error.mend) from error
+        raise ConflictError(error.what, error.hint) from error
 
 
 def _with_run(workspace: Workspace, work: Work, deletion: Deletion) -> Deletion:

@@ -94,6 +94,6 @@ def look(workspace: Workspace, deletion: Deletion) -> Found:
     return Found(len(keys), present, sum(index.is_erased(key) for key in keys))
 
 
-def _refuse_batch(deletion: Deletion, mend: str) -> None:
+def _refuse_batch(deletion: Deletion, hint: str) -> None:
     if deletion.asked.batch:
-        raise RequestError(f"Request {deletion.id} is batch {deletion.asked.batch} of the ledger.", mend)
+        raise RequestError(f"Request {deletion.id} is batch {deletion.asked.batch} of the ledger.", hint)

@@ -1,4 +1,4 @@
-"""Mend the model in service: store the workspace's sound copy in MLflow again, as a new version that then serves.
+"""Fix the model in service: store the workspace's sound copy in MLflow again, as a new version that then serves.
 
 For stored files that were changed, and for versions that an older tmu registered with code in the store.
 """

@@ -44,10 +44,10 @@ _SEVERAL = TypeAdapter(list[IntakeBody])
 
 
 class _Refused(Exception):
-    """A file that cannot be taken. what, mend: in words that repeat nothing of it."""
+    """A file that cannot be taken. what, hint: in words that repeat nothing of it."""
 
-    def __init__(self, what: str, mend: str):
-        self.what, self.mend = what, mend
+    def __init__(self, what: str, hint: str):
+        self.what, self.hint = what, hint
 
 
 def take_in_files(workspace: Workspace) -> dict[str, int]:
@@ -133,8 +133,8 @@ def _read(file: Path, dataset: str, keys: Keys, copies: CopyFinder) -> list[Inta
     except strict_json.DuplicateKeyError:
         raise _Refused("An object has the same key twice.", "Write each key once.") from None
     except (ValueError, RecursionError):
-        mend = "Write it under a name that does not end in .json, then rename it."
-        raise _Refused("It is not JSON.", mend) from None
+        hint = "Write it under a name that does not end in .json, then rename it."
+        raise _Refused("It is not JSON.", hint) from None
     if isinstance(raw, dict):
         raw = raw["requests"] if set(raw) == {"requests"} else [raw]
     try:
@@ -147,7 +147,7 @@ def _read(file: Path, dataset: str, keys: Keys, copies: CopyFinder) -> list[Inta
         refuse_raw(file.name, "the file's name", [each for body in bodies for each in body.raw_ids])
         return [intake_of(body, dataset, keys, "file", copies.find) for body in bodies]
     except RequestError as error:
-        raise _Refused(error.what, error.mend) from None
+        raise _Refused(error.what, error.hint) from None
 
 
 def _fault(error: ValidationError) -> str:
@@ -198,7 +198,7 @@ def _ids_in(receipt: Path) -> list[str] | None:
 def _put_away(folder: Path, file: Path, refused: _Refused) -> None:
     """Move a file away, after the reason: a crash between the two does both again."""
     place = next(path for path in _numbered(folder, file.name) if not path.exists())
-    write_json(place.with_name(f"{place.name}.reason.json"), {"what": refused.what, "mend": refused.mend})
+    write_json(place.with_name(f"{place.name}.reason.json"), {"what": refused.what, "hint": refused.hint})
     with contextlib.suppress(PermissionError):
         file.chmod(0o600)
     os.replace(file, place)

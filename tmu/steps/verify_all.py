@@ -72,7 +72,7 @@ def _checked(name: str, part: Callable[[], str]) -> Check:
     try:
         return Check(name=name, holds=True, found=part())
     except TmuError as error:
-        return Check(name=name, holds=False, found=f"{error.what} {error.mend}")
+        return Check(name=name, holds=False, found=f"{error.what} {error.hint}")
     except Exception as error:  # a check that cannot be made must not hide the others, and does not pass
         _log.exception("%s cannot be checked", name)
         return Check(name=name, holds=False, found=f"It cannot be checked ({type(error).__name__}).")

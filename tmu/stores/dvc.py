@@ -142,7 +142,7 @@ class DvcVersions:
         with storage_errors(self.root):
             tighten(self.root / ".dvc", self._site_cache)
         if done.returncode:
-            raise StorageError(f"`dvc {arguments[0]}` failed: {_reason(done.stderr)}.", "Mend that and run it again.")
+            raise StorageError(f"`dvc {arguments[0]}` failed: {_reason(done.stderr)}.", "Fix that and run it again.")
         return done.stdout
 
     def _configure(self, name: str, section: str, settings: dict[str, str]) -> None:

@@ -68,11 +68,11 @@ def refusals() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    mend = "Check that it is reachable and not full, then run the same command again."
+    hint = "Check that it is reachable and not full, then run the same command again."
     try:
         yield
     except MlflowException as error:
         what = (str(error).splitlines() or [""])[0]
-        raise StorageError(f"MLflow refused ({error.error_code}): {what}", mend) from error
+        raise StorageError(f"MLflow refused ({error.error_code}): {what}", hint) from error
     except SQLAlchemyError as error:
-        raise StorageError(f"MLflow's database refused: {type(error).__name__}.", mend) from error
+        raise StorageError(f"MLflow's database refused: {type(error).__name__}.", hint) from error

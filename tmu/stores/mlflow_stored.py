@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _META = "registered_model_meta"  # left in a store by MLflow when it loads from there; nobody reads it
 _FIX = (
-    "Find out who changed it. `tmu doctor --mend` stores the model in service again, from the sound copy; delete the "
+    "Find out who changed it. `tmu doctor --fix` stores the model in service again, from the sound copy; delete the "
     "changed version in MLflow then."
 )
-_AGAIN = "Register it again: `tmu doctor --mend`, or `tmu train original --register`."
+_AGAIN = "Register it again: `tmu doctor --fix`, or `tmu train original --register`."
 _MOST = 200  # characters of a foreign value that an error shows
 
 

@@ -64,14 +64,14 @@ def test_a_memorised_person_is_found_and_the_interval_says_so():
 
 
 def test_shared_ease_accuses_too_often_until_it_is_taken_out():
-    """The stated failure mode, and its mend: subtract what the golds say."""
+    """The stated failure mode, and its hint: subtract what the golds say."""
     rng = np.random.default_rng(3)
     subjects = np.repeat(np.arange(100), 10)
     ease, noise = rng.normal(0, 2, 100)[subjects], rng.normal(0, 1, (2, 1000))
     ease_unseen, noise_unseen = rng.normal(0, 2, 1000), rng.normal(0, 1, (2, 1000))
     raw = person_evidence(subjects, ease + noise[0], ease_unseen + noise_unseen[0], seed=0)
-    mended = person_evidence(subjects, noise[0] - noise[1], noise_unseen[0] - noise_unseen[1], seed=0)
-    assert raw.known.sum() > 10 and mended.known.sum() <= 4
+    fixed = person_evidence(subjects, noise[0] - noise[1], noise_unseen[0] - noise_unseen[1], seed=0)
+    assert raw.known.sum() > 10 and fixed.known.sum() <= 4
 
 
 @settings(deadline=None, max_examples=25)

@@ -1,4 +1,4 @@
-"""The doctor's findings: what is broken fails, what waits warns, and each says how to mend it."""
+"""The doctor's findings: what is broken fails, what waits warns, and each says how to fix it."""
 
 import os
 import time
@@ -41,9 +41,9 @@ def test_a_fresh_workspace_is_well_but_has_no_data(place: Workspace) -> None:
     assert {"prefect", "mlflow", "dvc", "fastapi", "sqlalchemy"} <= set(found)
 
 
-def test_no_workspace_fails_with_a_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_workspace_fails_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "_IMPORTED", ())
-    assert "tmu init" in _findings(tmp_path, 1)["workspace"]["mend"]
+    assert "tmu init" in _findings(tmp_path, 1)["workspace"]["hint"]
 
 
 def test_bad_parameters_fail(place: Workspace) -> None:
@@ -68,14 +68,14 @@ def test_data_that_moved_away_from_its_revision_fails(place: Workspace) -> None:
     import_records(get_reader("digits"), place.data, Keys(DEMO_SECRET), n_buckets=1)
     assert "no data.dvc" in _findings(place.root, 1)["data"]["text"]
     (place.root / "data.dvc").write_text("outs:\n- md5: 0.dir\n")
-    assert "dvc checkout" in _findings(place.root, 1)["data"]["mend"]
+    assert "dvc checkout" in _findings(place.root, 1)["data"]["hint"]
 
 
 def test_an_unfinished_request_warns_and_says_how_to_go_on(place: Workspace) -> None:
     deletion = acknowledged()
     Journal(place).add(deletion)
     found = _findings(place.root, 0)["requests"]
-    assert (found["state"], found["mend"]) == ("warn", f"Finish it first: `tmu delete --resume {deletion.id}`.")
+    assert (found["state"], found["hint"]) == ("warn", f"Finish it first: `tmu delete --resume {deletion.id}`.")
 
 
 def test_a_damaged_entry_of_the_journal_fails_and_hides_no_other_finding(place: Workspace) -> None:
@@ -119,7 +119,7 @@ def test_a_missing_secret_of_real_people_fails(place: Workspace, tmp_path: Path)
     )
     found = _findings(place.root, 1)["secret"]
     assert found["state"] == "fail"
-    assert "backup" in found["mend"]
+    assert "backup" in found["hint"]
 
 
 def test_an_s3_store_that_ignores_conditions_fails(place: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""`tmu doctor --mend`, and the checks that other packages add."""
+"""`tmu doctor --fix`, and the checks that other packages add."""
 
 import json
 from pathlib import Path
@@ -14,18 +14,18 @@ from tmu.errors import StorageError
 
 
 class Broken:
-    """A thing that is broken until it is mended."""
+    """A thing that is broken until it is fixed."""
 
     def __init__(self, *, for_good: bool = False):
         self.well, self.for_good = False, for_good
 
     def checks(self, place: Any) -> list[Check]:
         assert place.root.is_dir()
-        return [Check("thing", "ok", "well") if self.well else Check("thing", "fail", "broken", "Mend it.", self.mend)]
+        return [Check("thing", "ok", "well") if self.well else Check("thing", "fail", "broken", "Fix it.", self.hint)]
 
-    def mend(self) -> str:
+    def hint(self) -> str:
         if self.for_good:
-            raise StorageError("It cannot be mended.", "Buy a new one.")
+            raise StorageError("It cannot be fixed.", "Buy a new one.")
         self.well = True
         return "glued"
 
@@ -56,33 +56,33 @@ def test_a_look_mends_nothing_and_says_what_could_be(home: Path, monkeypatch: py
         "name": "thing",
         "state": "fail",
         "text": "broken",
-        "mend": "Mend it.",
-        "mendable": True,
+        "hint": "Fix it.",
+        "fixable": True,
     }
-    assert found["data"]["mendable"] is False
+    assert found["data"]["fixable"] is False
     assert not thing.well
 
 
-def test_mend_mends_and_looks_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fix_repairs_and_looks_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     thing = _with(monkeypatch, Broken())
-    result = tmu(home, "doctor", "--mend", "--yes", "--json")
+    result = tmu(home, "doctor", "--fix", "--yes", "--json")
     assert result.exit_code == 0
     found = _found(result)
-    assert (found["mended: thing"]["state"], found["mended: thing"]["text"]) == ("ok", "glued")
+    assert (found["fixed: thing"]["state"], found["fixed: thing"]["text"]) == ("ok", "glued")
     assert found["thing"]["state"] == "ok"
     assert thing.well
 
 
-def test_what_cannot_be_mended_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_fixed_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _with(monkeypatch, Broken(for_good=True))
-    result = tmu(home, "doctor", "--mend", "--yes", "--json")
+    result = tmu(home, "doctor", "--fix", "--yes", "--json")
     assert result.exit_code == 1
-    assert _found(result)["mended: thing"]["mend"] == "Buy a new one."
+    assert _found(result)["fixed: thing"]["hint"] == "Buy a new one."
 
 
-def test_nothing_is_mended_where_nobody_can_be_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_fixed_where_nobody_can_be_asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     thing = _with(monkeypatch, Broken())
-    result = tmu(home, "doctor", "--mend")
+    result = tmu(home, "doctor", "--fix")
     assert result.exit_code == 2
     assert "--yes" in result.output
     assert not thing.well
@@ -94,8 +94,8 @@ def test_in_a_terminal_it_asks(home: Path, monkeypatch: pytest.MonkeyPatch, answ
     asked = []
     monkeypatch.setattr(doctor.sys, "stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(doctor.typer, "confirm", lambda question, err: asked.append(question) or answer)
-    done = list(doctor._mended(thing.checks(SimpleNamespace(root=home)), yes=False))
-    assert asked == ["thing: broken. Mend it?"]
+    done = list(doctor._fixed(thing.checks(SimpleNamespace(root=home)), yes=False))
+    assert asked == ["thing: broken. Fix it?"]
     assert (thing.well, len(done)) == (answer, int(answer))
 
 

@@ -31,11 +31,11 @@ def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     ],
 )
 def test_a_user_error_is_one_line_with_its_exit_code(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    _raising(monkeypatch, kind("The [thing]\nis bad.", "Mend it."))
+    _raising(monkeypatch, kind("The [thing]\nis bad.", "Fix it."))
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == kind.exit_code
     assert result.exit_code in EXIT_CODES
-    assert result.stderr == "error: The [thing] is bad. Mend it.\n"
+    assert result.stderr == "error: The [thing] is bad. Fix it.\n"
     assert result.stdout == ""
 
 
@@ -43,7 +43,7 @@ def test_a_user_error_is_one_line_with_its_exit_code(monkeypatch: pytest.MonkeyP
 def test_json_errors_go_to_stdout(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
     _raising(monkeypatch, errors.GateError("Too weak.", "Train longer."))
     result = CliRunner().invoke(app, arguments)
-    facts = {"type": "GateError", "what": "Too weak.", "mend": "Train longer.", "exit_code": 6}
+    facts = {"type": "GateError", "what": "Too weak.", "hint": "Train longer.", "exit_code": 6}
     assert json.loads(result.stdout) == {"error": facts}
     assert result.stderr == ""
     assert result.exit_code == 6

@@ -44,7 +44,7 @@ def test_servers_that_are_away_fail_each_with_a_next_step(place: Workspace, monk
         ("MLflow server", "fail"),
         ("ledger", "fail"),
     ]
-    assert all(each.mend for each in found)
+    assert all(each.hint for each in found)
     assert "secret" not in json.dumps([each.as_json() for each in found])
 
 
@@ -158,10 +158,10 @@ def test_a_login_that_is_missing_or_wrong_is_told_without_showing_it(server: Sim
     server.page.wanted = "Basic dG11OnNlY3JldA=="  # tmu:secret
     assert login("it", server.url, ("tmu", "secret"), "it_login").state == "ok"
     missing, wrong = login("it", server.url, None, "it_login"), login("it", server.url, ("tmu", "hidden"), "it_login")
-    assert [(each.state, "`it_login`" in each.mend) for each in (missing, wrong)] == [("fail", True)] * 2
+    assert [(each.state, "`it_login`" in each.hint) for each in (missing, wrong)] == [("fail", True)] * 2
     assert missing.text == "it asks for a login, and we have none"
     assert wrong.text == "it refuses our login"
-    assert "hidden" not in wrong.text + wrong.mend
+    assert "hidden" not in wrong.text + wrong.hint
 
 
 def test_a_login_cannot_be_looked_at_where_nobody_answers() -> None:

@@ -18,7 +18,7 @@ class Story:
     def step(self, name: str, *needs: str, fails: bool = False) -> Step:
         def work(_: Event) -> None:
             if fails:
-                raise StorageError(f"{name} broke.", "Mend it.")
+                raise StorageError(f"{name} broke.", "Fix it.")
             self.done.append(name)
 
         return Step(name, name, work, needs)

@@ -112,8 +112,8 @@ def test_nobody_is_told_to_remove_the_folder_of_another_user(stack: Stack, monke
     monkeypatch.setattr("infra.stack.supervisor.os.geteuid", lambda: owner + 1)
     with pytest.raises(ConfigError, match="belongs to somebody else") as refused:
         Supervisor(stack).start([])
-    assert "Remove" not in refused.value.mend
-    assert "databases" in refused.value.mend
+    assert "Remove" not in refused.value.hint
+    assert "databases" in refused.value.hint
 
 
 def test_without_postgresql_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -121,7 +121,7 @@ def test_without_postgresql_it_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="PostgreSQL is not installed") as refused:
         programs.postgres(tmp_path)
-    assert "apt-get install postgresql" in refused.value.mend
+    assert "apt-get install postgresql" in refused.value.hint
 
 
 def test_data_of_another_postgresql_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -51,7 +51,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path):
     for home in (tmp_path, tmp_path / "letter.txt"):
         with pytest.raises(ConfigError, match="no workspace") as refused:
             _up(home)
-        assert "make up WORKSPACE=" in refused.value.mend  # `make up` has no --home
+        assert "make up WORKSPACE=" in refused.value.hint  # `make up` has no --home
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -78,7 +78,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     server = Server("mlflow", [], {}, probe=lambda: "refuses connections", label="MLflow server")
     with pytest.raises(StorageError, match="MLflow server ends again and again") as refused:
         up._await(Supervisor(stack), server, up.Event())
-    assert "mlflow.log" in refused.value.mend
+    assert "mlflow.log" in refused.value.hint
 
 
 @pytest.mark.parametrize("verb", ["down", "status", "logs", "login"])

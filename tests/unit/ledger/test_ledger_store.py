@@ -216,7 +216,7 @@ def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://a/b", "oracle+none://x", ""])
-def test_an_address_of_no_use_is_a_setting_to_mend(url: str) -> None:
+def test_an_address_of_no_use_is_a_setting_to_fix(url: str) -> None:
     with pytest.raises(ConfigError):
         Ledger.open(url)
 

@@ -56,7 +56,7 @@ def send(api: Api, route: Route, case: Any, token: str | None) -> int:
 
 
 def broken(case: Any) -> bool:
-    """Whether something other than the headers breaks the description: a token would mend a missing one."""
+    """Whether something other than the headers breaks the description: a token would fix a missing one."""
     parts = {place.name: part.mode for place, part in case.meta.components.items()}
     return any(mode is schemathesis.GenerationMode.NEGATIVE for name, mode in parts.items() if name != "HEADER")
 

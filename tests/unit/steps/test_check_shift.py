@@ -25,13 +25,13 @@ def test_a_random_request_goes_through(solved) -> None:
     assert (found.n_forget, found.n_holdout) == (48, 240)
 
 
-def test_most_of_a_class_is_refused_with_reason_and_mend(solved) -> None:
+def test_most_of_a_class_is_refused_with_reason_and_hint(solved) -> None:
     first = torch.nonzero(solved.train.labels == 0)[:, 0]
     forgotten = torch.zeros(240, dtype=torch.bool).index_fill(0, first[: round(0.8 * len(first))], True)
     found = check_shift(problem_of(solved, forgotten), solved.holdout, names=["ankle", "bag", "coat"])
     with pytest.raises(GateError, match="80 % of the training records of class `ankle`") as refusal:
         refuse_shift(found)
-    assert "--method retrain" in refusal.value.mend
+    assert "--method retrain" in refusal.value.hint
 
 
 def test_both_sets_are_seen_through_the_first_curriculum_net(solved) -> None:
@@ -62,7 +62,7 @@ def test_without_a_twin_a_class_that_the_hold_out_lacks_is_refused(solved) -> No
     found = check_shift(problem, solved.holdout.take(solved.holdout.labels != 1), names=["ankle", "bag", "coat"])
     with pytest.raises(GateError, match=r"hold-out: Class `bag` has no hold-out record\.") as refusal:
         refuse_shift(found)
-    assert "--method retrain" in refusal.value.mend
+    assert "--method retrain" in refusal.value.hint
 
 
 def test_without_a_twin_another_class_mix_is_said_and_most_of_a_class_refused(solved) -> None:

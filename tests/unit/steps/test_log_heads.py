@@ -132,7 +132,7 @@ def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, att
     why = "is missing: the log once had 6 entries" if attack == "cut" else "the log was written anew"
     with pytest.raises(ChainError, match=why) as found:
         verify_log(place, ledger)
-    assert places_of(place)[0].name in found.value.mend
+    assert places_of(place)[0].name in found.value.hint
     with pytest.raises(ChainError):
         _check_log(place, [])
 

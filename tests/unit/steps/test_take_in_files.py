@@ -62,7 +62,7 @@ def left(workspace: Workspace) -> list[str]:
 
 def reason(workspace: Workspace, name: str) -> str:
     value = json.loads(inbox(workspace, "refused", f"{name}.reason.json").read_text())
-    assert value["what"] and value["mend"]
+    assert value["what"] and value["hint"]
     return value["what"]
 
 

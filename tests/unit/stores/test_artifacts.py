@@ -182,7 +182,7 @@ def test_manifest_is_uploaded_last(bucket, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["change", "delete"])
-def test_damaged_object_is_refused_and_mended(bucket, tmp_path, damage):
+def test_damaged_object_is_refused_and_fixed(bucket, tmp_path, damage):
     make(s3(tmp_path / "a"))
     (name,) = [item.key for item in bucket.objects.all() if item.key.endswith("audit.json")]
     if damage == "change":
@@ -228,7 +228,7 @@ def test_last_moment_race_keeps_the_first(bucket, tmp_path, monkeypatch):
     assert (slow.find("audit", "k1") / "deep" / "audit.json").read_text() == "first"
 
 
-def test_missing_bucket_says_how_to_mend(bucket, tmp_path):
+def test_missing_bucket_says_how_to_fix_it(bucket, tmp_path):
     store = S3Artifacts("absent", "", None, tmp_path)
     with pytest.raises(StorageError, match=r"NoSuchBucket.*AWS_"):
         store.find("audit", "k1")

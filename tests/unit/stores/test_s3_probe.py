@@ -43,7 +43,7 @@ def test_a_store_that_ignores_the_condition_fails_with_the_fix() -> None:
         check = _found(_at(store))["artifacts: conditional put"]
     assert check.state == "fail"
     assert "last one wins" in check.text
-    assert "If-None-Match" in check.mend
+    assert "If-None-Match" in check.hint
 
 
 @pytest.mark.parametrize("fault", [{"checksums": False}, {"garbles": True}])
@@ -52,7 +52,7 @@ def test_a_store_that_fails_on_newer_checksums_is_told_the_setting(fault: dict[s
         (check,) = _found(_at(store)).values()
         assert check.state == "fail"
         assert "newer checksums" in check.text
-        assert "when_required" in check.mend
+        assert "when_required" in check.hint
         after = _found(_at(store, checksums="when_required"))
     assert [check.state for check in after.values()] == ["ok", "ok"]
 
@@ -69,7 +69,7 @@ def test_the_artifact_store_works_there_with_that_setting(tmp_path) -> None:
 def test_what_cannot_be_reached_is_not_blamed_on_checksums() -> None:
     (check,) = _found(S3Access("http://127.0.0.1:9", KEYS)).values()
     assert (check.state, "checksums (" in check.text) == ("fail", False)
-    assert "credentials" in check.mend
+    assert "credentials" in check.hint
 
 
 def test_a_missing_bucket_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The shift test: silent where nothing differs, loud where it matters, and weights that mend what can be mended."""
+"""The shift test: silent where nothing differs, loud where it matters, and weights that fix what can be fixed."""
 
 import json
 from dataclasses import replace

@@ -8,7 +8,7 @@ import numpy as np
 
 from tmu.data.readers import reader
 from tmu.data.readers.pickled_batches import read_batch
-from tmu.data.readers.torchvision_sets import MEND, PublicSet
+from tmu.data.readers.torchvision_sets import HINT, PublicSet
 from tmu.errors import DataError
 
 
@@ -39,7 +39,7 @@ class CifarSet(PublicSet):
         if not path.is_file() and self.options.download:
             self.download([source.url], root, source.filename, source.tgz_md5, unpack=True)
         if not path.is_file():
-            raise DataError(f"`{self.name}`: there is no {path}.", MEND)
+            raise DataError(f"`{self.name}`: there is no {path}.", HINT)
         if not check_integrity(path, md5):
             raise DataError(f"{path} is not the published file (MD5).", "Download the dataset again.")
         return path

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tmu.data.readers import reader
-from tmu.data.readers.torchvision_sets import MEND, PublicSet
+from tmu.data.readers.torchvision_sets import HINT, PublicSet
 from tmu.errors import DataError
 
 _CHUNK = 1024  # images decoded at a time
@@ -65,7 +65,7 @@ class IdxSet(PublicSet):
             if path.is_file():
                 return self._checked(path)
         if not self.options.download:
-            raise DataError(f"`{self.name}`: no {name} under {self.options.root}.", MEND)
+            raise DataError(f"`{self.name}`: no {name} under {self.options.root}.", HINT)
         source = self.source()
         urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
         self.download(urls, folders[1], f"{name}.gz", dict(source.resources)[f"{name}.gz"])

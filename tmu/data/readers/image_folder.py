@@ -210,10 +210,10 @@ def _other_size(header: Header, width: int, height: int) -> Fault:
 def _refusal(bad: list[tuple[_Entry, Fault]], total: int) -> DataError:
     """One error for all bad files: counts by kind in its text, their names in its details."""
     details = [f"{entry.where}, {entry.path.as_posix()}: {fault.said}" for entry, fault in bad]
-    mends = dict.fromkeys(fault.mend for _, fault in bad)
+    hints = dict.fromkeys(fault.hint for _, fault in bad)
     if len(bad) == 1:
         ((entry, fault),) = bad
-        return DataError(f"{entry.where} {fault.said}.", fault.mend, details)
+        return DataError(f"{entry.where} {fault.said}.", fault.hint, details)
     kinds = Counter(fault.kind.removeprefix("is ").removeprefix("has ") for _, fault in bad)
     counted = ", ".join(f"{number} x {kind}" for kind, number in sorted(kinds.items()))
-    return DataError(f"{len(bad)} of {total} pictures cannot be taken: {counted}.", " ".join(mends), details)
+    return DataError(f"{len(bad)} of {total} pictures cannot be taken: {counted}.", " ".join(hints), details)

@@ -36,9 +36,9 @@ _GREY = ("1", "L")
 class Fault(Exception):
     """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
 
-    def __init__(self, kind: str, mend: str, said: str | None = None):
+    def __init__(self, kind: str, hint: str, said: str | None = None):
         super().__init__(kind)
-        self.kind, self.mend, self.said = kind, mend, said or kind
+        self.kind, self.hint, self.said = kind, hint, said or kind
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tmu.data.readers import Reader
 from tmu.data.records import Record
 from tmu.errors import ConfigError, StorageError
 
-MEND = "Set `root` to the folder that holds it, or `download: true`."
+HINT = "Set `root` to the folder that holds it, or `download: true`."
 
 
 class SetOptions(Config):
