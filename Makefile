@@ -12,7 +12,10 @@ WORKSPACE ?= service
 
 # torch is pinned in pyproject.toml alone
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+# torch comes in builds of several hashes, with or without CUDA (docs/decisions/0002-pins.md)
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 CODE := tmu flows tasks
 
 .PHONY: help setup demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
@@ -23,13 +26,13 @@ help: ## list the verbs
 
 setup: $(READY) ## make the virtual environment (done by itself when needed)
 
-# torch is named in the same command: a range alone could pull another build (docs/decisions/0002-pins.md)
-$(READY): pyproject.toml constraints.txt
+# the locked packages, checked by hash; then torch, by version; then the project itself (docs/decisions/0002-pins.md)
+$(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found. Install one, or call make PYTHON=/path/to/python." >&2; exit 2; }
 	@echo "Setting up $(VENV) (once; a few minutes, about 2 GB). Each package is named as it is fetched."
 	@$(PYTHON) -m venv $(VENV)
-	@set -o pipefail; { $(PIP) setuptools && $(PIP) --no-build-isolation $(TORCH) -e '.[dev]'; } \
-		| grep --line-buffered -E '^(Collecting|  Downloading|Installing|Successfully)' | cut -c1-160
+	@set -o pipefail; { $(PIP) --no-deps --require-hashes -r requirements.lock && $(PIP) $(TORCH) \
+		&& $(PIP) --no-deps --no-build-isolation -e .; } | grep --line-buffered -E '^(Collecting|  Downloading|Installing|Successfully)' | cut -c1-160
 	@touch $@
 
 demo: $(READY) ## process a real deletion request, from data to audited, registered, unlearned model
@@ -73,7 +76,7 @@ audit: $(READY) ## look the locked packages up in the Python advisory database (
 
 lock: $(READY) ## write requirements.lock, the closure of constraints.txt with hashes
 	@$(BIN)/uv pip compile -q pyproject.toml --extra dev -c constraints.txt --universal --python-version 3.11 --generate-hashes \
-		--no-emit-package torch --no-header --no-annotate -o requirements.lock
+		$(addprefix --no-emit-package ,$(UNLOCKED)) --no-header --no-annotate -o requirements.lock
 
 repro: $(READY) ## the deletion of request.json as DVC stages, without a server; imports the embedded digits where data/ is missing
 	@test -d data || $(BIN)/tmu data import digits

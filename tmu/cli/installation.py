@@ -8,7 +8,7 @@ from tmu.check import Check
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
-_HINT = "Install as the lock file says: `pip install -c constraints.txt .`"
+_HINT = "Install as the lock file says: `make setup`, or `pip install --require-hashes --no-deps -r requirements.lock`"
 
 
 def installation() -> list[Check]:

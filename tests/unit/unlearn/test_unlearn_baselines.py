@@ -1,12 +1,14 @@
 """The baselines on one small deletion: the right direction, what they teach with what weight, in which phases."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from tests.synthetic import CLASSES, SEEDS, same_weights, weights_of
+from tmu.config import Seeds
 from tmu.errors import ConfigError, DataError
 from tmu.train import fit, logits_of
 from tmu.unlearn import get_method, method_names, read_options
@@ -68,21 +70,27 @@ def test_only_regun_and_tmu_soft_ask_for_the_hold_out():
 
 @pytest.mark.parametrize("name", SHORT)
 def test_the_direction_is_right(make_problem, solved, name):
-    """Loss on D_f at least doubles from the original's .0014; the retain set is kept."""
+    """Loss on D_f at least triples (4 to 1600 times, by method, seed and processor); the retain set is kept."""
     problem = make_problem()
     outcome = _unlearn(name, problem)
     assert outcome.model is problem.model
     assert _largest_change(weights_of(solved.original), outcome.model) > 1e-3
     if name != "l1-sparse":
-        assert _loss(outcome.model, problem.forget) > 2 * _loss(solved.original, problem.forget)
+        assert _loss(outcome.model, problem.forget) > 3 * _loss(solved.original, problem.forget)
     assert _right(outcome.model, problem.retain) > 0.93
 
 
 def test_fine_tuning_does_not_pass_for_forgetting(make_problem, solved):
-    """The control for the test above: without a baseline's own doing the loss stays below the bound."""
-    problem = make_problem()
-    model = get_method("finetune").unlearn(problem, read_options("finetune", {"steps": 80})).model
-    assert _loss(model, problem.forget) < 1.7 * _loss(solved.original, problem.forget)
+    """The control for the test above: without a baseline's own doing the loss stays below the bound.
+
+    One run's loss is 0.8 to 2.7 times the original's, by seed and processor; the geometric mean of three is 1.1 to 1.6.
+    """
+    before, losses = _loss(solved.original, make_problem().forget), []
+    for seed in (1, 2, 3):
+        problem = make_problem(seeds=Seeds.all(seed))
+        model = get_method("finetune").unlearn(problem, read_options("finetune", {"steps": 80})).model
+        losses.append(_loss(model, problem.forget) / before)
+    assert math.prod(losses) ** (1 / 3) < 2.2
 
 
 def test_an_optimiser_that_never_steps_is_caught_by_the_weight_change(make_problem, solved):
