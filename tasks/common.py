@@ -70,8 +70,12 @@ def cache_key(stage: str, code: CodeOf | None) -> Callable[[TaskRunContext, dict
 
 
 def _params_of(arguments: dict[str, Any]) -> Params:
-    """The parameters that a task was given, by themselves or in its case."""
-    return arguments["params"] if "params" in arguments else arguments["case"].params
+    """The parameters that a task was given, by themselves or in what holds them; never those of the workspace."""
+    for value in (value for name, value in arguments.items() if name != "workspace"):
+        found = value if isinstance(value, Params) else getattr(value, "params", None)
+        if isinstance(found, Params):
+            return found
+    raise TypeError("a cached task has no parameters")
 
 
 def _digest(value: Any) -> Any:

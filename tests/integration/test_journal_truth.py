@@ -293,7 +293,7 @@ def test_no_data_are_imported_while_a_batch_is_open_or_a_request_unfinished(work
     approved(workspace)
     take_work(workspace, "urgent")
     before = manifest(workspace.data)
-    with pytest.raises(RequestError, match=r"Batch \w+ of the ledger is open"):
+    with pytest.raises(RequestError, match=r"Batch \w+ of dataset digits is open"):
         import_data(workspace, "digits", {}, replace=True, **LAYOUT)
     assert manifest(workspace.data) == before
 
@@ -301,8 +301,8 @@ def test_no_data_are_imported_while_a_batch_is_open_or_a_request_unfinished(work
 def test_a_hold_between_approval_and_erasing_stops_the_request_of_the_command_line(workspace: Workspace) -> None:
     request = approved(workspace)
     with opened(workspace) as ledger:
-        _, stopped = hold(ledger, Scope("subject", subject=named(workspace).subjects[0]), "court order", OPERATOR)
-    assert (stopped, status_of(workspace, request)) == ([request], State.HELD)
+        placed = hold(ledger, Scope("subject", subject=named(workspace).subjects[0]), "court order", OPERATOR)
+    assert (placed.stopped, status_of(workspace, request)) == ([request], State.HELD)
     assert take_work(workspace, "urgent") is None
     assert "legal hold covers" in tmu(workspace.root, "delete", "--subject", PERSON, "--yes").stdout
 

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -113,8 +112,7 @@ def no_artifact_store(workspace: Workspace) -> None:
 
 
 def no_mlflow_artifacts(workspace: Workspace) -> None:
-    location = client(workspace).get_experiment_by_name("tmu-digits").artifact_location
-    a_file_in_the_place_of(Path(urlsplit(location).path))
+    a_file_in_the_place_of(workspace.state("mlartifacts", "tmu-digits"))
 
 
 def no_bundle(workspace: Workspace) -> None:

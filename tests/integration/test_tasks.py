@@ -22,7 +22,7 @@ def test_the_workspace_passes_as_it_is_and_is_neither_hashed_nor_stored(prefect_
 
     from tasks.common import step_task
 
-    @step_task("look", ("refs",))
+    @step_task("look", lambda params: ("tmu.refs",))
     def look(workspace: Workspace, case: UnlearnCase) -> DataRef:
         SEEN.append((workspace, case))
         return case.data

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.common import _params, cache_key
+from tasks.common import _params_of, cache_key
 from tmu.config import Params
 from tmu.steps import fit_twin, unlearn_model
 
@@ -13,21 +13,20 @@ HERE = SimpleNamespace(
 )
 
 
-def _key(monkeypatch, code, params: Params) -> str:
-    monkeypatch.setattr("tasks.common.Workspace", SimpleNamespace(open=lambda home: HERE))
-    return cache_key("stage", code)(None, {"home": "here", "params": params})
+def _key(code, params: Params) -> str:
+    return cache_key("stage", code)(None, {"workspace": HERE, "params": params})
 
 
-def test_the_key_follows_the_parameters_and_the_code_of_the_method(monkeypatch):
+def test_the_key_follows_the_parameters_and_the_code_of_the_method():
     soft, scrub = Params(), Params().with_method("scrub")
-    assert _key(monkeypatch, unlearn_model.code_of, soft) == _key(monkeypatch, unlearn_model.code_of, soft)
-    assert _key(monkeypatch, unlearn_model.code_of, soft) != _key(monkeypatch, unlearn_model.code_of, scrub)
-    assert _key(monkeypatch, unlearn_model.code_of, soft) != _key(monkeypatch, fit_twin.code_of, soft)
+    assert _key(unlearn_model.code_of, soft) == _key(unlearn_model.code_of, soft)
+    assert _key(unlearn_model.code_of, soft) != _key(unlearn_model.code_of, scrub)
+    assert _key(unlearn_model.code_of, soft) != _key(fit_twin.code_of, soft)
 
 
 def test_parameters_are_found_alone_or_in_what_holds_them_and_never_in_the_workspace():
     mine = Params(seed=3)
-    assert _params({"home": "here", "params": mine}) is mine
-    assert _params({"workspace": HERE, "case": SimpleNamespace(params=mine)}) is mine
+    assert _params_of({"workspace": HERE, "params": mine}) is mine
+    assert _params_of({"workspace": HERE, "case": SimpleNamespace(params=mine)}) is mine
     with pytest.raises(TypeError, match="no parameters"):
-        _params({"workspace": HERE, "run": 1})
+        _params_of({"workspace": HERE, "run": 1})
