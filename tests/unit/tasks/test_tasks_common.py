@@ -4,30 +4,31 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.common import _params, cache_key
+from tasks.common import cache_key
 from tmu.config import Params
 from tmu.steps import fit_twin, unlearn_model
+from tmu.steps.cases import UnlearnCase
 
 HERE = SimpleNamespace(
     settings=SimpleNamespace(artifacts="s3://a", device="cpu", threads=1), params=Params(seed=9), state=str
 )
 
 
-def _key(monkeypatch, code, params: Params) -> str:
-    monkeypatch.setattr("tasks.common.Workspace", SimpleNamespace(open=lambda home: HERE))
-    return cache_key("stage", code)(None, {"home": "here", "params": params})
+def _key(code, **named) -> str:
+    return cache_key("stage", code)(None, {"workspace": HERE, **named})
 
 
-def test_the_key_follows_the_parameters_and_the_code_of_the_method(monkeypatch):
+def test_the_key_follows_the_parameters_and_the_code_of_the_method():
     soft, scrub = Params(), Params().with_method("scrub")
-    assert _key(monkeypatch, unlearn_model.code_of, soft) == _key(monkeypatch, unlearn_model.code_of, soft)
-    assert _key(monkeypatch, unlearn_model.code_of, soft) != _key(monkeypatch, unlearn_model.code_of, scrub)
-    assert _key(monkeypatch, unlearn_model.code_of, soft) != _key(monkeypatch, fit_twin.code_of, soft)
+    assert _key(unlearn_model.code_of, params=soft) == _key(unlearn_model.code_of, params=soft)
+    assert _key(unlearn_model.code_of, params=soft) != _key(unlearn_model.code_of, params=scrub)
+    assert _key(unlearn_model.code_of, params=soft) != _key(fit_twin.code_of, params=soft)
 
 
-def test_parameters_are_found_alone_or_in_what_holds_them_and_never_in_the_workspace():
-    mine = Params(seed=3)
-    assert _params({"home": "here", "params": mine}) is mine
-    assert _params({"workspace": HERE, "case": SimpleNamespace(params=mine)}) is mine
-    with pytest.raises(TypeError, match="no parameters"):
-        _params({"workspace": HERE, "run": 1})
+def test_the_code_is_asked_with_the_parameters_of_the_call_and_never_with_the_workspace_s():
+    asked, mine = [], Params(seed=3)
+    for named in ({"params": mine}, {"case": UnlearnCase.model_construct(params=mine)}):
+        _key(lambda params: asked.append(params) or ("tmu.refs",), **named)
+    assert asked == [mine, mine]
+    with pytest.raises(KeyError):
+        _key(unlearn_model.code_of, run=1)
