@@ -1,10 +1,14 @@
-"""Flow `deadline-watch`: warn of dates that come near, send what waits, and show what is due."""
+"""Flow `deadline-watch`: warn of dates that come near, send what waits, and show what is due.
+
+Then it sees to it that `reconcile` can run, which may stand still behind a slot that was lost.
+"""
 
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from flows.reconcile import clean_up
 from tasks.watch import send_notifications, watch_deadlines
 from tmu.workspace import Workspace
 
@@ -18,4 +22,5 @@ def deadline_watch_flow(home: str = "") -> dict[str, Any]:
     create_table_artifact(
         table=rows, key="deadlines", description=f"{len(watched.board)} open requests, the most urgent first"
     )
+    clean_up()
     return {"told": [dict(each) for each in watched.told], "sent": sent}

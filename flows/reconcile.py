@@ -33,7 +33,7 @@ def reconcile_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> dict[str, Any]:
     """Find what a crash left, put it right, and go on with it."""
-    found: dict[str, Any] = {"runs whose process is gone": _crash_zombies(), "slots freed": _free_slots()}
+    found: dict[str, Any] = clean_up()
     workspace = Workspace.open(home)
     waiting = open_work(workspace)
     busy = waiting is not None and waiting.ended is None and at_work(waiting.run)
@@ -51,18 +51,18 @@ def reconcile_flow(
     return found
 
 
-def _crash_zombies() -> int:
+def clean_up() -> dict[str, Any]:
+    """Put Prefect's own view right; what was found.
+
+    `deadline-watch` does so, too: it has no limit of runs. This flow takes one run at a time, so that a slot that was
+    lost with its lease would stop it for good, and nothing else frees one.
+    """
     with get_client(sync_client=True) as client:
         zombies = find_zombies(client)
         for run in zombies:
             crash(client, run)
         crash_orphans(client)
-    return len(zombies)
-
-
-def _free_slots() -> int:
-    with get_client(sync_client=True) as client:
-        return free_stale_slots(client)
+        return {"runs whose process is gone": len(zombies), "slots freed": free_stale_slots(client)}
 
 
 def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:

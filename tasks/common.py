@@ -8,12 +8,15 @@ from prefect.context import TaskRunContext
 
 from tasks.plain import StepTask, may_pass
 from tasks.progress import watched
+from tasks.results import read_only_json
 from tasks.slots import GPU, slot
 from tmu.config import Config, Params
 from tmu.files import digest_of
 from tmu.provenance import code_digest
 from tmu.refs import Ref
 from tmu.workspace import Workspace
+
+read_only_json()  # before any task of ours can read a stored result
 
 CodeOf = Callable[[Params], tuple[str, ...]]  # modules by parameters, see `tmu/steps/*.code_of`
 RETRY_DELAYS = [5, 30, 60]  # seconds: a server that died is back by then

@@ -83,6 +83,15 @@ def test_a_request_for_more_than_half(home: Path) -> None:
     refused(home, "delete", *most, "--yes", code=3, says=("more than half", "`tmu data erase`"))
 
 
+def test_where_there_is_a_ledger_nothing_is_erased_past_it(home: Path) -> None:
+    good(home, "request", "receive", "--id", "case-1", *PERSON, "--unverified")
+    says = ("This workspace has a ledger", "`tmu delete`", "`tmu request receive`")
+    refused(home, "data", "erase", *PERSON, "--yes", code=3, says=says)
+    refused(home, "data", "erase", *PERSON, "--dry-run", code=3, says=says)
+    most = [word for number in range(2, 80) for word in ("--subject", f"contributor-{number:03d}")]
+    good(home, "data", "erase", *most, "--yes")  # too much for a deletion: there is no other way
+
+
 def test_a_dataset_with_one_class(empty: Path, tmp_path: Path) -> None:
     photos = _photos(tmp_path, {"cats/1.png": _png, "cats/2.png": _png})
     refused(empty, "data", "import", "image-folder", "--root", photos, code=4, says=("fewer than two classes",))

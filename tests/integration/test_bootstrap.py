@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Pending, Running, Suspended
 
-from flows import zombies
+from flows import reconcile, slots, zombies
 from flows.check_prefect import prefect_checks
 from flows.prefect_api import PrefectApi, connected
 from flows.slots import free, free_stale_slots, stale_slots
@@ -486,6 +487,61 @@ def _slot_event(phase: str, client: SyncPrefectClient, run: FlowRun, **more: Any
 def _post(api: PrefectApi, event: Event) -> None:
     body = [event.model_dump(mode="json")]
     httpx.post(f"{api.url}/events", json=body, auth=api.auth, trust_env=False).raise_for_status()
+
+
+# the clean-up takes one run at a time, and what is left of it may not stop it for good
+
+
+@pytest.fixture
+def cleaning(made: list[Change], api: PrefectApi, plan: Plan, client: SyncPrefectClient) -> Iterator[UUID]:
+    """A deployment with the limit of `reconcile` as prefect.yaml has it; its id."""
+    real = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    limit = next(each["concurrency_limit"] for each in real if each["name"] == "reconcile")
+    entry = {**FILE["deployments"][1], "name": "cleaning", "concurrency_limit": limit}
+    _write(plan.root, {**FILE, "deployments": [*FILE["deployments"], entry]})
+    bootstrap(api, plan)
+    deployment = client.read_deployment_by_name("second/cleaning").id
+    yield deployment
+    client.delete_deployment(deployment)
+
+
+def _next_run(client: SyncPrefectClient, deployment: UUID) -> FlowRun:
+    """What a worker does with the next planned run."""
+    run = client.create_flow_run_from_deployment(deployment)
+    client.set_flow_run_state(run.id, Pending())
+    return client.read_flow_run(run.id)
+
+
+@pytest.mark.parametrize("died", ["pending", "running"])
+def test_a_clean_up_whose_worker_died_does_not_stop_the_clean_up(
+    cleaning: UUID, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, died: str
+) -> None:
+    """As `deadline-watch` finds it: runs of `reconcile` are cancelled one by one, until another flow cleans up."""
+    monkeypatch.setattr(reconcile, "get_client", lambda sync_client: nullcontext(client))
+    lost = _next_run(client, cleaning)
+    if died == "running":
+        client.update_flow_run(lost.id, flow_version=None, infrastructure_pid="1")
+        client.set_flow_run_state(lost.id, Running())
+    assert _next_run(client, cleaning).state_type is StateType.CANCELLED
+    if died == "pending":
+        assert lost.id not in _found(client)  # its worker may still start it
+        monkeypatch.setattr(zombies, "_PENDING", AT_ONCE)
+    assert reconcile.clean_up()["runs whose process is gone"] == 1
+    assert client.read_flow_run(lost.id).state_type is StateType.CRASHED
+    assert _next_run(client, cleaning).state_type is StateType.PENDING
+
+
+def test_a_slot_of_the_clean_up_that_was_lost_with_its_lease_is_freed_by_another_flow(
+    cleaning: UUID, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run holds it and no lease ends it: without the other flow, each run would be cancelled for ever."""
+    limit = client.read_deployment(cleaning).global_concurrency_limit
+    client.update_global_concurrency_limit(limit.name, GlobalConcurrencyLimitUpdate(active_slots=1))
+    assert _next_run(client, cleaning).state_type is StateType.CANCELLED
+    monkeypatch.setattr(reconcile, "get_client", lambda sync_client: nullcontext(client))
+    monkeypatch.setattr(slots.stale_slots, "__kwdefaults__", {"quiet": AT_ONCE})
+    assert reconcile.clean_up()["slots freed"] == 1
+    assert _next_run(client, cleaning).state_type is StateType.PENDING
 
 
 # what `tmu doctor` makes of it

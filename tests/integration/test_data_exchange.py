@@ -1,5 +1,6 @@
 """The data are exchanged while requests are open: by an import with --replace, or by an old revision put back."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,14 @@ OTHERWISE = LAYOUT | {"split_seed": 1}
 """Another layout of the same records: the same people, other numbers in their plans."""
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_workspace(tmp_path_factory.mktemp("template") / "w").root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return make_workspace(tmp_path / "w")
+def workspace(template: Path, tmp_path: Path) -> Workspace:
+    return Workspace.open(shutil.copytree(template, tmp_path / "w", symlinks=True))
 
 
 def _ask(workspace: Workspace, id_: str, person: str) -> None:

@@ -87,6 +87,23 @@ def test_the_deadline_watch_warns_tells_and_shows_the_board(
     assert (second["told"], second["sent"]["delivered"]) == ([], 0)
 
 
+def test_the_deadline_watch_cleans_up_behind_a_clean_up_that_cannot_run(
+    prefect_server: dict, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Running
+
+    from flows.deadline_watch import deadline_watch_flow
+    from flows.reconcile import reconcile_flow
+
+    with get_client(sync_client=True) as client:
+        lost = client.create_flow_run(reconcile_flow, state=Running())
+        client.update_flow_run(lost.id, flow_version=None, infrastructure_pid="1")
+        deadline_watch_flow(home=str(home))
+        assert client.read_flow_run(lost.id).state_type is StateType.CRASHED
+
+
 def test_intake_puts_files_on_record_and_tells_of_it(prefect_server: dict, home: Path, receiver: Receiver) -> None:
     from flows.intake import intake_flow
 

@@ -11,10 +11,12 @@ from tmu.cli.confirm import Yes, confirm
 from tmu.cli.place import data_of, untouched, workspace
 from tmu.cli.planning import asked_of, plan_json, shown, sizes
 from tmu.cli.selection import File, Records, Subjects, WithCopies, all_known, select, with_copies
+from tmu.errors import RequestError
 
 if TYPE_CHECKING:
-    from tmu.deletion.plan import Resolved
+    from tmu.deletion.plan import Asked, Resolved
     from tmu.refs import DataRef
+    from tmu.steps.plan import Planner
     from tmu.workspace import Workspace
 
 _MODELS_KNOW = "Models that have learned these records still know them: train anew, or use `tmu delete` instead."
@@ -31,6 +33,9 @@ def erase(
 ) -> None:
     """Erase records from the data without touching any model. To make a model forget, too, use `tmu delete`.
 
+    In a workspace with a ledger it is refused, unless it is too much for a deletion: who asked for an erasure and who
+    approved it must be on record.
+
     Examples: [bold]tmu data erase --subject contributor-007 --dry-run[/] ·
     [bold]tmu data erase --file request.json --yes[/]
     """
@@ -45,6 +50,7 @@ def erase(
         selection = with_copies(planner.store, selection, copies)
         all_known(planner.index, selection)
         plan = planner.resolved_of_any_size(asked_of(selection))
+        _refuse_past_ledger(place, planner, asked_of(selection))
     if dry_run:
         output.emit(plan_json(plan), lambda: [*shown(plan), "Nothing was changed."])
         return
@@ -53,6 +59,22 @@ def erase(
     after = _erased(place, plan)
     value = {"plan": plan_json(plan), "data": after.model_dump(), "warning": _MODELS_KNOW}
     output.emit(value, lambda: [f"Erased {plan.n_records:,} records; the data are now {after.digest}.", _MODELS_KNOW])
+
+
+def _refuse_past_ledger(place: "Workspace", planner: "Planner", asked: "Asked") -> None:
+    """Raise RequestError where the ledger's deletion can do it. What is too much for one has no other way than this."""
+    from tmu.ledger.place import has_ledger
+
+    if not has_ledger(place):
+        return
+    try:
+        planner.resolved(asked)
+    except RequestError:
+        return
+    raise RequestError(
+        "This workspace has a ledger: what is erased past it has no record of who asked and who approved.",
+        "Use `tmu delete` with the same selection, or `tmu request receive`.",
+    )
 
 
 def _revision(place: "Workspace") -> "DataRef":

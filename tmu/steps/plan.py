@@ -56,7 +56,7 @@ class Planner:
         already erased, a class left empty, more than half of the training set. Raises ConfigError for an unknown
         method, option or feature.
         """
-        resolved = self._resolved(asked)
+        resolved = self.resolved(asked)
         choice = self._chooser(method).choose(resolved)
         rules = rules_of(self._workspace.params.with_method(choice.method))
         fields = {name: getattr(resolved, name) for name in Resolved.model_fields}
@@ -100,7 +100,8 @@ class Planner:
         """The subject keys of all whose records a plan touches, also those behind single records."""
         return self.index.people_behind(plan.records)
 
-    def _resolved(self, asked: Asked) -> Resolved:
+    def resolved(self, asked: Asked) -> Resolved:
+        """What a request touches. Raises RequestError as `plan` does."""
         resolved = self.resolved_of_any_size(asked)
         classes = self.store.info.classes
         lost = np.array([resolved.by_class.get(name, 0) for name in classes])
