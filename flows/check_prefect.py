@@ -1,4 +1,4 @@
-"""What `tmu doctor` says of a Prefect server: objects, schedules, workers, slots, runs; and how it fixes them."""
+"""What `tmu doctor` says of a Prefect server: objects, schedules, workers, runs; and how it fixes them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +18,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
 from flows.prefect_api import PrefectApi, connected
-from flows.slots import free, stale_slots
 from flows.zombies import crash, find_zombies
 from tmu.check import Check
 from tmu.workspace import Workspace
@@ -34,7 +33,7 @@ def prefect_checks(api: PrefectApi, place: Workspace) -> Iterator[Check]:
     yield _objects(api, place)
     with connected(api, seconds=5, retries=0) as client:
         yield from (_version(client), _leases(client), _schedules(client), _workers(client))
-        yield from (_late(client), _slots(client, api), _zombies(client, api))
+        yield from (_late(client), _zombies(client, api))
 
 
 def _version(client: SyncPrefectClient) -> Check:
@@ -140,19 +139,6 @@ def _late(client: SyncPrefectClient) -> Check:
     if not late:
         return Check("late runs", "ok", "none")
     return Check("late runs", "warn", f"{len(late)}: no worker takes them", "See whether pool or queue are paused.")
-
-
-def _slots(client: SyncPrefectClient, api: PrefectApi) -> Check:
-    stale = stale_slots(client)
-    if not stale:
-        return Check("slots", "ok", "none is taken that nobody holds")
-    text = ", ".join(f"{each.limit}: {each.taken} taken, {each.held} held" for each in stale)
-
-    def repair() -> str:
-        with connected(api) as again:
-            return f"{sum(free(again, each) for each in stale)} slots freed"
-
-    return Check("slots", "fail", text, "`tmu doctor --fix` frees them.", repair)
 
 
 def _zombies(client: SyncPrefectClient, api: PrefectApi) -> Check:

@@ -1,6 +1,6 @@
 """Flow `reconcile`, every ten minutes: whatever a crash left half done is found and set going again.
 
-Prefect's own view is put right first (runs whose process is gone, slots that nobody holds), then the ledger decides: a
+Prefect's own view is put right first (runs whose process is gone), then the ledger decides: a
 batch whose last attempt nobody is at work on is taken up again, once all stores answer. What a person cancelled waits
 for the next nightly batch.
 """
@@ -15,7 +15,6 @@ from prefect.states import StateType
 from pydantic import Field
 
 from flows.runs import about_to_serve, at_work, state_of
-from flows.slots import free_stale_slots
 from flows.tell import tell
 from flows.urgent import DEPLOYMENT as URGENT
 from flows.zombies import crash, crash_orphans, find_zombies
@@ -33,7 +32,7 @@ def reconcile_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> dict[str, Any]:
     """Find what a crash left, put it right, and go on with it."""
-    found: dict[str, Any] = {"runs whose process is gone": _crash_zombies(), "slots freed": _free_slots()}
+    found: dict[str, Any] = {"runs whose process is gone": _crash_zombies()}
     workspace = Workspace.open(home)
     waiting = open_work(workspace)
     busy = waiting is not None and waiting.ended is None and at_work(waiting.run)
@@ -58,11 +57,6 @@ def _crash_zombies() -> int:
             crash(client, run)
         crash_orphans(client)
     return len(zombies)
-
-
-def _free_slots() -> int:
-    with get_client(sync_client=True) as client:
-        return free_stale_slots(client)
 
 
 def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:
