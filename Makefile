@@ -13,7 +13,7 @@ WORKSPACE ?= service
 # torch is pinned in pyproject.toml alone
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)",/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
-CODE := tmu flows tasks
+CODE := tmu flows tasks infra/doctor infra/prefect_ops
 
 .PHONY: help setup demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
 	audit lock format bench clean

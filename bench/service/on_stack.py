@@ -80,7 +80,7 @@ def _prefect_of(home: Path) -> None:
     """Point this process at the stack's Prefect server."""
     import os
 
-    from flows.prefect_api import api_of
+    from tmu.prefect_api import api_of
     from tmu.settings import load_settings
 
     os.environ.update(api_of(load_settings(home)).environment())

@@ -31,15 +31,16 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Pending, Running, Suspended
 
-from flows import zombies
-from flows.check_prefect import prefect_checks
-from flows.prefect_api import PrefectApi, connected
-from flows.zombies import crash, find_zombies
 from infra.bootstrap import bootstrap
 from infra.bootstrapping import zombies as automation
 from infra.bootstrapping.plan import Change, Plan
+from infra.doctor.check_prefect import prefect_checks
+from infra.prefect_ops import zombies
+from infra.prefect_ops.client import connected
+from infra.prefect_ops.zombies import crash, find_zombies
 from tmu.check import Check
 from tmu.errors import StorageError
+from tmu.prefect_api import PrefectApi
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow

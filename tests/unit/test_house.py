@@ -85,7 +85,9 @@ def _call_faults(path: str, node: ast.Call) -> Iterator[str]:
 
 def _files() -> list[str]:
     return sorted(
-        file.relative_to(ROOT).as_posix() for top in ("tmu", "flows", "tasks") for file in (ROOT / top).rglob("*.py")
+        file.relative_to(ROOT).as_posix()
+        for top in ("tmu", "flows", "tasks", "infra")
+        for file in (ROOT / top).rglob("*.py")
     )
 
 

@@ -40,7 +40,7 @@ def test_one_nightly_batch_at_a_time_and_the_next_one_waits() -> None:
 
 
 def test_the_urgent_lane_waits_for_no_training() -> None:
-    from flows.urgent import DEPLOYMENT
+    from infra.prefect_ops.urgent import DEPLOYMENT
 
     entry = ENTRIES["urgent-batch"]
     assert (entry["parameters"], entry["work_pool"]["work_queue_name"]) == ({"lane": "urgent"}, "critical")

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from moto import mock_aws
 
-from flows import check_servers
-from flows.check_servers import Probe, clocks, ledger, login, page, s3
-from flows.checks import checks
+from infra.doctor import check_servers
+from infra.doctor.check_servers import Probe, clocks, ledger, login, page, s3
+from infra.doctor.checks import checks
 from tmu.check import Check
 from tmu.ledger.place import open_ledger
 from tmu.workspace import Workspace

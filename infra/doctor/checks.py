@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator
 
-from flows.prefect_api import PrefectApi, api_of
 from tmu.check import Check
+from tmu.prefect_api import PrefectApi, api_of
 from tmu.settings import STACK
 from tmu.workspace import Workspace
 
@@ -14,7 +14,7 @@ _START = "Start it: `make up`; why it stopped: `make logs`."
 
 def checks(place: Workspace) -> Iterator[Check]:
     """One finding a server and subject; a single line where everything is in the workspace."""
-    from flows.check_servers import clocks, ledger, login, page, s3
+    from infra.doctor.check_servers import clocks, ledger, login, page, s3
 
     api, mlflow = api_of(place.settings), place.settings.mlflow_uri
     prefect = page("Prefect server", f"{api.url}/health", _START) if api else None
@@ -38,12 +38,10 @@ def checks(place: Workspace) -> Iterator[Check]:
 
 def _account(place: Workspace) -> Iterator[Check]:
     """Whether the workers of a stack on this machine can read secrets that they do not need."""
-    try:
-        from infra.stack.place import Stack
-        from infra.stack.status import reads_the_secrets
-        from infra.stack.supervisor import Supervisor
-    except ImportError:  # infra/ is not installed
-        return
+    from infra.stack.place import Stack
+    from infra.stack.status import reads_the_secrets
+    from infra.stack.supervisor import Supervisor
+
     if not (place.root / STACK).is_file() or not (states := Supervisor(Stack(place.root, place.settings)).states()):
         return
     found = reads_the_secrets(Stack(place.root, place.settings), states)
@@ -64,7 +62,7 @@ def _prefect(api: PrefectApi, place: Workspace) -> Iterator[Check]:
     import httpx
     from prefect.exceptions import PrefectException
 
-    from flows.check_prefect import prefect_checks
+    from infra.doctor.check_prefect import prefect_checks
     from tmu.errors import TmuError
 
     try:

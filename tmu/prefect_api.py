@@ -1,14 +1,10 @@
-"""The connection to a Prefect server that is not this process's own: its address, and the login that it asks for."""
+"""The address of a Prefect server, and the login that it asks for. A client of it: `infra/prefect_ops/client.py`."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
-
     from tmu.settings import Settings
 
 
@@ -43,25 +39,3 @@ def api_of(settings: "Settings") -> PrefectApi | None:
     ours = settings.prefect_login if url == settings.prefect_api_url else None
     login = os.environ.get("PREFECT_API_AUTH_STRING") or (ours.get_secret_value() if ours else None)
     return PrefectApi(url, login)
-
-
-@contextmanager
-def connected(api: PrefectApi, *, seconds: float = 10.0, retries: int = 2) -> Iterator["SyncPrefectClient"]:
-    """A client of the server. seconds: limit of one call; retries: of a call that failed for a passing cause.
-
-    Prefect's own settings point there for the length of the block, so that whatever asks for a client gets the same.
-    """
-    from prefect.client.orchestration import get_client
-    from prefect.settings import (
-        PREFECT_API_AUTH_STRING,
-        PREFECT_API_URL,
-        PREFECT_CLIENT_MAX_RETRIES,
-        temporary_settings,
-    )
-
-    named = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: api.login, PREFECT_CLIENT_MAX_RETRIES: retries}
-    with (
-        temporary_settings(named),
-        get_client(httpx_settings={"timeout": seconds}, sync_client=True) as client,
-    ):
-        yield client

@@ -17,7 +17,8 @@ def start(workspace: "Workspace") -> bool:
     Without a server there is nothing to start. Raises StorageError where it does not answer. The deployment takes one
     run at a time, and a run that finds nothing to serve ends at once: to start one too many does no harm.
     """
-    from flows.prefect_api import api_of, connected
+    from infra.prefect_ops.client import connected
+    from tmu.prefect_api import api_of
 
     api = api_of(workspace.settings)
     if api is None:

@@ -17,12 +17,15 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
-from flows.prefect_api import PrefectApi, connected
-from flows.zombies import crash, find_zombies
+from infra.bootstrap import bootstrap
+from infra.bootstrapping.plan import POOL, Plan
+from infra.bootstrapping.wanted import TAG
+from infra.prefect_ops.client import connected
+from infra.prefect_ops.zombies import crash, find_zombies
 from tmu.check import Check
+from tmu.prefect_api import PrefectApi
 from tmu.workspace import Workspace
 
-POOL, TAG = "tmu", "tmu"  # as in infra/bootstrapping
 _SOON = timedelta(seconds=120)
 """How long the scheduler may take for a new deployment, and a worker for a run that is due."""
 _MEMORY = "prefect.server.concurrency.lease_storage.memory"
@@ -58,11 +61,6 @@ def _leases(client: SyncPrefectClient) -> Check:
 def _objects(api: PrefectApi, place: Workspace) -> Check:
     """Pool, queues, limits, block, automation and deployments, compared with `prefect.yaml`."""
     name = "Prefect objects"
-    try:
-        from infra.bootstrap import bootstrap
-        from infra.bootstrapping.plan import Plan
-    except ImportError:
-        return Check(name, "warn", "not compared: infra/ is not installed", "Run this in the folder of the repository.")
     plan = Plan.of(place)
     found = bootstrap(api, plan, apply=False)
     wrong = [each for each in found if each.done != "kept"]

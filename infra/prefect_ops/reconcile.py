@@ -16,8 +16,8 @@ from pydantic import Field
 
 from flows.runs import about_to_serve, at_work, state_of
 from flows.tell import tell
-from flows.urgent import DEPLOYMENT as URGENT
-from flows.zombies import crash, crash_orphans, find_zombies
+from infra.prefect_ops.urgent import DEPLOYMENT as URGENT
+from infra.prefect_ops.zombies import crash, crash_orphans, find_zombies
 from tasks.watch import reconcile, send_notifications
 from tmu.ledger.batches import Lane
 from tmu.steps.batch import Waiting, approved, open_work

@@ -5,7 +5,6 @@ automation finds most of them by their heartbeats (`infra/bootstrapping/zombies.
 before their first heartbeat, before a process was started for them, or together with the server.
 """
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,19 +90,6 @@ def crash_orphans(client: SyncPrefectClient) -> int:
             task.id, Crashed(message="Its flow run ended; how this ended is not known."), force=True
         )
     return len(orphans)
-
-
-def settle(seconds: float = 0.5) -> None:
-    """Let the heartbeats of this run reach the server. Call it before suspending a run.
-
-    One that arrives after the suspension would start the automation's clock again, and the run that waits for a person
-    would be marked as crashed.
-    """
-    from prefect.events.worker import EventsWorker
-
-    time.sleep(seconds / 2)  # the first heartbeat comes from a thread that starts with the run
-    EventsWorker.instance().wait_until_empty()
-    time.sleep(seconds / 2)
 
 
 def _why(client: SyncPrefectClient, run: FlowRun, here: set[UUID], one_machine: bool) -> str | None:
