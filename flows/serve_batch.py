@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.deletion import carry_out
+from flows.carry_out import carry_out
 from flows.observer import BatchObserver
 from flows.report import show_batch, show_batch_plan
 from flows.runs import at_work, name_after_batch, own_run

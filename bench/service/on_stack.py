@@ -15,7 +15,7 @@ METHOD = "tmu-soft"
 @contextmanager
 def started() -> Iterator[Path]:
     """The stack in a workspace of its own, with the embedded digits and a model in service; gone at the end."""
-    from infra.stack import delete as removal
+    from infra.stack import remove_data as removal
     from infra.stack.down import down
     from infra.stack.place import Stack
     from infra.stack.up import up

@@ -87,8 +87,8 @@ def test_paths_are_relative_to_where_the_user_is(place: Workspace, monkeypatch: 
 
 
 def test_a_flow_is_found_by_name_and_a_missing_one_refused() -> None:
-    from flows.delete import run
+    from flows.commands import delete
 
-    assert flow.load("delete") is run
+    assert flow.load("delete") is delete
     with pytest.raises(ConfigError, match="`nope` is not installed"):
         flow.load("nope")

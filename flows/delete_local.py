@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
-from flows.deletion import carry_out
+from flows.carry_out import carry_out
 from flows.observer import Observer
 from flows.report import show_plan
 from flows.tell import tell
@@ -23,8 +23,8 @@ Method = Literal[(AUTO, *method_names())]  # a drop-down in Prefect's form
 Key = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]  # a raw id is refused before Prefect stores it
 
 
-@flow(name="delete")
-def delete_flow(
+@flow(name="delete-local")
+def delete_local_flow(
     home: str = ".",
     subjects: list[Key] | None = None,
     records: list[Key] | None = None,

@@ -21,12 +21,12 @@ PEOPLE = [f"contributor-{number:03d}" for number in range(8)]
 @pytest.fixture(scope="module")
 def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, dict]:
     """A workspace after its first deletion: (workspace, outcome, state before)."""
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     workspace = make_workspace(tmp_path_factory.mktemp("workspace") / "w")
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     before = {"files": manifest(workspace.data), "digest": data_ref(workspace).digest, "subjects": subjects}
-    outcome = delete_flow(home=str(workspace.root), subjects=subjects)
+    outcome = delete_local_flow(home=str(workspace.root), subjects=subjects)
     return Workspace.open(workspace.root), outcome, before
 
 
@@ -115,12 +115,12 @@ def test_nothing_on_the_way_still_links_the_people_to_their_records(done: tuple[
 
 
 def test_the_same_request_again_is_refused_and_changes_nothing(done: tuple[Workspace, dict, dict]) -> None:
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     workspace, _, before = done
     digest = data_ref(workspace).digest
     with pytest.raises(RequestError, match="erased before"):
-        delete_flow(home=str(workspace.root), subjects=before["subjects"])
+        delete_local_flow(home=str(workspace.root), subjects=before["subjects"])
     assert data_ref(workspace).digest == digest
     assert len(workspace.registry.versions("digits")) == 4
 
@@ -217,11 +217,11 @@ def _forget(workspace: Workspace, outcome: dict) -> Path:
 
 
 def test_a_second_deletion_starts_from_the_model_in_service(done: tuple[Workspace, dict, dict]) -> None:
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     workspace, first, _ = done
     key = workspace.keys(simulated=True).subject("contributor-050")
-    second = delete_flow(home=str(workspace.root), subjects=[key], audit=False)
+    second = delete_local_flow(home=str(workspace.root), subjects=[key], audit=False)
     champion = workspace.registry.get_alias("digits", "champion")
     assert champion.version == first["champion"]  # without an audit nothing goes into service
     deletion = found(workspace, second)
