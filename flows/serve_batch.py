@@ -17,7 +17,7 @@ from tmu.errors import StorageError, TmuError
 from tmu.ledger.batches import Lane
 from tmu.ledger.errors import ConflictError, HeldError
 from tmu.ledger.states import State
-from tmu.steps.batch import Work, approved, open_work
+from tmu.steps.ledger.batch import Work, approved, open_work
 from tmu.workspace import Workspace
 
 _DONE = {"service": "All that was asked for had been erased before.", "checked": []}

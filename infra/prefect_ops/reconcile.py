@@ -20,7 +20,7 @@ from infra.prefect_ops.urgent import DEPLOYMENT as URGENT
 from infra.prefect_ops.zombies import crash, crash_orphans, find_zombies
 from tasks.watch import reconcile, send_notifications
 from tmu.ledger.batches import Lane
-from tmu.steps.batch import Waiting, approved, open_work
+from tmu.steps.ledger.batch import Waiting, approved, open_work
 from tmu.steps.reconcile import stores_answer
 from tmu.workspace import Workspace
 

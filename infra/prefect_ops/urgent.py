@@ -42,7 +42,7 @@ def start(workspace: "Workspace") -> bool:
 def _start(workspace: "Workspace", client: object) -> bool:
     from flows.runs import about_to_serve, at_work
     from tmu.files import digest_of
-    from tmu.steps.batch import approved, open_work
+    from tmu.steps.ledger.batch import approved, open_work
 
     waiting, batch = approved(workspace, "urgent"), open_work(workspace)
     if not waiting or about_to_serve() or (batch is not None and batch.ended is None and at_work(batch.run)):

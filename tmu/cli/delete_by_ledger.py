@@ -8,7 +8,7 @@ from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
     from tmu.deletion.plan import Asked
-    from tmu.steps.ask_ledger import OnRecord
+    from tmu.steps.ledger.ask_ledger import OnRecord
     from tmu.workspace import Workspace
 
 
@@ -22,7 +22,7 @@ def applies(place: "Workspace") -> bool:
 def delete(place: "Workspace", asked: "Asked", method: str | None, *, yes: bool, audit: bool) -> None:
     """Put the request on record and plan it; where it is approved already, carry it out."""
     from tmu.ledger.states import RUNNING, State
-    from tmu.steps.ask_ledger import ask_ledger, status_of
+    from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
 
     if not audit:
         raise ConfigError("The ledger's deletions are audited.", "Leave out --no-audit.")

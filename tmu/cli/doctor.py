@@ -109,7 +109,7 @@ def _servers(place: "Workspace") -> Iterator[Check]:
 def _object_stores(place: "Workspace") -> Iterator[Check]:
     """S3 stores, and the places where heads of the audit log are noted."""
     from tmu.steps.check_object_stores import check_object_stores
-    from tmu.steps.log_heads import check_heads
+    from tmu.steps.ledger.log_heads import check_heads
 
     yield from check_object_stores(place)
     try:

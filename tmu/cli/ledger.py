@@ -48,7 +48,7 @@ def verify(
 
 
 def _verify_ledger(anchor: "Head | None") -> None:
-    from tmu.steps.log_heads import note_head, verify_log
+    from tmu.steps.ledger.log_heads import note_head, verify_log
 
     with existing() as ledger:
         verified = verify_log(workspace(), ledger, anchor)

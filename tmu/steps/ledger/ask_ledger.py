@@ -11,8 +11,8 @@ from tmu.ledger.plans import PLANNABLE
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find
-from tmu.steps.batch import opened
-from tmu.steps.bind_plans import plan_request
+from tmu.steps.ledger.batch import opened
+from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 

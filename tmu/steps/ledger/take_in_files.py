@@ -27,8 +27,8 @@ from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, Receipt, receive_all
 from tmu.ledger.raw import IntakeBody, intake_of, refuse_raw
 from tmu.ledger.store import Ledger
-from tmu.steps.batch import opened
 from tmu.steps.find_copies import CopyFinder
+from tmu.steps.ledger.batch import opened
 from tmu.steps.store_keys import keys_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace

@@ -26,8 +26,8 @@ from tmu.ledger.schema import audit_log
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find
 from tmu.steps import plan as step
-from tmu.steps.bind_plans import plan_request, plan_requests
 from tmu.steps.foresee_mix import Foreseen, foresee_mix
+from tmu.steps.ledger.bind_plans import plan_request, plan_requests
 from tmu.steps.plan import plan_deletion
 from tmu.twin.class_mix import class_shift
 from tmu.workspace import Workspace

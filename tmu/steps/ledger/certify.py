@@ -10,7 +10,7 @@ from tmu.errors import StorageError
 from tmu.ledger.outbox import announce_head
 from tmu.ledger.statement import statement
 from tmu.ledger.store import Ledger
-from tmu.steps.log_heads import SYSTEM, noted_outside
+from tmu.steps.ledger.log_heads import SYSTEM, noted_outside
 from tmu.workspace import Workspace
 
 KINDS = ("data_revision", "model", "audit")

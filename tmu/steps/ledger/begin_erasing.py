@@ -1,7 +1,7 @@
 """The last look at the ledger before a batch's first byte is erased."""
 
 from tmu.ledger import executions
-from tmu.steps.batch import SYSTEM, Work, opened
+from tmu.steps.ledger.batch import SYSTEM, Work, opened
 from tmu.workspace import Workspace
 
 

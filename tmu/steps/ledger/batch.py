@@ -24,7 +24,7 @@ from tmu.ledger.schema import requests
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find, move
-from tmu.steps.guard_data import refuse_returned
+from tmu.steps.ledger.guard_data import refuse_returned
 from tmu.workspace import Workspace
 
 MOST = 1_000
@@ -151,7 +151,7 @@ def _approved(ledger: Ledger, dataset: str, lane: Lane) -> list[str]:
 
 def _renew(workspace: Workspace, ledger: Ledger, waiting: Sequence[str]) -> None:
     """Plan approved requests on the data as they are now: what changed in what was approved loses its approval."""
-    from tmu.steps.bind_plans import plan_requests  # torch: not for those who only look at the ledger
+    from tmu.steps.ledger.bind_plans import plan_requests  # torch: not for those who only look at the ledger
 
     for request, answer in plan_requests(workspace, ledger, waiting, SYSTEM, renew=True).items():
         if isinstance(answer, RequestError):

@@ -32,8 +32,8 @@ from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.notify.sender import deliver_to
 from tmu.service.roles import Role
-from tmu.steps.log_heads import check_heads, note_head, verify_log
-from tmu.steps.send_notifications import send_notifications
+from tmu.steps.ledger.log_heads import check_heads, note_head, verify_log
+from tmu.steps.ledger.send_notifications import send_notifications
 from tmu.steps.verify_all import _check_log
 from tmu.workspace import Workspace
 
@@ -212,8 +212,8 @@ def test_a_place_that_is_away_blocks_no_deletion_and_is_told_since_when(
         ledger = open_ledger(place)
         monkeypatch.setattr(ledger, "now", now)
         monkeypatch.setattr("tmu.ledger.store.utc_now", now)
-        monkeypatch.setattr("tmu.steps.log_heads.open_ledger", lambda _: ledger)
-        monkeypatch.setattr("tmu.steps.batch.open_ledger", lambda _: ledger)
+        monkeypatch.setattr("tmu.steps.ledger.log_heads.open_ledger", lambda _: ledger)
+        monkeypatch.setattr("tmu.steps.ledger.batch.open_ledger", lambda _: ledger)
         monkeypatch.setattr(ledger, "close", lambda: None)
         approved(ledger, "r1")
         complete(ledger, begun(ledger))

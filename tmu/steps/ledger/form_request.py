@@ -13,8 +13,8 @@ from tmu.ledger.intake import Intake, receive
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.states import State
 from tmu.ledger.transition import find
-from tmu.steps.batch import SYSTEM, dataset_of, opened
-from tmu.steps.bind_plans import plan_request
+from tmu.steps.ledger.batch import SYSTEM, dataset_of, opened
+from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.plan_facts import PlanFacts, facts_of
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace

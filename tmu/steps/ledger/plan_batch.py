@@ -12,7 +12,7 @@ from tmu.ledger.errors import ConflictError
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.transition import find
 from tmu.steps.acknowledge import written_down
-from tmu.steps.batch import Work, dataset_of, opened
+from tmu.steps.ledger.batch import Work, dataset_of, opened
 from tmu.steps.plan import Planner
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace

@@ -17,8 +17,8 @@ from tests.service_tools import described_home
 from tmu.ledger import proof
 from tmu.ledger.place import open_ledger
 from tmu.ledger.schema import outbox, receipts, requests
-from tmu.steps import take_in_files as step
-from tmu.steps.take_in_files import QUIET, take_in_files
+from tmu.steps.ledger import take_in_files as step
+from tmu.steps.ledger.take_in_files import QUIET, take_in_files
 from tmu.workspace import Workspace
 
 NONE = {"files": 0, "received": 0, "known": 0, "refused": 0, "unfinished": 0}

@@ -3,7 +3,7 @@
 from tmu.heads.places import places_of
 from tmu.ledger.place import has_ledger
 from tmu.notify.sender import deliver
-from tmu.steps.batch import opened
+from tmu.steps.ledger.batch import opened
 from tmu.workspace import Workspace
 
 
