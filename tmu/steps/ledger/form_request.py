@@ -7,7 +7,7 @@ from tmu.config import Config
 from tmu.data.info import read_info
 from tmu.data.keys import Keys
 from tmu.errors import RequestError
-from tmu.ledger import approval_codes, approvals, closing, views
+from tmu.ledger import approval_codes, approvals, decisions, views
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.plans import bound_plan
@@ -97,7 +97,7 @@ def decide_form(workspace: Workspace, request: str, decision: Decision) -> State
         elif not decision.reason:
             raise RequestError("A denial needs the reason that the requester is told.", "Resume again, with a reason.")
         else:
-            closing.deny(ledger, request, decision.reason, actor)
+            decisions.deny(ledger, request, decision.reason, actor)
         return _state(ledger, request)
 
 

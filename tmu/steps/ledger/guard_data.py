@@ -10,7 +10,7 @@ from tmu.data.info import STORE_FILE, read_info
 from tmu.data.store import RecordStore
 from tmu.errors import DataError, RequestError
 from tmu.ledger import batches
-from tmu.ledger.forgotten import forgotten_keys, still_open
+from tmu.ledger.entries import forgotten_keys, still_open
 from tmu.ledger.place import has_ledger, open_ledger
 from tmu.workspace import Workspace
 
