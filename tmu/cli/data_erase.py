@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.confirm import Yes, confirm
+from tmu.cli.output import Yes, confirm
 from tmu.cli.place import data_of, untouched, workspace
-from tmu.cli.planning import asked_of, plan_json, shown, sizes
+from tmu.cli.plan import asked_of, plan_json, shown, sizes
 from tmu.cli.selection import File, Records, Subjects, WithCopies, all_known, select, with_copies
 
 if TYPE_CHECKING:

@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tmu.cli import delete_by_ledger, flow, output
-from tmu.cli.confirm import Yes, confirm
+from tmu.cli import flow, output
 from tmu.cli.outcome import completed, shown_outcome
+from tmu.cli.output import Yes, confirm
 from tmu.cli.place import workspace
-from tmu.cli.planning import asked_of, plan_json, planned, shown_plan, sizes
+from tmu.cli.plan import asked_of, plan_json, planned, shown_plan, sizes
 from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, select, with_copies
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tmu.deletion.plan import Asked
+    from tmu.steps.ledger.ask_ledger import OnRecord
     from tmu.workspace import Workspace
 
 
@@ -39,6 +41,8 @@ def delete(
     Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·
     [bold]tmu delete --resume 0123456789abcdef[/]
     """
+    from tmu.ledger.place import has_ledger
+
     place, named = workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
     if withdraw is not None or resume is not None:
         _refuse_both(withdraw, resume, named)
@@ -48,8 +52,8 @@ def delete(
     if dry_run:
         plan = planned(place, selection, method)
         output.emit(plan_json(plan), lambda: [*shown_plan(plan), "Nothing was changed."])
-    elif delete_by_ledger.applies(place):
-        delete_by_ledger.delete(place, asked_of(selection), method, yes=yes, audit=not no_audit)
+    elif has_ledger(place):
+        _by_ledger(place, asked_of(selection), method, yes=yes, audit=not no_audit)
     else:
         _carried_out(place, _acknowledged(place, selection, method, yes=yes, audit=not no_audit))
 
@@ -108,3 +112,38 @@ def _acknowledged(place: "Workspace", selection: Selection, method: str | None, 
 def _carried_out(place: "Workspace", request: str) -> None:
     summary: dict[str, Any] = completed(place, flow.load("delete")(home=str(place.root), request=request))
     output.emit(summary, lambda: shown_outcome(summary))
+
+
+def _by_ledger(place: "Workspace", asked: "Asked", method: str | None, *, yes: bool, audit: bool) -> None:
+    """Put the request on record and plan it; where it is approved already, carry it out."""
+    from tmu.ledger.states import RUNNING, State
+    from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
+
+    if not audit:
+        raise ConfigError("The ledger's deletions are audited.", "Leave out --no-audit.")
+    found = ask_ledger(place, asked, method)
+    batches = []
+    if found.state in (State.APPROVED, *RUNNING):
+        confirm(f"Carry out request {found.request}, as it was approved?", yes, [_line(found)])
+        batches = flow.load("serve")(home=str(place.root))
+        found = found.model_copy(update={"state": status_of(place, found.request)})
+    value = found.model_dump(mode="json") | {"batches": batches}
+    output.emit(value, lambda: [_line(found), *(sentence for batch in batches for sentence in batch.get("why", []))])
+
+
+def _line(found: "OnRecord") -> str:
+    """Where the request is and what it needs next."""
+    from tmu.ledger.states import State
+
+    needs = {
+        State.UNVERIFIED: f"Its identity is to be checked: `tmu request verify-identity {found.request}`.",
+        State.HELD: "A legal hold covers it: `tmu request list --holds`.",
+        State.AWAITING_APPROVAL: f"A second person must approve the plan {found.plan_hash}: by the API "
+        f"(POST /requests/{found.request}/approval, docs/api.md). Then the same command carries it out, or the flow "
+        "`reconcile` does.",
+        State.APPROVED: "It is approved and was not served: another run is at work, or its plan is no longer approved.",
+        State.FAILED: f"Its batch failed: `tmu request show {found.request}` names it; `tmu ledger reopen` it.",
+        State.COMPLETED: "Everything that it names is erased.",
+    }
+    ended = "A new request for the same: `tmu request receive`."
+    return f"Request {found.request} is {found.state.replace('_', ' ')}. {needs.get(found.state, ended)}"

@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from tmu.check import Check
 from tmu.cli import output, upkeep
-from tmu.cli.confirm import Yes
 from tmu.cli.installation import installation
+from tmu.cli.output import Yes
 from tmu.cli.place import home, workspace
 from tmu.errors import ConfigError, TmuError
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.ledgers import made
+from tmu.cli.ledger import made
 from tmu.cli.place import workspace
 
 

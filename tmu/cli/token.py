@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.ledgers import existing, made
+from tmu.cli.ledger import existing, made
 from tmu.cli.place import workspace
 from tmu.errors import ConfigError
 
