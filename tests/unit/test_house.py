@@ -127,7 +127,7 @@ def test_the_one_unpickler_is_restricted():
         ("tmu/stores/x.py", "from tasks import train_gold"),
         ("tmu/x.py", "__import__('flows')"),
         ("tmu/ledger/x.py", "from tmu.service.roles import Role"),
-        ("tmu/steps/x.py", "import tmu.cli.place"),
+        ("tmu/steps/x.py", "import tmu.cli.workspace"),
         ("tmu/service/x.py", "def f():\n    from tmu.cli import output"),
         ("tmu/service/x.py", "import prefect"),
         ("flows/x.py", "import pickle"),

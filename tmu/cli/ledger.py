@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from tmu.cli import output
-from tmu.cli.place import workspace
+from tmu.cli.workspace import open_workspace
 from tmu.errors import StorageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def made() -> Iterator["Ledger"]:
     """The ledger, made where there is none yet."""
     from tmu.ledger.place import open_ledger
 
-    ledger = open_ledger(workspace())
+    ledger = open_ledger(open_workspace())
     try:
         yield ledger
     finally:
@@ -36,7 +36,7 @@ def looking() -> Iterator["Ledger | None"]:
     """The ledger if there is one: looking does not make it."""
     from tmu.ledger.place import has_ledger
 
-    if has_ledger(workspace()):
+    if has_ledger(open_workspace()):
         with made() as ledger:
             yield ledger
     else:
@@ -88,8 +88,8 @@ def _verify_ledger(anchor: "Head | None") -> None:
     from tmu.steps.ledger.log_heads import note_head, verify_log
 
     with existing() as ledger:
-        verified = verify_log(workspace(), ledger, anchor)
-        late = note_head(workspace(), ledger) if anchor is None else []
+        verified = verify_log(open_workspace(), ledger, anchor)
+        late = note_head(open_workspace(), ledger) if anchor is None else []
     _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
     if verified.silent:
         raise StorageError(

@@ -8,9 +8,9 @@ import typer
 from rich.text import Text
 
 from tmu.cli import output
-from tmu.cli.place import Data, Out, data_of, out_of, untouched, workspace
 from tmu.cli.references import forget_ref
 from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, all_known, select, with_copies
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of, untouched
 
 if TYPE_CHECKING:
     from tmu.deletion.plan import Asked, Plan, Resolved
@@ -42,18 +42,18 @@ def plan(
     from tmu.steps.acknowledge import forget_set
     from tmu.steps.loading import data_folder
 
-    place = workspace()
-    target, ref = out_of(place, out), data_of(place, data)
-    store = RecordStore.open(data_folder(place, ref), contents=place.contents)
-    selection = with_copies(store, select(place, store.info, subjects, records, file), copies)
-    made = planned(place, selection, method, ref)
+    workspace = open_workspace()
+    target, ref = out_of(workspace, out), data_of(workspace, data)
+    store = RecordStore.open(data_folder(workspace, ref), contents=workspace.contents)
+    selection = with_copies(store, select(workspace, store.info, subjects, records, file), copies)
+    made = planned(workspace, selection, method, ref)
     if keys_only:
         output.MODE.json = True
         output.emit(selection.as_json(), list)
         return
     value = plan_json(made)
     if target is not None:
-        value["forget"] = forget_set(place, made, target).model_dump()
+        value["forget"] = forget_set(workspace, made, target).model_dump()
     output.emit(value, lambda: [*shown_plan(made), *([f"Forget set: {target}"] if target else [])])
 
 
@@ -69,16 +69,16 @@ def erase(
     """
     from tmu.steps.erase_data import erase_data
 
-    place = workspace()
-    ref = erase_data(place, data_of(place, data), forget_ref(place, forget), out=_store_out(place, out))
+    workspace = open_workspace()
+    ref = erase_data(workspace, data_of(workspace, data), forget_ref(workspace, forget), out=_store_out(workspace, out))
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 
-def _store_out(place: "Workspace", out: str) -> str:
-    return str(out_of(place, out, "store.json"))
+def _store_out(workspace: "Workspace", out: str) -> str:
+    return str(out_of(workspace, out, "store.json"))
 
 
-def planned(place: "Workspace", selection: Selection, method: str | None, data: "DataRef | None" = None) -> "Plan":
+def planned(workspace: "Workspace", selection: Selection, method: str | None, data: "DataRef | None" = None) -> "Plan":
     """The plan of a deletion; nothing is written.
 
     Raises RequestError for what is unknown, erased before, or too much to unlearn, ConfigError for an unknown method or
@@ -87,7 +87,7 @@ def planned(place: "Workspace", selection: Selection, method: str | None, data: 
     from tmu.steps.plan import Planner
 
     with tempfile.TemporaryDirectory() as scratch:
-        planner = Planner(untouched(place, Path(scratch)), data)
+        planner = Planner(untouched(workspace, Path(scratch)), data)
         all_known(planner.index, selection)
         return planner.plan(asked_of(selection), method)
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from tmu.cli import output
 from tmu.cli.ledger import existing, looking, made
-from tmu.cli.place import workspace
 from tmu.cli.request_decisions import Id, cancel, deny, extend, hold, release, verify_identity
 from tmu.cli.selection import File, Records, Subjects, WithCopies, asked_in, keys_of
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def receive(
     from tmu.ledger.actor import OPERATOR
     from tmu.ledger.intake import receive as put_on_record
 
-    place = workspace()
-    info = read_info(place.data)
+    workspace = open_workspace()
+    info = read_info(workspace.data)
     body = asked_in(subjects, records, file)
     more = {"id": id_ or body.id or secrets.token_hex(8), "urgent": urgent or body.urgent}
     more |= {"identity_verified": body.identity_verified and not unverified, "with_copies": copies or body.with_copies}
-    keys = keys_of(place, info)
-    intake = _intake(place, info, keys, body.model_copy(update=more), "file" if file is not None else "cli")
+    keys = keys_of(workspace, info)
+    intake = _intake(workspace, info, keys, body.model_copy(update=more), "file" if file is not None else "cli")
     with made() as ledger:
         receipt = asdict(put_on_record(ledger, keys, intake, OPERATOR))
     value = receipt | {name: receipt[name].isoformat() for name in ("received_at", "due")}
@@ -113,7 +113,7 @@ for _name, _verb in {
     app.command(_name)(_verb)
 
 
-def _intake(place: "Workspace", info: "StoreInfo", keys: "Keys", body: "RequestFile", source: str) -> "Intake":
+def _intake(workspace: "Workspace", info: "StoreInfo", keys: "Keys", body: "RequestFile", source: str) -> "Intake":
     """The intake, with the first thing that is wrong with it as a RequestError."""
     from pydantic import ValidationError
 
@@ -121,7 +121,7 @@ def _intake(place: "Workspace", info: "StoreInfo", keys: "Keys", body: "RequestF
     from tmu.steps.find_copies import CopyFinder
 
     try:
-        return intake_of(body, info.dataset, keys, source, CopyFinder(place).find)
+        return intake_of(body, info.dataset, keys, source, CopyFinder(workspace).find)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"

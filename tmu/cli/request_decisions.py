@@ -6,8 +6,8 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.ledger import existing, made
-from tmu.cli.place import workspace
 from tmu.cli.selection import select
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
 
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
@@ -52,10 +52,10 @@ def hold(
 
     if [subject is not None, dataset is not None, everything].count(True) != 1:
         raise ConfigError("The hold's scope is not clear.", "Give one of --subject, --dataset and --all.")
-    place, key = workspace(), None
+    workspace, key = open_workspace(), None
     if subject is not None:
         refuse_raw(reason, "--reason", [subject])
-        (key,) = select(place, read_info(place.data), [subject], [], None).subjects
+        (key,) = select(workspace, read_info(workspace.data), [subject], [], None).subjects
     scope = holds.Scope("subject" if key else "dataset" if dataset is not None else "all", dataset, key)
     with made() as ledger:
         placed = holds.hold(ledger, scope, reason, OPERATOR)

@@ -6,8 +6,8 @@ import pytest
 
 from tmu import manifest
 from tmu.cli import flow
-from tmu.cli.place import inside, out_of
 from tmu.cli.references import forget_ref, identity, model_ref, twin_ref
+from tmu.cli.workspace import inside, out_of
 from tmu.errors import ConfigError
 from tmu.settings import Settings
 from tmu.workspace import Workspace

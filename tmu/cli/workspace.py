@@ -29,34 +29,34 @@ def home() -> str | None:
     return _CHOSEN["home"]
 
 
-def workspace() -> "Workspace":
+def open_workspace() -> "Workspace":
     """The workspace of this call."""
     from tmu.workspace import Workspace
 
     return Workspace.open(home())
 
 
-def untouched(place: "Workspace", scratch: Path) -> "Workspace":
+def untouched(workspace: "Workspace", scratch: Path) -> "Workspace":
     """The same workspace for looking only: what is derived while looking goes to `scratch`."""
     from tmu.workspace import untouched as looking
 
-    return looking(place, scratch)
+    return looking(workspace, scratch)
 
 
-def inside(place: "Workspace", path: str) -> str:
+def inside(workspace: "Workspace", path: str) -> str:
     """A path as steps want it: relative to the workspace where it lies inside, else absolute."""
     full = Path(path).resolve()
-    return full.relative_to(place.root).as_posix() if full.is_relative_to(place.root) else str(full)
+    return full.relative_to(workspace.root).as_posix() if full.is_relative_to(workspace.root) else str(full)
 
 
-def data_of(place: "Workspace", folder: str | None) -> "DataRef":
+def data_of(workspace: "Workspace", folder: str | None) -> "DataRef":
     """The record store of `--data`."""
     from tmu.steps.loading import data_ref
 
-    return data_ref(place, inside(place, folder) if folder else None)
+    return data_ref(workspace, inside(workspace, folder) if folder else None)
 
 
-def out_of(place: "Workspace", folder: str | None, mark: str = "manifest.json") -> str | None:
+def out_of(workspace: "Workspace", folder: str | None, mark: str = "manifest.json") -> str | None:
     """The folder of `--out`. It is replaced whole, so ConfigError where it holds anything but what steps write.
 
     mark: the file by which an output of this kind is known.
@@ -65,6 +65,6 @@ def out_of(place: "Workspace", folder: str | None, mark: str = "manifest.json") 
         return None
     full = Path(folder).resolve()
     taken = full.exists() and (not full.is_dir() or any(full.iterdir()))
-    if full == place.data or (taken and not (full / mark).is_file()):
+    if full == workspace.data or (taken and not (full / mark).is_file()):
         raise ConfigError(f"--out {folder} would replace something that is no output of this verb.", "Name another.")
-    return inside(place, folder)
+    return inside(workspace, folder)
