@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flows.report import facts_markdown, show_plan_of_request
 from flows.tell import tell
-from tmu.steps.form_request import Decision, PlanShown, plan_shown
+from tmu.steps.ledger.form_request import Decision, PlanShown, plan_shown
 from tmu.workspace import Workspace
 
 

@@ -11,9 +11,9 @@ from prefect.flow_runs import suspend_flow_run
 from pydantic import Field
 
 from flows.approval import pause_key, question, show_request, was_asked
+from flows.runs import settle
 from flows.serve_batch import serve
 from flows.tell import tell, telling_of_failures
-from flows.zombies import settle
 from tasks.ledger import decide, plan, receive, status
 from tasks.watch import send_notifications
 from tmu.config import AUTO

@@ -30,9 +30,9 @@ def run(home: str | None = None) -> dict[str, Any]:
     data, imported = import_data(workspace, "digits", {}, holdout=0.35, test=0.35)
     keys = workspace.keys(simulated=True)
     prepare(str(folder))
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
-    outcome = run_flow(delete_flow, home=str(folder), subjects=[keys.subject(name) for name in CONTRIBUTORS])
+    outcome = run_flow(delete_local_flow, home=str(folder), subjects=[keys.subject(name) for name in CONTRIBUTORS])
     audit = workspace.artifacts.fetch(outcome["audit"]["uri"], outcome["audit"]["digest"])
     return {
         **outcome,

@@ -5,7 +5,7 @@ from tasks.registry import promote
 from tmu.deletion.deletion import Outcome
 from tmu.ledger.states import State
 from tmu.refs import DataRef
-from tmu.steps.batch import Work
+from tmu.steps.ledger.batch import Work
 from tmu.steps.verify_deletion import content_digest
 from tmu.workspace import Workspace
 

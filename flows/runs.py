@@ -1,5 +1,6 @@
-"""Flow runs of this server: whether one is still at work, and what it is called."""
+"""Flow runs of this server: whether one is still at work, what it is called, and how it gets ready to be suspended."""
 
+import time
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -65,3 +66,16 @@ def about_to_serve() -> bool:
             flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=soon)),
         )
     return any(run.state_type is not StateType.SCHEDULED or run.next_scheduled_start_time <= now() for run in runs)
+
+
+def settle(seconds: float = 0.5) -> None:
+    """Let the heartbeats of this run reach the server. Call it before suspending a run.
+
+    One that arrives after the suspension would start the automation's clock again, and the run that waits for a person
+    would be marked as crashed.
+    """
+    from prefect.events.worker import EventsWorker
+
+    time.sleep(seconds / 2)  # the first heartbeat comes from a thread that starts with the run
+    EventsWorker.instance().wait_until_empty()
+    time.sleep(seconds / 2)

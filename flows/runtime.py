@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.prefect_api import api_of
 from tasks.say import say
 from tmu.errors import StorageError
 from tmu.loopback import exempt_loopback
+from tmu.prefect_api import api_of
 from tmu.settings import load_settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flows.deletion import carry_out
+from flows.carry_out import carry_out
 from flows.observer import BatchObserver
 from flows.report import show_batch, show_batch_plan
 from flows.runs import at_work, name_after_batch, own_run
@@ -17,7 +17,7 @@ from tmu.errors import StorageError, TmuError
 from tmu.ledger.batches import Lane
 from tmu.ledger.errors import ConflictError, HeldError
 from tmu.ledger.states import State
-from tmu.steps.batch import Work, approved, open_work
+from tmu.steps.ledger.batch import Work, approved, open_work
 from tmu.workspace import Workspace
 
 _DONE = {"service": "All that was asked for had been erased before.", "checked": []}

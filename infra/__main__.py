@@ -93,8 +93,8 @@ def down(
     as_json: output.Json = False,
 ) -> None:
     """Stop every server in reverse order and wait until each is gone. What they stored stays."""
-    from infra.stack.delete import delete, doomed
     from infra.stack.down import down as stop
+    from infra.stack.remove_data import delete, doomed
 
     stack, removed = _stack(workspace), []
     _name_stand_in(stack)

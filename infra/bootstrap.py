@@ -17,8 +17,8 @@ from tmu.errors import ConfigError, StorageError, TmuError
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
-    from flows.prefect_api import PrefectApi
     from infra.bootstrapping.plan import Change, Plan
+    from tmu.prefect_api import PrefectApi
 
 
 def bootstrap(api: "PrefectApi", plan: "Plan", *, apply: bool = True) -> "list[Change]":
@@ -29,7 +29,7 @@ def bootstrap(api: "PrefectApi", plan: "Plan", *, apply: bool = True) -> "list[C
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
 
-    from flows.prefect_api import connected
+    from infra.prefect_ops.client import connected
 
     try:
         with connected(api) as client:
@@ -71,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(folder: Path | None, *, apply: bool) -> "list[Change]":
-    from flows.prefect_api import api_of
     from flows.runtime import prepare
+    from tmu.prefect_api import api_of
 
     workspace = Workspace.open(folder)
     api = api_of(workspace.settings)

@@ -5,12 +5,12 @@ from tmu.deletion.deletion import Deletion
 from tmu.errors import RequestError
 from tmu.ledger.errors import ConflictError, ForbiddenError
 from tmu.ledger.states import State
-from tmu.steps import batch
-from tmu.steps import begin_erasing as step
-from tmu.steps import form_request as form
-from tmu.steps import plan_batch as planning
-from tmu.steps.batch import Lane, Outcome, Work
-from tmu.steps.form_request import Decision
+from tmu.steps.ledger import batch
+from tmu.steps.ledger import begin_erasing as step
+from tmu.steps.ledger import form_request as form
+from tmu.steps.ledger import plan_batch as planning
+from tmu.steps.ledger.batch import Lane, Outcome, Work
+from tmu.steps.ledger.form_request import Decision
 from tmu.workspace import Workspace
 
 

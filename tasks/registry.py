@@ -4,8 +4,8 @@ from tasks.common import step_task
 from tmu.config import Params
 from tmu.refs import DataRef, ModelRef
 from tmu.steps import promote_model, register_model
-from tmu.steps.batch import Work
 from tmu.steps.cases import Lineage
+from tmu.steps.ledger.batch import Work
 from tmu.steps.promote_model import Service
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace

@@ -2,11 +2,11 @@
 
 from tasks.common import step_task
 from tmu.steps import reconcile as reconciling
-from tmu.steps import send_notifications as sending
-from tmu.steps import take_in_files as intake
-from tmu.steps import watch_deadlines as watching
+from tmu.steps.ledger import send_notifications as sending
+from tmu.steps.ledger import take_in_files as intake
+from tmu.steps.ledger import watch_deadlines as watching
+from tmu.steps.ledger.watch_deadlines import Watched
 from tmu.steps.reconcile import Righted
-from tmu.steps.watch_deadlines import Watched
 from tmu.workspace import Workspace
 
 

@@ -27,7 +27,7 @@ def waiting_flow() -> None:
     """Suspends itself as soon as it runs."""
     from prefect.flow_runs import suspend_flow_run
 
-    from flows.zombies import settle
+    from flows.runs import settle
 
     settle()
     suspend_flow_run()

@@ -15,7 +15,7 @@ METHOD = "tmu-soft"
 @contextmanager
 def started() -> Iterator[Path]:
     """The stack in a workspace of its own, with the embedded digits and a model in service; gone at the end."""
-    from infra.stack import delete as removal
+    from infra.stack import remove_data as removal
     from infra.stack.down import down
     from infra.stack.place import Stack
     from infra.stack.up import up
@@ -80,7 +80,7 @@ def _prefect_of(home: Path) -> None:
     """Point this process at the stack's Prefect server."""
     import os
 
-    from flows.prefect_api import api_of
+    from tmu.prefect_api import api_of
     from tmu.settings import load_settings
 
     os.environ.update(api_of(load_settings(home)).environment())

@@ -18,7 +18,7 @@ from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive_all
 from tmu.ledger.plans import Bound
 from tmu.ledger.store import Ledger
-from tmu.steps.bind_plans import plan_requests
+from tmu.steps.ledger.bind_plans import plan_requests
 from tmu.workspace import Workspace
 
 _OPERATOR, _PORTAL = Actor("operator", "token"), Actor("portal", "token")

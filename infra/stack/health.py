@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flows.prefect_api import PrefectApi
 from infra.stack.ports import LOOPBACK
 from infra.stack.server import Probe
+from tmu.prefect_api import PrefectApi
 
 _SECONDS = 5.0
 

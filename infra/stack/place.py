@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from flows.prefect_api import PrefectApi
 from tmu.errors import ConfigError
+from tmu.prefect_api import PrefectApi
 from tmu.settings import STACK, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,13 +2,13 @@
 
 import sys
 
-from flows.prefect_api import PrefectApi
 from infra.stack import health
 from infra.stack.gate import origins
 from infra.stack.place import ROOT, Stack
 from infra.stack.ports import port_of
 from infra.stack.server import Server
 from tmu.errors import StorageError
+from tmu.prefect_api import PrefectApi
 
 POOL = "tmu"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from flows.prefect_api import api_of
+from tmu.prefect_api import api_of
 from tmu.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]

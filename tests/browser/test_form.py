@@ -10,7 +10,7 @@ from prefect.utilities.schema_tools import is_valid_schema, validate
 from flows.approval import plan_markdown
 from flows.delete_request import delete_request_flow
 from infra.bootstrapping.form import form_of
-from tmu.steps.form_request import PlanShown
+from tmu.steps.ledger.form_request import PlanShown
 from tmu.steps.plan_facts import facts_of
 
 KEY, HASH = "0123456789abcdef" * 2, "ab" * 32

@@ -19,7 +19,7 @@ from tests.chaos.run import Verdict, run, undisturbed
 from tests.chaos.servers import started
 from tmu.deletion.journal import Journal
 from tmu.errors import TmuError
-from tmu.steps.batch import open_work
+from tmu.steps.ledger.batch import open_work
 from tmu.stores.lock import locked
 
 _LEAST = 30

@@ -17,8 +17,8 @@ from tmu.ledger import approvals
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import ENDED, STUCK
-from tmu.steps.batch import dataset_of, opened
-from tmu.steps.bind_plans import plan_request
+from tmu.steps.ledger.batch import dataset_of, opened
+from tmu.steps.ledger.bind_plans import plan_request
 
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")
 _SECONDS = 300.0

@@ -19,7 +19,7 @@ from tmu.ledger import proof, serving, views
 from tmu.ledger.errors import ChainError
 from tmu.ledger.schema import audit_log, executions
 from tmu.ledger.store import Ledger
-from tmu.steps.batch import dataset_of, opened
+from tmu.steps.ledger.batch import dataset_of, opened
 from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 

@@ -14,7 +14,7 @@ from tests.chaos.prefect_side import Prefect
 from tests.chaos.servers import Servers
 from tmu.errors import StorageError
 from tmu.ledger.schema import executions, requests
-from tmu.steps.batch import opened
+from tmu.steps.ledger.batch import opened
 from tmu.workspace import Workspace
 
 

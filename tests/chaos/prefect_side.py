@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psutil
 
-from flows.prefect_api import PrefectApi
+from tmu.prefect_api import PrefectApi
 
 NIGHTLY, RECONCILE = "nightly-batch", "reconcile"
 AT_WORK = ("RUNNING", "PENDING", "CANCELLING")

@@ -18,10 +18,10 @@ from unittest import mock
 import psutil
 
 from infra.stack import health, plan
-from infra.stack.delete import delete
 from infra.stack.down import down
 from infra.stack.place import ROOT, Stack
 from infra.stack.ports import LOOPBACK, next_free, port_of
+from infra.stack.remove_data import delete
 from infra.stack.server import Server
 from infra.stack.steps import READY, STARTS, WAITS
 from infra.stack.supervisor import Supervisor

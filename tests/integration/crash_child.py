@@ -77,10 +77,10 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     plant(point)
-    print(json.dumps(delete_flow(home=home, subjects=subjects)))
+    print(json.dumps(delete_local_flow(home=home, subjects=subjects)))
 
 
 if __name__ == "__main__":

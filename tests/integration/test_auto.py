@@ -21,8 +21,8 @@ SMALL = {"model": {"options": {"width": 8}}, "audit": {"bootstrap": 100, "probes
 @pytest.fixture(scope="module")
 def chosen(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, dict]:
     """A workspace after a deletion by `auto` that was interrupted once: (workspace, plan as shown before, outcome)."""
-    import flows.delete_flow as flow
-    from flows import deletion as stages
+    import flows.delete_local as flow
+    from flows import carry_out as stages
 
     workspace = make_workspace(tmp_path_factory.mktemp("auto") / "w", **SMALL)
     plan = good(workspace.root, "delete", "--subject", PERSON, "--method", "auto", "--dry-run")
@@ -30,13 +30,13 @@ def chosen(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tu
     with pytest.MonkeyPatch.context() as crash:
         crash.setattr(stages, "erase", _fail)
         with pytest.raises(RuntimeError):
-            flow.delete_flow(home=str(workspace.root), subjects=subjects, method="auto")
+            flow.delete_local_flow(home=str(workspace.root), subjects=subjects, method="auto")
     deletion = Journal(workspace).find(plan["id"])
     assert (deletion.stage, deletion.method) == ("erasing", "retrain")
     with pytest.MonkeyPatch.context() as later:
         later.setattr(flow, "plan_deletion", _fail)  # what was decided is not decided again
         later.setattr(stages, "fit_twin", _fail)  # and no twin is fitted for nothing
-        outcome = flow.delete_flow(home=str(workspace.root), subjects=subjects)
+        outcome = flow.delete_local_flow(home=str(workspace.root), subjects=subjects)
     return Workspace.open(workspace.root), plan, outcome
 
 
@@ -90,13 +90,13 @@ def test_the_next_plan_is_forecast_from_what_was_measured(chosen: tuple[Workspac
 
 def test_a_forget_set_unlike_the_hold_out_is_retrained(chosen: tuple[Workspace, dict, dict]) -> None:
     """Most of one class: known from counts, before a twin is fitted; the step refuses it, too, but for the control."""
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     workspace, _, _ = chosen
     data, params = data_ref(workspace), workspace.params
     train = open_store(workspace, data).load("train")
     first = [key for key, label in zip(train.keys, train.labels, strict=True) if label == 0]
-    outcome = delete_flow(home=str(workspace.root), records=first[: round(0.6 * len(first))], audit=False)
+    outcome = delete_local_flow(home=str(workspace.root), records=first[: round(0.6 * len(first))], audit=False)
     deletion = Journal(workspace).find(outcome["request"])
     assert (deletion.plan.choice.method, deletion.method, deletion.twin) == ("tmu-soft", "retrain", None)
     assert deletion.plan.choice.risk.level == "high"

@@ -14,10 +14,10 @@ from tmu.ledger import approvals, holds, proof, serving, views
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.states import State
-from tmu.steps import batch
 from tmu.steps.acknowledge import forget_set, written_down
-from tmu.steps.batch import Work, opened
-from tmu.steps.bind_plans import plan_request
+from tmu.steps.ledger import batch
+from tmu.steps.ledger.batch import Work, opened
+from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.promote_model import Service, promote_model
@@ -154,24 +154,24 @@ def test_nothing_is_left_to_do(served: tuple[Workspace, list[dict]]) -> None:
 def test_an_attempt_that_stopped_is_gone_on_with_and_takes_effect_once(
     served: tuple[Workspace, list[dict]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import deletion
+    from flows import carry_out as stages
     from flows.nightly_batch import nightly_batch_flow
 
     workspace, _ = served
     ask(workspace, "four", *people_of(range(10, 13)))
-    real = deletion.audited
+    real = stages.audited
 
     def away(*args: object, **named: object) -> None:
         raise StorageError("The store is away.", "Wait.")
 
-    monkeypatch.setattr(deletion, "audited", away)
+    monkeypatch.setattr(stages, "audited", away)
     with pytest.raises(StorageError):
         nightly_batch_flow(home=str(workspace.root))
     waiting = batch.open_work(workspace)
     assert waiting.ended is None and shown(workspace, "four")["state"] == State.AUDITING
     late = Work(batch=waiting.batch, token=_token(workspace, waiting.batch), requests=("four",))
     ask(workspace, "five", *people_of(range(13, 15)))
-    monkeypatch.setattr(deletion, "audited", real)
+    monkeypatch.setattr(stages, "audited", real)
     before = len(workspace.registry.versions("digits"))
     first, second = nightly_batch_flow(home=str(workspace.root))
     assert (first["batch"], first["requests"]) == (waiting.batch, 1)  # who came later waited for the next batch

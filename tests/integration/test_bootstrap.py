@@ -1,4 +1,4 @@
-"""Bootstrapping, zombies and stale slots against one real Prefect server, with its scheduler and its automations."""
+"""Bootstrapping, zombies and leases against one real Prefect server, with its scheduler and its automations."""
 
 import os
 import signal
@@ -20,23 +20,28 @@ import yaml
 pytest.importorskip("prefect")
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import BlockDocumentUpdate, GlobalConcurrencyLimitUpdate, WorkPoolUpdate
+from prefect.client.schemas.actions import (
+    BlockDocumentUpdate,
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+    WorkPoolUpdate,
+)
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.events import Event, RelatedResource
+from prefect.events import Event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Pending, Running, Suspended
 
-from flows import reconcile, slots, zombies
-from flows.check_prefect import prefect_checks
-from flows.prefect_api import PrefectApi, connected
-from flows.slots import free, free_stale_slots, stale_slots
-from flows.zombies import Zombie, crash, find_zombies
 from infra.bootstrap import bootstrap
 from infra.bootstrapping import zombies as automation
 from infra.bootstrapping.plan import Change, Plan
+from infra.doctor.check_prefect import prefect_checks
+from infra.prefect_ops import reconcile, zombies
+from infra.prefect_ops.client import connected
+from infra.prefect_ops.zombies import crash, find_zombies
 from tmu.check import Check
 from tmu.errors import StorageError
+from tmu.prefect_api import PrefectApi
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -81,6 +86,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+        "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1",
         "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
         "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "PT1S",
     }
@@ -114,6 +120,15 @@ def _until(ready: Callable[[], Any], seconds: float) -> Any:
 def client(api: PrefectApi) -> Iterator[SyncPrefectClient]:
     with connected(api) as made:
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def abandoned(client: SyncPrefectClient) -> str:
+    """A limit whose one slot is taken, with the shortest lease, by a holder that never renews it."""
+    client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="abandoned", limit=1))
+    client.increment_concurrency_slots_with_lease(["abandoned"], 1, "concurrency", lease_duration=60).raise_for_status()
+    assert client.read_global_concurrency_limit_by_name("abandoned").active_slots == 1
+    return "abandoned"
 
 
 @pytest.fixture(scope="module")
@@ -435,60 +450,6 @@ def _both(events: list[Any], names: tuple[str, str]) -> list[Any] | None:
     return found if len(found) == len(names) else None
 
 
-# slots that nobody holds
-
-
-@pytest.fixture
-def taken(made: list[Change], client: SyncPrefectClient) -> Iterator[None]:
-    """The slot of `gpu` is taken, by nobody so far."""
-    client.increment_concurrency_slots(["gpu"], 1, "concurrency")
-    yield
-    client.update_global_concurrency_limit("gpu", GlobalConcurrencyLimitUpdate(active_slots=0))
-
-
-def test_a_slot_that_nobody_holds_is_freed(taken: None, client: SyncPrefectClient) -> None:
-    assert free_stale_slots(client) == 0  # it was taken a moment ago: its lease may still run
-    [stale] = stale_slots(client, quiet=AT_ONCE)
-    assert (stale.limit, stale.taken, stale.held) == ("gpu", 1, 0)
-    assert free(client, stale) == 1
-    assert client.read_global_concurrency_limit_by_name("gpu").active_slots == 0
-    assert free(client, stale) == 0  # the count is another by now
-
-
-def test_a_slot_that_a_run_holds_is_left_until_it_is_given_back(
-    taken: None, run: FlowRun, api: PrefectApi, client: SyncPrefectClient
-) -> None:
-    acquired = _slot_event("acquired", client, run)
-    _post(api, acquired)
-    _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
-    _post(api, _slot_event("released", client, run, follows=acquired.id))
-    _until(lambda: stale_slots(client, quiet=AT_ONCE), seconds=10)
-
-
-def test_a_slot_waits_for_the_lease_of_a_holder_that_just_ended(
-    taken: None, run: FlowRun, api: PrefectApi, client: SyncPrefectClient
-) -> None:
-    _post(api, _slot_event("acquired", client, run))
-    _until(lambda: stale_slots(client, quiet=AT_ONCE) == [], seconds=10)
-    time.sleep(1)
-    assert crash(client, Zombie(run, "test"))
-    assert stale_slots(client, quiet=timedelta(seconds=1)) == []  # the count is old, the end of the holder is not
-    assert stale_slots(client, quiet=AT_ONCE)
-
-
-def _slot_event(phase: str, client: SyncPrefectClient, run: FlowRun, **more: Any) -> Event:
-    limit = client.read_global_concurrency_limit_by_name("gpu")
-    resource = {"prefect.resource.id": f"prefect.concurrency-limit.{limit.id}", "slots-acquired": "1"}
-    holder = {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.role": "flow-run"}
-    related = [RelatedResource.model_validate(holder)]
-    return Event(event=f"prefect.concurrency-limit.{phase}", resource=resource, related=related, **more)
-
-
-def _post(api: PrefectApi, event: Event) -> None:
-    body = [event.model_dump(mode="json")]
-    httpx.post(f"{api.url}/events", json=body, auth=api.auth, trust_env=False).raise_for_status()
-
-
 # the clean-up takes one run at a time, and what is left of it may not stop it for good
 
 
@@ -528,19 +489,6 @@ def test_a_clean_up_whose_worker_died_does_not_stop_the_clean_up(
         monkeypatch.setattr(zombies, "_PENDING", AT_ONCE)
     assert reconcile.clean_up()["runs whose process is gone"] == 1
     assert client.read_flow_run(lost.id).state_type is StateType.CRASHED
-    assert _next_run(client, cleaning).state_type is StateType.PENDING
-
-
-def test_a_slot_of_the_clean_up_that_was_lost_with_its_lease_is_freed_by_another_flow(
-    cleaning: UUID, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No run holds it and no lease ends it: without the other flow, each run would be cancelled for ever."""
-    limit = client.read_deployment(cleaning).global_concurrency_limit
-    client.update_global_concurrency_limit(limit.name, GlobalConcurrencyLimitUpdate(active_slots=1))
-    assert _next_run(client, cleaning).state_type is StateType.CANCELLED
-    monkeypatch.setattr(reconcile, "get_client", lambda sync_client: nullcontext(client))
-    monkeypatch.setattr(slots.stale_slots, "__kwdefaults__", {"quiet": AT_ONCE})
-    assert reconcile.clean_up()["slots freed"] == 1
     assert _next_run(client, cleaning).state_type is StateType.PENDING
 
 
@@ -605,3 +553,8 @@ def test_the_real_file_is_deployed_and_a_raw_id_is_refused_before_it_is_stored(
     with pytest.raises(PrefectHTTPStatusError, match="409"):
         client.create_flow_run_from_deployment(delete.id, parameters=asked)
     assert [run for run in client.read_flow_runs() if "anna" in str(run.parameters)] == []
+
+
+def test_the_server_frees_a_slot_whose_holder_is_gone(abandoned: str, client: SyncPrefectClient) -> None:
+    """The last one of this file: its lease of a minute runs out while the others run."""
+    _until(lambda: client.read_global_concurrency_limit_by_name(abandoned).active_slots == 0, seconds=90)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.cli_tools import bad, good, listing, names, tmu
-from tmu.cli import confirm, flow
+from tmu.cli import flow, output
 from tmu.config import Params
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.deletion.journal import Journal
@@ -123,7 +123,7 @@ def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypat
 def test_delete_asks_and_takes_no_for_an_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = listing(home)
     assert "--yes" in _last_line(tmu(home, "delete", "--subject", "contributor-007"), 2)
-    monkeypatch.setattr(confirm, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setattr(output, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
     refused = tmu(home, "delete", "--subject", "contributor-007", input="n\n")
     assert "Erase 22 records of 1 subject from data and model? This cannot be undone." in refused.stderr
     assert "Nothing was changed" in _last_line(refused, 3)

@@ -14,11 +14,11 @@ pytestmark = pytest.mark.slow
 
 
 def delete(workspace: Workspace, people: range, **options: object) -> dict:
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     keys = workspace.keys(simulated=True)
     subjects = [keys.subject(f"contributor-{number:03d}") for number in people]
-    return delete_flow(home=str(workspace.root), subjects=subjects, **options)
+    return delete_local_flow(home=str(workspace.root), subjects=subjects, **options)
 
 
 def test_a_twin_that_did_not_memorise_leads_to_retraining(prefect_server: dict, tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ def test_a_model_of_which_the_audit_proves_nothing_is_not_put_into_service(
 def test_a_raw_id_is_refused_before_prefect_stores_it(prefect_server: dict, tmp_path: Path) -> None:
     from prefect.exceptions import ParameterTypeError
 
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     workspace = make_workspace(tmp_path / "w")
     before = data_ref(workspace).digest
     with pytest.raises((ParameterTypeError, ValidationError)):
-        delete_flow(home=str(workspace.root), subjects=["contributor-001"])
+        delete_local_flow(home=str(workspace.root), subjects=["contributor-001"])
     assert data_ref(workspace).digest == before

@@ -91,10 +91,10 @@ def test_without_a_ledger_none_is_made(workspace: Workspace) -> None:
 
 
 def test_the_flow_refuses_before_it_acknowledges(prefect_server: dict, workspace: Workspace) -> None:
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     key = workspace.keys(simulated=True).subject(HELD)
     _hold(workspace, Scope("subject", subject=key))
     with pytest.raises(RequestError, match="legal hold"):
-        delete_flow(home=str(workspace.root), subjects=[key])
+        delete_local_flow(home=str(workspace.root), subjects=[key])
     assert not list(workspace.state("requests").glob("*.json"))

@@ -26,10 +26,10 @@ CACHES = ("dvc-site", "prefect")  # of DVC and of Prefect's temporary server: ke
 
 
 def deleted(workspace: Workspace, *names: str) -> dict:
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     keys = [workspace.keys(simulated=True).subject(name) for name in names]
-    return delete_flow(home=str(workspace.root), subjects=keys, method="retrain")
+    return delete_local_flow(home=str(workspace.root), subjects=keys, method="retrain")
 
 
 @pytest.fixture(scope="module")

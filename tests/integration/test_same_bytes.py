@@ -33,12 +33,12 @@ def both(
     prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, Workspace, Deletion]:
     """(workspace of the flow, workspace of DVC, the flow's deletion) after the same request."""
-    from flows.delete_flow import delete_flow
+    from flows.delete_local import delete_local_flow
 
     folder = tmp_path_factory.mktemp("paths")
     by_flow, by_dvc = make_workspace(folder / "flow"), make_workspace(folder / "dvc")
     subjects = [by_flow.keys(simulated=True).subject(name) for name in PEOPLE]
-    outcome = delete_flow(home=str(by_flow.root), subjects=subjects)
+    outcome = delete_local_flow(home=str(by_flow.root), subjects=subjects)
     (by_dvc.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
     repro(by_dvc.root)
     return by_flow, by_dvc, Journal(by_flow).find(outcome["request"])

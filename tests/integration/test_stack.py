@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from flows.checks import checks
+from infra.doctor.checks import checks
 from infra.stack import orphans, programs
 from infra.stack.place import Stack
 from infra.stack.ports import is_free

@@ -34,7 +34,7 @@ def runs(client: Any) -> list[Any]:
 
 
 def test_a_deployment_that_is_missing_is_named(workspace: Workspace, client: Any) -> None:
-    from flows.urgent import start
+    from infra.prefect_ops.urgent import start
 
     ask(workspace, "first", "contributor-001", urgent=True)
     with pytest.raises(StorageError, match="no deployment nightly-batch/urgent-batch"):
@@ -45,7 +45,7 @@ def test_the_same_requests_are_started_once_and_new_ones_again(workspace: Worksp
     from prefect.states import Completed
 
     from flows.nightly_batch import nightly_batch_flow
-    from flows.urgent import start
+    from infra.prefect_ops.urgent import start
 
     client.create_deployment(client.create_flow(nightly_batch_flow), "urgent-batch")
     assert start(workspace) is True

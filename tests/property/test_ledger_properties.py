@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.ledger_tools import ALICE, BOB, FLOW, KEYS, STAGES, START, Travel, asked, in_memory
 from tmu.errors import RequestError
-from tmu.ledger import approvals, batches, closing, executions, extension, holds, identity, intake, plans, proof, views
+from tmu.ledger import approvals, batches, decisions, executions, holds, intake, plans, proof, views
 from tmu.ledger.clock import LEVELS, Clock, add_months, due, extend, level, percent, resume
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.log import Head, Link, first_broken, make_link
@@ -54,7 +54,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(id_=ids)
     def check_identity(self, id_: str) -> None:
-        self._try(identity.verify_identity, id_, BOB)
+        self._try(decisions.verify_identity, id_, BOB)
 
     @rule(id_=ids, number=st.integers(0, 1), reached=PEOPLE)
     def plan(self, id_: str, number: int, reached: list[str]) -> None:
@@ -104,7 +104,7 @@ class Life(RuleBasedStateMachine):
         self.held = False
         holds.release(self.ledger, hold_id, "file closed", BOB)
 
-    @rule(id_=ids, end=st.sampled_from([closing.deny, closing.cancel, views.show, views.show]))
+    @rule(id_=ids, end=st.sampled_from([decisions.deny, decisions.cancel, views.show, views.show]))
     def end(self, id_: str, end: object) -> None:
         """Denied, cancelled, or only looked at."""
         self._try(end, id_, *(() if end is views.show else ("taken back", BOB)))
@@ -112,7 +112,7 @@ class Life(RuleBasedStateMachine):
     @rule(id_=ids, days=st.integers(0, 20))
     def wait_and_extend(self, id_: str, days: int) -> None:
         self.now.on(days=days)
-        self._try(extension.extend, id_, "many models", BOB)
+        self._try(decisions.extend, id_, "many models", BOB)
 
     @rule(target=batch_ids, dataset=DATASET, lane=st.sampled_from(["normal", "urgent"]))
     def take(self, dataset: str, lane: str) -> object:

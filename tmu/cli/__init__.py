@@ -27,7 +27,7 @@ from tmu.cli import (
     twin,
     unlearn,
 )
-from tmu.cli.place import choose_home, home
+from tmu.cli.workspace import choose_home, home
 from tmu.errors import TmuError
 from tmu.files import storage_errors
 from tmu.loopback import exempt_loopback

@@ -8,8 +8,8 @@ import typer
 from tmu.cli import flow, output
 from tmu.cli.outcome import completed, read_audit, shown_outcome
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.references import forget_ref, identity, model_ref, twin_ref
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
 
 
@@ -35,30 +35,30 @@ def audit(
     [bold]tmu audit --forget out/forget --original out/original --gold out/gold --gold out/gold-2
     --control out/control --unlearned out/unlearned --twin out/twin --out out/audit[/]
     """
-    place = workspace()
+    workspace = open_workspace()
     if request:
-        summary = completed(place, flow.load("audit")(home=str(place.root), request=request, golds=golds))
+        summary = completed(workspace, flow.load("audit")(home=str(workspace.root), request=request, golds=golds))
         output.emit(summary, lambda: shown_outcome(summary))
         return
     _require(forget=forget, original=original, gold=gold, control=control, unlearned=unlearned, twin=twin)
-    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.audit_models import audit_models
     from tmu.steps.cases import AuditCase
 
-    method = identity(place, unlearned, "model").get("method", params.unlearn.method)
+    method = identity(workspace, unlearned, "model").get("method", params.unlearn.method)
     params = params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})})
     case = AuditCase(
         data=source,
-        forget=forget_ref(place, forget),
-        original=model_ref(place, original, "original"),
-        golds=tuple(model_ref(place, each, "gold") for each in gold),
-        control=model_ref(place, control, "unlearned"),
-        unlearned=model_ref(place, unlearned, "unlearned"),
-        twin=twin_ref(place, twin),
+        forget=forget_ref(workspace, forget),
+        original=model_ref(workspace, original, "original"),
+        golds=tuple(model_ref(workspace, each, "gold") for each in gold),
+        control=model_ref(workspace, control, "unlearned"),
+        unlearned=model_ref(workspace, unlearned, "unlearned"),
+        twin=twin_ref(workspace, twin),
         params=params,
     )
-    ref = audit_models(place, case, out=target)
-    folder: Path = place.artifacts.fetch(ref.uri, ref.digest)
+    ref = audit_models(workspace, case, out=target)
+    folder: Path = workspace.artifacts.fetch(ref.uri, ref.digest)
     value = ref.model_dump() | read_audit(folder)
     output.emit(value, lambda: [output.facts(ref.model_dump()), *shown_outcome(value)])
 

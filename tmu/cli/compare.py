@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tmu.cli import output, registered
-from tmu.cli.place import workspace
+from tmu.cli.workspace import open_workspace
 
 
 def compare(
@@ -18,17 +18,17 @@ def compare(
 
     Examples: [bold]tmu compare[/] · [bold]tmu compare 1 @champion[/]
     """
-    place = workspace()
-    chosen = [registered.pick(place, name) for name in names] if names else registered.versions(place)
+    workspace = open_workspace()
+    chosen = [registered.pick(workspace, name) for name in names] if names else registered.versions(workspace)
     if not chosen:
         output.emit([], lambda: ["No version is registered yet: `tmu train original --register`, or `tmu delete`."])
         return
-    aliases = registered.aliases(place)
-    numbers = registered.final_numbers(place, chosen)
+    aliases = registered.aliases(workspace)
+    numbers = registered.final_numbers(workspace, chosen)
     rows = [
         registered.row(version, aliases) | {"metrics": values} for version, values in zip(chosen, numbers, strict=True)
     ]
-    hint = [f"In MLflow's pages: {place.registry.compare_url_hint(chosen)}", f"  {place.registry.ui_command()}"]
+    hint = [f"In MLflow's pages: {workspace.registry.compare_url_hint(chosen)}", f"  {workspace.registry.ui_command()}"]
     output.emit(rows, lambda: [_table(rows), *hint])
 
 

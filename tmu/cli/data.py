@@ -8,8 +8,8 @@ from rich.text import Text
 from tmu.cli import output
 from tmu.cli.data_erase import erase
 from tmu.cli.overrides import pair
-from tmu.cli.place import workspace
 from tmu.cli.selection import Found, keys_of, look_up, ordinal, select
+from tmu.cli.workspace import open_workspace
 from tmu.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,11 +51,17 @@ def import_(
     given |= {name: value for name, value in {"root": root, "subjects": subjects_csv}.items() if value is not None}
     layout = {"holdout": holdout, "test": test, "n_buckets": buckets}
     layout = {name: value for name, value in layout.items() if value is not None} | {"fold_case": fold_case}
-    place = workspace()
+    workspace = open_workspace()
     with output.progress(f"import {reader}") as report:
-        ref, imported = import_data(place, reader, given, dataset=dataset, replace=replace, progress=report, **layout)
+        ref, imported = import_data(
+            workspace, reader, given, dataset=dataset, replace=replace, progress=report, **layout
+        )
     # as many subjects as records may mean that the CSV was forgotten
-    facts = {"dataset": imported.info.dataset, "records": imported.records, "subjects": _open(place).index().n_subjects}
+    facts = {
+        "dataset": imported.info.dataset,
+        "records": imported.records,
+        "subjects": _open(workspace).index().n_subjects,
+    }
     facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
     value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id, "of several people": imported.shared}
     value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": list(imported.warnings)}
@@ -81,11 +87,11 @@ def show(
 
     Examples: [bold]tmu data show[/] · [bold]tmu data show --subject contributor-007[/]
     """
-    place = workspace()
-    store = _open(place)
+    workspace = open_workspace()
+    store = _open(workspace)
     if subject is not None or record is not None:
         given = [[id_] if id_ is not None else [] for id_ in (subject, record)]
-        found = list(look_up(store.index(), select(place, store.info, *given, None)))
+        found = list(look_up(store.index(), select(workspace, store.info, *given, None)))
         value = [_known(store, each) for each in found]
         output.emit(value, lambda: (output.facts(each) for each in value))
         return
@@ -102,14 +108,14 @@ def verify(as_json: output.Json = False) -> None:
     """
     from tmu.steps.note_contents import note_contents
 
-    place = workspace()
-    store = _open(place)
+    workspace = open_workspace()
+    store = _open(workspace)
     if not store.info.simulated:
-        keys_of(place, store.info)
+        keys_of(workspace, store.info)
     report = store.verify()
-    if store.digest() != place.versions.revision(place.data):
+    if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
-    note_contents(place)  # a store older than this cache gets it here
+    note_contents(workspace)  # a store older than this cache gets it here
     output.emit(report, lambda: ["The store is sound and is the revision of data.dvc.", output.facts(report)])
 
 
@@ -133,10 +139,10 @@ def _below(cls: type) -> list[type]:
     return [each for child in cls.__subclasses__() for each in (child, *_below(child))]
 
 
-def _open(place: "Workspace") -> "RecordStore":
+def _open(workspace: "Workspace") -> "RecordStore":
     from tmu.data.store import RecordStore
 
-    return RecordStore.open(place.data, cache=place.state("index"))
+    return RecordStore.open(workspace.data, cache=workspace.state("index"))
 
 
 def _summary(store: "RecordStore") -> dict[str, Any]:

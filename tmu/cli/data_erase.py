@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.confirm import Yes, confirm
-from tmu.cli.place import data_of, untouched, workspace
-from tmu.cli.planning import asked_of, plan_json, shown, sizes
+from tmu.cli.output import Yes, confirm
+from tmu.cli.plan import asked_of, plan_json, shown, sizes
 from tmu.cli.selection import File, Records, Subjects, WithCopies, all_known, select, with_copies
+from tmu.cli.workspace import data_of, open_workspace, untouched
 from tmu.errors import RequestError
 
 if TYPE_CHECKING:
@@ -42,30 +42,30 @@ def erase(
     from tmu.deletion.journal import Journal
     from tmu.steps.plan import Planner
 
-    place = workspace()
+    workspace = open_workspace()
     with tempfile.TemporaryDirectory() as scratch:
-        looking = untouched(place, Path(scratch)) if dry_run else place
-        planner = Planner(looking, data_of(place, None) if dry_run else _revision(place))
-        selection = select(place, planner.store.info, subjects, records, file)
+        looking = untouched(workspace, Path(scratch)) if dry_run else workspace
+        planner = Planner(looking, data_of(workspace, None) if dry_run else _revision(workspace))
+        selection = select(workspace, planner.store.info, subjects, records, file)
         selection = with_copies(planner.store, selection, copies)
         all_known(planner.index, selection)
         plan = planner.resolved_of_any_size(asked_of(selection))
-        _refuse_past_ledger(place, planner, asked_of(selection))
+        _refuse_past_ledger(workspace, planner, asked_of(selection))
     if dry_run:
         output.emit(plan_json(plan), lambda: [*shown(plan), "Nothing was changed."])
         return
-    Journal(place).refuse_a_second()
+    Journal(workspace).refuse_a_second()
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from the data?", yes, shown(plan))
-    after = _erased(place, plan)
+    after = _erased(workspace, plan)
     value = {"plan": plan_json(plan), "data": after.model_dump(), "warning": _MODELS_KNOW}
     output.emit(value, lambda: [f"Erased {plan.n_records:,} records; the data are now {after.digest}.", _MODELS_KNOW])
 
 
-def _refuse_past_ledger(place: "Workspace", planner: "Planner", asked: "Asked") -> None:
+def _refuse_past_ledger(workspace: "Workspace", planner: "Planner", asked: "Asked") -> None:
     """Raise RequestError where the ledger's deletion can do it. What is too much for one has no other way than this."""
     from tmu.ledger.place import has_ledger
 
-    if not has_ledger(place):
+    if not has_ledger(workspace):
         return
     try:
         planner.resolved(asked)
@@ -77,19 +77,19 @@ def _refuse_past_ledger(place: "Workspace", planner: "Planner", asked: "Asked") 
     )
 
 
-def _revision(place: "Workspace") -> "DataRef":
+def _revision(workspace: "Workspace") -> "DataRef":
     """The committed revision: after a crash halfway, the same command then resolves as it did before."""
     from tmu.refs import DataRef
 
-    data_of(place, None)
-    return DataRef(uri="data", digest=place.versions.revision(place.data))
+    data_of(workspace, None)
+    return DataRef(uri="data", digest=workspace.versions.revision(workspace.data))
 
 
-def _erased(place: "Workspace", plan: "Resolved") -> "DataRef":
+def _erased(workspace: "Workspace", plan: "Resolved") -> "DataRef":
     from tmu.data.index import prune
     from tmu.steps.acknowledge import forget_set
     from tmu.steps.erase_data import erase_data
 
-    after = erase_data(place, plan.data, forget_set(place, plan))
-    prune(place.state("index"), [place.data])
+    after = erase_data(workspace, plan.data, forget_set(workspace, plan))
+    prune(workspace.state("index"), [workspace.data])
     return after

@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tmu.cli import delete_by_ledger, flow, output
-from tmu.cli.confirm import Yes, confirm
+from tmu.cli import flow, output
 from tmu.cli.outcome import completed, shown_outcome
-from tmu.cli.place import workspace
-from tmu.cli.planning import asked_of, plan_json, planned, shown_plan, sizes
+from tmu.cli.output import Yes, confirm
+from tmu.cli.plan import asked_of, plan_json, planned, shown_plan, sizes
 from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, select, with_copies
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tmu.deletion.plan import Asked
+    from tmu.steps.ledger.ask_ledger import OnRecord
     from tmu.workspace import Workspace
 
 
@@ -39,19 +41,23 @@ def delete(
     Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·
     [bold]tmu delete --resume 0123456789abcdef[/]
     """
-    place, named = workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
+    from tmu.ledger.place import has_ledger
+
+    workspace, named = open_workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
     if withdraw is not None or resume is not None:
         _refuse_both(withdraw, resume, named)
-        _withdrawn(place, withdraw) if withdraw is not None else _carried_out(place, _resumed(place, resume))
+        _withdrawn(workspace, withdraw) if withdraw is not None else _carried_out(
+            workspace, _resumed(workspace, resume)
+        )
         return
-    selection = _selected(place, subjects, records, file, copies=copies)
+    selection = _selected(workspace, subjects, records, file, copies=copies)
     if dry_run:
-        plan = planned(place, selection, method)
+        plan = planned(workspace, selection, method)
         output.emit(plan_json(plan), lambda: [*shown_plan(plan), "Nothing was changed."])
-    elif delete_by_ledger.applies(place):
-        delete_by_ledger.delete(place, asked_of(selection), method, yes=yes, audit=not no_audit)
+    elif has_ledger(workspace):
+        _by_ledger(workspace, asked_of(selection), method, yes=yes, audit=not no_audit)
     else:
-        _carried_out(place, _acknowledged(place, selection, method, yes=yes, audit=not no_audit))
+        _carried_out(workspace, _acknowledged(workspace, selection, method, yes=yes, audit=not no_audit))
 
 
 def _refuse_both(withdraw: str | None, resume: str | None, named: bool) -> None:
@@ -63,30 +69,30 @@ def _refuse_both(withdraw: str | None, resume: str | None, named: bool) -> None:
         )
 
 
-def _withdrawn(place: "Workspace", request: str) -> None:
+def _withdrawn(workspace: "Workspace", request: str) -> None:
     from tmu.steps.resume import withdraw
 
-    value = withdraw(place, request).model_dump(mode="json")
+    value = withdraw(workspace, request).model_dump(mode="json")
     output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
 
 
-def _resumed(place: "Workspace", request: str) -> str:
+def _resumed(workspace: "Workspace", request: str) -> str:
     from tmu.steps.resume import resumed
 
-    return resumed(place, request).id
+    return resumed(workspace, request).id
 
 
 def _selected(
-    place: "Workspace", subjects: list[str], records: list[str], file: str | None, *, copies: bool
+    workspace: "Workspace", subjects: list[str], records: list[str], file: str | None, *, copies: bool
 ) -> Selection:
     from tmu.data.info import read_info
     from tmu.data.store import RecordStore
 
-    selection = select(place, read_info(place.data), subjects, records, file)
-    return with_copies(RecordStore.open(place.data, contents=place.contents), selection, copies)
+    selection = select(workspace, read_info(workspace.data), subjects, records, file)
+    return with_copies(RecordStore.open(workspace.data, contents=workspace.contents), selection, copies)
 
 
-def _acknowledged(place: "Workspace", selection: Selection, method: str | None, *, yes: bool, audit: bool) -> str:
+def _acknowledged(workspace: "Workspace", selection: Selection, method: str | None, *, yes: bool, audit: bool) -> str:
     """The id of the very same request that was interrupted, or of a new one: planned, shown, confirmed, written down.
 
     Up to the confirmation nothing is written.
@@ -96,15 +102,50 @@ def _acknowledged(place: "Workspace", selection: Selection, method: str | None, 
     from tmu.steps.resume import resumed
 
     asked = asked_of(selection)
-    same = Journal(place).same_as(asked)
+    same = Journal(workspace).same_as(asked)
     if same is not None:
         output.note("This very request was interrupted: going on with it.")
-        return resumed(place, same.id, method=method, audited=audit).id
-    plan = planned(place, selection, method)
+        return resumed(workspace, same.id, method=method, audited=audit).id
+    plan = planned(workspace, selection, method)
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan))
-    return acknowledge(place, plan, asked, audited=audit).id
+    return acknowledge(workspace, plan, asked, audited=audit).id
 
 
-def _carried_out(place: "Workspace", request: str) -> None:
-    summary: dict[str, Any] = completed(place, flow.load("delete")(home=str(place.root), request=request))
+def _carried_out(workspace: "Workspace", request: str) -> None:
+    summary: dict[str, Any] = completed(workspace, flow.load("delete")(home=str(workspace.root), request=request))
     output.emit(summary, lambda: shown_outcome(summary))
+
+
+def _by_ledger(workspace: "Workspace", asked: "Asked", method: str | None, *, yes: bool, audit: bool) -> None:
+    """Put the request on record and plan it; where it is approved already, carry it out."""
+    from tmu.ledger.states import RUNNING, State
+    from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
+
+    if not audit:
+        raise ConfigError("The ledger's deletions are audited.", "Leave out --no-audit.")
+    found = ask_ledger(workspace, asked, method)
+    batches = []
+    if found.state in (State.APPROVED, *RUNNING):
+        confirm(f"Carry out request {found.request}, as it was approved?", yes, [_line(found)])
+        batches = flow.load("serve")(home=str(workspace.root))
+        found = found.model_copy(update={"state": status_of(workspace, found.request)})
+    value = found.model_dump(mode="json") | {"batches": batches}
+    output.emit(value, lambda: [_line(found), *(sentence for batch in batches for sentence in batch.get("why", []))])
+
+
+def _line(found: "OnRecord") -> str:
+    """Where the request is and what it needs next."""
+    from tmu.ledger.states import State
+
+    needs = {
+        State.UNVERIFIED: f"Its identity is to be checked: `tmu request verify-identity {found.request}`.",
+        State.HELD: "A legal hold covers it: `tmu request list --holds`.",
+        State.AWAITING_APPROVAL: f"A second person must approve the plan {found.plan_hash}: by the API "
+        f"(POST /requests/{found.request}/approval, docs/api.md). Then the same command carries it out, or the flow "
+        "`reconcile` does.",
+        State.APPROVED: "It is approved and was not served: another run is at work, or its plan is no longer approved.",
+        State.FAILED: f"Its batch failed: `tmu request show {found.request}` names it; `tmu ledger reopen` it.",
+        State.COMPLETED: "Everything that it names is erased.",
+    }
+    ended = "A new request for the same: `tmu request receive`."
+    return f"Request {found.request} is {found.state.replace('_', ' ')}. {needs.get(found.state, ended)}"

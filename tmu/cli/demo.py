@@ -2,7 +2,7 @@
 
 from tmu.cli import flow, output
 from tmu.cli.outcome import shown_outcome
-from tmu.cli.place import home
+from tmu.cli.workspace import home
 
 
 def demo(as_json: output.Json = False) -> None:

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from tmu.check import Check
 from tmu.cli import output, upkeep
-from tmu.cli.confirm import Yes
 from tmu.cli.installation import installation
-from tmu.cli.place import home, workspace
+from tmu.cli.output import Yes
+from tmu.cli.workspace import home, open_workspace
 from tmu.errors import ConfigError, TmuError
 
 if TYPE_CHECKING:
@@ -82,46 +82,46 @@ def _disk() -> Check:
 
 def _workspace() -> list[Check]:
     try:
-        place = workspace()
-        _ = place.params
+        workspace = open_workspace()
+        _ = workspace.params
     except TmuError as error:
         return [Check("workspace", "fail", error.what, error.hint)]
-    checks = [Check("workspace", "ok", str(place.root)), _writable(place), _secret(place)]
-    checks += [upkeep.permissions(place), upkeep.movable(place)]
+    checks = [Check("workspace", "ok", str(workspace.root)), _writable(workspace), _secret(workspace)]
+    checks += [upkeep.permissions(workspace), upkeep.movable(workspace)]
     checks += [
-        _data(place),
-        _registry(place),
-        upkeep.service(place),
-        *_requests(place),
-        _snapshots(place),
-        *_servers(place),
+        _data(workspace),
+        _registry(workspace),
+        upkeep.service(workspace),
+        *_requests(workspace),
+        _snapshots(workspace),
+        *_servers(workspace),
     ]
     return checks
 
 
-def _servers(place: "Workspace") -> Iterator[Check]:
+def _servers(workspace: "Workspace") -> Iterator[Check]:
     """What packages above this one add: they are found by their entry points, because nothing here imports them."""
-    yield from _object_stores(place)
+    yield from _object_stores(workspace)
     for found in entry_points(group=_GROUP):
-        yield from found.load()(place)
+        yield from found.load()(workspace)
 
 
-def _object_stores(place: "Workspace") -> Iterator[Check]:
+def _object_stores(workspace: "Workspace") -> Iterator[Check]:
     """S3 stores, and the places where heads of the audit log are noted."""
     from tmu.steps.check_object_stores import check_object_stores
-    from tmu.steps.log_heads import check_heads
+    from tmu.steps.ledger.log_heads import check_heads
 
-    yield from check_object_stores(place)
+    yield from check_object_stores(workspace)
     try:
-        yield from check_heads(place)
+        yield from check_heads(workspace)
     except TmuError as error:
         yield Check("heads outside", "fail", error.what, error.hint)
 
 
-def _writable(place: "Workspace") -> Check:
+def _writable(workspace: "Workspace") -> Check:
     from tmu.files import write_atomic
 
-    probe = place.state("doctor")
+    probe = workspace.state("doctor")
     try:
         write_atomic(probe, b"")
         probe.unlink()
@@ -130,28 +130,28 @@ def _writable(place: "Workspace") -> Check:
     return Check("writable", "ok", ".tmu can be written")
 
 
-def _secret(place: "Workspace") -> Check:
+def _secret(workspace: "Workspace") -> Check:
     """Whether the secret is the one of the store."""
     from tmu.cli.selection import keys_of
     from tmu.data.info import STORE_FILE, read_info
 
-    if not (place.data / STORE_FILE).exists():
+    if not (workspace.data / STORE_FILE).exists():
         return Check("secret", "ok", "not needed yet")
     try:
-        info = read_info(place.data)
-        keys = keys_of(place, info)
+        info = read_info(workspace.data)
+        keys = keys_of(workspace, info)
     except TmuError as error:
         return Check("secret", "fail", error.what, error.hint)
     return Check("secret", "ok", f"key id {keys.id}" + (" (public: simulated people)" if info.simulated else ""))
 
 
-def _data(place: "Workspace") -> Check:
+def _data(workspace: "Workspace") -> Check:
     from tmu.data.digest import dvc_digest
 
-    if not place.data.exists():
+    if not workspace.data.exists():
         return Check("data", "warn", "nothing imported yet", "`tmu data import READER`")
     try:
-        same = dvc_digest(place.data) == place.versions.revision(place.data)
+        same = dvc_digest(workspace.data) == workspace.versions.revision(workspace.data)
     except TmuError as error:
         return Check("data", "fail", error.what, error.hint)
     if same:
@@ -160,15 +160,15 @@ def _data(place: "Workspace") -> Check:
     return Check("data", "fail", "data/ is not the revision of data.dvc", hint)
 
 
-def _registry(place: "Workspace") -> Check:
+def _registry(workspace: "Workspace") -> Check:
     from tmu.cli.registered import versions
 
-    if place.registry.embedded and not place.state("mlflow.db").exists():
+    if workspace.registry.embedded and not workspace.state("mlflow.db").exists():
         return Check("MLflow", "ok", "embedded; made on first use")
     try:
-        if not place.registry.embedded and not _answers(place.settings.mlflow_uri):
+        if not workspace.registry.embedded and not _answers(workspace.settings.mlflow_uri):
             return Check("MLflow", "fail", "does not answer", "Start it, or fix setting `mlflow_uri`.")
-        count = len(versions(place))
+        count = len(versions(workspace))
     except TmuError as error:
         return Check("MLflow", "fail", error.what, error.hint)
     return Check("MLflow", "ok", f"reachable, {count} versions")
@@ -186,11 +186,11 @@ def _answers(uri: str | None) -> bool:
         return False
 
 
-def _requests(place: "Workspace") -> list[Check]:
+def _requests(workspace: "Workspace") -> list[Check]:
     from tmu.deletion.journal import Journal, way_on
 
     try:
-        found = Journal(place).unfinished()
+        found = Journal(workspace).unfinished()
     except TmuError as error:
         return [Check("requests", "fail", error.what, error.hint)]
     if not found:
@@ -198,8 +198,8 @@ def _requests(place: "Workspace") -> list[Check]:
     return [Check("requests", "warn", f"{each.id} stopped after `{each.stage}`", way_on(each)) for each in found]
 
 
-def _snapshots(place: "Workspace") -> Check:
-    folder = place.state("snapshots")
+def _snapshots(workspace: "Workspace") -> Check:
+    folder = workspace.state("snapshots")
     old = [path for path in folder.glob("*.safetensors") if time.time() - path.stat().st_mtime > _STALE_SECONDS]
     if not old:
         return Check("snapshots", "ok", "none older than a day")

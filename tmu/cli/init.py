@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.place import home
+from tmu.cli.workspace import home
 from tmu.files import write_atomic
 
 _PARTS = {
@@ -30,9 +30,9 @@ def init(
 
     root = Path(folder or home() or ".").resolve()
     before = {name for name in _PARTS if (root / name).exists()}
-    place = Workspace.create(root)
-    write_atomic(place.state(".gitignore"), b"*\n")  # the secret must not be committed by accident
-    place.keys(simulated=False)
+    workspace = Workspace.create(root)
+    write_atomic(workspace.state(".gitignore"), b"*\n")  # the secret must not be committed by accident
+    workspace.keys(simulated=False)
     made = [name for name in _PARTS if name not in before and (root / name).exists()]
     output.emit(
         {"workspace": str(root), "made": made},

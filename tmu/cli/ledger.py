@@ -1,21 +1,58 @@
 """`tmu ledger …`: check the audit log, export it, and see what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from tmu.cli import output
-from tmu.cli.ledgers import existing, looking
-from tmu.cli.place import workspace
-from tmu.cli.request_views import board_of
+from tmu.cli.workspace import open_workspace
 from tmu.errors import StorageError
 
 if TYPE_CHECKING:
     from tmu.ledger.log import Head
+    from tmu.ledger.store import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Check and export the audit log; the board of dates.")
+
+
+@contextmanager
+def made() -> Iterator["Ledger"]:
+    """The ledger, made where there is none yet."""
+    from tmu.ledger.place import open_ledger
+
+    ledger = open_ledger(open_workspace())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def looking() -> Iterator["Ledger | None"]:
+    """The ledger if there is one: looking does not make it."""
+    from tmu.ledger.place import has_ledger
+
+    if has_ledger(open_workspace()):
+        with made() as ledger:
+            yield ledger
+    else:
+        yield None
+
+
+@contextmanager
+def existing() -> Iterator["Ledger"]:
+    """The ledger, which must be there. Raises StorageError."""
+    with looking() as ledger:
+        if ledger is None:
+            raise StorageError(
+                "There is no ledger in this workspace.",
+                "If it had one, restore .tmu/ledger.db; `tmu request receive` makes the first entry.",
+            )
+        yield ledger
 
 
 @app.command()
@@ -48,11 +85,11 @@ def verify(
 
 
 def _verify_ledger(anchor: "Head | None") -> None:
-    from tmu.steps.log_heads import note_head, verify_log
+    from tmu.steps.ledger.log_heads import note_head, verify_log
 
     with existing() as ledger:
-        verified = verify_log(workspace(), ledger, anchor)
-        late = note_head(workspace(), ledger) if anchor is None else []
+        verified = verify_log(open_workspace(), ledger, anchor)
+        late = note_head(open_workspace(), ledger) if anchor is None else []
     _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
     if verified.silent:
         raise StorageError(
@@ -103,7 +140,7 @@ def board(
 
     with looking() as ledger:
         rows = views.board(ledger, seconds) if ledger is not None else []
-    output.emit(rows, lambda: [board_of(rows, forecast=seconds is not None)] if rows else ["No request is open."])
+    output.emit(rows, lambda: [_board(rows, forecast=seconds is not None)] if rows else ["No request is open."])
 
 
 @app.command()
@@ -122,3 +159,22 @@ def reopen(
     with existing() as ledger:
         executions.reopen(ledger, batch, reason, OPERATOR)
     output.emit({"batch": batch, "open": True}, lambda: [f"Batch {batch} is open again."])
+
+
+def _board(rows: list[dict[str, Any]], *, forecast: bool) -> Any:
+    """The board of dates: the most urgent first, what is late or will be in colour."""
+    names = ["request", "state", "days left", "used", "due", "warning", *(["done by"] if forecast else [])]
+    made = output.table(*names, numbers=["days left", "used"])
+    for row in rows:
+        cells = [row["request"], row["state"], f"{row['days_left']:.1f}", f"{row['percent']:.0f} %", row["due"][:10]]
+        cells += [_warning(row)] + ([row.get("finishes", "")[:16].replace("T", " ")] if forecast else [])
+        late = row["warning"] == 100 or row.get("misses")
+        made.add_row(*map(Text, cells), style="bold red" if late else "yellow" if row["warning"] else "")
+    return made
+
+
+def _warning(row: dict[str, Any]) -> str:
+    words = ["overdue" if row["warning"] == 100 else f"{row['warning']} %"] if row["warning"] else []
+    words += ["paused"] if row["paused"] else []
+    words += ["will miss its date"] if row.get("misses") and row["warning"] < 100 else []
+    return ", ".join(words)

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from tmu.workspace import Workspace
 
 
-def completed(place: "Workspace", summary: dict[str, Any]) -> dict[str, Any]:
+def completed(workspace: "Workspace", summary: dict[str, Any]) -> dict[str, Any]:
     """The flow's summary with `table` (the audit's numbers) and `report` (path), where there was an audit."""
     if "table" in summary or not summary.get("audit"):
         return summary
-    folder = place.artifacts.fetch(summary["audit"]["uri"], summary["audit"]["digest"])
+    folder = workspace.artifacts.fetch(summary["audit"]["uri"], summary["audit"]["digest"])
     return summary | read_audit(folder)
 
 

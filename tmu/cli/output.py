@@ -1,6 +1,7 @@
-"""What the command line says: results on stdout (JSON or for people), everything else on stderr."""
+"""What the command line says: results on stdout (JSON or for people), everything else and questions on stderr."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tmu.errors import TmuError
+from tmu.errors import ConfigError, RequestError, TmuError
 
 Report = Callable[[int, int | None], None]
 
@@ -33,6 +34,7 @@ def _choose_json(value: bool) -> bool:
 
 
 Json = Annotated[bool, typer.Option("--json", callback=_choose_json, help="Print the result as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def emit(value: Any, show: Callable[[], Iterable[Any]]) -> None:
@@ -77,6 +79,22 @@ def _complain(line: str) -> None:
 def note(line: str) -> None:
     """One line beside the result, on stderr."""
     Console(stderr=True, highlight=False).print(line, soft_wrap=True, markup=False)
+
+
+def confirm(question: str, yes: bool, shown: list[Any]) -> None:
+    """Ask before what cannot be undone. Unless `yes`: show what is about to happen and ask.
+
+    Raises ConfigError where nobody can answer, RequestError for a no.
+    """
+    if yes:
+        return
+    console = Console(stderr=True, highlight=False)
+    for part in shown:
+        console.print(part, markup=not isinstance(part, str))
+    if sys.stdin is None or not sys.stdin.isatty():  # None: closed by whoever started this
+        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
+    if not typer.confirm(f"{question} This cannot be undone.", err=True):
+        raise RequestError("The request was not confirmed.", "Nothing was changed.")
 
 
 def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) -> Table:

@@ -1,16 +1,20 @@
 """`tmu plan` and `tmu erase`: a request as a forget set, and the data without it. The first two stages of dvc.yaml."""
 
-from typing import TYPE_CHECKING, Annotated
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from tmu.cli import output
-from tmu.cli.place import Data, Out, data_of, out_of, workspace
-from tmu.cli.planning import plan_json, planned, shown_plan
 from tmu.cli.references import forget_ref
-from tmu.cli.selection import File, Records, Subjects, WithCopies, select, with_copies
+from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, all_known, select, with_copies
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of, untouched
 
 if TYPE_CHECKING:
+    from tmu.deletion.plan import Asked, Plan, Resolved
+    from tmu.refs import DataRef
     from tmu.workspace import Workspace
 
 
@@ -38,18 +42,18 @@ def plan(
     from tmu.steps.acknowledge import forget_set
     from tmu.steps.loading import data_folder
 
-    place = workspace()
-    target, ref = out_of(place, out), data_of(place, data)
-    store = RecordStore.open(data_folder(place, ref), contents=place.contents)
-    selection = with_copies(store, select(place, store.info, subjects, records, file), copies)
-    made = planned(place, selection, method, ref)
+    workspace = open_workspace()
+    target, ref = out_of(workspace, out), data_of(workspace, data)
+    store = RecordStore.open(data_folder(workspace, ref), contents=workspace.contents)
+    selection = with_copies(store, select(workspace, store.info, subjects, records, file), copies)
+    made = planned(workspace, selection, method, ref)
     if keys_only:
         output.MODE.json = True
         output.emit(selection.as_json(), list)
         return
     value = plan_json(made)
     if target is not None:
-        value["forget"] = forget_set(place, made, target).model_dump()
+        value["forget"] = forget_set(workspace, made, target).model_dump()
     output.emit(value, lambda: [*shown_plan(made), *([f"Forget set: {target}"] if target else [])])
 
 
@@ -65,10 +69,70 @@ def erase(
     """
     from tmu.steps.erase_data import erase_data
 
-    place = workspace()
-    ref = erase_data(place, data_of(place, data), forget_ref(place, forget), out=_store_out(place, out))
+    workspace = open_workspace()
+    ref = erase_data(workspace, data_of(workspace, data), forget_ref(workspace, forget), out=_store_out(workspace, out))
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 
-def _store_out(place: "Workspace", out: str) -> str:
-    return str(out_of(place, out, "store.json"))
+def _store_out(workspace: "Workspace", out: str) -> str:
+    return str(out_of(workspace, out, "store.json"))
+
+
+def planned(workspace: "Workspace", selection: Selection, method: str | None, data: "DataRef | None" = None) -> "Plan":
+    """The plan of a deletion; nothing is written.
+
+    Raises RequestError for what is unknown, erased before, or too much to unlearn, ConfigError for an unknown method or
+    option. data: another revision than the workspace's own.
+    """
+    from tmu.steps.plan import Planner
+
+    with tempfile.TemporaryDirectory() as scratch:
+        planner = Planner(untouched(workspace, Path(scratch)), data)
+        all_known(planner.index, selection)
+        return planner.plan(asked_of(selection), method)
+
+
+def asked_of(selection: Selection) -> "Asked":
+    """What a selection names, in the order in which it is stored."""
+    from tmu.deletion.plan import Asked
+
+    return Asked.of(selection.subjects, selection.records)
+
+
+def plan_json(plan: "Resolved") -> dict[str, Any]:
+    """A plan as the verbs print it: counts, the keys that were named, and the hash where there is one to confirm."""
+    value = plan.model_dump(mode="json")
+    return value | ({"hash": plan.hash} if hasattr(plan, "hash") else {})
+
+
+def shown_plan(plan: "Plan") -> list[Any]:
+    """The plan for people: what goes, the method, why, and what the ways are forecast to cost."""
+    choice = plan.choice
+    lines: list[Any] = [*shown(plan), Text(f"Method: {choice.method}. {choice.reason}", "bold")]
+    if choice.forecast:
+        rows = output.table("forecast", "seconds", "record visits", "", numbers=["seconds", "record visits"])
+        for name, cost in choice.forecast.items():
+            seconds = "" if cost.seconds is None else f"{cost.seconds:,.1f}"
+            rows.add_row(Text(name), seconds, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
+        audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
+        lines.append(rows)
+        lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
+    return lines
+
+
+def sizes(plan: "Resolved", named_subjects: int) -> str:
+    """How many records and people, in words."""
+    subjects = f"{named_subjects} subject{'s' * (named_subjects != 1)}" if named_subjects else "single records"
+    return f"{plan.n_records:,} record{'s' * (plan.n_records != 1)} of {subjects}"
+
+
+def shown(plan: "Resolved") -> list[Any]:
+    """The plan for people: counts, never a person."""
+    rows = output.table("records", "number", numbers=["number"])
+    for split, count in plan.by_split.items():
+        rows.add_row(split, f"{count:,}")
+    for name, count in plan.by_class.items():
+        rows.add_row(Text(f"train, class {name}"), f"{count:,}", style="dim")
+    touched = f"{sizes(plan, len(plan.subjects))}; shards to rewrite: {len(plan.shards)}."
+    stays = [Text(f"Stays: {sentence}", "yellow") for sentence in plan.stays]
+    return [f"Plan {plan.id}: {touched}", rows, *(Text(warning, "yellow") for warning in plan.warnings), *stays]

@@ -11,35 +11,35 @@ if TYPE_CHECKING:
 ALIASES = ("original", "gold", "candidate", "champion", "blocked")
 
 
-def dataset_of(place: "Workspace") -> str:
+def dataset_of(workspace: "Workspace") -> str:
     """The workspace's dataset."""
     from tmu.data.info import read_info
 
-    return read_info(place.data).dataset
+    return read_info(workspace.data).dataset
 
 
-def versions(place: "Workspace") -> list["Version"]:
+def versions(workspace: "Workspace") -> list["Version"]:
     """All versions, oldest first. Looking does not make MLflow's embedded store."""
-    if place.registry.embedded and not place.state("mlflow.db").exists():
+    if workspace.registry.embedded and not workspace.state("mlflow.db").exists():
         return []
-    return place.registry.versions(dataset_of(place))
+    return workspace.registry.versions(dataset_of(workspace))
 
 
-def aliases(place: "Workspace") -> dict[int, list[str]]:
+def aliases(workspace: "Workspace") -> dict[int, list[str]]:
     """Aliases by version number."""
     found: dict[int, list[str]] = {}
     for alias in ALIASES:
-        version = place.registry.get_alias(dataset_of(place), alias)
+        version = workspace.registry.get_alias(dataset_of(workspace), alias)
         if version is not None:
             found.setdefault(version.version, []).append(alias)
     return found
 
 
-def pick(place: "Workspace", name: str) -> "Version":
+def pick(workspace: "Workspace", name: str) -> "Version":
     """A version by number, or by `@alias`. Raises RequestError for one that is not there."""
-    known = versions(place)
+    known = versions(workspace)
     if name.startswith("@"):
-        found = place.registry.get_alias(dataset_of(place), name[1:]) if known else None
+        found = workspace.registry.get_alias(dataset_of(workspace), name[1:]) if known else None
         chosen = [found] if found else []
     else:
         chosen = [each for each in known if str(each.version) == name]
@@ -48,12 +48,12 @@ def pick(place: "Workspace", name: str) -> "Version":
     return chosen[0]
 
 
-def final_numbers(place: "Workspace", chosen: list["Version"]) -> list[dict[str, float]]:
+def final_numbers(workspace: "Workspace", chosen: list["Version"]) -> list[dict[str, float]]:
     """The final numbers of each version's run, without the training curves."""
     from tmu.stores import mlflow_link
 
     with mlflow_link.refusals():
-        client = mlflow_link.connect(place.registry.uri, place.state("mlflow.lock"))
+        client = mlflow_link.connect(workspace.registry.uri, workspace.state("mlflow.lock"))
         found = [client.get_run(version.run_id).data.metrics for version in chosen]
     return [{name: value for name, value in each.items() if "/" not in name} for each in found]
 

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.ledgers import existing, made
-from tmu.cli.place import workspace
+from tmu.cli.ledger import existing, made
 from tmu.cli.selection import select
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
 
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
@@ -25,11 +25,11 @@ def verify_identity(
 
     Example: [bold]tmu request verify-identity case-2026-17 --reason "code sent by post"[/]
     """
-    from tmu.ledger import identity
+    from tmu.ledger import decisions
     from tmu.ledger.actor import OPERATOR
 
     with existing() as ledger:
-        state = identity.verify_identity(ledger, request, OPERATOR, reason)
+        state = decisions.verify_identity(ledger, request, OPERATOR, reason)
     _changed(request, state)
 
 
@@ -52,10 +52,10 @@ def hold(
 
     if [subject is not None, dataset is not None, everything].count(True) != 1:
         raise ConfigError("The hold's scope is not clear.", "Give one of --subject, --dataset and --all.")
-    place, key = workspace(), None
+    workspace, key = open_workspace(), None
     if subject is not None:
         refuse_raw(reason, "--reason", [subject])
-        (key,) = select(place, read_info(place.data), [subject], [], None).subjects
+        (key,) = select(workspace, read_info(workspace.data), [subject], [], None).subjects
     scope = holds.Scope("subject" if key else "dataset" if dataset is not None else "all", dataset, key)
     with made() as ledger:
         placed = holds.hold(ledger, scope, reason, OPERATOR)
@@ -89,11 +89,11 @@ def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
 
     Example: [bold]tmu request deny case-2026-17 --reason "GDPR 17(3)(e): legal claims"[/]
     """
-    from tmu.ledger import closing
+    from tmu.ledger import decisions
     from tmu.ledger.actor import OPERATOR
 
     with existing() as ledger:
-        closing.deny(ledger, request, reason, OPERATOR)
+        decisions.deny(ledger, request, reason, OPERATOR)
     _changed(request, "denied")
 
 
@@ -107,11 +107,11 @@ def cancel(
 
     Example: [bold]tmu request cancel case-2026-17 --withdrawn --reason "letter of 3 May"[/]
     """
-    from tmu.ledger import closing
+    from tmu.ledger import decisions
     from tmu.ledger.actor import OPERATOR
 
     with existing() as ledger:
-        closing.cancel(ledger, request, reason, OPERATOR, withdrawn=withdrawn)
+        decisions.cancel(ledger, request, reason, OPERATOR, withdrawn=withdrawn)
     _changed(request, "cancelled")
 
 
@@ -120,11 +120,11 @@ def extend(request: Id, reason: Reason, as_json: output.Json = False) -> None:
 
     Example: [bold]tmu request extend case-2026-17 --reason "four models to retrain"[/]
     """
-    from tmu.ledger import extension
+    from tmu.ledger import decisions
     from tmu.ledger.actor import OPERATOR
 
     with existing() as ledger:
-        due = extension.extend(ledger, request, reason, OPERATOR)
+        due = decisions.extend(ledger, request, reason, OPERATOR)
     output.emit({"request": request, "due": due.isoformat()}, lambda: [f"Request {request} is due on {due:%Y-%m-%d}."])
 
 

@@ -65,10 +65,10 @@ class Found:
 
 
 def select(
-    place: "Workspace", info: "StoreInfo", subjects: list[str], records: list[str], file: str | None
+    workspace: "Workspace", info: "StoreInfo", subjects: list[str], records: list[str], file: str | None
 ) -> Selection:
     """What the options of a verb name. A file may hold raw ids, or keys as `tmu plan --keys-only` prints them."""
-    return selected(asked_in(subjects, records, file), keys_of(place, info))
+    return selected(asked_in(subjects, records, file), keys_of(workspace, info))
 
 
 def asked_in(subjects: list[str], records: list[str], file: str | None) -> "RequestFile":
@@ -101,11 +101,11 @@ def with_copies(store: "RecordStore", selection: Selection, wanted: bool) -> Sel
     return replace(selection, records=[*selection.records, *found])
 
 
-def keys_of(place: "Workspace", info: "StoreInfo") -> "Keys":
+def keys_of(workspace: "Workspace", info: "StoreInfo") -> "Keys":
     """The keys under which a store was built (see `tmu/steps/store_keys.py`)."""
     from tmu.steps.store_keys import keys_of as of_store
 
-    return of_store(place, info)
+    return of_store(workspace, info)
 
 
 def look_up(index: "Index", selection: Selection) -> Iterator[Found]:

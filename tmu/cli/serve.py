@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.ledgers import made
-from tmu.cli.place import workspace
+from tmu.cli.ledger import made
+from tmu.cli.workspace import open_workspace
 
 
 def serve(
@@ -32,9 +32,9 @@ def serve(
     from tmu.service.limits import Limits
     from tmu.service.server import is_loopback, listen, run
 
-    place = workspace()
+    workspace = open_workspace()
     with made() as ledger:
-        app = create_app(place, ledger, limits=Limits(per_second=rate, burst=max(1, int(2 * rate))))
+        app = create_app(workspace, ledger, limits=Limits(per_second=rate, burst=max(1, int(2 * rate))))
         with listen(host, port) as listening:
             if not is_loopback(host):
                 output.note("Tokens and ids travel in plain HTTP here: put a proxy with TLS in front.")

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from tmu.cli import output, registered
-from tmu.cli.place import workspace
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def show(
 def _params() -> None:
     import yaml
 
-    value = workspace().params.model_dump(mode="json")
+    value = open_workspace().params.model_dump(mode="json")
     output.emit(value, lambda: [yaml.safe_dump(value, sort_keys=False).rstrip()])
 
 
@@ -55,7 +55,7 @@ def _requests() -> None:
     from tmu.deletion.deletion import Stage
     from tmu.deletion.journal import Journal
 
-    found = Journal(workspace()).all()
+    found = Journal(open_workspace()).all()
     rows = output.table("request", "stage", "records", "acknowledged", numbers=["records"])
     for each in found:
         rows.add_row(each.id, each.stage, str(each.plan.n_records), each.times[Stage.ACKNOWLEDGED])
@@ -68,7 +68,7 @@ def _request(name: str | None) -> None:
         raise ConfigError("`tmu show request` needs an id.", "`tmu show requests` lists them.")
     from tmu.deletion.journal import Journal
 
-    deletion = Journal(workspace()).find(name)
+    deletion = Journal(open_workspace()).find(name)
     plan, outcome = deletion.plan, deletion.outcome
     pairs = {
         "request": deletion.id,
@@ -84,9 +84,9 @@ def _request(name: str | None) -> None:
 
 
 def _versions() -> None:
-    place = workspace()
-    found = registered.versions(place)
-    names = registered.aliases(place) if found else {}
+    workspace = open_workspace()
+    found = registered.versions(workspace)
+    names = registered.aliases(workspace) if found else {}
     value = [registered.row(version, names) for version in found]
     rows = output.table("version", "aliases", "role", "method", "data", "weights", numbers=["version"])
     for each in value:
@@ -96,10 +96,10 @@ def _versions() -> None:
 
 
 def _version(name: str) -> None:
-    place = workspace()
-    version = registered.pick(place, name)
-    value: dict[str, Any] = registered.row(version, registered.aliases(place)) | {"tags": version.tags}
-    value["metrics"] = registered.final_numbers(place, [version])[0]
+    workspace = open_workspace()
+    version = registered.pick(workspace, name)
+    value: dict[str, Any] = registered.row(version, registered.aliases(workspace)) | {"tags": version.tags}
+    value["metrics"] = registered.final_numbers(workspace, [version])[0]
     plain = {name: part for name, part in value.items() if name not in ("tags", "metrics")}
     plain["aliases"] = ", ".join(value["aliases"]) or "none"
     numbers = {name: f"{number:.4g}" for name, number in value["metrics"].items()}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.ledgers import existing, made
-from tmu.cli.place import workspace
+from tmu.cli.ledger import existing, made
+from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def create(
     from tmu.ledger.actor import OPERATOR
     from tmu.service import tokens
 
-    chosen, place = _roles(roles), workspace()
+    chosen, workspace = _roles(roles), open_workspace()
     with made() as ledger:
-        token, text = tokens.create(ledger, tokens.tokens_of(place), name, chosen, days, OPERATOR)
+        token, text = tokens.create(ledger, tokens.tokens_of(workspace), name, chosen, days, OPERATOR)
     value = _shown(token) | {"token": text}
     output.emit(value, lambda: [output.facts(value), "Note the token now: it is stored as a hash and cannot be shown."])
 
@@ -49,7 +49,7 @@ def list_(as_json: output.Json = False) -> None:
     """
     from tmu.service import tokens
 
-    rows = [_shown(token) for token in tokens.tokens_of(workspace()).all()]
+    rows = [_shown(token) for token in tokens.tokens_of(open_workspace()).all()]
     made_ = output.table(*_COLUMNS)
     for row in rows:
         made_.add_row(*(str(row[name])[: 16 if name in ("created", "expires") else None] for name in _COLUMNS))
@@ -68,9 +68,9 @@ def revoke(
     from tmu.ledger.actor import OPERATOR
     from tmu.service import tokens
 
-    place = workspace()
+    workspace = open_workspace()
     with existing() as ledger:
-        value = _shown(tokens.revoke(ledger, tokens.tokens_of(place), token, OPERATOR))
+        value = _shown(tokens.revoke(ledger, tokens.tokens_of(workspace), token, OPERATOR))
     output.emit(value, lambda: [f"Token {value['id']} of {value['name']} is revoked."])
 
 

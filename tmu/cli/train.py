@@ -6,8 +6,8 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.references import forget_ref
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
 if TYPE_CHECKING:
     from tmu.config import Params
@@ -32,15 +32,15 @@ def original(
     Examples: [bold]tmu train original --register[/] · [bold]tmu train original --set train.epochs=3 --out
     out/original[/]
     """
-    place = workspace()
-    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    workspace = open_workspace()
+    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_original
 
     with output.progress("train original") as report:
-        ref = train_original(place, source, params, progress=report, out=target)
-    value = ref.model_dump() | _numbers(place, source, ref)
+        ref = train_original(workspace, source, params, progress=report, out=target)
+    value = ref.model_dump() | _numbers(workspace, source, ref)
     if register:
-        value["version"] = _registered(place, source, ref, params)
+        value["version"] = _registered(workspace, source, ref, params)
     output.emit(value, lambda: [output.facts(value)])
 
 
@@ -57,25 +57,25 @@ def gold(
 
     Example: [bold]tmu train gold --forget out/forget --run 1 --out out/gold-2[/]
     """
-    place = workspace()
-    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    workspace = open_workspace()
+    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_gold
 
-    without = forget_ref(place, forget)
+    without = forget_ref(workspace, forget)
     with output.progress("train gold") as report:
-        ref = train_gold(place, source, without, params, run=run, progress=report, out=target)
-    value = ref.model_dump() | _numbers(place, source, ref)
+        ref = train_gold(workspace, source, without, params, run=run, progress=report, out=target)
+    value = ref.model_dump() | _numbers(workspace, source, ref)
     output.emit(value, lambda: [output.facts(value)])
 
 
-def _numbers(place: "Workspace", data: "DataRef", ref: "ModelRef") -> dict[str, Any]:
+def _numbers(workspace: "Workspace", data: "DataRef", ref: "ModelRef") -> dict[str, Any]:
     """Accuracy on the records trained on (augmented, last epoch) and on the test split; seconds of the training."""
     from tmu.steps.loading import run_record
     from tmu.steps.measure_accuracy import measure_accuracy
 
-    record = run_record(place, ref)
+    record = run_record(workspace, ref)
     last = record["history"][-1]
-    unseen = measure_accuracy(place, data, ref)
+    unseen = measure_accuracy(workspace, data, ref)
     return {
         "loss_train": round(last["loss"], 4),
         "accuracy_train_pct": round(last["accuracy_pct"], 2),
@@ -84,11 +84,11 @@ def _numbers(place: "Workspace", data: "DataRef", ref: "ModelRef") -> dict[str, 
     }
 
 
-def _registered(place: "Workspace", data: "DataRef", ref: "ModelRef", params: "Params") -> int:
+def _registered(workspace: "Workspace", data: "DataRef", ref: "ModelRef", params: "Params") -> int:
     from tmu.steps.promote_model import promote_model
     from tmu.steps.register_model import dataset_name, register_model
 
-    version = register_model(place, data, ref, params)
-    place.registry.set_alias(dataset_name(place, data), "original", version)
-    promote_model(place, data, version.version)
+    version = register_model(workspace, data, ref, params)
+    workspace.registry.set_alias(dataset_name(workspace, data), "original", version)
+    promote_model(workspace, data, version.version)
     return version.version

@@ -6,8 +6,8 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.references import model_ref, twin_ref
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
 if TYPE_CHECKING:
     from tmu.refs import TwinRef
@@ -28,14 +28,14 @@ def fit(
 
     Example: [bold]tmu twin fit --original out/original --out out/twin[/]
     """
-    place = workspace()
-    params, target, source = overridden(place.params, sets), out_of(place, out), data_of(place, data)
+    workspace = open_workspace()
+    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.fit_twin import fit_twin
 
-    model = model_ref(place, original, "original")
+    model = model_ref(workspace, original, "original")
     with output.progress("fit twin") as report:
-        ref = fit_twin(place, source, model, params, progress=report, out=target)
-    _tell(place, ref)
+        ref = fit_twin(workspace, source, model, params, progress=report, out=target)
+    _tell(workspace, ref)
 
 
 @app.command()
@@ -47,14 +47,14 @@ def show(
 
     Example: [bold]tmu twin show out/twin[/]
     """
-    place = workspace()
-    _tell(place, twin_ref(place, twin))
+    workspace = open_workspace()
+    _tell(workspace, twin_ref(workspace, twin))
 
 
-def _tell(place: "Workspace", ref: "TwinRef") -> None:
+def _tell(workspace: "Workspace", ref: "TwinRef") -> None:
     from tmu.steps.fit_twin import twin_report
 
-    report = twin_report(place, ref)
+    report = twin_report(workspace, ref)
     value = ref.model_dump() | report
     plain = {f"{part}: {name}": number for part in report for name, number in _plain(report[part]).items()}
     output.emit(value, lambda: [output.facts(ref.model_dump() | plain)])

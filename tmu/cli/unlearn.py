@@ -6,8 +6,8 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.place import Data, Out, data_of, out_of, workspace
 from tmu.cli.references import forget_ref, model_ref, twin_ref
+from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,21 +32,21 @@ def unlearn(
     Examples: [bold]tmu unlearn --forget out/forget --original out/original --twin out/twin --out out/unlearned[/] ·
     [bold]tmu show methods[/] lists the methods.
     """
-    place = workspace()
-    params = _chosen(overridden(place.params, sets), method, control)
-    target, source = out_of(place, out), data_of(place, data)
+    workspace = open_workspace()
+    params = _chosen(overridden(workspace.params, sets), method, control)
+    target, source = out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.cases import UnlearnCase
     from tmu.steps.unlearn_model import unlearn_model
 
     case = UnlearnCase(
         data=source,
-        forget=forget_ref(place, forget),
-        original=model_ref(place, original, "original"),
-        twin=twin_ref(place, twin) if twin else None,
+        forget=forget_ref(workspace, forget),
+        original=model_ref(workspace, original, "original"),
+        twin=twin_ref(workspace, twin) if twin else None,
         params=params,
     )
     with output.progress("unlearn") as report:
-        ref = unlearn_model(place, case, progress=report, out=target)
+        ref = unlearn_model(workspace, case, progress=report, out=target)
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 

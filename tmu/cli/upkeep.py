@@ -9,68 +9,68 @@ if TYPE_CHECKING:
     from tmu.workspace import Workspace
 
 
-def permissions(place: "Workspace") -> Check:
+def permissions(workspace: "Workspace") -> Check:
     """Whether anybody but the owner can enter the workspace, or read what tmu and DVC keep in it."""
     from tmu.permissions import OTHERS, exposed
 
-    found = exposed(*place.parts)
-    root = place.root.stat().st_mode & OTHERS
+    found = exposed(*workspace.parts)
+    root = workspace.root.stat().st_mode & OTHERS
     if not found and not root:
         return Check("permissions", "ok", "the workspace is its owner's alone")
-    names = [path.relative_to(place.root).as_posix() for path in found]
+    names = [path.relative_to(workspace.root).as_posix() for path in found]
     text = f"open to other accounts: {', '.join((['the workspace itself'] if root else []) + names[:3])}"
     if len(found) > 3:
         text += f", and {len(found) - 3} more"
-    return Check("permissions", "fail", text, "`tmu doctor --fix` closes it.", repair=lambda: _tightened(place))
+    return Check("permissions", "fail", text, "`tmu doctor --fix` closes it.", repair=lambda: _tightened(workspace))
 
 
-def _tightened(place: "Workspace") -> str:
-    return f"{place.tighten()} files and folders were closed to others"
+def _tightened(workspace: "Workspace") -> str:
+    return f"{workspace.tighten()} files and folders were closed to others"
 
 
-def movable(place: "Workspace") -> Check:
+def movable(workspace: "Workspace") -> Check:
     """Whether DVC's settings leave the workspace free to be moved and copied."""
-    if place.versions.movable():
+    if workspace.versions.movable():
         return Check("place", "ok", "the workspace may be moved and copied")
     text = "DVC's settings name a fixed folder, as an older tmu wrote them"
-    return Check("place", "fail", text, "`tmu doctor --fix` makes it relative.", repair=lambda: _set_up(place))
+    return Check("place", "fail", text, "`tmu doctor --fix` makes it relative.", repair=lambda: _set_up(workspace))
 
 
-def _set_up(place: "Workspace") -> str:
-    place.versions.init()
+def _set_up(workspace: "Workspace") -> str:
+    workspace.versions.init()
     return "DVC's settings are relative now"
 
 
-def service(place: "Workspace") -> Check:
+def service(workspace: "Workspace") -> Check:
     """Whether the model in service can be loaded from MLflow, is what was registered, and answers."""
     from tmu.cli.registered import dataset_of, versions
 
     name = "model in service"
     try:
-        champion = place.registry.get_alias(dataset_of(place), "champion") if versions(place) else None
+        champion = workspace.registry.get_alias(dataset_of(workspace), "champion") if versions(workspace) else None
         if champion is None:
             return Check(name, "ok", "none yet")
-        text = _answering(place, champion)
+        text = _answering(workspace, champion)
     except ModelError as error:
-        return Check(name, "fail", error.what, error.hint, repair=lambda: _stored_again(place))
+        return Check(name, "fail", error.what, error.hint, repair=lambda: _stored_again(workspace))
     except TmuError as error:
         return Check(name, "fail", error.what, error.hint)
     return Check(name, "ok", text)
 
 
-def _answering(place: "Workspace", champion: object) -> str:
+def _answering(workspace: "Workspace", champion: object) -> str:
     import numpy as np
 
     from tmu.steps.check_version import load_version
 
-    model = load_version(place, champion)
+    model = load_version(workspace, champion)
     answer = model.predict(np.zeros((1, *model.shape), np.float32))
     if not np.isfinite(answer).all():
         raise ModelError(f"Version {champion.version} answers with no numbers.", "Train the model again.")
     return f"version {champion.version} is what was registered, loads and answers"
 
 
-def _stored_again(place: "Workspace") -> str:
+def _stored_again(workspace: "Workspace") -> str:
     from tmu.steps.store_again import store_again
 
-    return f"stored again, and put into service, as version {store_again(place).version}"
+    return f"stored again, and put into service, as version {store_again(workspace).version}"

@@ -9,8 +9,12 @@ does not stop the clock: the requester must be told of it in time.
 import calendar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 from tmu.ledger.errors import ConflictError
+
+if TYPE_CHECKING:
+    from tmu.ledger.transition import Request
 
 MONTHS, MONTHS_EXTENDED = 1, 3
 LEVELS = (50, 80, 100)
@@ -38,6 +42,11 @@ class Forecast:
     def misses(self) -> bool:
         """Whether it will miss its date."""
         return self.late > timedelta(0)
+
+
+def clock_of(row: "Request") -> Clock:
+    """The clock of a row of `requests`."""
+    return Clock(row.received_at, row.paused_seconds, row.paused_since, row.extended_at is not None)
 
 
 def add_months(at: datetime, months: int, zone: tzinfo = UTC) -> datetime:

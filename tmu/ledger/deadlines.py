@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from tmu.ledger import clock, entries, views
 from tmu.ledger.actor import Actor
-from tmu.ledger.clocks import clock_of
+from tmu.ledger.clock import clock_of
 from tmu.ledger.outbox import announce
 from tmu.ledger.schema import audit_log, executions, requests
 from tmu.ledger.states import OPEN

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tmu.ledger.schema import forget_entries, receipts, requests
-from tmu.ledger.states import WAITING, State
+from tmu.ledger.states import OPEN, WAITING, State
 from tmu.ledger.store import Tx
 from tmu.ledger.transition import Request, find, move
 
@@ -103,6 +103,22 @@ def close_if_forgotten(tx: Tx, row: Request) -> bool:
         return False
     move(tx, row, State.DUPLICATE, reason="all that it names was forgotten at another request")
     return True
+
+
+def forgotten_keys(connection: sa.Connection, dataset: str) -> tuple[list[str], list[str]]:
+    """Subject keys and record keys whose deletion was completed, each once, ascending."""
+    wanted = sa.select(forget_entries.c.kind, forget_entries.c.key).distinct()
+    wanted = wanted.where(forget_entries.c.dataset == dataset, forget_entries.c.state == "forgotten")
+    found: dict[str, list[str]] = {"subject": [], "record": []}
+    for kind, key in connection.execute(wanted.order_by(forget_entries.c.key)):
+        found[kind].append(key)
+    return found["subject"], found["record"]
+
+
+def still_open(connection: sa.Connection, dataset: str) -> int:
+    """How many requests for a dataset have not ended."""
+    wanted = sa.select(sa.func.count()).select_from(requests)
+    return connection.scalar(wanted.where(requests.c.dataset == dataset, requests.c.state.in_(OPEN))) or 0
 
 
 def _open_entries(tx: Tx, keys: set[Key]) -> dict[Key, str]:

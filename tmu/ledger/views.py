@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tmu.ledger import clock, holds
-from tmu.ledger.clocks import clock_of
+from tmu.ledger.clock import clock_of
 from tmu.ledger.schema import approvals, audit_log, evidence, forget_entries, receipts, requests
 from tmu.ledger.states import ENDED, OPEN, State
 from tmu.ledger.store import Ledger

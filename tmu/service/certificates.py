@@ -6,7 +6,7 @@ from tmu.files import canonical_json
 from tmu.service.guard import Here
 from tmu.service.requests import RequestId
 from tmu.service.roles import Role, Route
-from tmu.steps.certify import certify
+from tmu.steps.ledger.certify import certify
 
 
 def show(request: RequestId, call: Here) -> Response:

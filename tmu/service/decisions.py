@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tmu.ledger import closing, extension, identity
+from tmu.ledger import decisions
 from tmu.service.bodies import CancelBody, OptionalReasonBody, ReasonBody
 from tmu.service.guard import Here
 from tmu.service.requests import RequestId
@@ -12,12 +12,12 @@ from tmu.service.roles import Role, Route
 def verify_identity(request: RequestId, body: OptionalReasonBody, call: Here) -> dict[str, Any]:
     """Record that the requester is who they say; the clock runs on."""
     call.may_see(request)
-    return {"request": request, "state": identity.verify_identity(call.ledger, request, call.actor, body.reason)}
+    return {"request": request, "state": decisions.verify_identity(call.ledger, request, call.actor, body.reason)}
 
 
 def deny(request: RequestId, body: ReasonBody, call: Here) -> dict[str, Any]:
     """Refuse a request, with the reason that the requester is told. Not past the point of no return."""
-    closing.deny(call.ledger, request, body.reason, call.actor)
+    decisions.deny(call.ledger, request, body.reason, call.actor)
     return {"request": request, "state": "denied"}
 
 
@@ -25,13 +25,13 @@ def cancel(request: RequestId, body: CancelBody, call: Here) -> dict[str, Any]:
     """Take a request back of which nothing was erased yet; a requester's token: one of its own."""
     call.may_see(request)
     withdrawn = body.withdrawn or call.own_only is not None
-    closing.cancel(call.ledger, request, body.reason, call.actor, withdrawn=withdrawn)
+    decisions.cancel(call.ledger, request, body.reason, call.actor, withdrawn=withdrawn)
     return {"request": request, "state": "cancelled"}
 
 
 def extend(request: RequestId, body: ReasonBody, call: Here) -> dict[str, Any]:
     """Two more months, once, within the first. The requester must be told, with the reason."""
-    due = extension.extend(call.ledger, request, body.reason, call.actor)
+    due = decisions.extend(call.ledger, request, body.reason, call.actor)
     return {"request": request, "due": due.isoformat()}
 
 

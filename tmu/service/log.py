@@ -7,7 +7,7 @@ from fastapi import Query
 from tmu.ledger.log import Head
 from tmu.service.guard import Here
 from tmu.service.roles import Role, Route
-from tmu.steps.log_heads import verify_log
+from tmu.steps.ledger.log_heads import verify_log
 
 HeadText = Annotated[
     str | None, Query(pattern=r"^(0|[1-9][0-9]{0,17}):[0-9a-f]{64}$", description="a head noted before")

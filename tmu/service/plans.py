@@ -19,7 +19,7 @@ def make(request: RequestId, body: PlanBody, call: Here) -> dict[str, Any]:
     A plan that says the same changes nothing; another one voids the approval of the one before (`voided`).
     """
     _refuse_unknown(body.method)
-    from tmu.steps.bind_plans import plan_request  # torch: loaded by the first plan, not by the start
+    from tmu.steps.ledger.bind_plans import plan_request  # torch: loaded by the first plan, not by the start
 
     with call.service.heavy.turn():
         bound = plan_request(call.service.workspace, call.ledger, request, call.actor, body.method)
@@ -33,7 +33,7 @@ def make_many(body: PlansBody, call: Here) -> list[dict[str, Any]]:
     the others.
     """
     _refuse_unknown(body.method)
-    from tmu.steps.bind_plans import plan_requests
+    from tmu.steps.ledger.bind_plans import plan_requests
 
     with call.service.heavy.turn():
         answers = plan_requests(call.service.workspace, call.ledger, body.requests, call.actor, body.method)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from tmu.errors import TmuError
-from tmu.steps.batch import approved
+from tmu.steps.ledger.batch import approved
 from tmu.workspace import Workspace
 
 GROUP = "tmu.urgent"

@@ -7,7 +7,7 @@ import logging
 from threading import Event, Thread
 
 _LOG = logging.getLogger("tmu.service")
-_MODULES = ("numpy", "sklearn.linear_model", "torch", "tmu.steps.bind_plans")
+_MODULES = ("numpy", "sklearn.linear_model", "torch", "tmu.steps.ledger.bind_plans")
 """In the order of who needs whom, so that the wait between two of them is short."""
 
 

@@ -12,7 +12,7 @@ from tmu.files import digest_of, write_json
 from tmu.ledger.place import has_ledger
 from tmu.manifest import digest
 from tmu.refs import ForgetRef
-from tmu.steps.legal_hold import refuse_held
+from tmu.steps.ledger.legal_hold import refuse_held
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, make
 from tmu.steps.preflight import check_stores

@@ -13,7 +13,7 @@ from tmu.files import read_json, write_json
 from tmu.ledger import serving
 from tmu.ledger.place import has_ledger
 from tmu.serving import ServedModel, load
-from tmu.steps.batch import SYSTEM, opened
+from tmu.steps.ledger.batch import SYSTEM, opened
 from tmu.stores.mlflow import Version
 from tmu.stores.mlflow_versions import model_name
 from tmu.workspace import Workspace

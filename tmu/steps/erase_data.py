@@ -6,7 +6,7 @@ from tmu.data.digest import dvc_digest
 from tmu.data.erase import apply_in_place, erase
 from tmu.files import discard
 from tmu.refs import DataRef, ForgetRef
-from tmu.steps.legal_hold import refuse_held
+from tmu.steps.ledger.legal_hold import refuse_held
 from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store
 from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked

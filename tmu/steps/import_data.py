@@ -12,7 +12,7 @@ from tmu.deletion.journal import Journal
 from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import sweep
 from tmu.refs import DataRef
-from tmu.steps.guard_data import refuse_exchange, refuse_returned
+from tmu.steps.ledger.guard_data import refuse_exchange, refuse_returned
 from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace

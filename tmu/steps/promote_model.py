@@ -9,8 +9,8 @@ from tmu.ledger import executions, serving
 from tmu.ledger.place import has_ledger
 from tmu.ledger.store import Tx
 from tmu.refs import DataRef
-from tmu.steps.batch import SYSTEM, Work, opened
 from tmu.steps.check_version import check_version
+from tmu.steps.ledger.batch import SYSTEM, Work, opened
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
 from tmu.stores.mlflow import Version

@@ -13,10 +13,10 @@ from tmu.heads.own_note import write_own_note
 from tmu.ledger import outbox, serving
 from tmu.ledger.log import Head
 from tmu.ledger.place import has_ledger
-from tmu.steps.batch import SYSTEM, opened
 from tmu.steps.check_version import check_version, is_former
-from tmu.steps.guard_data import refuse_returned
-from tmu.steps.log_heads import LogVerified, verify_log
+from tmu.steps.ledger.batch import SYSTEM, opened
+from tmu.steps.ledger.guard_data import refuse_returned
+from tmu.steps.ledger.log_heads import LogVerified, verify_log
 from tmu.steps.register_model import model_of
 from tmu.steps.store_keys import keys_of
 from tmu.stores.mlflow import Version

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_api import PrefectApi
 from tests.chaos import facts
 from tests.chaos.prefect_side import Prefect, lives
+from tmu.prefect_api import PrefectApi
 from tmu.workspace import Workspace
 
 RUNS = [{"name": "left-behind", "state_type": "RUNNING", "infrastructure_pid": None, "next_scheduled_start_time": None}]

@@ -40,7 +40,7 @@ def test_one_nightly_batch_at_a_time_and_the_next_one_waits() -> None:
 
 
 def test_the_urgent_lane_waits_for_no_training() -> None:
-    from flows.urgent import DEPLOYMENT
+    from infra.prefect_ops.urgent import DEPLOYMENT
 
     entry = ENTRIES["urgent-batch"]
     assert (entry["parameters"], entry["work_pool"]["work_queue_name"]) == ({"lane": "urgent"}, "critical")
@@ -156,3 +156,13 @@ def test_a_schedule_is_in_the_zone_of_the_settings_unless_it_names_one(tmp_path:
     own = GOOD | {"schedules": [{"slug": "own", "cron": "0 2 * * *", "timezone": "Asia/Tokyo"}]}
     zones = [wanted.schedules(entry, plan, set())[0].schedule.timezone for entry in (GOOD, own)]
     assert zones == ["Europe/Berlin", "Asia/Tokyo"]
+
+
+def test_each_flow_has_a_name_of_its_own() -> None:
+    """`delete` on Prefect's page is the deployment's; a deletion of the command line is told apart."""
+    from flows.delete_local import delete_local_flow
+    from flows.delete_request import delete_request_flow
+
+    assert delete_request_flow.name == "delete"
+    assert delete_request_flow.flow_run_name == "delete {request}"
+    assert delete_local_flow.name == "delete-local"

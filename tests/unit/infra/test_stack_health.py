@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from flows.prefect_api import PrefectApi
 from infra.stack import health
+from tmu.prefect_api import PrefectApi
 
 
 @contextmanager

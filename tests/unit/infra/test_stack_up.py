@@ -149,7 +149,7 @@ def test_data_are_removed_only_when_somebody_says_yes(stack: Stack):
 
 
 def test_a_database_folder_of_somebody_elses_name_is_not_removed(stack: Stack, tmp_path: Path):
-    from infra.stack.delete import doomed
+    from infra.stack.remove_data import doomed
 
     theirs = tmp_path / "theirs" / "data"
     theirs.mkdir(parents=True)

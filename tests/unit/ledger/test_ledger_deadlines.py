@@ -23,7 +23,7 @@ from tests.ledger_tools import (
     in_memory,
     put,
 )
-from tmu.ledger import closing, executions, extension, holds, identity, proof, views
+from tmu.ledger import decisions, executions, holds, proof, views
 from tmu.ledger.deadlines import MISS, WARNING, pace, watch
 from tmu.ledger.schema import outbox
 from tmu.ledger.store import Ledger
@@ -69,7 +69,7 @@ def test_a_watch_that_slept_tells_each_level_that_it_missed(ledger: Ledger, now:
 def test_a_young_request_and_one_that_has_ended_are_left_alone(ledger: Ledger, now: Travel) -> None:
     put(ledger, "gone")
     now.on(days=20)
-    closing.deny(ledger, "gone", "not ours", BOB)
+    decisions.deny(ledger, "gone", "not ours", BOB)
     put(ledger, "young")
     assert watch(ledger, FLOW, None) == []
 
@@ -83,7 +83,7 @@ def test_a_request_that_ends_while_the_watch_looks_is_not_warned_of(
 
     def slow(*arguments: Any) -> Any:
         found = look(*arguments)
-        closing.deny(ledger, "r1", "not ours", BOB)
+        decisions.deny(ledger, "r1", "not ours", BOB)
         return found
 
     monkeypatch.setattr(views, "board", slow)
@@ -103,7 +103,7 @@ def test_while_identity_is_checked_nothing_is_told(ledger: Ledger, now: Travel) 
     put(ledger, "r1", identity_verified=False)
     now.on(days=50)
     assert watch(ledger, FLOW, None) == []
-    identity.verify_identity(ledger, "r1", ALICE)
+    decisions.verify_identity(ledger, "r1", ALICE)
     now.on(days=16)
     assert levels(watch(ledger, FLOW, None)) == [("r1", 50)]
 
@@ -112,7 +112,7 @@ def test_an_extension_starts_a_new_count(ledger: Ledger, now: Travel) -> None:
     put(ledger, "r1")
     now.on(days=26)
     assert levels(watch(ledger, FLOW, None)) == [("r1", 50), ("r1", 80)]
-    extension.extend(ledger, "r1", "many records", BOB)
+    decisions.extend(ledger, "r1", "many records", BOB)
     assert watch(ledger, FLOW, None) == []
     now.on(days=21)
     assert levels(watch(ledger, FLOW, None)) == [("r1", 50)]

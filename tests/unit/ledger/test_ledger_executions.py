@@ -18,7 +18,7 @@ from tests.ledger_tools import (
     state,
 )
 from tmu.errors import RequestError
-from tmu.ledger import closing, executions, holds, proof, views
+from tmu.ledger import decisions, executions, holds, proof, views
 from tmu.ledger.batches import open_batch, take_batch
 from tmu.ledger.errors import ConflictError, UnknownError
 from tmu.ledger.states import State
@@ -217,7 +217,7 @@ def test_a_failure_keeps_the_clock_running_and_can_be_tried_again(ledger: Ledger
 def test_what_is_cancelled_before_begin_is_left_out_and_an_empty_batch_closes(ledger: Ledger) -> None:
     approved(ledger, "r1")
     batch = take_batch(ledger, "faces", FLOW)
-    closing.cancel(ledger, "r1", "letter", ALICE, withdrawn=True)
+    decisions.cancel(ledger, "r1", "letter", ALICE, withdrawn=True)
     assert executions.begin(ledger, batch.id, FLOW) is None
     approved(ledger, "r2")
     assert take_batch(ledger, "faces", FLOW).requests == ["r2"]

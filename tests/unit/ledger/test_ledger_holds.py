@@ -22,7 +22,7 @@ from tests.ledger_tools import (
     state,
 )
 from tmu.errors import RequestError
-from tmu.ledger import approvals, batches, closing, executions, holds, plans, proof, serving, views
+from tmu.ledger import approvals, batches, decisions, executions, holds, plans, proof, serving, views
 from tmu.ledger.errors import ConflictError, HeldError, UnknownError
 from tmu.ledger.holds import Scope
 from tmu.ledger.intake import Intake, receive
@@ -132,8 +132,8 @@ def test_a_held_request_may_be_denied_or_withdrawn(ledger: Ledger) -> None:
     holds.hold(ledger, ANN, "court file 12", BOB)
     put(ledger, "r1", "ann")
     put(ledger, "r2", "ann")
-    closing.deny(ledger, "r1", "legal claims", BOB)
-    closing.cancel(ledger, "r2", "letter", ALICE, withdrawn=True)
+    decisions.deny(ledger, "r1", "legal claims", BOB)
+    decisions.cancel(ledger, "r2", "letter", ALICE, withdrawn=True)
     assert entry_states(ledger, "ann") == ["withdrawn"]
 
 

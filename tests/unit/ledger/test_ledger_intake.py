@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from tests.ledger_tools import ALICE, BOB, KEYS, START, Travel, asked, bodies, entry_states, events, put
 from tmu.errors import RequestError
-from tmu.ledger import closing, intake, proof
+from tmu.ledger import decisions, intake, proof
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive_all
@@ -66,7 +66,7 @@ def test_another_requester_cannot_ask_about_an_id(ledger: Ledger) -> None:
 
 def test_a_repeat_after_the_end_gives_the_end(ledger: Ledger) -> None:
     put(ledger, "r1", "ann")
-    closing.deny(ledger, "r1", "legal claims", BOB)
+    decisions.deny(ledger, "r1", "legal claims", BOB)
     assert put(ledger, "r1", "ann").state is State.DENIED
 
 
@@ -83,9 +83,9 @@ def test_overlapping_requests_share_an_entry_with_a_receipt_each(ledger: Ledger)
 def test_an_entry_lives_as_long_as_somebody_asks_for_it(ledger: Ledger) -> None:
     put(ledger, "r1", "ann")
     put(ledger, "r2", "ann")
-    closing.cancel(ledger, "r1", "mistake", ALICE)
+    decisions.cancel(ledger, "r1", "mistake", ALICE)
     assert entry_states(ledger, "ann") == ["open"]
-    closing.cancel(ledger, "r2", "mistake", ALICE)
+    decisions.cancel(ledger, "r2", "mistake", ALICE)
     assert entry_states(ledger, "ann") == ["withdrawn"]
     assert put(ledger, "r3", "ann").merged == 0
 

@@ -16,7 +16,7 @@ from tests.ledger_tools import (
     complete,
     put,
 )  # fmt: skip
-from tmu.ledger import approvals, closing, executions, holds, outbox, proof
+from tmu.ledger import approvals, decisions, executions, holds, outbox, proof
 from tmu.ledger.errors import ForbiddenError
 from tmu.ledger.intake import receive_all
 from tmu.ledger.log import Head
@@ -68,8 +68,8 @@ def test_holds_denials_and_withdrawals_are_told(ledger: Ledger) -> None:
         put(ledger, id_)
     hold, *_ = holds.hold(ledger, holds.Scope("subject", subject=KEYS.subject("r1")), "court file", ALICE)
     holds.release(ledger, hold, "over", ALICE)
-    closing.deny(ledger, "r2", "not ours", ALICE)
-    closing.cancel(ledger, "r3", "asked to", ALICE, withdrawn=True)
+    decisions.deny(ledger, "r2", "not ours", ALICE)
+    decisions.cancel(ledger, "r3", "asked to", ALICE, withdrawn=True)
     assert told(ledger)[3:] == [("r1", "held"), ("r2", "denied"), ("r3", "cancelled")]
 
 

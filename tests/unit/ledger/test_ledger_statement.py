@@ -7,7 +7,7 @@ import pytest
 
 from tests.ledger_tools import ALICE, FLOW, KEYS, STAGES, Travel, approved, begun, complete, put, tampering
 from tmu.files import canonical_json
-from tmu.ledger import closing, evidence, executions, proof, serving
+from tmu.ledger import decisions, evidence, executions, proof, serving
 from tmu.ledger.errors import ChainError, ConflictError
 from tmu.ledger.statement import statement
 from tmu.ledger.states import State
@@ -63,7 +63,7 @@ def test_before_completion_there_is_none(ledger: Ledger) -> None:
     put(ledger, "r0")
     with pytest.raises(ConflictError, match="is `queued`, not completed"):
         statement(ledger, "r0")
-    closing.deny(ledger, "r0", "legal claims", ALICE)
+    decisions.deny(ledger, "r0", "legal claims", ALICE)
     with pytest.raises(ConflictError, match="ended as `denied`: nothing was"):
         statement(ledger, "r0")
     approved(ledger, "r1", "ann")

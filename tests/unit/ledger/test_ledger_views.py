@@ -6,7 +6,7 @@ import pytest
 
 from tests.ledger_tools import ALICE, BOB, FLOW, KEYS, START, Travel, approved, bodies, put
 from tmu.errors import RequestError
-from tmu.ledger import closing, evidence, holds, proof, views
+from tmu.ledger import decisions, evidence, holds, proof, views
 from tmu.ledger.errors import UnknownError
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
@@ -17,7 +17,7 @@ def test_the_board_shows_open_requests_the_most_urgent_first(ledger: Ledger, now
     now.on(days=10)
     put(ledger, "young")
     put(ledger, "gone")
-    closing.deny(ledger, "gone", "legal claims", BOB)
+    decisions.deny(ledger, "gone", "legal claims", BOB)
     now.on(days=15)
     lines = views.board(ledger)
     assert [(each["request"], each["days_left"], each["warning"]) for each in lines] == [
@@ -46,7 +46,7 @@ def test_a_list_by_state_newest_first(ledger: Ledger, now: Travel) -> None:
     for name in ("r1", "r2", "r3"):
         put(ledger, name)
         now.on(hours=1)
-    closing.cancel(ledger, "r2", "letter", ALICE)
+    decisions.cancel(ledger, "r2", "letter", ALICE)
     assert [each["request"] for each in views.listing(ledger)] == ["r3", "r2", "r1"]
     assert [each["request"] for each in views.listing(ledger, [State.QUEUED], 1)] == ["r3"]
     assert views.listing(ledger, [State.HELD]) == []

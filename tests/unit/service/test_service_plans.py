@@ -16,8 +16,8 @@ from tmu.files import digest_of
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError
 from tmu.service.roles import Role
-from tmu.steps.bind_plans import plan_request
 from tmu.steps.choose_method import Chooser
+from tmu.steps.ledger.bind_plans import plan_request
 
 
 @pytest.fixture(scope="module")

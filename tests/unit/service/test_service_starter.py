@@ -89,7 +89,7 @@ def test_the_service_looks_for_as_long_as_it_runs(workspace: Workspace, monkeypa
 
 
 def test_prefect_is_found_by_its_entry_point(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.urgent import start
+    from infra.prefect_ops.urgent import start
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     assert Starter(workspace)._found() == [start]
@@ -97,7 +97,7 @@ def test_prefect_is_found_by_its_entry_point(workspace: Workspace, monkeypatch: 
 
 
 def test_a_server_that_is_away_is_an_error_that_names_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.urgent import start
+    from infra.prefect_ops.urgent import start
 
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     with pytest.raises(StorageError, match="does not answer"):

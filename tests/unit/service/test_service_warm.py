@@ -21,7 +21,7 @@ warm = WarmUp()
 warm.start()
 warm._thread.join()
 before = set(sys.modules)
-from tmu.steps.bind_plans import plan_request, plan_requests
+from tmu.steps.ledger.bind_plans import plan_request, plan_requests
 from tmu.unlearn import method_names
 assert "torch" in before and not set(sys.modules) - before, set(sys.modules) - before
 """
