@@ -42,12 +42,12 @@ def reconcile_flow(
         found["waits for"] = away
     elif not busy:
         righted = reconcile(workspace)
-        found |= {"alias put back to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
-        found["set going"] = _set_going(workspace, waiting)
+        found |= {"alias restored to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
+        found["started"] = _set_going(workspace, waiting)
     send_notifications(workspace)
     tell(", ".join(f"{name}: {value}" for name, value in found.items()))
     rows = [{"what": name, "found": str(value)} for name, value in found.items()]
-    create_table_artifact(table=rows, key="reconcile", description="What was found and put right")
+    create_table_artifact(table=rows, key="reconcile", description="What was found and fixed")
     return found
 
 
@@ -80,7 +80,7 @@ def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:
     if waiting is None:
         return "urgent" if approved(workspace, "urgent") else None
     if not waiting.left:
-        tell(f"Batch {waiting.batch} was tried too often: a person must look at it.")
+        tell(f"Batch {waiting.batch} has used all its attempts: a person must reopen it (`tmu ledger reopen`).")
         return None
     last = state_of(waiting.run)
     return None if last is not None and last.type is StateType.CANCELLED else waiting.lane

@@ -186,7 +186,7 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
     form.submit()
     stack.await_state(case.run, "Suspended", "approval-2")
     again = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}")).all.inner_text()
-    assert "Not accepted. The code does not hold for this request and its plan." in again
+    assert "Not accepted. The code is not valid for this request and its plan." in again
 
 
 def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", case: Case) -> None:

@@ -92,7 +92,7 @@ def test_corrupt_and_foreign_image_bytes(empty: Path, tmp_path: Path) -> None:
     cut = _photos(tmp_path / "cut", {"a/1.png": _png, "b/maria.png": _cut_png})
     text = _photos(tmp_path / "text", {"a/1.png": _png, "b/maria.png": lambda path: path.write_text("hello")})
     before = listing(empty)
-    for photos, kind in ((cut, "is cut short or damaged"), (text, "is no picture")):
+    for photos, kind in ((cut, "is truncated or damaged"), (text, "is no picture")):
         result = tmu(empty, "data", "import", "image-folder", "--root", photos)
         assert (result.exit_code, result.stdout) == (4, "")
         first, second = result.stderr.splitlines()

@@ -145,7 +145,7 @@ FAULTS = {
     "version missing": (version_deleted, ConfigError, "No version of `tmu-digits` has the alias", "Put it back"),
     "alias on a foreign version": (foreign_version, ConfigError, "was not made by tmu", "Put the right one back"),
     "alias on a blocked version": (blocked_version, ConfigError, "is blocked", "Put the right one back"),
-    "alias on another revision": (other_revision, ConfigError, "belongs to another data revision", "train anew"),
+    "alias on another revision": (other_revision, ConfigError, "belongs to another data revision", "train again"),
     "artifact store": (no_artifact_store, StorageError, "cannot be written", "in its place"),
     "MLflow's artifacts": (no_mlflow_artifacts, StorageError, "MLflow's artifact store cannot be", "is writable"),
     "bundle missing": (no_bundle, StorageError, "no sound artifact", "Run the step"),

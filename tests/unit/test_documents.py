@@ -29,9 +29,7 @@ def broken_links(text: str, folder: Path) -> list[str]:
         target = folder / name
         if "://" in link or link.startswith("mailto:"):
             continue
-        if name and not target.exists():
-            broken.append(link)
-        elif anchor and anchor not in anchors(target.read_text() if name else text):
+        if (name and not target.exists()) or (anchor and anchor not in anchors(target.read_text() if name else text)):
             broken.append(link)
     return broken
 

@@ -22,6 +22,8 @@ def confirm(question: str, yes: bool, shown: list[Any]) -> None:
     for part in shown:
         console.print(part, markup=not isinstance(part, str))
     if sys.stdin is None or not sys.stdin.isatty():  # None: closed by whoever started this
-        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
+        raise ConfigError(
+            "There is no terminal to ask for confirmation.", "Add --yes to confirm, or --dry-run to see the plan."
+        )
     if not typer.confirm(f"{question} This cannot be undone.", err=True):
         raise RequestError("The request was not confirmed.", "Nothing was changed.")

@@ -24,10 +24,12 @@ def delete(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
-    no_audit: Annotated[bool, typer.Option("--no-audit", help="Do not train golds: no proof, no promotion.")] = False,
-    resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a request that was interrupted.")] = None,
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Train no golds: no audit, and nothing goes into service.")
+    ] = False,
+    resume: Annotated[str | None, typer.Option(metavar="ID", help="Resume an interrupted request.")] = None,
     withdraw: Annotated[
-        str | None, typer.Option(metavar="ID", help="Take a request back of which nothing was erased yet.")
+        str | None, typer.Option(metavar="ID", help="Withdraw a request of which nothing was erased yet.")
     ] = None,
     as_json: output.Json = False,
 ) -> None:
@@ -98,7 +100,7 @@ def _acknowledged(place: "Workspace", selection: Selection, method: str | None, 
     asked = asked_of(selection)
     same = Journal(place).same_as(asked)
     if same is not None:
-        output.note("This very request was interrupted: going on with it.")
+        output.note("This request was interrupted before: resuming it.")
         return resumed(place, same.id, method=method, audited=audit).id
     plan = planned(place, selection, method)
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan))

@@ -25,7 +25,7 @@ def delete(place: "Workspace", asked: "Asked", method: str | None, *, yes: bool,
     from tmu.steps.ask_ledger import ask_ledger, status_of
 
     if not audit:
-        raise ConfigError("The ledger's deletions are audited.", "Leave out --no-audit.")
+        raise ConfigError("Deletions in a workspace with a ledger are always audited.", "Leave out --no-audit.")
     found = ask_ledger(place, asked, method)
     batches = []
     if found.state in (State.APPROVED, *RUNNING):
@@ -41,14 +41,15 @@ def _line(found: "OnRecord") -> str:
     from tmu.ledger.states import State
 
     needs = {
-        State.UNVERIFIED: f"Its identity is to be checked: `tmu request verify-identity {found.request}`.",
+        State.UNVERIFIED: f"The requester's identity must be verified: `tmu request verify-identity {found.request}`.",
         State.HELD: "A legal hold covers it: `tmu request list --holds`.",
         State.AWAITING_APPROVAL: f"A second person must approve the plan {found.plan_hash}: by the API "
-        f"(POST /requests/{found.request}/approval, docs/api.md). Then the same command carries it out, or the flow "
-        "`reconcile` does.",
-        State.APPROVED: "It is approved and was not served: another run is at work, or its plan is no longer approved.",
+        f"(POST /requests/{found.request}/approval, docs/api.md). Then run the same command again, or wait for the "
+        "flow `reconcile`.",
+        State.APPROVED: "It is approved but was not carried out: another run is active, or its plan is no longer "
+        "approved.",
         State.FAILED: f"Its batch failed: `tmu request show {found.request}` names it; `tmu ledger reopen` it.",
         State.COMPLETED: "Everything that it names is erased.",
     }
-    ended = "A new request for the same: `tmu request receive`."
+    ended = "Record a new request: `tmu request receive`."
     return f"Request {found.request} is {found.state.replace('_', ' ')}. {needs.get(found.state, ended)}"

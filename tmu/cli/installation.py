@@ -8,7 +8,7 @@ from tmu.check import Check
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
-_HINT = "Install as the lock file says: `pip install -c constraints.txt .`"
+_HINT = "Install the pinned versions: `pip install -c constraints.txt .`"
 
 
 def installation() -> list[Check]:
@@ -59,5 +59,5 @@ def _plugins() -> list[Check]:
     """One line for each plugin that cannot be used; what does not need it works."""
     from tmu.cli.catalogue import broken
 
-    fix = "Repair or uninstall it; all else works."
+    fix = "Fix or uninstall it; everything else works."
     return [Check(f"plugin {each.name}", "warn", each.error or "", fix) for each in broken()]

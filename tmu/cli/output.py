@@ -60,7 +60,7 @@ def emit_error(error: TmuError) -> None:
 
 def emit_fault(error: Exception) -> None:
     """One line for an error that is not the user's."""
-    what = f"this is a fault of tmu: {type(error).__name__}."
+    what = f"this is an internal error of tmu: {type(error).__name__}."
     hint = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
     if MODE.json:
         facts = {"type": type(error).__name__, "what": what, "hint": hint, "exit_code": 1}

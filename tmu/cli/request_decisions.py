@@ -63,7 +63,8 @@ def hold(
     output.emit(value, lambda: [f"Hold {placed.id} is in force; requests it stops now: {len(placed.stopped)}."])
     if placed.too_late:
         output.note(
-            f"It comes too late for {len(placed.too_late)}, whose erasing has begun: do not purge what is left."
+            f"It comes too late for {len(placed.too_late)}, whose erasing has begun: "
+            "do not purge old revisions and models."
         )
 
 
@@ -81,7 +82,7 @@ def release(
 
     with existing() as ledger:
         free = holds.release(ledger, hold_id, reason, OPERATOR)
-    output.emit({"hold": hold_id, "released": free}, lambda: [f"Released; requests that go on: {len(free)}."])
+    output.emit({"hold": hold_id, "released": free}, lambda: [f"Released; requests that continue: {len(free)}."])
 
 
 def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
@@ -100,10 +101,10 @@ def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
 def cancel(
     request: Id,
     reason: Reason,
-    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="The requester took it back.")] = False,
+    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="The requester withdrew it.")] = False,
     as_json: output.Json = False,
 ) -> None:
-    """Take a request back of which nothing was erased yet.
+    """Withdraw a request of which nothing was erased yet.
 
     Example: [bold]tmu request cancel case-2026-17 --withdrawn --reason "letter of 3 May"[/]
     """

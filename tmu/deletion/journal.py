@@ -46,7 +46,7 @@ class Journal:
         with self._writing():
             there = self.find(deletion.id)
             if there.stage is Stage.WITHDRAWN:
-                raise RequestError(f"Request {deletion.id} was withdrawn meanwhile.", "There is nothing to go on with.")
+                raise RequestError(f"Request {deletion.id} was withdrawn meanwhile.", "There is nothing to resume.")
             return self._write(there.reached(stage, **facts))
 
     def withdraw(self, deletion: Deletion) -> Deletion:

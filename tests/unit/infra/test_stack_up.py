@@ -76,7 +76,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     monkeypatch.setattr(Supervisor, "states", lambda self: {"mlflow": {"pid": next(pids)}})
     monkeypatch.setattr(up.time, "sleep", lambda seconds: None)
     server = Server("mlflow", [], {}, probe=lambda: "refuses connections", label="MLflow server")
-    with pytest.raises(StorageError, match="MLflow server ends again and again") as refused:
+    with pytest.raises(StorageError, match="MLflow server exits repeatedly") as refused:
         up._await(Supervisor(stack), server, up.Event())
     assert "mlflow.log" in refused.value.hint
 

@@ -129,7 +129,7 @@ def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, att
     if attack == "forged, then grown":  # the forged log goes on, and its head is noted, too
         put(ledger, "r9")
         note_head(place, ledger)
-    why = "is missing: the log once had 6 entries" if attack == "cut" else "the log was written anew"
+    why = "is missing: the log once had 6 entries" if attack == "cut" else "the log was rewritten"
     with pytest.raises(ChainError, match=why) as found:
         verify_log(place, ledger)
     assert places_of(place)[0].name in found.value.hint
