@@ -32,7 +32,7 @@ NIGHTLY = "nightly-batch/nightly-batch"
 def reconcile_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> dict[str, Any]:
-    """Find what a crash left, put it right, and go on with it."""
+    """Find what a crash left, repair it, and resume it."""
     found: dict[str, Any] = {"runs whose process is gone": _crash_zombies(), "slots freed": _free_slots()}
     workspace = Workspace.open(home)
     waiting = open_work(workspace)

@@ -180,7 +180,7 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
         and "support-1, who may not approve it (typed into the form, unchecked)" in shown
     )
     assert re.search(r"Erased: \d+ records in ", shown) and "Not accepted" not in shown
-    assert shown.index("Likely method:") < shown.index("Price:") < shown.index("Stays:") < shown.index("asked for by")
+    assert shown.index("Likely method:") < shown.index("Price:") < shown.index("Stays:") < shown.index("requested by")
     form.type("Approval code", "dpo.1795383967.5d41402abc4b2a76b9719d911017c592")
     pages.picture(page, pictures, "prefect-approval", 1300, ".p-modal__card")
     form.submit()

@@ -65,7 +65,7 @@ def test_requests_for_what_is_not_there(home: Path, verb: tuple[str, ...]) -> No
 @pytest.mark.parametrize("verb", [("delete", "--yes"), ("plan",), ("data", "erase", "--yes")])
 def test_empty_requests(home: Path, verb: tuple[str, ...]) -> None:
     for request, text in (((), ""), (("--file", "-"), ""), (("--file", "-"), "# nobody\n"), (("--file", "-"), "{}")):
-        refused(home, *verb, *request, code=3, says=("names nobody", "--subject"), input=text)
+        refused(home, *verb, *request, code=3, says=("names no person", "--subject"), input=text)
 
 
 def test_a_raw_id_is_never_repeated(home: Path) -> None:

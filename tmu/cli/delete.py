@@ -35,7 +35,7 @@ def delete(
 ) -> None:
     """Delete people or records from the data and from the model, and audit the result.
 
-    The plan that is shown and confirmed is the one that is carried out. Where the workspace has a ledger, the request
+    The plan that is shown and confirmed is the one that is carried out. In a workspace with a ledger, the request
     is put on record there and needs its approval; the same command then carries it out.
 
     Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·

@@ -32,7 +32,7 @@ def verify(
 
     The log is compared with every head that was noted outside (settings [bold]heads_s3[/], [bold]timestamp_url[/]) and
     at the last check here; then its own head is noted there. With --head it is compared with that one alone: copy one
-    from a certificate or a webhook. So a log is found out that was cut off or written anew.
+    from a certificate or a webhook. This detects a log that was truncated or rewritten.
 
     Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
@@ -116,7 +116,7 @@ def reopen(
     ],
     as_json: output.Json = False,
 ) -> None:
-    """Let a batch that failed, or was tried three times, be tried again: `reconcile` or the next night goes on with it.
+    """Let a batch that failed, or was tried three times, be tried again: `reconcile` or the next nightly batch resumes it.
 
     Example: [bold]tmu ledger reopen 5f2c9d1a7b3e4c60 --reason "disk enlarged"[/]
     """

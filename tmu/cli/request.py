@@ -60,7 +60,7 @@ def receive(
     with made() as ledger:
         receipt = asdict(put_on_record(ledger, keys, intake, OPERATOR))
     value = receipt | {name: receipt[name].isoformat() for name in ("received_at", "due")}
-    word = "received" if receipt["new"] else "on record already"
+    word = "received" if receipt["new"] else "already recorded"
     output.emit(value, lambda: [f"Request {intake.id} is {word}.", output.facts(value)])
 
 

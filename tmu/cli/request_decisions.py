@@ -73,7 +73,7 @@ def release(
     reason: Reason,
     as_json: output.Json = False,
 ) -> None:
-    """Release a legal hold. Requests under no other hold go on, and are planned anew.
+    """Release a legal hold. Requests under no other hold continue, and are planned again.
 
     Example: [bold]tmu request release 0123456789abcdef0123456789abcdef --reason "court file 12-77 closed"[/]
     """
@@ -86,7 +86,7 @@ def release(
 
 
 def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
-    """Refuse a request, with the reason that the requester is told. Not past the point of no return.
+    """Deny a request, with the reason for the requester. Not past the point of no return.
 
     Example: [bold]tmu request deny case-2026-17 --reason "GDPR 17(3)(e): legal claims"[/]
     """
@@ -117,7 +117,7 @@ def cancel(
 
 
 def extend(request: Id, reason: Reason, as_json: output.Json = False) -> None:
-    """Give a request two more months: once, within the first month. The requester must be told, with the reason.
+    """Give a request two more months: once, within the first month. The requester must be informed, with the reason.
 
     Example: [bold]tmu request extend case-2026-17 --reason "four models to retrain"[/]
     """

@@ -31,7 +31,7 @@ def create(
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="Number of days that it is valid.")] = 90,
     as_json: output.Json = False,
 ) -> None:
-    """Make a token. Who asks may not approve: give the two different names.
+    """Create a token. A requester cannot approve: give the two roles to different names.
 
     Examples: [bold]tmu token create --name portal --role requester[/] ·
     [bold]tmu token create --name dpo --role approver --role auditor --days 30[/]

@@ -1,6 +1,6 @@
 """The journal of deletions: one file each, written before a stage takes effect.
 
-A deletion once acknowledged is found here after any crash; `tmu delete --resume` goes on where it stopped. The journal
+A deletion once acknowledged is found here after any crash; `tmu delete --resume` resumes it. The journal
 holds keys (HMAC), references and parameters only.
 """
 

@@ -12,7 +12,7 @@ from tmu.ledger.transition import find, note
 
 
 def extend(ledger: Ledger, request: str, reason: str, actor: Actor) -> datetime:
-    """Extend a request's time; returns the new date. The requester must be told, with the reason.
+    """Extend a request's time; returns the new date. The requester must be informed, with the reason.
 
     Raises ConflictError for a second extension, after the first month, and for a request that has ended.
     """

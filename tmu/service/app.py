@@ -47,7 +47,7 @@ def create_app(
     app = FastAPI(
         title="tmu deletion service",
         version=__version__,
-        description="Deletion requests on record, planned, approved, watched. Errors are RFC 9457 problem documents.",
+        description="Record, plan, approve and monitor deletion requests. Errors are RFC 9457 problem documents.",
         lifespan=_lifespan,
         openapi_url=None,
         docs_url=None,

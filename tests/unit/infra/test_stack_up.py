@@ -136,7 +136,7 @@ def test_a_log_that_is_not_there_is_refused_with_those_that_are(stack: Stack):
 @pytest.mark.parametrize("verb", ["down", "status"])
 def test_every_output_names_the_stand_in(stack: Stack, verb: str):
     result = CliRunner().invoke(app, [verb, "--workspace", str(stack.home)])
-    assert "stand-in" in " ".join(result.output.split())
+    assert "trials only" in " ".join(result.output.split())
 
 
 def test_data_are_removed_only_when_somebody_says_yes(stack: Stack):

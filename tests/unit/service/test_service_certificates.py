@@ -85,7 +85,7 @@ def test_an_approval_code_is_for_the_form_of_one_plan(api: Api) -> None:
     assert answer["code"].startswith("approver.")
     api.bad(Role.APPROVER, "POST", path, {"plan_hash": "0" * 64}, status=409)
     both = api.token("requester", Role.REQUESTER, Role.APPROVER)
-    assert "Who asked" in api.bad(both, "POST", path, body, status=403)
+    assert "The requester cannot approve" in api.bad(both, "POST", path, body, status=403)
     keys = api.app.state.service.keys
     with pytest.raises(ForbiddenError):
         approval_codes.redeem(keys, api.ledger, "case-1", answer["code"][:-1] + "g")

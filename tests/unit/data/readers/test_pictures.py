@@ -129,8 +129,8 @@ def encoded(image, form):
 BAD = {
     "empty.png": (b"", "empty"),
     "text.jpg": (b"this is a letter", "no picture"),
-    "cut.png": (encoded(Image.fromarray(NOISE), "PNG")[:60], "cut short or damaged"),
-    "cut.jpg": (encoded(Image.fromarray(NOISE), "JPEG")[:-40], "cut short or damaged"),
+    "cut.png": (encoded(Image.fromarray(NOISE), "PNG")[:60], "truncated or damaged"),
+    "cut.jpg": (encoded(Image.fromarray(NOISE), "JPEG")[:-40], "truncated or damaged"),
     "deep.png": (deep_png(), "more than 8 bits a channel"),
     "deep.tiff": (encoded(Image.fromarray(GREY.astype(np.uint16) * 200), "TIFF"), "more than 8 bits a channel"),
     "float.tiff": (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "more than 8 bits a channel"),
