@@ -116,7 +116,9 @@ def reopen(
     ],
     as_json: output.Json = False,
 ) -> None:
-    """Let a batch that failed, or was tried three times, be tried again: `reconcile` or the next nightly batch resumes it.
+    """Allow another attempt at a batch that failed or used its three attempts.
+
+    `reconcile` or the next nightly batch resumes it.
 
     Example: [bold]tmu ledger reopen 5f2c9d1a7b3e4c60 --reason "disk enlarged"[/]
     """

@@ -1,7 +1,7 @@
 """Intake from files: `*.json` in `.tmu/inbox/`, each one request or several as the API takes them, raw ids allowed.
 
 A file is gone once its requests are on record; a receipt without raw ids stays in `inbox/done/`. What cannot be taken
-goes to `inbox/refused/` with the reason beside it. After a crash at any point the next call resumes, with the same result.
+goes to `inbox/refused/` with the reason beside it. After a crash the next call resumes, with the same result.
 """
 
 import codecs
