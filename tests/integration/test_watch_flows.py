@@ -172,7 +172,7 @@ def test_a_broken_check_fails_the_flow_and_is_announced(prefect_server: dict, ho
         verify_flow(home=str(home))
     assert receiver.told[-1] == (None, "verification_failed")
     assert receiver.got[-1].message["facts"] == {"broken": ["record store"]}
-    assert "**broken**" in shown("verification").data
+    assert "**failed**" in shown("verification").data
 
 
 def test_a_check_that_cannot_be_made_does_not_pass(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
