@@ -1,4 +1,4 @@
-"""A verdict in one word: what certificates and `--json` show of an audit, also of one that an earlier version stored."""
+"""A verdict in one word: what certificates and `--json` show of an audit, also of one stored by an earlier version."""
 
 import pytest
 
