@@ -38,26 +38,26 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY) ## process a real deletion request, from data to audited, registered, unlearned model
 	@$(BIN)/tmu demo
 
-up: $(READY) ## start all servers and watch them (WORKSPACE=service, made with the embedded digits if it is new)
+up: $(READY) ## start and supervise all servers (WORKSPACE=service, made with the embedded digits if it is new)
 	@infra/install.sh
 	@$(BIN)/python -m infra up --workspace "$(WORKSPACE)" $(ARGS)
 
-down: $(READY) ## stop them all; what they stored stays
+down: $(READY) ## stop all servers; stored data stay
 	@$(BIN)/python -m infra down --workspace "$(WORKSPACE)" $(ARGS)
 
 status: $(READY) ## state, memory and health of each server
 	@$(BIN)/python -m infra status --workspace "$(WORKSPACE)" $(ARGS)
 
-logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": one server's, and go on)
+logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": follow one server's)
 	@$(BIN)/python -m infra logs --workspace "$(WORKSPACE)" $(ARGS)
 
-login: $(READY) ## the logins of Prefect's and MLflow's pages (ARGS=--export: as variables for a shell)
+login: $(READY) ## print the logins of Prefect and MLflow (ARGS=--export: as variables for a shell)
 	@$(BIN)/python -m infra login --workspace "$(WORKSPACE)" $(ARGS)
 
-browser: $(READY) ## start the servers and do in a browser what a person does, four minutes (ARGS=--pictures: keep pictures)
+browser: $(READY) ## run a deletion in a headless browser on real servers, four minutes (ARGS=--pictures: keep pictures)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
-chaos: $(READY) ## kill each server and process at each stage of a deletion; goes on where it stopped (ARGS="--only 'auditing/*'")
+chaos: $(READY) ## kill each server and process at each stage of a deletion; resumes (ARGS="--only 'auditing/*'")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 test: $(READY) ## run every test but those of make browser
@@ -71,7 +71,7 @@ check: lint types walls spelling ## check style, types, the walls between rooms,
 coverage: $(READY) ## run the tests of make test and print which branches they reach (slower)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" --cov --cov-report=term $(ARGS)
 
-audit: $(READY) ## look the locked packages up in the Python advisory database (needs the network)
+audit: $(READY) ## check the locked packages against the Python advisory database (needs the network)
 	@infra/advisories.sh
 
 lock: $(READY) ## write requirements.lock, the closure of constraints.txt with hashes

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def bench(
     name: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="Name of a suite, or path of its YAML.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core, on a GPU one.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this time; the next call goes on.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this time; the next call resumes.")] = None,
     only: Annotated[list[str], typer.Option(metavar="GLOB", help="Only these cells: forget-set/row/seed.")] = [],  # noqa: B006
     fresh: Annotated[list[str], typer.Option(metavar="ROW", help="Measure this row again.")] = [],  # noqa: B006
     toy: Annotated[bool, typer.Option("--toy", help="The suite's tiny version; its numbers are kept apart.")] = False,
@@ -29,7 +29,7 @@ def bench(
 ) -> None:
     """Measure a suite: every method on every forget set, beside retrained models, over several seeds.
 
-    What is stored is not measured again, so a run that was stopped goes on with the same command.
+    What is stored is not measured again, so the same command resumes an interrupted run.
 
     Examples: [bold]tmu bench --list[/] · [bold]tmu bench smoke --jobs 2[/] ·
     [bold]tmu bench cpu-small --minutes 60[/] · [bold]tmu bench cpu-small --only 'random-10/tmu*/*'[/] ·

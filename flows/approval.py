@@ -20,14 +20,14 @@ class Approval(RunInput):
         "",
         title="Approval code",
         max_length=200,
-        description="It proves who you are, and holds for this plan alone, for an hour. The call above gets one. Leave "
+        description="It authenticates you and is valid for this plan, for one hour. The call above returns one. Leave "
         "it empty if the API approved or denied the request meanwhile.",
     )
     reason: str = Field(
         "",
         title="Reason",
         max_length=200,
-        description="One line that names nobody. A denial needs one; the requester is told.",
+        description="One line that names no person. Required for a denial; the requester is told.",
     )
 
     def as_decision(self) -> Decision:
@@ -71,9 +71,9 @@ def plan_markdown(shown: PlanShown, api: str) -> str:
     )
     return (
         f"{facts_markdown(shown.facts)}\n"
-        f"**Request** `{shown.request}`, asked for by `{shown.requester}`, "
-        "who may not approve it (typed into the form, unchecked). "
-        f"**To be answered by** {shown.due[:10]}.\n\n"
-        "Until erasing begins the request can be taken back. **From then on it can only be finished.**\n\n"
+        f"**Request** `{shown.request}`, requested by `{shown.requester}`, "
+        "who cannot approve it (typed into the form, not authenticated). "
+        f"**Due** {shown.due[:10]}.\n\n"
+        "Until erasing begins, the request can be withdrawn. **From then on it can only be finished.**\n\n"
         f"For an approval code, with the token of an approver:\n\n```bash\n{call}\n```\n"
     )

@@ -102,13 +102,11 @@ def _service(deletion: Deletion, verdict: AuditVerdict) -> str:
     """Which model goes into service and why, in a sentence."""
     method = deletion.method
     if deletion.exact:
-        return "The retrained model goes into service: it never saw the records."
+        return "The retrained model goes into service: it was trained without the records."
     if verdict.outcome == "failed":
         reasons = [reason.partition(": ") for reason in verdict.reasons]
         failed = "; ".join(text.rstrip(".") for outcome, _, text in reasons if outcome == "failed")
         return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
     if verdict.outcome == "inconclusive":
-        return (
-            f"The retrained gold goes into service: the request is too small for an audit of `{method}` to prove much."
-        )
+        return f"The retrained gold goes into service: the audit of `{method}` is inconclusive for so few records."
     return f"`{method}` goes into service: it passed its audit."

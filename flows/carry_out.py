@@ -1,4 +1,4 @@
-"""The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, look again.
+"""The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, verify.
 
 The order is: write down, erase the data, then the model. Every stage is idempotent and journalled, so that a crash
 anywhere is fixed by running the same again; it takes effect once. All that a stage needs is in the `Deletion`; nothing
@@ -100,7 +100,7 @@ def _refuse_foreseen(deletion: Deletion) -> None:
     """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
     foreseen = deletion.plan.choice.risk.refusal
     if foreseen and learns_from_holdout(deletion.method):
-        raise GateError(f"The hold-out is no guide here: {foreseen}.", "Use `--method retrain`.")
+        raise GateError(f"The hold-out cannot be used here: {foreseen}.", "Use `--method retrain`.")
 
 
 def _register_candidate(workspace: Workspace, deletion: Deletion) -> None:
@@ -128,7 +128,7 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Tidy, look again, and close the journal's entry."""
+    """Tidy, verify, and close the journal's entry."""
     observer.reach(State.PURGING)
     tidy(workspace)
     observer.reach(State.VERIFYING)
@@ -140,7 +140,9 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
 def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
     """A completed deletion for whoever asked, as JSON."""
     shown = deletion.model_dump(mode="json", include={"data": True, "service": True})
-    outcome = deletion.outcome.model_dump(mode="json") if deletion.outcome else {"verdict": None}
+    outcome: dict[str, Any] = {"verdict": None}
+    if deletion.outcome:
+        outcome = deletion.outcome.model_dump(mode="json") | {"verdict": deletion.outcome.verdict.public()}
     choice = deletion.plan.choice.model_dump(mode="json")
     ui = workspace.registry.ui_command()
     return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": deletion.why}

@@ -31,8 +31,8 @@ Request = Annotated[
     RequestId,
     Field(
         title="Request",
-        description="The number of the case in your own system, such as `case-2026-17`. It is stored for ever and "
-        "must not lead to a person.",
+        description="The case number in your own system, such as `case-2026-17`. It is stored permanently "
+        "and must not identify a person.",
     ),
 ]
 RequestedBy = Annotated[
@@ -40,15 +40,15 @@ RequestedBy = Annotated[
     Field(
         title="Requested by",
         pattern="^[a-z0-9][a-z0-9._-]{0,63}$",
-        description="Your name among the users of this service, such as `support-1`. Who approves must be another.",
+        description="Your user name in this service, such as `support-1`. The approver must be another person.",
     ),
 ]
 People = Annotated[
     list[Key],
     Field(
         title="People",
-        description="The keys of the people to be forgotten, 32 hexadecimal digits each. "
-        "`tmu plan --subject ID --keys-only` prints them. **Never names or ids:** what is entered here is kept.",
+        description="The keys of the people to delete, 32 hexadecimal digits each. "
+        "`tmu plan --subject ID --keys-only` prints them. **No names or ids:** Prefect stores what is entered here.",
         max_length=100,
     ),
 ]
@@ -56,7 +56,7 @@ Records = Annotated[
     list[Key],
     Field(
         title="Single records",
-        description="The keys of single records, where not all of a person is meant. "
+        description="The keys of single records, if not all records of a person are meant. "
         "`tmu plan --record ID --keys-only` prints them.",
         max_length=1000,
     ),
@@ -73,7 +73,7 @@ HowMethod = Annotated[
     Field(
         title="Method",
         description="How the model unlearns. `as configured`: as params.yaml says. `auto`: by a forecast of cost "
-        "and risk. Wherever a check fails, exact retraining takes over.",
+        "and risk. If a check fails, exact retraining takes over.",
     ),
 ]
 Home = Annotated[str, Field(title="Workspace", description="Leave it empty: the workspace of this installation.")]

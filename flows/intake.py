@@ -10,7 +10,7 @@ from tmu.workspace import Workspace
 
 @flow(name="intake")
 def intake_flow(home: str = "") -> dict[str, Any]:
-    """Take in what lies in `.tmu/inbox/`; returns counts. docs/ledger.md tells how to put a file there."""
+    """Record the request files in `.tmu/inbox/`; returns counts. docs/ledger.md describes the files."""
     workspace = Workspace.open(home)
     taken = take_in_files(workspace)
     return {"taken": taken, "sent": send_notifications(workspace)}

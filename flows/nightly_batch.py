@@ -21,7 +21,7 @@ def nightly_batch_flow(
     ] = "normal",
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> list[dict[str, Any]]:
-    """Serve what is approved; goes on with a batch that was interrupted."""
+    """Serve approved requests; resumes a batch that was interrupted."""
     workspace = Workspace.open(home)
     with telling_of_failures("The batch"):
         outcomes = serve(workspace, lane)

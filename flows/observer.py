@@ -31,7 +31,7 @@ class Observer:
         """Put the version that the audit decided for into service, if the data have not moved on; what came of it."""
         service = promote(self.workspace, data, outcome.champion, self.work)
         if service.version is None:
-            return "Nothing goes into service: the data have moved on since this request."
+            return "Nothing goes into service: the data have changed since this request."
         return outcome.service
 
 

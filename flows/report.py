@@ -11,10 +11,16 @@ from prefect.artifacts import create_markdown_artifact
 from flows.tell import tell
 from tasks.say import inside_run
 from tmu.audit import render
-from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.deletion import AuditVerdict, Deletion, Stage
 from tmu.deletion.plan import Plan
 from tmu.steps.plan_facts import PlanFacts, facts_of, worded_cost
 from tmu.words import counted
+
+_THEN = {
+    "passed": "",
+    "failed": "; the gold goes into service",
+    "inconclusive": " (too few forgotten records); the gold goes into service",
+}
 
 
 def show_plan_of_request(request: str, facts: PlanFacts) -> None:
@@ -42,7 +48,7 @@ def show_batch_plan(batch: str, requests: int, deletion: Deletion) -> None:
 
 
 def show_batch(outcome: dict[str, Any], store: str) -> None:
-    """How a batch ended, as markdown: what serves now, what was looked at again, and where to look further.
+    """How a batch ended, as markdown: what serves now, what was verified, and where to look further.
 
     store: address of the artifacts, to which the evidence's are relative.
     """
@@ -63,10 +69,8 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
 
 def show_audit(numbers: dict[str, Any]) -> None:
     """The audit's headline numbers as an artifact: a column a model, a row a metric with its unit and direction."""
-    verdict = "passed" if numbers["verdict"]["passed"] else "did not pass: the gold takes over"
-    if not numbers["verdict"]["conclusive"]:
-        verdict += " (inconclusive: too few forgotten records to tell)"
-    described = f"{numbers['verdict']['row']} {verdict}"
+    verdict = AuditVerdict.of(numbers["verdict"])
+    described = f"{verdict.row}: {verdict.outcome}{_THEN[verdict.outcome]}"
     tell(f"Audit: {described}")
     _markdown("audit", _turned(render.markdown(numbers["result"])), described)
 

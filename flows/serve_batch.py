@@ -1,6 +1,6 @@
 """Serve approved requests in one deletion: take them, carry it out, and say in the ledger how it ended.
 
-An attempt that was killed leaves its batch open; whoever comes next goes on with it, under a higher fencing token.
+An attempt that was killed leaves its batch open; the next run resumes it, under a higher fencing token.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tmu.ledger.states import State
 from tmu.steps.ledger.batch import Work, approved, open_work
 from tmu.workspace import Workspace
 
-_DONE = {"service": "All that was asked for had been erased before.", "checked": []}
+_DONE = {"service": "Everything that was requested had been erased before.", "checked": []}
 
 
 def serve(workspace: Workspace, lane: Lane) -> list[dict[str, Any]]:
@@ -80,11 +80,14 @@ def _attempt(workspace: Workspace, work: Work) -> Iterator[None]:
 
 def _stand_back(workspace: Workspace, work: Work, hold: HeldError) -> None:
     held = stand_back(workspace, work)
-    if not held:  # to go on at once could be for ever
+    if not held:  # an immediate retry could repeat without end
         raise ConflictError(
-            "A legal hold came and went while the batch was begun.", "The next run serves it."
+            "A legal hold was placed and released while the batch began.", "The next run serves it."
         ) from hold
-    tell(f"A legal hold covers {len(held)} of {len(work.requests)} requests: nothing was erased, the batch stood back.")
+    tell(
+        f"A legal hold covers {len(held)} of {len(work.requests)} requests: nothing was erased, "
+        "and the batch was stopped."
+    )
 
 
 def _nothing_left(observer: BatchObserver) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def _nothing_left(observer: BatchObserver) -> dict[str, Any]:
 def _free(workspace: Workspace) -> bool:
     waiting = open_work(workspace)
     if waiting is not None and at_work(waiting.run) and waiting.ended is None:
-        tell(f"Batch {waiting.batch} is being served by another run; this one leaves it alone.")
+        tell(f"Batch {waiting.batch} is being served by another run; this run skips it.")
         return False
     return True
 

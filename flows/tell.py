@@ -22,5 +22,5 @@ def telling_of_failures(what: str) -> Iterator[None]:
         say(f"{what} stopped: {error}", logging.ERROR)
         raise
     except Exception as error:  # its message may quote values: Prefect's traceback has the place
-        say(f"{what} stopped by a fault: {type(error).__name__}.", logging.ERROR)
+        say(f"{what} stopped by an internal error: {type(error).__name__}.", logging.ERROR)
         raise

@@ -20,17 +20,19 @@ def verify_flow(home: str = "") -> dict[str, Any]:
     """
     workspace = Workspace.open(home)
     verified = verify_all(workspace)
-    create_markdown_artifact(markdown=_page(verified), key="verification", description="What holds, and the log's head")
+    create_markdown_artifact(
+        markdown=_page(verified), key="verification", description="Results of the verification, and the log's head"
+    )
     send_notifications(workspace)
     if verified.broken:
         raise DataError(
-            f"Does not hold: {', '.join(verified.broken)}.", "The run's artifact says what; compare with a backup."
+            f"Verification failed: {', '.join(verified.broken)}.", "See the run's artifact, and compare with a backup."
         )
     return {"head": verified.head, "checks": {check.name: check.found for check in verified.checks}}
 
 
 def _page(verified: Verified) -> str:
-    word = {True: "holds", False: "**broken**"}
+    word = {True: "passed", False: "**failed**"}
     rows = [f"| {check.name} | {word[check.holds]} | {check.found} |" for check in verified.checks]
     head = f"`{verified.head}`" if verified.head else "none"
     return "\n".join([f"Head of the audit log: {head}", "", "| check | result | found |", "|---|---|---|", *rows, ""])

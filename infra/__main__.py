@@ -25,7 +25,7 @@ class Infra(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except PermissionError as error:  # the stack of another user, of root after `sudo make up`
             refused = ConfigError(
-                f"This user may not reach {error.filename or 'a process or file of this stack'}.",
+                f"This user cannot access {error.filename or 'a process or file of this stack'}.",
                 "Run this as the user who started the stack, or name a workspace where you may write.",
             )
             output.emit_error(refused)
@@ -40,7 +40,10 @@ class S3(StrEnum):
 
 
 app = typer.Typer(cls=Infra, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-Home = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Made with the embedded digits if it is new.")]
+Home = Annotated[
+    Path,
+    typer.Option("--workspace", metavar="DIR", help="The workspace; created with the embedded digits if it is new."),
+]
 _SERVICE = Path("service")
 
 
@@ -49,13 +52,15 @@ def up(
     workspace: Home = _SERVICE,
     first_port: Annotated[
         int | None,
-        typer.Option("--first-port", min=1024, max=65000, help="On the first start: take ports from here on."),
+        typer.Option(
+            "--first-port", min=1024, max=65000, help="On the first start: search for free ports from this one on."
+        ),
     ] = None,
     s3: Annotated[
-        S3 | None, typer.Option("--s3", help="On the first start: the S3 store; moto is for a quick look.")
+        S3 | None, typer.Option("--s3", help="On the first start: the S3 store; moto is for trials only.")
     ] = None,
     bootstrap: Annotated[
-        bool, typer.Option(help="Put Prefect's pools, limits and deployments in order, too; takes seconds.")
+        bool, typer.Option(help="Also update Prefect's pools, limits and deployments; takes seconds.")
     ] = True,
     as_json: output.Json = False,
 ) -> None:
@@ -69,7 +74,7 @@ def up(
         stack, result = start(workspace.resolve(), s3=store, first_port=first_port, bootstrap=bootstrap, tell=tell)
     found = status(stack)
     place = f"Workspace {stack.home}"
-    words = f"Ready after {result.seconds:.0f} s." if result.started else "Everything ran already."
+    words = f"Ready after {result.seconds:.0f} s." if result.started else "Everything was running already."
     output.emit(
         {**found.as_dict(), "seconds": round(result.seconds, 1), "started": result.started, "notes": result.notes},
         lambda: [words, show.addresses(found.processes), *_logins(stack, result.made), *result.notes, place],
@@ -87,9 +92,9 @@ def _logins(stack: Any, made: bool) -> list[Any]:
 def down(
     workspace: Home = _SERVICE,
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Then remove the databases, buckets and secrets of this stack.")
+        bool, typer.Option("--delete-data", help="Also remove the databases, buckets and secrets of this stack.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before data are removed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove data without asking.")] = False,
     as_json: output.Json = False,
 ) -> None:
     """Stop every server in reverse order and wait until each is gone. What they stored stays."""
@@ -126,8 +131,8 @@ def status(workspace: Home = _SERVICE, as_json: output.Json = False) -> None:
 def logs(
     name: Annotated[str | None, typer.Argument(help="One process; default: all.")] = None,
     workspace: Home = _SERVICE,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow new lines.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="Number of last lines.")] = 50,
 ) -> None:
     """The last lines of the servers' logs."""
     stack = _stack(workspace)

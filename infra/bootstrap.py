@@ -1,4 +1,4 @@
-"""Make Prefect's objects, or put them right: `python -m infra.bootstrap [--workspace DIR] [--json] [--dry-run]`.
+"""Create or update Prefect's objects: `python -m infra.bootstrap [--workspace DIR] [--json] [--dry-run]`.
 
 It may be run at any time and any number of times: what is as wanted stays untouched. It is the only way in which these
 objects are made: work pool, queues, limits, the block of results, the automation for zombies, and the deployments of

@@ -21,7 +21,7 @@ class Config(BaseModel):
 
 
 class Seeds(Config):
-    """Separate seeds, so that a gold can share the original's order and augmentation (`speed.md` 1.2)."""
+    """Separate seeds, so that a gold can share the original's order and augmentation."""
 
     init: int = 0
     order: int = 0

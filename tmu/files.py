@@ -85,7 +85,7 @@ def refuse_unwritable(folder: Path) -> None:
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"The folder cannot be written: {folder} ({error.strerror}).", "Look what is in its place, and fix that."
+            f"The folder cannot be written: {folder} ({error.strerror}).", "Check what is in its place, and fix it."
         ) from error
 
 

@@ -73,11 +73,11 @@ class Settings(BaseSettings):
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
     api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")
     webhooks: Several[str] = Field(
-        (), repr=False, description="addresses that are told what becomes of requests: https, or loopback"
+        (), repr=False, description="addresses that receive events of requests: https, or loopback"
     )
-    webhook_secret: SecretStr | None = Field(None, min_length=16, description="signs what webhooks are told")
+    webhook_secret: SecretStr | None = Field(None, min_length=16, description="secret that signs webhook messages")
     webhooks_plain_http: bool = Field(False, description="let webhooks use plain http to other machines, too")
-    apprise: Several[SecretStr] = Field((), description="Apprise addresses that are told the same in a sentence")
+    apprise: Several[SecretStr] = Field((), description="Apprise addresses that receive the same as a sentence")
     heads_s3: str | None = Field(
         None, description="s3://bucket/prefix with Object Lock, where heads of this one ledger's log are noted"
     )

@@ -42,7 +42,7 @@ def wanted() -> AutomationCore:
     )
     return AutomationCore(
         name=NAME,
-        description="A flow run whose heartbeats stop is marked as crashed, so that it can be taken up again.",
+        description="A flow run whose heartbeats stop is marked as crashed, so that it can be resumed.",
         trigger=trigger,
         actions=[action],
     )

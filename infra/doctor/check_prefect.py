@@ -46,7 +46,7 @@ def _version(client: SyncPrefectClient) -> Check:
     if theirs == ours:
         return Check("Prefect version", "ok", ours)
     hint = "Install the same version on both sides (constraints.txt) and restart the server."
-    return Check("Prefect version", "fail", f"the server has {theirs}, we have {ours}", hint)
+    return Check("Prefect version", "fail", f"the server has {theirs}, this installation has {ours}", hint)
 
 
 def _leases(client: SyncPrefectClient) -> Check:
@@ -71,7 +71,7 @@ def _objects(api: PrefectApi, place: Workspace) -> Check:
 
     def repair() -> str:
         made = [each for each in bootstrap(api, plan) if each.done in ("made", "changed")]
-        return ", ".join(f"{each.kind} {each.name} {each.done}" for each in made) or "nothing to do any more"
+        return ", ".join(f"{each.kind} {each.name} {each.done}" for each in made) or "nothing to do"
 
     fixable = any(each.done != "failed" for each in wrong)
     return Check(name, "fail", text, "`python -m infra.bootstrap`", repair if fixable else None)
@@ -90,11 +90,11 @@ def _schedules(client: SyncPrefectClient) -> Check:
     without = [each.name for each in scheduled if not each.paused and each.id not in planned and each.updated < new]
     if without:
         hint = "Restart the Prefect server; if that does not help, read its log and compare its packages with the pins."
-        return Check("schedules", "fail", f"no run is planned for {', '.join(sorted(without))}", hint)
+        return Check("schedules", "fail", f"no run is scheduled for {', '.join(sorted(without))}", hint)
     off = sorted(each.name for each in deployments if each.paused or any(not part.active for part in each.schedules))
     if off:
         return Check("schedules", "warn", f"switched off: {', '.join(off)}", "Resume them on Prefect's page.")
-    return Check("schedules", "ok", f"{len(scheduled)} deployments have planned runs")
+    return Check("schedules", "ok", f"{len(scheduled)} deployments have scheduled runs")
 
 
 def _planned(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[object]:
@@ -136,13 +136,15 @@ def _late(client: SyncPrefectClient) -> Check:
     late = [run for run in due if run.state_name != "AwaitingConcurrencySlot"]
     if not late:
         return Check("late runs", "ok", "none")
-    return Check("late runs", "warn", f"{len(late)}: no worker takes them", "See whether pool or queue are paused.")
+    return Check(
+        "late runs", "warn", f"{len(late)}: no worker picks them up", "Check whether the pool or the queue is paused."
+    )
 
 
 def _zombies(client: SyncPrefectClient, api: PrefectApi) -> Check:
     dead = find_zombies(client)
     if not dead:
-        return Check("flow runs", "ok", "each that is running has a process, or gives signs of life")
+        return Check("flow runs", "ok", "each running one has a process or sends heartbeats")
     text = "; ".join(f"{each.run.name}: {each.why}" for each in dead)
 
     def repair() -> str:

@@ -88,8 +88,10 @@ def s3(place: Workspace) -> Probe | None:
     ahead = _ahead(answers[buckets[0]]["ResponseMetadata"]["HTTPHeaders"].get("date"))
     plain = [bucket for bucket in buckets if kept[bucket] != "Enabled"]
     if plain:
-        what = f"keeps no old versions in {', '.join(plain)}"
-        return Probe(Check("S3", "warn", what, "Turn versioning on, so that what is overwritten can be found."), ahead)
+        what = f"has no versioning in {', '.join(plain)}"
+        return Probe(
+            Check("S3", "warn", what, "Enable versioning, so that overwritten objects can be restored."), ahead
+        )
     return Probe(Check("S3", "ok", f"lists {', '.join(buckets)}; versions are kept"), ahead)
 
 
@@ -133,12 +135,12 @@ def login(name: str, url: str, auth: tuple[str, str] | None, setting: str) -> Ch
     except httpx.HTTPError as error:
         return Check(name, "fail", f"does not answer: {type(error).__name__}", "See the server's log: `make logs`.")
     if stranger.status_code not in _ASKS:
-        what = f"it answers without asking who calls ({stranger.status_code}): whoever reaches it may change everything"
+        what = f"it answers without a login ({stranger.status_code}): anyone who reaches it can change everything"
         return Check(name, "fail", what, "Start it with a login, as `make up` does, or put one in front of it.")
     if ours is None or ours.status_code in _ASKS:
-        what = "it refuses our login" if ours else "it asks for a login, and we have none"
+        what = "it refuses the configured login" if ours else "it asks for a login, and none is configured"
         return Check(name, "fail", what, f"Compare setting `{setting}` with the server's: `make login`.")
-    return Check(name, "ok", "asks who calls, and knows us")
+    return Check(name, "ok", "asks for a login, and accepts the configured one")
 
 
 def _ahead(date: str | None) -> float | None:

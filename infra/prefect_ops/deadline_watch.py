@@ -15,7 +15,7 @@ from tmu.workspace import Workspace
 
 @flow(name="deadline-watch")
 def deadline_watch_flow(home: str = "") -> dict[str, Any]:
-    """Look at the dates of all open requests; returns what was told now and what was sent. Repeat it at will."""
+    """Check the dates of all open requests; returns the new warnings and the messages sent. Safe to repeat."""
     workspace = Workspace.open(home)
     watched, sent = watch_deadlines(workspace), send_notifications(workspace)
     rows = [dict(line) for line in watched.board] or [{"request": "none is open"}]

@@ -31,7 +31,7 @@ NIGHTLY = "nightly-batch/nightly-batch"
 def reconcile_flow(
     home: Annotated[str, Field(description="Folder of the workspace; empty: the one of this installation.")] = "",
 ) -> dict[str, Any]:
-    """Find what a crash left, put it right, and go on with it."""
+    """Find what a crash left, repair it, and resume it."""
     found: dict[str, Any] = clean_up()
     workspace = Workspace.open(home)
     waiting = open_work(workspace)
@@ -41,12 +41,12 @@ def reconcile_flow(
         found["waits for"] = away
     elif not busy:
         righted = reconcile(workspace)
-        found |= {"alias put back to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
-        found["set going"] = _set_going(workspace, waiting)
+        found |= {"alias restored to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
+        found["started"] = _set_going(workspace, waiting)
     send_notifications(workspace)
     tell(", ".join(f"{name}: {value}" for name, value in found.items()))
     rows = [{"what": name, "found": str(value)} for name, value in found.items()]
-    create_table_artifact(table=rows, key="reconcile", description="What was found and put right")
+    create_table_artifact(table=rows, key="reconcile", description="What was found and fixed")
     return found
 
 
@@ -79,7 +79,7 @@ def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:
     if waiting is None:
         return "urgent" if approved(workspace, "urgent") else None
     if not waiting.left:
-        tell(f"Batch {waiting.batch} was tried too often: a person must look at it.")
+        tell(f"Batch {waiting.batch} has used all its attempts: a person must reopen it (`tmu ledger reopen`).")
         return None
     last = state_of(waiting.run)
     return None if last is not None and last.type is StateType.CANCELLED else waiting.lane

@@ -69,7 +69,7 @@ def crash(client: SyncPrefectClient, zombie: Zombie) -> bool:
     """Mark the run and its unfinished task runs as crashed; False where it has moved on in the meantime."""
     if not _still(client, zombie.run):
         return False
-    client.set_flow_run_state(zombie.run.id, Crashed(message=f"Nothing works on this run any more: {zombie.why}."))
+    client.set_flow_run_state(zombie.run.id, Crashed(message=f"No process works on this run: {zombie.why}."))
     wanted = FlowRunFilter(id=FlowRunFilterId(any_=[zombie.run.id]))
     unfinished = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_AT_WORK)))
     for task in client.read_task_runs(flow_run_filter=wanted, task_run_filter=unfinished):

@@ -9,7 +9,7 @@ from infra.stack.ports import port_of
 from infra.stack.server import Server
 
 WARNING = (
-    "The S3 store is moto, a stand-in for a quick look: it is in memory, and empty after each stop. "
+    "The S3 store is moto, for trials only: it is in memory, and empty after each stop. "
     "For Ceph: install it (`infra/install.sh`), `make down ARGS=--delete-data`, `make up`; the ledger and the models "
     "begin anew, the data stay."
 )

@@ -69,7 +69,9 @@ def status(stack: Stack) -> Status:
     notes = [moto.WARNING] if stack.need("s3_server") == "moto" else []
     notes += filter(None, [reads_the_secrets(stack, states)])
     if not states and (left := orphans.find(stack)):
-        notes.append(f"{len(left)} processes of an earlier start run unwatched: `make up` or `make down` ends them.")
+        notes.append(
+            f"{len(left)} processes of an earlier start run unsupervised: `make up` or `make down` stops them."
+        )
     return Status(str(stack.home), processes, notes)
 
 

@@ -142,13 +142,13 @@ def _start(supervisor: Supervisor, server: Server, result: Result) -> Step:
 
 
 def _await(supervisor: Supervisor, server: Server, interrupted: Event) -> None:
-    """Wait until a server is well. Raises StorageError if it is not in time, or ends again and again."""
+    """Wait until a server is well. Raises StorageError if it is not in time, or exits repeatedly."""
     deadline, pids = time.monotonic() + _SECONDS_READY, set()
     while reason := server.probe():
         pids.add(supervisor.states().get(server.name, {}).get("pid", 0))
         dies = len(pids - {0}) > _MOST_DEATHS
         if dies or time.monotonic() > deadline or interrupted.is_set():
-            what = "ends again and again" if dies else f"did not get ready: {reason}"
+            what = "exits repeatedly" if dies else f"did not become ready: {reason}"
             log = supervisor.stack.state("logs", f"{server.name}.log")
             raise StorageError(f"{server.label} {what}.", f"See {log}.")
         time.sleep(0.3)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ERRORS = 100_000  # in a row, at some seconds each: days
 _COMMAND = shlex.join([sys.executable, "-m", "prefect.engine"])
-_HINT = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` puts them right."
+_HINT = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` fixes them."
 
 
 def checked_entrypoint(run: "FlowRun", deployment: "DeploymentResponse | None") -> str:

@@ -90,7 +90,7 @@ def test_risk_method_and_price_are_the_first_lines_of_the_approval() -> None:
 
 def test_the_way_to_a_code_stands_above_the_approval() -> None:
     text = plan_markdown(shown(), "http://127.0.0.1:8080")
-    assert "**To be answered by** 2026-12-22." in text and "`support-1`, who may not approve it" in text
+    assert "**Due** 2026-12-22." in text and "`support-1`, who cannot approve it" in text
     assert "curl $API/requests/case-1/approval-code \\" in text.splitlines()
 
 

@@ -180,13 +180,13 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
         and "support-1, who may not approve it (typed into the form, unchecked)" in shown
     )
     assert re.search(r"Erased: \d+ records in ", shown) and "Not accepted" not in shown
-    assert shown.index("Likely method:") < shown.index("Price:") < shown.index("Stays:") < shown.index("asked for by")
+    assert shown.index("Likely method:") < shown.index("Price:") < shown.index("Stays:") < shown.index("requested by")
     form.type("Approval code", "dpo.1795383967.5d41402abc4b2a76b9719d911017c592")
     pages.picture(page, pictures, "prefect-approval", 1300, ".p-modal__card")
     form.submit()
     stack.await_state(case.run, "Suspended", "approval-2")
     again = pages.open_resume(page, stack.page(f"/runs/flow-run/{case.run}")).all.inner_text()
-    assert "Not accepted. The code does not hold for this request and its plan." in again
+    assert "Not accepted. The code is not valid for this request and its plan." in again
 
 
 def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", case: Case) -> None:

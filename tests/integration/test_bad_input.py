@@ -65,7 +65,7 @@ def test_requests_for_what_is_not_there(home: Path, verb: tuple[str, ...]) -> No
 @pytest.mark.parametrize("verb", [("delete", "--yes"), ("plan",), ("data", "erase", "--yes")])
 def test_empty_requests(home: Path, verb: tuple[str, ...]) -> None:
     for request, text in (((), ""), (("--file", "-"), ""), (("--file", "-"), "# nobody\n"), (("--file", "-"), "{}")):
-        refused(home, *verb, *request, code=3, says=("names nobody", "--subject"), input=text)
+        refused(home, *verb, *request, code=3, says=("names no person", "--subject"), input=text)
 
 
 def test_a_raw_id_is_never_repeated(home: Path) -> None:
@@ -101,7 +101,7 @@ def test_corrupt_and_foreign_image_bytes(empty: Path, tmp_path: Path) -> None:
     cut = _photos(tmp_path / "cut", {"a/1.png": _png, "b/maria.png": _cut_png})
     text = _photos(tmp_path / "text", {"a/1.png": _png, "b/maria.png": lambda path: path.write_text("hello")})
     before = listing(empty)
-    for photos, kind in ((cut, "is cut short or damaged"), (text, "is no picture")):
+    for photos, kind in ((cut, "is truncated or damaged"), (text, "is no picture")):
         result = tmu(empty, "data", "import", "image-folder", "--root", photos)
         assert (result.exit_code, result.stdout) == (4, "")
         first, second = result.stderr.splitlines()

@@ -273,7 +273,7 @@ def test_what_a_person_switched_off_stays_off(
     deployment = client.read_deployment_by_name("first/first")
     hourly = next(each for each in deployment.schedules if each.slug == "hourly")
     client.update_deployment_schedule(deployment.id, hourly.id, active=False)
-    client.update_deployment(deployment.id, _update(tags=["tmu", "mine"]))  # so that it must be written anew
+    client.update_deployment(deployment.id, _update(tags=["tmu", "mine"]))  # so that it must be rewritten
     assert _done(bootstrap(api, plan))["deployment first"] == "changed"
     found = {each.slug: each.active for each in client.read_deployment_by_name("first/first").schedules}
     assert found == {"hourly": False, "daily": True}

@@ -110,7 +110,7 @@ def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypat
     result = tmu(home, "delete", *chosen, "--yes")
     assert result.exit_code == 0
     assert f"Request {plan['id']} is completed." in result.stdout
-    assert "nothing about the model is proved" in result.stdout
+    assert "nothing is known" in result.stdout
     assert given == {"home": str(home), "request": plan["id"]}
     deletion = Journal(Workspace.open(home)).find(plan["id"])
     assert (deletion.plan.hash, deletion.method, deletion.audited) == (plan["hash"], "finetune", False)
@@ -137,7 +137,7 @@ def test_the_same_request_goes_on_without_a_new_plan(home: Path, monkeypatch: py
     monkeypatch.setattr(flow, "load", lambda name: lambda **arguments: {"request": plan.id})
     result = tmu(home, "delete", "--subject", "contributor-007")  # no --yes: it was given when it was acknowledged
     assert result.exit_code == 0
-    assert "going on with it" in result.stderr
+    assert "resuming it" in result.stderr
 
 
 def test_resume_takes_no_second_request(home: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_model_that_fails_the_audit_is_not_put_into_service(prefect_server: di
     harsh = {"method": "random-label", "options": {"lr": 0.1, "steps": 150}}
     workspace = make_workspace(tmp_path / "w", unlearn=harsh)
     outcome = delete(workspace, range(25))
-    assert not outcome["verdict"]["passed"]
+    assert outcome["verdict"]["outcome"] == "failed"
     assert outcome["champion"] == outcome["versions"]["gold"] != outcome["versions"]["random-label"]
     assert workspace.registry.get_alias("digits", "champion").role == "gold"
 

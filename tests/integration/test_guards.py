@@ -48,7 +48,7 @@ def erased(workspace: Workspace) -> str:
 def test_the_erased_stay_erased_when_the_data_folder_was_lost(workspace: Workspace) -> None:
     key = erased(workspace)
     shutil.rmtree(workspace.data)
-    with pytest.raises(DataError, match="holds a record store already"):
+    with pytest.raises(DataError, match="already contains a record store"):
         import_data(workspace, "digits", {}, **LAYOUT)  # brought back from DVC's cache first
     _, imported = import_data(workspace, "digits", {}, replace=True, **LAYOUT)
     assert imported.skipped_erased > 0

@@ -55,5 +55,5 @@ def test_a_small_request_goes_through_and_the_report_is_kept(trained: tuple[Work
     assert plan_deletion(workspace, named).choice.risk.refusal is None
     shift = run_record(workspace, unlearn_model(workspace, case))["notes"]["shift"]
     assert shift["verdict"] in ("alike", "covered")
-    assert shift["reason"].endswith("features were not compared, for want of a twin.")
+    assert shift["reason"].endswith("features were not compared, because there is no twin.")
     assert 0 < shift["classes"]["removed"] < 0.5

@@ -1,7 +1,7 @@
 """What the audit must not let pass, and what it must: real models of a small world, judged as a deletion is.
 
 Digits with every fifth label drawn anew, so that a model which saw a record can be told from one that did not. One
-original, two golds, and for each control a model that somebody might take for unlearned (`evaluation.md` 8).
+original, two golds, and for each control a model that somebody might take for unlearned.
 """
 
 import copy

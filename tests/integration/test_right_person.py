@@ -69,8 +69,8 @@ def test_case_split_root(tmp_path: Path, shared_cases: Path) -> None:
 
 def test_case_odd_pictures(tmp_path: Path, shared_cases: Path) -> None:
     first, *names = refused(tmp_path, shared_cases / "odd-pictures").splitlines()
-    assert first.startswith("error: 4 of 17 pictures cannot be taken: ")
-    kinds = {"cut.jpg": "cut short", "empty.png": "empty", "moving.gif": "frames", "transparent.png": "transparent"}
+    assert first.startswith("error: 4 of 17 pictures are refused: ")
+    kinds = {"cut.jpg": "truncated", "empty.png": "empty", "moving.gif": "frames", "transparent.png": "transparent"}
     assert len(names) == 4
     for name, kind in kinds.items():
         assert any(name in line and kind in line for line in names)

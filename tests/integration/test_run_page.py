@@ -20,9 +20,9 @@ RESULT = {
 @pytest.mark.parametrize(
     ("passed", "conclusive", "words"),
     [
-        (True, True, "tmu passed"),
-        (False, True, "tmu did not pass: the gold takes over"),
-        (True, False, "tmu passed (inconclusive: too few forgotten records to tell)"),
+        (True, True, "tmu: passed"),
+        (False, True, "tmu: failed; the gold goes into service"),
+        (True, False, "tmu: inconclusive (too few forgotten records); the gold goes into service"),
     ],
 )
 def test_the_audit_on_the_run_page(

@@ -96,7 +96,7 @@ def test_the_log_of_a_form_says_what_it_waits_for_and_why_it_stopped(story: tupl
     said = [line["message"] for line in lines]
     assert any(line.startswith("Request case-17: ") and "records to erase" in line for line in said)
     assert "Request case-17 waits for its approval: press Resume." in said
-    failures = [line for line in lines if line["message"].startswith("Request case-17 stopped by a fault: ")]
+    failures = [line for line in lines if line["message"].startswith("Request case-17 stopped by an internal error: ")]
     assert [line["level"] for line in failures] == [40]  # ERROR
 
 

@@ -255,8 +255,8 @@ def test_the_doctor_finds_that_both_servers_ask_for_a_login(home: Path, monkeypa
     monkeypatch.setenv("TMU_MLFLOW_LOGIN", "tmu:some-other-password")
     monkeypatch.setenv("TMU_PREFECT_LOGIN", "tmu:some-other-password")
     wrong = {check.name: check for check in checks(Workspace.open(home))}
-    assert "refuses our login" in wrong["Prefect login"].text
-    assert "refuses our login" in wrong["MLflow login"].text
+    assert "refuses the configured login" in wrong["Prefect login"].text
+    assert "refuses the configured login" in wrong["MLflow login"].text
     assert "refuses the login" in wrong["Prefect"].text
 
 

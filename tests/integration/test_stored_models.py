@@ -1,4 +1,4 @@
-"""A model in MLflow is changed past the flows: verify names it, promotion and loading refuse, nothing is run."""
+"""A model in MLflow is changed outside of the flows: verify names it, promotion and loading refuse, nothing is run."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """A deletion of the command line needs nothing around it: no server, no proxy, no standard input, no fast disk.
 
-Each is a whole `tmu delete` in a process of its own, in surroundings that ended in "a fault of tmu" when Prefect's
-temporary server was started for it.
+Each is a whole `tmu delete` in a process of its own, in surroundings that ended in "an internal error of tmu" when
+Prefect's temporary server was started for it.
 """
 
 import json
@@ -53,7 +53,7 @@ def tmu(home: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess
 
 
 def deleted(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert "fault of tmu" not in done.stderr + done.stdout
+    assert "internal error" not in done.stderr + done.stdout
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     return json.loads(done.stdout)
 
@@ -72,7 +72,7 @@ def test_standard_input_may_be_closed(home: Path) -> None:
 
 def test_a_closed_standard_input_cannot_be_asked_and_is_told_so(home: Path) -> None:
     refused = tmu(home, *ASKED[:-1], preexec_fn=lambda: os.close(0))
-    assert (refused.returncode, "fault of tmu" in refused.stderr) == (2, False)
+    assert (refused.returncode, "internal error" in refused.stderr) == (2, False)
     assert "Add --yes" in refused.stderr
 
 

@@ -185,11 +185,11 @@ def test_a_broken_check_fails_the_flow_and_is_announced(prefect_server: dict, ho
     from flows.verify import verify_flow
 
     _byte_changed(home)
-    with pytest.raises(DataError, match="Does not hold: record store"):
+    with pytest.raises(DataError, match="Verification failed: record store"):
         verify_flow(home=str(home))
     assert receiver.told[-1] == (None, "verification_failed")
     assert receiver.got[-1].message["facts"] == {"broken": ["record store"]}
-    assert "**broken**" in shown("verification").data
+    assert "**failed**" in shown("verification").data
 
 
 def test_a_check_that_cannot_be_made_does_not_pass(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

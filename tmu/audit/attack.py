@@ -1,4 +1,4 @@
-"""The population attack behind "MIA-efficacy" (SalUn, arXiv 2310.12508; `evaluation.md` 1).
+"""The population attack behind "MIA-efficacy" (SalUn, arXiv 2310.12508).
 
 A classifier learns, on outputs of the audited model alone, to tell kept records (members) from test records
 (non-members) by true-class confidence p_y; MIA-efficacy is the share of the forget set it calls non-member.

@@ -2,7 +2,7 @@
 
 Which forgotten records a retrained model gets wrong differs from one gold seed to the next. So the predictor's AUROC is
 given against each gold and against all of them, next to the *ceiling*: how well the other golds' mean predicts one
-gold (`method.md` 8.4). Plain accuracy is not given: with 5 % hard records "all easy" scores 95 %.
+gold. Plain accuracy is not given: with 5 % hard records "all easy" scores 95 %.
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ def predictor_ceiling(scores: np.ndarray, golds_wrong: np.ndarray, *, n_hard: in
     """Score the predictor against the golds; JSON-ready.
 
     `scores` (N,): predicted P(gold wrong) or any increasing function of it. `golds_wrong` bool (G, N).
-    `n_hard`: the calibrated number of hard records (`method.md` 8.1), at which balanced accuracy is taken.
+    `n_hard`: the calibrated number of hard records (docs/method.md, section 4), at which balanced accuracy is taken.
     A gold with no wrong record, or with wrong ones only, cannot be ranked against: skipped and counted in `skipped`.
     Numbers that no gold allows are None.
     """

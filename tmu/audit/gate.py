@@ -1,6 +1,6 @@
 """The gate: does an audited model pass as if it had never seen the forget set?
 
-Rules compare with the golds' own spread, so that an honest retrain always passes (`evaluation.md` 0.7), the unchanged
+Rules compare with the golds' own spread, so that an honest retrain always passes, the unchanged
 original never does where it can be told from a gold at all, and too much is as wrong as too little:
 
 1. weights: unlearning changed the trained parameters, and not batch normalisation's statistics alone.

@@ -1,7 +1,7 @@
 """Did unlearning change the weights? By trained parameters, not by bytes alone.
 
 A step whose optimiser holds the wrong model still runs the right one in training mode, and batch normalisation then
-moves its running statistics: the bytes differ and nothing was learned (`evaluation.md` 8, control 2). So the change is
+moves its running statistics: the bytes differ and nothing was learned. So the change is
 measured on parameters: ||theta_u - theta_o||_2 / ||theta_o||_2, 0 where none moved.
 """
 

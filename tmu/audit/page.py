@@ -74,7 +74,7 @@ doing nothing scores. Every row is compared with equally many golds.</caption>
 {% for metric in headline %}{{ cell(floor[metric.name]) }}{% endfor %}<td>–</td></tr>
 {% endif %}</tbody></table></div>
 {% if people %}
-<h2>Person by person</h2>
+<h2>Evidence per person</h2>
 <p><strong>{{ 'Nobody stands out' if people.passed else 'Some persons stand out' }}:</strong> {{ people.reason }}</p>
 <div class="scroll"><table>
 <caption>{{ people.caption }}</caption>
@@ -94,7 +94,7 @@ doing nothing scores. Every row is compared with equally many golds.</caption>
 {% for each in figures %}<figure><img alt="{{ each.alt }}" src="{{ each.source }}">
 <figcaption>{{ each.alt }}</figcaption></figure>
 {% endfor %}
-<h2>Every number, in plain words</h2>
+<h2>All numbers</h2>
 <div class="scroll"><table>
 <thead><tr><th scope="col">number (unit) and direction</th>
 {% if has_floor %}<th scope="col">noise floor</th>{% endif %}
@@ -108,7 +108,7 @@ doing nothing scores. Every row is compared with equally many golds.</caption>
 <h2>The easy / hard predictor</h2>
 <dl>{% for name, value in predictor %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>
 {% endif %}
-<h2>What this proves, and what it does not</h2>
+<h2>What this audit shows, and what it does not</h2>
 <ul>{% for each in limits %}
 <li>{{ each }}</li>{% endfor %}
 </ul>
@@ -127,7 +127,7 @@ LIMITS = (
     "by construction.",
     "Not shown: resistance to an attacker with many shadow models in and out of every record. RMIA and LiRA here have "
     "the golds as their few references, and understate what such an attacker finds.",
-    "Inner layers are looked at through a fresh last layer on the model's body. A trace that is not linear in the last "
+    "Inner layers are tested with a fresh last layer on the model's body. A trace that is not linear in the last "
     "features, or lies in earlier layers alone, escapes it.",
     "A difference inside the noise floor means not distinguishable at this size, not equal.",
     "Intervals say what other records of the same kind would have given. What another training seed would have given "

@@ -34,13 +34,13 @@ from tmu.loopback import exempt_loopback
 
 EXIT_CODES = {
     0: "done",
-    1: "a fault of tmu, or `tmu doctor` found one",
+    1: "an internal error of tmu, or `tmu doctor` found a problem",
     2: "a wrong option, parameter or setting",
-    3: "a request that cannot be honoured as it stands",
+    3: "a request that cannot be carried out as it is",
     4: "unusable data",
     5: "an unusable model",
-    6: "a gate refused to go on",
-    7: "the disk or a store refused",
+    6: "a gate refused",
+    7: "the disk or a store failed",
     130: "interrupted",
 }
 _ORDER = (

@@ -14,22 +14,22 @@ from tmu.errors import ConfigError
 
 
 def audit(
-    request: Annotated[str | None, typer.Option(metavar="ID", help="A deletion to audit (again), by its id.")] = None,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="Id of a deletion to audit again.")] = None,
     golds: Annotated[int, typer.Option(min=2, help="With --request: how many retrained models to compare with.")] = 2,
-    forget: Annotated[str | None, typer.Option(metavar="REF", help="What was to be forgotten.")] = None,
-    original: Annotated[str | None, typer.Option(metavar="REF", help="The model before.")] = None,
+    forget: Annotated[str | None, typer.Option(metavar="REF", help="The forget set.")] = None,
+    original: Annotated[str | None, typer.Option(metavar="REF", help="The original.")] = None,
     gold: Annotated[
         list[str], typer.Option(metavar="REF", help="At least two: run 0 first, then independent ones.")
     ] = [],  # noqa: B006 - Typer copies it
     control: Annotated[str | None, typer.Option(metavar="REF", help="The model of `tmu unlearn --control`.")] = None,
-    unlearned: Annotated[str | None, typer.Option(metavar="REF", help="The model to judge.")] = None,
-    twin: Annotated[str | None, typer.Option(metavar="REF", help="The twin behind it.")] = None,
+    unlearned: Annotated[str | None, typer.Option(metavar="REF", help="The unlearned model.")] = None,
+    twin: Annotated[str | None, typer.Option(metavar="REF", help="Its twin.")] = None,
     data: Data = None,
     out: Out = None,
     sets: Set = [],  # noqa: B006 - Typer copies it
     as_json: output.Json = False,
 ) -> None:
-    """Set the unlearned model beside retrained ones: numbers, verdict, figures, report.
+    """Compare the unlearned model with retrained ones: numbers, verdict, figures, report.
 
     Examples: [bold]tmu audit --request 1f2e3d4c5b6a7988 --golds 5[/] ·
     [bold]tmu audit --forget out/forget --original out/original --gold out/gold --gold out/gold-2

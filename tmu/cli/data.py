@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tmu.data.store import RecordStore
     from tmu.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, help="Import, look at, check and erase records.")
+app = typer.Typer(no_args_is_help=True, help="Import, show, verify and erase records.")
 app.command("erase")(erase)
 
 
@@ -32,12 +32,8 @@ def import_(
     holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
     buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
-    fold_case: Annotated[
-        bool, typer.Option("--fold-case", help="Ids of people that differ by letter case alone are one person.")
-    ] = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace the store; what was erased stays erased.")
-    ] = False,
+    fold_case: Annotated[bool, typer.Option("--fold-case", help="Ignore letter case in ids of people.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the store; erased records stay erased.")] = False,
     as_json: output.Json = False,
 ) -> None:
     """Read a dataset into the record store and make it a data revision.
@@ -79,8 +75,10 @@ def _imported(value: dict[str, Any]) -> list[Any]:
 
 @app.command()
 def show(
-    subject: Annotated[str | None, typer.Option(metavar="ID", help="Is this person known? Shows counts.")] = None,
-    record: Annotated[str | None, typer.Option(metavar="ID", help="Is this record known?")] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show whether this person is known, with counts.")
+    ] = None,
+    record: Annotated[str | None, typer.Option(metavar="ID", help="Show whether this record is known.")] = None,
     as_json: output.Json = False,
 ) -> None:
     """Counts by split and class; with an id, what the store knows of it (and of nobody else).

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tmu.steps.plan import Planner
     from tmu.workspace import Workspace
 
-_MODELS_KNOW = "Models that have learned these records still know them: train anew, or use `tmu delete` instead."
+_MODELS_KNOW = "Models trained on these records still know them: train again, or use `tmu delete` instead."
 
 
 def erase(

@@ -26,16 +26,18 @@ def delete(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
-    no_audit: Annotated[bool, typer.Option("--no-audit", help="Do not train golds: no proof, no promotion.")] = False,
-    resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with a request that was interrupted.")] = None,
+    no_audit: Annotated[
+        bool, typer.Option("--no-audit", help="Train no golds: no audit, and nothing goes into service.")
+    ] = False,
+    resume: Annotated[str | None, typer.Option(metavar="ID", help="Resume an interrupted request.")] = None,
     withdraw: Annotated[
-        str | None, typer.Option(metavar="ID", help="Take a request back of which nothing was erased yet.")
+        str | None, typer.Option(metavar="ID", help="Withdraw a request of which nothing was erased yet.")
     ] = None,
     as_json: output.Json = False,
 ) -> None:
     """Delete people or records from the data and from the model, and audit the result.
 
-    The plan that is shown and confirmed is the one that is carried out. Where the workspace has a ledger, the request
+    The plan that is shown and confirmed is the one that is carried out. In a workspace with a ledger, the request
     is put on record there and needs its approval; the same command then carries it out.
 
     Examples: [bold]tmu delete --subject contributor-007 --dry-run[/] · [bold]tmu delete --file request.json --yes[/] ·
@@ -104,7 +106,7 @@ def _acknowledged(workspace: "Workspace", selection: Selection, method: str | No
     asked = asked_of(selection)
     same = Journal(workspace).same_as(asked)
     if same is not None:
-        output.note("This very request was interrupted: going on with it.")
+        output.note("This request was interrupted before: resuming it.")
         return resumed(workspace, same.id, method=method, audited=audit).id
     plan = planned(workspace, selection, method)
     confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan))
@@ -122,7 +124,7 @@ def _by_ledger(workspace: "Workspace", asked: "Asked", method: str | None, *, ye
     from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
 
     if not audit:
-        raise ConfigError("The ledger's deletions are audited.", "Leave out --no-audit.")
+        raise ConfigError("Deletions in a workspace with a ledger are always audited.", "Leave out --no-audit.")
     found = ask_ledger(workspace, asked, method)
     batches = []
     if found.state in (State.APPROVED, *RUNNING):
@@ -138,14 +140,15 @@ def _line(found: "OnRecord") -> str:
     from tmu.ledger.states import State
 
     needs = {
-        State.UNVERIFIED: f"Its identity is to be checked: `tmu request verify-identity {found.request}`.",
+        State.UNVERIFIED: f"The requester's identity must be verified: `tmu request verify-identity {found.request}`.",
         State.HELD: "A legal hold covers it: `tmu request list --holds`.",
         State.AWAITING_APPROVAL: f"A second person must approve the plan {found.plan_hash}: by the API "
-        f"(POST /requests/{found.request}/approval, docs/api.md). Then the same command carries it out, or the flow "
-        "`reconcile` does.",
-        State.APPROVED: "It is approved and was not served: another run is at work, or its plan is no longer approved.",
+        f"(POST /requests/{found.request}/approval, docs/api.md). Then run the same command again, or wait for the "
+        "flow `reconcile`.",
+        State.APPROVED: "It is approved but was not carried out: another run is active, or its plan is no longer "
+        "approved.",
         State.FAILED: f"Its batch failed: `tmu request show {found.request}` names it; `tmu ledger reopen` it.",
         State.COMPLETED: "Everything that it names is erased.",
     }
-    ended = "A new request for the same: `tmu request receive`."
+    ended = "Record a new request: `tmu request receive`."
     return f"Request {found.request} is {found.state.replace('_', ' ')}. {needs.get(found.state, ended)}"

@@ -68,7 +68,7 @@ def _agreed(check: Check, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes.")
+        raise ConfigError("There is no terminal to ask for confirmation.", "Add --yes.")
     return typer.confirm(f"{check.name}: {check.text}. Fix it?", err=True)
 
 

@@ -14,7 +14,7 @@ _PARTS = {
     "dvc.yaml": "the stages of `dvc repro`",
     ".dvc": "versions of the data",
     ".tmu": "artifacts, journal, MLflow's store; never commit it",
-    ".tmu/hash.key": "the secret of the keys of real people: back it up, apart from the data",
+    ".tmu/hash.key": "the secret of the keys of real people: back it up, separately from the data",
 }
 
 

@@ -59,5 +59,5 @@ def _plugins() -> list[Check]:
     """One line for each plugin that cannot be used; what does not need it works."""
     from tmu.cli.catalogue import broken
 
-    fix = "Repair or uninstall it; all else works."
+    fix = "Fix or uninstall it; everything else works."
     return [Check(f"plugin {each.name}", "warn", each.error or "", fix) for each in broken()]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tmu.ledger.log import Head
     from tmu.ledger.store import Ledger
 
-app = typer.Typer(no_args_is_help=True, help="Check and export the audit log; the board of dates.")
+app = typer.Typer(no_args_is_help=True, help="Verify and export the audit log; list due dates.")
 
 
 @contextmanager
@@ -58,10 +58,10 @@ def existing() -> Iterator["Ledger"]:
 @app.command()
 def verify(
     head: Annotated[
-        str | None, typer.Option("--head", metavar="SEQ:HASH", help="A head noted earlier: shows a cut end.")
+        str | None, typer.Option("--head", metavar="SEQ:HASH", help="A head stored earlier; reveals a truncated log.")
     ] = None,
     file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE", help="Check an export instead of the ledger.")
+        str | None, typer.Option("--file", metavar="FILE", help="Verify an exported log instead of the ledger.")
     ] = None,
     as_json: output.Json = False,
 ) -> None:
@@ -69,7 +69,7 @@ def verify(
 
     The log is compared with every head that was noted outside (settings [bold]heads_s3[/], [bold]timestamp_url[/]) and
     at the last check here; then its own head is noted there. With --head it is compared with that one alone: copy one
-    from a certificate or a webhook. So a log is found out that was cut off or written anew.
+    from a certificate or a webhook. This detects a log that was truncated or rewritten.
 
     Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
@@ -93,7 +93,7 @@ def _verify_ledger(anchor: "Head | None") -> None:
     _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
     if verified.silent:
         raise StorageError(
-            "The log holds together, but not all heads noted outside could be compared: " + " ".join(verified.silent),
+            "The log is sound, but not all heads stored outside could be compared: " + " ".join(verified.silent),
             "Run it again when they answer, or give a head with --head.",
         )
 
@@ -101,15 +101,17 @@ def _verify_ledger(anchor: "Head | None") -> None:
 def _sound(value: dict[str, Any], compared: list[str] | None = None, late: Sequence[str] = ()) -> None:
     facts = {"head": value["head"]}
     if compared is not None:
-        facts["compared with"] = "; ".join(compared) or "nothing: no head was noted before"
+        facts["compared with"] = "; ".join(compared) or "nothing: no head was stored before"
     output.emit(value, lambda: [f"The log is sound: {value['entries']:,} entries.", output.facts(facts)])
     for name in late:
-        output.note(f"The head did not reach {name}; it is tried again.")
+        output.note(f"The head did not reach {name}; it will be retried.")
 
 
 @app.command()
 def export(
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="One JSON object a line; replaced if it exists.")],
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="One JSON object per line; an existing file is replaced.")
+    ],
     as_json: output.Json = False,
 ) -> None:
     """Write the audit log to a file that can be checked without this workspace. It holds no keys of people.
@@ -128,7 +130,7 @@ def export(
 def board(
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds-per-request", min=0, metavar="N", help="Forecast: work for one request, measured."),
+        typer.Option("--seconds-per-request", min=0, metavar="N", help="Add a forecast: measured seconds per request."),
     ] = None,
     as_json: output.Json = False,
 ) -> None:
@@ -146,10 +148,14 @@ def board(
 @app.command()
 def reopen(
     batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, as `tmu request show ID` names it.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it will succeed now; names nobody.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why it will succeed now; must not name a person.")
+    ],
     as_json: output.Json = False,
 ) -> None:
-    """Let a batch that failed, or was tried three times, be tried again: `reconcile` or the next night goes on with it.
+    """Allow another attempt at a batch that failed or used its three attempts.
+
+    `reconcile` or the next nightly batch resumes it.
 
     Example: [bold]tmu ledger reopen 5f2c9d1a7b3e4c60 --reason "disk enlarged"[/]
     """

@@ -23,8 +23,11 @@ _STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "yellow
 
 def read_audit(folder: Path) -> dict[str, Any]:
     """`table`, `verdict` and `report` of an audit's folder."""
+    from tmu.deletion.deletion import AuditVerdict
+
     raw = json.loads((folder / "audit.json").read_text())
-    return {"table": raw["result"], "verdict": raw["verdict"], "report": str(folder / "report.html")}
+    verdict = AuditVerdict.of(raw["verdict"]).public()
+    return {"table": raw["result"], "verdict": verdict, "report": str(folder / "report.html")}
 
 
 def shown_outcome(summary: dict[str, Any]) -> list[Any]:
@@ -55,24 +58,17 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
-        return ["There was no audit: nothing about the model is proved."]
-    outcome = outcome_of(verdict)
+        return ["There was no audit: nothing is known about how well the model forgot."]
+    outcome = verdict["outcome"]
     tail = " With so few forgotten records even the unchanged model would pass." if outcome == "inconclusive" else ""
     line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.{tail}", _STYLES[outcome])
     return [line, *(f"  {reason}" for reason in verdict["reasons"])]
-
-
-def outcome_of(verdict: dict[str, Any]) -> str:
-    """`passed`, `failed` or `inconclusive`; also of an audit that was stored before it said so itself."""
-    if not verdict["passed"]:
-        return "failed"
-    return "passed" if verdict.get("conclusive", True) else "inconclusive"
 
 
 def _versions(summary: dict[str, Any]) -> str:
     lines = [f"{row}: {version}" for row, version in summary.get("versions", {}).items()]
     if "champion" in summary:
         row = next((row for row, version in summary["versions"].items() if version == summary["champion"]), "")
-        why = " because the audit did not prove the unlearned model" if row == "gold" else ""
+        why = " because the unlearned model did not pass its audit" if row == "gold" else ""
         lines.append(f"in service: {summary['champion']} ({row}{why})")
     return ", ".join(lines)

@@ -62,7 +62,7 @@ def emit_error(error: TmuError) -> None:
 
 def emit_fault(error: Exception) -> None:
     """One line for an error that is not the user's."""
-    what = f"this is a fault of tmu: {type(error).__name__}."
+    what = f"this is an internal error of tmu: {type(error).__name__}."
     hint = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
     if MODE.json:
         facts = {"type": type(error).__name__, "what": what, "hint": hint, "exit_code": 1}
@@ -92,7 +92,9 @@ def confirm(question: str, yes: bool, shown: list[Any]) -> None:
     for part in shown:
         console.print(part, markup=not isinstance(part, str))
     if sys.stdin is None or not sys.stdin.isatty():  # None: closed by whoever started this
-        raise ConfigError("Nobody can be asked here: this is no terminal.", "Add --yes, or --dry-run to look first.")
+        raise ConfigError(
+            "There is no terminal to ask for confirmation.", "Add --yes to confirm, or --dry-run to see the plan."
+        )
     if not typer.confirm(f"{question} This cannot be undone.", err=True):
         raise RequestError("The request was not confirmed.", "Nothing was changed.")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("request", "state", "days_left", "due", "received")
 
-app = typer.Typer(no_args_is_help=True, help="Receive, hold, deny and look at requests in the ledger.")
+app = typer.Typer(no_args_is_help=True, help="Receive, hold, deny and show requests in the ledger.")
 
 
 @app.command()
@@ -38,7 +38,7 @@ def receive(
     ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Serve it in the urgent lane.")] = False,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Identity still to be checked: the clock stands still.")
+        bool, typer.Option("--unverified", help="The identity must still be verified; the clock is stopped.")
     ] = False,
     as_json: output.Json = False,
 ) -> None:
@@ -63,14 +63,14 @@ def receive(
     with made() as ledger:
         receipt = asdict(put_on_record(ledger, keys, intake, OPERATOR))
     value = receipt | {name: receipt[name].isoformat() for name in ("received_at", "due")}
-    word = "received" if receipt["new"] else "on record already"
+    word = "received" if receipt["new"] else "already recorded"
     output.emit(value, lambda: [f"Request {intake.id} is {word}.", output.facts(value)])
 
 
 @app.command("list")
 def list_(
     state: Annotated[list[str], typer.Option("--state", metavar="STATE", help="Only in this state.")] = [],  # noqa: B006
-    most: Annotated[int, typer.Option("--most", min=1, help="At most so many, newest first.")] = 100,
+    most: Annotated[int, typer.Option("--most", min=1, help="Maximum number of requests, newest first.")] = 100,
     holds: Annotated[bool, typer.Option("--holds", help="List the legal holds in force.")] = False,
     as_json: output.Json = False,
 ) -> None:
@@ -81,7 +81,7 @@ def list_(
     from tmu.ledger import views
 
     if holds and state:
-        raise ConfigError("--holds and --state ask for different things.", "Leave one out.")
+        raise ConfigError("--holds and --state cannot be combined.", "Leave one out.")
     states = _states(state)
     with looking() as ledger:
         value = [] if ledger is None else views.active_holds(ledger) if holds else views.listing(ledger, states, most)

@@ -63,7 +63,8 @@ def hold(
     output.emit(value, lambda: [f"Hold {placed.id} is in force; requests it stops now: {len(placed.stopped)}."])
     if placed.too_late:
         output.note(
-            f"It comes too late for {len(placed.too_late)}, whose erasing has begun: do not purge what is left."
+            f"It comes too late for {len(placed.too_late)}, whose erasing has begun: "
+            "do not purge old revisions and models."
         )
 
 
@@ -72,7 +73,7 @@ def release(
     reason: Reason,
     as_json: output.Json = False,
 ) -> None:
-    """Release a legal hold. Requests under no other hold go on, and are planned anew.
+    """Release a legal hold. Requests under no other hold continue, and are planned again.
 
     Example: [bold]tmu request release 0123456789abcdef0123456789abcdef --reason "court file 12-77 closed"[/]
     """
@@ -81,11 +82,11 @@ def release(
 
     with existing() as ledger:
         free = holds.release(ledger, hold_id, reason, OPERATOR)
-    output.emit({"hold": hold_id, "released": free}, lambda: [f"Released; requests that go on: {len(free)}."])
+    output.emit({"hold": hold_id, "released": free}, lambda: [f"Released; requests that continue: {len(free)}."])
 
 
 def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
-    """Refuse a request, with the reason that the requester is told. Not past the point of no return.
+    """Deny a request, with the reason for the requester. Not past the point of no return.
 
     Example: [bold]tmu request deny case-2026-17 --reason "GDPR 17(3)(e): legal claims"[/]
     """
@@ -100,10 +101,10 @@ def deny(request: Id, reason: Reason, as_json: output.Json = False) -> None:
 def cancel(
     request: Id,
     reason: Reason,
-    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="The requester took it back.")] = False,
+    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="The requester withdrew it.")] = False,
     as_json: output.Json = False,
 ) -> None:
-    """Take a request back of which nothing was erased yet.
+    """Withdraw a request of which nothing was erased yet.
 
     Example: [bold]tmu request cancel case-2026-17 --withdrawn --reason "letter of 3 May"[/]
     """
@@ -116,7 +117,7 @@ def cancel(
 
 
 def extend(request: Id, reason: Reason, as_json: output.Json = False) -> None:
-    """Give a request two more months: once, within the first month. The requester must be told, with the reason.
+    """Give a request two more months: once, within the first month. The requester must be informed, with the reason.
 
     Example: [bold]tmu request extend case-2026-17 --reason "four models to retrain"[/]
     """

@@ -24,11 +24,11 @@ Subjects = Annotated[list[str], typer.Option("--subject", metavar="ID", help="Al
 Records = Annotated[list[str], typer.Option("--record", metavar="ID", help="One record; repeatable.")]
 File = Annotated[
     str | None,
-    typer.Option("--file", metavar="FILE", help="A request file (ids a line, or JSON; `-`: standard input)."),
+    typer.Option("--file", metavar="FILE", help="A request file: one id per line, or JSON; `-` is standard input."),
 ]
 
 WithCopies = Annotated[
-    bool, typer.Option("--with-copies", help="Also the records that hold the same pictures, whoever's they are.")
+    bool, typer.Option("--with-copies", help="Also all records with the same pictures, including other people's.")
 ]
 
 
@@ -121,7 +121,7 @@ def look_up(index: "Index", selection: Selection) -> Iterator[Found]:
 def all_known(index: "Index", selection: Selection) -> list[Found]:
     """Every named id, found. Raises RequestError for an empty selection and for the first unknown or erased id."""
     if not selection:
-        raise RequestError("The request names nobody and nothing.", "Give --subject, --record or --file.")
+        raise RequestError("The request names no person and no record.", "Give --subject, --record or --file.")
     found = list(look_up(index, selection))
     for each in found:
         name = f"The {ordinal(each.place)} {each.kind} of the request (key {each.key})"

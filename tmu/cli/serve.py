@@ -11,13 +11,13 @@ from tmu.cli.workspace import open_workspace
 
 def serve(
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8080,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 chooses a free port.")] = 8080,
     proxy: Annotated[
         str | None,
-        typer.Option("--proxy", metavar="ADDRESS", help="The TLS proxy in front, whose X-Forwarded-For is believed."),
+        typer.Option("--proxy", metavar="ADDRESS", help="The TLS proxy in front, whose X-Forwarded-For is trusted."),
     ] = None,
     rate: Annotated[
-        float, typer.Option("--rate", min=0.1, max=100_000, help="Calls a second that one token may make.")
+        float, typer.Option("--rate", min=0.1, max=100_000, help="Calls per second allowed for one token.")
     ] = 50.0,
     as_json: output.Json = False,
 ) -> None:

@@ -20,7 +20,7 @@ def show(
     name: Annotated[str | None, typer.Argument(metavar="[ID]", help="The id, for `request`.")] = None,
     as_json: output.Json = False,
 ) -> None:
-    """Look at one thing: parameters, requests, versions, one version; or methods, metrics, readers, models
+    """Show parameters, requests, versions, one version; or methods, metrics, readers, models
     (architectures), each with a line that says what it is and where it comes from.
 
     Examples: [bold]tmu show params[/] · [bold]tmu show request 0123456789abcdef[/] · [bold]tmu show @champion[/] ·

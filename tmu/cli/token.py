@@ -13,20 +13,25 @@ if TYPE_CHECKING:
     from tmu.service.roles import Role
     from tmu.service.tokens import Token
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens of the HTTP API.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the tokens of the HTTP API.")
 _COLUMNS = ("id", "name", "roles", "created", "expires", "state")
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Whom it proves: a role account; no e-mail.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", metavar="NAME", help="The caller that it authenticates: a role account, no e-mail address."
+        ),
+    ],
     roles: Annotated[
         list[str], typer.Option("--role", metavar="ROLE", help="requester, approver, operator, auditor; repeatable.")
     ],
-    days: Annotated[int, typer.Option("--days", min=1, max=366, help="It is valid for so many days.")] = 90,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="Number of days that it is valid.")] = 90,
     as_json: output.Json = False,
 ) -> None:
-    """Make a token. Who asks may not approve: give the two different names.
+    """Create a token. A requester cannot approve: give the two roles to different names.
 
     Examples: [bold]tmu token create --name portal --role requester[/] ·
     [bold]tmu token create --name dpo --role approver --role auditor --days 30[/]
@@ -38,7 +43,10 @@ def create(
     with made() as ledger:
         token, text = tokens.create(ledger, tokens.tokens_of(workspace), name, chosen, days, OPERATOR)
     value = _shown(token) | {"token": text}
-    output.emit(value, lambda: [output.facts(value), "Note the token now: it is stored as a hash and cannot be shown."])
+    output.emit(
+        value,
+        lambda: [output.facts(value), "Store the token now: only its hash is kept, and it cannot be shown again."],
+    )
 
 
 @app.command("list")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tmu.refs import DataRef, ModelRef
     from tmu.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, help="Train an original, or a gold that never saw the forget set.")
+app = typer.Typer(no_args_is_help=True, help="Train an original, or a gold without the forget set.")
 
 
 @app.command()
@@ -46,8 +46,8 @@ def original(
 
 @app.command()
 def gold(
-    forget: Annotated[str, typer.Option(metavar="REF", help="The forget set that it must not see.")],
-    run: Annotated[int, typer.Option(min=0, help="0 shares the original's seeds; every other is independent.")] = 0,
+    forget: Annotated[str, typer.Option(metavar="REF", help="The forget set, which is left out of the training.")],
+    run: Annotated[int, typer.Option(min=0, help="0 shares the original's seeds; other numbers are independent.")] = 0,
     data: Data = None,
     out: Out = None,
     sets: Set = [],  # noqa: B006 - Typer copies it

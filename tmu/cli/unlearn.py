@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def unlearn(
-    forget: Annotated[str, typer.Option(metavar="REF", help="What to forget.")],
-    original: Annotated[str, typer.Option(metavar="REF", help="The model that learned it.")],
+    forget: Annotated[str, typer.Option(metavar="REF", help="The forget set.")],
+    original: Annotated[str, typer.Option(metavar="REF", help="The original.")],
     twin: Annotated[str | None, typer.Option(metavar="REF", help="Its twin, for the methods that need one.")] = None,
-    method: Annotated[str | None, typer.Option(metavar="NAME", help="Instead of the one in params.yaml.")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Method to use instead of the one in params.yaml.")
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="The audit's control: right fraction, random choice.")
     ] = False,

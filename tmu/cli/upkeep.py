@@ -16,7 +16,7 @@ def permissions(workspace: "Workspace") -> Check:
     found = exposed(*workspace.parts)
     root = workspace.root.stat().st_mode & OTHERS
     if not found and not root:
-        return Check("permissions", "ok", "the workspace is its owner's alone")
+        return Check("permissions", "ok", "only the owner can read the workspace")
     names = [path.relative_to(workspace.root).as_posix() for path in found]
     text = f"open to other accounts: {', '.join((['the workspace itself'] if root else []) + names[:3])}"
     if len(found) > 3:
@@ -32,7 +32,7 @@ def movable(workspace: "Workspace") -> Check:
     """Whether DVC's settings leave the workspace free to be moved and copied."""
     if workspace.versions.movable():
         return Check("place", "ok", "the workspace may be moved and copied")
-    text = "DVC's settings name a fixed folder, as an older tmu wrote them"
+    text = "DVC's settings contain an absolute path, written by an older tmu"
     return Check("place", "fail", text, "`tmu doctor --fix` makes it relative.", repair=lambda: _set_up(workspace))
 
 

@@ -15,7 +15,8 @@ _CHOSEN: dict[str, str | None] = {"home": None}
 
 Data = Annotated[str | None, typer.Option("--data", metavar="DIR", help="A record store; default: the workspace's.")]
 Out = Annotated[
-    str | None, typer.Option("--out", metavar="DIR", help="Write here (for dvc.yaml) and not into the artifact store.")
+    str | None,
+    typer.Option("--out", metavar="DIR", help="Write to this folder (for dvc.yaml) instead of the artifact store."),
 ]
 
 
@@ -66,5 +67,7 @@ def out_of(workspace: "Workspace", folder: str | None, mark: str = "manifest.jso
     full = Path(folder).resolve()
     taken = full.exists() and (not full.is_dir() or any(full.iterdir()))
     if full == workspace.data or (taken and not (full / mark).is_file()):
-        raise ConfigError(f"--out {folder} would replace something that is no output of this verb.", "Name another.")
+        raise ConfigError(
+            f"--out {folder} would reworkspace something that is not an output of this verb.", "Name another."
+        )
     return inside(workspace, folder)

@@ -44,7 +44,7 @@ def normal_id(raw: str, rule: IdRule) -> str:
         raise RequestError("An id of a person is empty.", "Leave it out, or fill it in.")
     found = unseen(text)
     if found:
-        raise RequestError(f"An id of a person holds {found}, which cannot be seen.", "Remove that character.")
+        raise RequestError(f"An id of a person holds {found}, which is invisible.", "Remove that character.")
     return unicodedata.normalize("NFC", text.casefold()) if rule.fold_case else text
 
 

@@ -115,7 +115,7 @@ def write_shard(path: Path, shard: ShardTable) -> None:
 
 
 def read_shard(path: Path) -> ShardTable:
-    """Read a shard whole; `DataError` with the shard's name if it is missing, cut short or changed."""
+    """Read a shard whole; `DataError` with the shard's name if it is missing, truncated or changed."""
     table, keys = _read(path, (*_KEY_COLUMNS, "image"))
     images = table.column("image").combine_chunks()
     pixels = _fixed(images, np.dtype(np.uint8)).reshape(len(images), images.type.byte_width)
@@ -237,6 +237,6 @@ def _fixed(array: pa.Array, dtype: np.dtype) -> np.ndarray:
 
 def _broken(path: Path) -> DataError:
     return DataError(
-        f"Shard {path.name} is missing, cut short or changed.",
+        f"Shard {path.name} is missing, truncated or changed.",
         "Restore it with `dvc checkout`; `dvc pull` if that fails.",
     )

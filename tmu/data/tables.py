@@ -48,7 +48,7 @@ def read_list(text: str, name: str, fault: type[TmuError] = DataError) -> Iterat
             continue
         found = unseen(item)
         if found:
-            raise fault(f"{name}, line {number}, holds {found}, which cannot be seen.", "One id a line, as plain text.")
+            raise fault(f"{name}, line {number}, holds {found}, which is invisible.", "One id a line, as plain text.")
         if item.startswith('"'):
             raise fault(f"{name}, line {number}, begins with a quotation mark.", "One id a line, without quotes.")
         yield number, item
@@ -118,7 +118,7 @@ def _header(cells: list[str], name: str, required: Sequence[str], optional: Sequ
 def _refuse_odd(cell: str, where: str, as_written: bool) -> None:
     found = unseen(cell.strip(_BLANKS))
     if found and not as_written:
-        raise DataError(f"{where} holds {found}, which cannot be seen.", "Remove that character.")
+        raise DataError(f"{where} holds {found}, which is invisible.", "Remove that character.")
     if cell != cell.lstrip(_BLANKS) and cell.lstrip(_BLANKS).startswith('"'):
         raise DataError(f"{where} has a blank before its quotation mark.", "Remove the blank.")
 

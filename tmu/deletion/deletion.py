@@ -42,6 +42,15 @@ class AuditVerdict(Config):
             return "failed"
         return "passed" if self.conclusive else "inconclusive"
 
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> "AuditVerdict":
+        """The verdict of a stored audit, of this version or of an earlier one."""
+        return cls(**{name: raw[name] for name in cls.model_fields if name in raw})
+
+    def public(self) -> dict[str, Any]:
+        """As certificates and `--json` show it: one word for the outcome."""
+        return {"row": self.row, "outcome": self.outcome, "reasons": list(self.reasons)}
+
     @model_validator(mode="before")
     @classmethod
     def _without_outcome(cls, raw: Any) -> Any:

@@ -1,6 +1,6 @@
 """The journal of deletions: one file each, written before a stage takes effect.
 
-A deletion once acknowledged is found here after any crash; `tmu delete --resume` goes on where it stopped. The journal
+A deletion once acknowledged is found here after any crash; `tmu delete --resume` resumes it. The journal
 holds keys (HMAC), references and parameters only.
 """
 
@@ -46,7 +46,7 @@ class Journal:
         with self._writing():
             there = self.find(deletion.id)
             if there.stage is Stage.WITHDRAWN:
-                raise RequestError(f"Request {deletion.id} was withdrawn meanwhile.", "There is nothing to go on with.")
+                raise RequestError(f"Request {deletion.id} was withdrawn meanwhile.", "There is nothing to resume.")
             return self._write(there.reached(stage, **facts))
 
     def withdraw(self, deletion: Deletion) -> Deletion:

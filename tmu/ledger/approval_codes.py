@@ -43,7 +43,7 @@ def issue(keys: Keys, ledger: Ledger, request: str, plan_hash: str, actor: Actor
             raise Refused(error, _REFUSED, row.id, why="no token")
         _refuse_other_states(row)
         if plan_hash != row.plan_hash:
-            error = ConflictError("The plan has changed.", "Look at the new one.")
+            error = ConflictError("The plan has changed.", "Review the new plan.")
             raise Refused(error, _REFUSED, row.id, why="another plan")
         plan, ends = bound_plan(tx.connection, row), (tx.at + VALID).replace(microsecond=0)
         tx.log("approval_code_issued", row.id, None, plan=plan.hash, ends=ends.isoformat())
@@ -64,10 +64,10 @@ def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> tuple[Actor, 
         given, plan = _CODE.fullmatch(code.strip()), bound_plan(tx.connection, row)
         expected = given and _mac(keys, row.id, plan.id, plan.hash, given["name"], int(given["expiry"]))
         if not given or not hmac.compare_digest(expected, given["mac"]):
-            error = ForbiddenError("The code does not hold for this request and its plan.", _AGAIN)
+            error = ForbiddenError("The code is not valid for this request and its plan.", _AGAIN)
             raise Refused(error, _REFUSED, row.id, why="does not hold")
         if tx.at.timestamp() >= int(given["expiry"]):
-            raise Refused(ForbiddenError("The code has ended.", _AGAIN), _REFUSED, row.id, why="ended")
+            raise Refused(ForbiddenError("The code has expired.", _AGAIN), _REFUSED, row.id, why="ended")
         actor = Actor(given["name"], "code")
         tx.by(actor).log("approval_code_redeemed", row.id, None, plan=plan.hash)
     return actor, plan.hash

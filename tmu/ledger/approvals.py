@@ -24,7 +24,7 @@ def approve(ledger: Ledger, request: str, plan_hash: str, actor: Actor, reason: 
         row = find(tx.connection, request)
         refuse_unfit(row, actor)
         if plan_hash != row.plan_hash:
-            error = ConflictError("The plan has changed.", "Look at the new one.")
+            error = ConflictError("The plan has changed.", "Review the new plan.")
             raise Refused(error, "approval_refused", row.id, why="another plan")
         if row.state == State.APPROVED and _approval(tx.connection, row.id).approver == actor.name:
             return
@@ -45,10 +45,10 @@ def stands(connection: sa.Connection, row: Request) -> bool:
 def refuse_unfit(row: Request, actor: Actor, event: str = "approval_refused") -> None:
     """Raise Refused (ForbiddenError, on record as `event`) unless `actor` may approve this request."""
     if not actor.authenticated_person:
-        error = ForbiddenError("Nobody has checked who approves.", "Approve by an authenticated call.")
+        error = ForbiddenError("The approver is not authenticated.", "Approve by an authenticated call.")
         raise Refused(error, event, row.id, why="not authenticated")
     if actor.name == row.requester:
-        error = ForbiddenError("Who asked may not approve.", "A second person must look at the plan.")
+        error = ForbiddenError("The requester cannot approve.", "A second person must approve the plan.")
         raise Refused(error, event, row.id, why="requester")
 
 

@@ -81,9 +81,11 @@ def resume(clock: Clock, now: datetime) -> Clock:
 def extend(clock: Clock, now: datetime, zone: tzinfo = UTC) -> Clock:
     """The clock with two more months. Raises ConflictError for a second extension and after the first month."""
     if clock.extended:
-        raise ConflictError("The request's time was extended before.", "It can be extended once.")
+        raise ConflictError("The request's time was already extended.", "It can be extended once.")
     if _aware(now) > due(clock, now, zone):
-        raise ConflictError("The first month is over.", "An extension must be told to the requester within it.")
+        raise ConflictError(
+            "The first month is over.", "The requester must be told of an extension within the first month."
+        )
     return Clock(clock.received, clock.paused_seconds, clock.paused_since, True)
 
 

@@ -28,14 +28,14 @@ _ISOLATION = {
     True: "READ COMMITTED",
     False: "REPEATABLE READ",  # one state of the ledger for all that is read; SQLite reads so by itself
 }
-_AGAIN = "Run the same again; nothing was changed."
+_AGAIN = "Run the same command again; nothing was changed."
 _SERVER = "Check that its server runs, and whether the call took effect; if not, run it again."
 _RESTORE = "Restore it from a backup, and compare the log's head with the one noted last."
 _REFUSALS = {  # by SQLite's primary result code
     5: ("is locked by another process", _AGAIN),
     6: ("is locked by another process", _AGAIN),
     8: ("cannot be written", "Choose a place that can be written, or change its permissions."),
-    10: ("cannot be read or written: the disk reports an error", "Check the disk, then run the same again."),
+    10: ("cannot be read or written: the disk reports an error", "Check the disk, then run the same command again."),
     11: ("is damaged", _RESTORE),
     13: ("cannot grow: the disk is full", f"Free some space. {_AGAIN}"),
     14: ("cannot be opened", "Check that its folder exists and that you may read and write there."),

@@ -42,13 +42,13 @@ class Intake(Config):
     with_copies: bool = Field(False, description="also the records that hold the same pictures")
     copies: Many = Field((), description="these records, as the data were when the request came")
     urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
-    identity_verified: bool = Field(True, description="false: the clock stands still until `verify_identity`")
+    identity_verified: bool = Field(True, description="false: the clock is stopped until `verify_identity`")
     source: Literal["cli", "api", "form", "file"] = "api"
 
     @model_validator(mode="after")
     def _names_something(self) -> "Intake":
         if not self.subjects and not self.records:
-            raise ValueError("the request names nobody and nothing")
+            raise ValueError("the request names no person and no record")
         return self
 
     def keys(self) -> list[Key]:
@@ -183,7 +183,7 @@ def _store(tx: Tx, fresh: dict[str, _Fresh]) -> dict[str, int]:
 def _answer(tx: Tx, row: dict[str, Any], mac: str, new: bool, merged: int) -> Receipt | ConflictError:
     if row["payload_mac"] != mac or row["requester"] != tx.actor.name:
         return ConflictError(
-            f"The id {row['id']} is on record for something else.",
+            f"The id {row['id']} is already recorded with other content.",
             "Repeat a request with the very same content, or choose a new id for another one.",
         )
     started = clock.Clock(

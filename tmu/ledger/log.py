@@ -119,5 +119,5 @@ def _fault(head: Head, link: Link) -> str | None:
 
 def _off_anchor(link: Link, noted: set[str]) -> str | None:
     if noted - {link.hash}:
-        return "is not the one whose hash was noted: the log was written anew"
+        return "is not the one whose hash was noted: the log was rewritten"
     return None

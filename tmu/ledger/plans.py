@@ -93,7 +93,7 @@ def bound_plan(connection: sa.Connection, row: Request) -> sa.Row[Any]:
     if plan is None or plan.hash != row.plan_hash:
         raise ConflictError(f"Request {row.id} has no plan in force.", "Plan it first.")
     if not _sound(plan):
-        raise ConflictError(f"The stored plan of request {row.id} was changed.", "Plan it anew, and check the ledger.")
+        raise ConflictError(f"The stored plan of request {row.id} was changed.", "Plan it again, and check the ledger.")
     return plan
 
 

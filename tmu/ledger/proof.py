@@ -36,7 +36,7 @@ def verify(ledger: Ledger, *anchors: Head) -> Head:
         if states.get(request) != stored.get(request):
             raise ChainError(
                 f"Request {request} is `{stored.get(request)}`, but the log says `{states.get(request)}`.",
-                "The state was changed past the log, or the log's end was cut off. Compare with a backup.",
+                "The state was changed without a log entry, or the log was truncated. Compare with a backup.",
             )
     return head
 

@@ -17,7 +17,7 @@ from tmu.ledger.intake import MOST_KEYS, HexKey, Intake, RequestId
 
 def _without_blanks(raw: str) -> str:
     if raw != raw.strip():
-        raise ValueError("an id begins or ends with a blank, and would be nobody's")
+        raise ValueError("an id begins or ends with a blank, and would match nobody")
     return raw
 
 
@@ -51,9 +51,9 @@ class RequestFile(Body):
     records: Annotated[RawRecordIds, Field(description="raw ids of single records")] = []
     subject_keys: HexKeys = []
     record_keys: HexKeys = []
-    with_copies: bool = Field(False, description="also the records that hold the same pictures, whoever's they are")
+    with_copies: bool = Field(False, description="also all records with the same pictures, including other people's")
     urgent: bool = Field(False, description="served in the urgent lane, not in the nightly batch")
-    identity_verified: bool = Field(True, description="false: the clock stands still until the identity is verified")
+    identity_verified: bool = Field(True, description="false: the clock is stopped until the identity is verified")
 
     @property
     def raw_ids(self) -> list[str]:
@@ -70,7 +70,7 @@ class IntakeBody(RequestFile):
     def _names_something(self) -> "IntakeBody":
         people, records = len(self.subjects) + len(self.subject_keys), len(self.records) + len(self.record_keys)
         if not people and not records:
-            raise ValueError("the request names nobody and nothing")
+            raise ValueError("the request names no person and no record")
         if max(people, records) > MOST_KEYS:
             raise ValueError(f"the request names more than {MOST_KEYS} people or records")
         return self
@@ -118,7 +118,7 @@ def refuse_blanks(keys: Keys, subjects: Iterable[str]) -> None:
     """Raise RequestError for a blank at an id's end where the store's rule of ids would not remove it: the key would be
     nobody's, and a request or a hold of nobody would be on record."""
     if keys.ids.version == 1 and any(raw != raw.strip() for raw in subjects):
-        raise RequestError("An id begins or ends with a blank, and would be nobody's.", "Remove the blank.")
+        raise RequestError("An id begins or ends with a blank, and would match nobody.", "Remove the blank.")
 
 
 def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:
@@ -128,6 +128,4 @@ def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:
     words = {lower, *re.split(r"[^\w]+|_", lower)}
     for raw in map(alike, raw_ids):
         if raw and (raw in words or (len(raw) >= _PLAIN and raw in lower)):
-            raise RequestError(
-                f"`{name}` holds an id of this very call.", "It would be stored: leave the id out of it."
-            )
+            raise RequestError(f"`{name}` contains an id of this call.", "It would be stored: leave the id out of it.")

@@ -1,6 +1,6 @@
 """What is registered, and who serves since when: entries `model_registered` and `cut_over` of the log.
 
-The model registry can be written past the flows; what it holds is compared with these.
+The model registry can be written outside of the flows; what it holds is compared with these.
 """
 
 import json

@@ -7,12 +7,12 @@ _WORDS = {
     "held": "is under a legal hold: nothing is erased until it is released",
     "denied": "was denied",
     "cancelled": "was cancelled",
-    "duplicate": "has ended: all that it names was forgotten at another request",
+    "duplicate": "has ended: everything that it names was erased for another request",
     "awaiting_approval": "waits for the approval of its plan",
     "approved": "was approved",
     "completed": "is completed",
-    "failed": "failed: a person must look at it",
-    "partially_failed": "failed in part: a person must look at it",
+    "failed": "failed: a person must decide what to do",
+    "partially_failed": "failed in part: a person must decide what to do",
 }
 
 
@@ -31,7 +31,7 @@ def sentence(message: dict[str, Any]) -> str:
     if event == "cut_over":
         return f"{subject} has put version {facts['version']} of the model of {facts['dataset']} into service."
     if event == "verification_failed":
-        return f"{subject} found broken in its check: {', '.join(facts.get('broken', ())) or 'see its run'}."
+        return f"{subject} reports a failed verification: {', '.join(facts.get('broken', ())) or 'see its run'}."
     if event == "log_head":
-        return f"{subject} notes the head of its audit log: {message.get('head')}."
+        return f"{subject} reports the head of its audit log: {message.get('head')}."
     return f"{subject}: {event}."

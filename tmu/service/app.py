@@ -26,9 +26,9 @@ SUBJECTS = (requests, plans, approvals, decisions, certificates, holds, board, l
 _THREADS = 12
 """Calls in the ledger at once: fewer than the connections that SQLAlchemy opens (15)."""
 _PROBLEMS = {
-    400: "not JSON in UTF-8", 401: "no valid token", 403: "not with this token's roles, or not by who asked",
-    404: "not on record", 408: "the body came too slowly", 409: "contradicts what is on record",
-    413: "the body is too large", 422: "not the right form, or cannot be honoured", 429: "too many calls",
+    400: "not JSON in UTF-8", 401: "no valid token", 403: "not allowed for this token's roles or for the requester",
+    404: "not on record", 408: "the body came too slowly", 409: "conflicts with the ledger",
+    413: "the body is too large", 422: "not valid against the schema, or not feasible", 429: "too many calls",
     503: "the ledger does not answer",
 }  # fmt: skip
 _TEXT = {"type": "string"}
@@ -47,7 +47,7 @@ def create_app(
     app = FastAPI(
         title="tmu deletion service",
         version=__version__,
-        description="Deletion requests on record, planned, approved, watched. Errors are RFC 9457 problem documents.",
+        description="Record, plan, approve and monitor deletion requests. Errors are RFC 9457 problem documents.",
         lifespan=_lifespan,
         openapi_url=None,
         docs_url=None,

@@ -11,13 +11,13 @@ from tmu.service.roles import Role, Route
 
 
 def approve(request: RequestId, body: ApprovalBody, call: Here) -> dict[str, Any]:
-    """Approve the plan of that hash, as it was shown. 409: the plan has changed; 403: who asked may not approve."""
+    """Approve the plan of that hash, as it was shown. 409: the plan has changed; 403: the requester cannot approve."""
     approve_plan(call.ledger, request, body.plan_hash, call.actor, body.reason)
     return {"request": request, "state": "approved", "plan_hash": body.plan_hash, "approver": call.actor.name}
 
 
 def issue_code(request: RequestId, body: CodeBody, call: Here) -> dict[str, Any]:
-    """A code, valid for an hour and for this plan alone, by which you approve or deny in a form that cannot know you.
+    """A code, valid for this plan and one hour, by which you approve or deny in a form without authentication.
 
     Whoever has it decides in your name: type it into the form of this request and nowhere else.
     """

@@ -16,7 +16,7 @@ def verify_identity(request: RequestId, body: OptionalReasonBody, call: Here) ->
 
 
 def deny(request: RequestId, body: ReasonBody, call: Here) -> dict[str, Any]:
-    """Refuse a request, with the reason that the requester is told. Not past the point of no return."""
+    """Deny a request, with the reason for the requester. Not past the point of no return."""
     decisions.deny(call.ledger, request, body.reason, call.actor)
     return {"request": request, "state": "denied"}
 
@@ -30,7 +30,7 @@ def cancel(request: RequestId, body: CancelBody, call: Here) -> dict[str, Any]:
 
 
 def extend(request: RequestId, body: ReasonBody, call: Here) -> dict[str, Any]:
-    """Two more months, once, within the first. The requester must be told, with the reason."""
+    """Two more months, once, within the first. The requester must be informed, with the reason."""
     due = decisions.extend(call.ledger, request, body.reason, call.actor)
     return {"request": request, "due": due.isoformat()}
 

@@ -25,7 +25,7 @@ def place(body: HoldBody, call: Here) -> dict[str, Any]:
 
 
 def release(hold: HoldId, body: ReasonBody, call: Here) -> dict[str, Any]:
-    """Release a hold. What no other hold covers goes on, and is planned anew."""
+    """Release a legal hold. Requests that no other hold covers continue, and are planned again."""
     return {"hold": hold, "released": holds.release(call.ledger, hold, body.reason, call.actor)}
 
 

@@ -67,12 +67,12 @@ def said(error: TmuError) -> tuple[int, str, str]:
     """Status, what and hint of an error, fit to leave the house."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status == 404:
-        return status, "There is no such thing on record.", "Check the id; it is not repeated here."
+        return status, "There is no such object.", "Check the id; it is not repeated here."
     if status == 503:
         hint = "Call again later; an intake or a decision that is repeated takes effect once."
         return status, "The ledger or a store does not answer.", hint
     if status == 500:
-        return status, "The service is not set up for this.", "Its operator finds the reason in its log."
+        return status, "The service is not set up for this.", "The operator finds the reason in the log."
     return status, _KEYS.sub("(key)", error.what), _KEYS.sub("(key)", error.hint)
 
 
@@ -110,10 +110,10 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    faults = [_fault(each) for each in error.errors()[:10]]
-    first = faults[0]
-    what = f"The call does not have the right form: {first['where']}: {first['why']}."
-    return problem(422, what, "Fix it and call again; nothing was changed.", faults=faults)
+    errors = [_fault(each) for each in error.errors()[:10]]
+    first = errors[0]
+    what = f"The call is not valid against the schema: {first['where']}: {first['why']}."
+    return problem(422, what, "Fix it and call again; nothing was changed.", errors=errors)
 
 
 def _fault(error: Mapping[str, Any]) -> dict[str, str]:

@@ -23,7 +23,7 @@ _IN = (Role.REQUESTER, Role.OPERATOR)
 
 
 async def put(body: IntakeBody, call: Here, response: Response) -> dict[str, Any]:
-    """Put a request on record. Once this answers, it survives a crash. 201: new; 200: it was on record already."""
+    """Record a request. Once this answers, it survives a crash. 201: new; 200: already recorded."""
     keyed = partial(intakes_of, call.service, [body])
     (intake,) = await anyio.to_thread.run_sync(keyed) if body.with_copies else keyed()
     receipt = await call.service.together.receive(intake, call.actor)
@@ -63,7 +63,7 @@ def show(request: RequestId, call: Here) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/requests", put, _IN, 201, {200: "on record already"}),
+    Route("POST", "/requests", put, _IN, 201, {200: "already recorded"}),
     Route("POST", "/requests:batch", put_many, _IN),
     Route("GET", "/requests", list_, tuple(Role)),
     Route("GET", "/requests/{request}", show, tuple(Role)),

@@ -46,7 +46,7 @@ class Watch:
             _LOG.error("fault: %s", _where(error))
             if status:
                 raise RuntimeError("the answer broke off") from None  # the server closes the connection
-            await problem(500, "That is a fault of the service.", "Its operator finds it in the log.")(
+            await problem(500, "That is an internal error of the service.", "The operator finds it in the log.")(
                 scope, receive, answer
             )
         finally:

@@ -58,7 +58,7 @@ def forget_set(workspace: Workspace, resolved: Resolved, out: str | None = None)
 
 def _refuse_changed(workspace: Workspace, plan: Plan) -> None:
     """Raise RequestError where the confirmed plan is not the one that would be made now, naming what changed."""
-    again = "Look at the plan again, and confirm that one."
+    again = "Show the plan again, and confirm the new one."
     if data_ref(workspace).digest != plan.data.digest:
         raise RequestError("The data have changed since the plan was shown.", again)
     changed = _difference(workspace.params, workspace.reread().params)
@@ -85,6 +85,6 @@ def refuse_past_ledger(workspace: Workspace) -> None:
     """Raise RequestError where a ledger decides what is erased: approval by a second person, holds, batches."""
     if has_ledger(workspace):
         raise RequestError(
-            "This workspace has a ledger: a deletion goes by its rules.",
-            "`tmu delete` puts the request on record there; once it is approved, the same command carries it out.",
+            "This workspace has a ledger: deletions follow its rules.",
+            "`tmu delete` records the request there; once it is approved, the same command carries it out.",
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tmu.unlearn.problem import Problem
 
 HINT = "Use `--method retrain`: it needs no hold-out."
-_UNSEEN = "features were not compared, for want of a twin"
+_UNSEEN = "features were not compared, because there is no twin"
 
 
 @dataclass(frozen=True)

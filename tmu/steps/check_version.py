@@ -24,10 +24,12 @@ _MODEL = re.compile("m-[0-9a-f]{32}")  # MLflow's id of a stored model: new with
 def record_version(workspace: Workspace, version: Version) -> None:
     """Note the digests of a version that was just registered; once more changes nothing.
 
-    Raises DataError where others are on record: MLflow was changed past the flows.
+    Raises DataError where others are on record: MLflow was changed outside of the flows.
     """
     if not _MODEL.fullmatch(version.model_id):
-        raise DataError(f"{_title(version)} names no stored model.", "Find out who changed MLflow past the flows.")
+        raise DataError(
+            f"{_title(version)} names no stored model.", "Find out who changed MLflow outside of the flows."
+        )
     facts, path = _facts(version), _path(workspace, version)
     if has_ledger(workspace):
         with opened(workspace) as ledger, ledger.write(SYSTEM) as tx:
@@ -73,7 +75,9 @@ def _check_record(workspace: Workspace, version: Version) -> None:
     """Raises ModelError for a version that is not on record, DataError for one that is recorded otherwise."""
     known = _known(workspace, version)
     if known is None:
-        what = "an older tmu registered it" if version.files_sha256 is None else "it was registered past the flows"
+        what = (
+            "an older tmu registered it" if version.files_sha256 is None else "it was registered outside of the flows"
+        )
         raise ModelError(
             f"{_title(version)} is not on record: {what}.",
             "Register it again: `tmu doctor --fix`, or `tmu train original --register`.",
@@ -107,7 +111,7 @@ def _refuse_other(version: Version, known: dict[str, Any] | None) -> None:
     if known != _facts(version):
         raise DataError(
             f"{_title(version)} is on record with other files.",
-            "MLflow was changed past the flows: find out by whom. `tmu doctor --fix` stores the sound copy again.",
+            "MLflow was changed outside of the flows: find out by whom. `tmu doctor --fix` restores the sound copy.",
         )
 
 

@@ -107,15 +107,15 @@ def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, 
     failed, refusal = recent.count(False), mix.refusal() if mix else None
     chosen, reason = RETRAIN, ""
     if asked != AUTO:
-        chosen, reason = method, f"`{method}` was asked for."
+        chosen, reason = method, f"`{method}` was requested."
     elif refusal:
-        reason = f"The hold-out is no guide here: {refusal}."
+        reason = f"The hold-out cannot be used here: {refusal}."
     elif failed >= TOO_MANY:
         reason = f"`{method}` failed {failed} of its last {len(recent)} audits."
     elif forecast.retrain.below(forecast.whole):
         reason = f"Retraining is cheaper: {_compared(forecast, method)}"
     else:
-        chosen, reason = method, f"`{method}` is not dearer than retraining: {_compared(forecast, method)}"
+        chosen, reason = method, f"`{method}` is not more expensive than retraining: {_compared(forecast, method)}"
     level = "high" if refusal or failed >= TOO_MANY else ("low" if recent else "unknown")
     risk = Risk(level=level, audits=len(recent), failed=failed, refusal=refusal, classes=mix.as_json() if mix else None)
     return Choice(asked=asked, method=chosen, reason=reason, forecast=_shown(forecast, method), risk=risk)

@@ -43,7 +43,9 @@ def import_data(
         sweep(workspace.root)  # a killed import leaves images behind
         committed = _restored(workspace)
         if workspace.data.exists() and not replace:
-            raise DataError(f"{workspace.data} holds a record store already.", "Use --replace, or another workspace.")
+            raise DataError(
+                f"{workspace.data} already contains a record store.", "Use --replace, or another workspace."
+            )
         refuse_returned(workspace)
         keys = workspace.keys(simulated=reader.simulated)
         refuse_exchange(workspace, dataset or reader.name, keys.id)
@@ -59,8 +61,8 @@ def import_data(
         if committed is not None and dvc_digest(workspace.data) != committed:
             shutil.rmtree(workspace.data)
             raise DataError(
-                "data.dvc names another revision, and what was erased from it cannot be read here.",
-                "Bring it with `dvc pull`, then import with --replace; or start a new workspace.",
+                "data.dvc names another revision, and its tombstones cannot be read here.",
+                "Fetch it with `dvc pull`, then import with --replace; or start a new workspace.",
             )
         workspace.versions.commit(workspace.data)
         note_contents(workspace)
@@ -74,7 +76,7 @@ def _push(workspace: Workspace) -> None:
     except StorageError as error:
         raise StorageError(
             f"The data are imported, but no copy went to the remote: {error.what}",
-            "Fix that and repeat with --replace; or go on: the next erasure sends its revision, too.",
+            "Fix that and repeat with --replace; or continue: the next erasure also sends its revision.",
         ) from error
 
 

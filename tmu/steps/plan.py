@@ -65,7 +65,7 @@ class Planner:
     def resolved_of_any_size(self, asked: Asked) -> Resolved:
         """What a request touches, without the limits of a deletion: for erasing from the data alone."""
         if not asked:
-            raise RequestError("The request names nobody and nothing.", "Give --subject or --record.")
+            raise RequestError("The request names no person and no record.", "Give --subject or --record.")
         index, classes = self.index, self.store.info.classes
         rows = [_rows_of_subject(index, key) for key in dict.fromkeys(asked.subjects)]
         rows += [_rows_of_records(index, asked.records)] if asked.records else []
@@ -156,10 +156,10 @@ def _refuse_too_much(classes: Sequence[str], train: np.ndarray, lost: np.ndarray
         if gone and gone >= there:
             raise RequestError(
                 f"The request would leave class `{name}` without training records.",
-                "Retire the class with a new dataset and train anew; unlearning cannot remove an output.",
+                "Retire the class with a new dataset and train again; unlearning cannot remove an output.",
             )
     if 2 * lost.sum() > train.sum():
         raise RequestError(
             f"The request takes {lost.sum()} of {train.sum()} training records, more than half.",
-            "Erase the data with `tmu data erase` and train anew: that is cheaper and exact.",
+            "Erase the data with `tmu data erase` and train again: that is cheaper and exact.",
         )

@@ -69,7 +69,7 @@ def champion_of(workspace: Workspace, *revisions: DataRef, params: Params | None
     if version.tags["data_revision"] not in {data.digest for data in revisions}:
         raise ConfigError(
             f"The model in service (version {version.version}) belongs to another data revision.",
-            "Audit the last deletion (`tmu show requests`, `tmu audit --request ID`), or train anew: "
+            "Audit the last deletion (`tmu show requests`, `tmu audit --request ID`), or train again: "
             "`tmu train original --register`.",
         )
     model = model_of(version)
@@ -93,7 +93,7 @@ def refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -
         if was[name] != now[name]:
             raise ConfigError(
                 f"`{name}` in params.yaml is not what the model in service was trained with.",
-                "Put it back, or train anew: `tmu train original --register`.",
+                "Restore it, or train again: `tmu train original --register`.",
             )
 
 

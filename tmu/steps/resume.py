@@ -35,7 +35,7 @@ def withdraw(workspace: Workspace, request: str) -> Deletion:
 def take_back(workspace: Workspace, deletion: Deletion) -> Deletion:
     """The same by whoever is at work on it. The revision that was prepared without the records goes, too."""
     if not deletion.open:
-        raise RequestError(f"Request {deletion.id} is {deletion.stage} already.", "There is nothing to take back.")
+        raise RequestError(f"Request {deletion.id} is {deletion.stage} already.", "There is nothing to withdraw.")
     found = look(workspace, deletion)
     if found.erased or deletion.has_reached(Stage.ERASED):
         raise RequestError(
@@ -56,10 +56,10 @@ def resumed(workspace: Workspace, request: str, *, method: str | None = None, au
     """
     deletion = Journal(workspace).find(request)
     if not deletion.open:
-        raise RequestError(f"Request {request} is {deletion.stage} already.", "There is nothing to go on with.")
+        raise RequestError(f"Request {request} is {deletion.stage} already.", "There is nothing to resume.")
     if not deletion.has_reached(Stage.ERASING):
         refuse_past_ledger(workspace)
-    _refuse_batch(deletion, "The flow `reconcile` goes on with it; after a failure, `tmu ledger reopen` it first.")
+    _refuse_batch(deletion, "The flow `reconcile` resumes it; after a failure, run `tmu ledger reopen` first.")
     if method not in (None, deletion.plan.choice.asked, deletion.plan.choice.method):
         raise RequestError(
             f"Request {request} was acknowledged with the method `{deletion.plan.choice.method}`, which stays.",
@@ -77,12 +77,12 @@ def refuse_other_data(workspace: Workspace, deletion: Deletion) -> None:
         if found.present:
             raise DataError(
                 f"{found.present} of {found.all} erased records are back in the data.",
-                f"Bring back the revision {deletion.data.digest}: {bring}; then run the same again.",
+                f"Restore the revision {deletion.data.digest}: {bring}; then run the same command again.",
             )
     elif not found.erased and data_ref(workspace).digest != deletion.plan.data.digest:
         raise DataError(
             f"The data are not the revision that request {deletion.id} was planned on.",
-            f"Bring back the revision {deletion.plan.data.digest}: {bring}; or withdraw the request and ask again.",
+            f"Restore the revision {deletion.plan.data.digest}: {bring}; or withdraw the request and ask again.",
         )
 
 

@@ -27,7 +27,7 @@ def store_again(workspace: Workspace) -> Version:
     if {model.weights, champion.weights_sha256} != {weights}:
         raise DataError(
             f"MLflow's alias or tags name another model for version {champion.version} than was put into service.",
-            "They were changed past the flows: find out by whom, and put the right version into service.",
+            "They were changed outside of the flows: find out by whom, and put the right version into service.",
         )
     again = workspace.registry.register_again(champion, workspace.artifacts.fetch(model.uri, model.digest))
     record_version(workspace, again)

@@ -88,7 +88,7 @@ def _check_log(workspace: Workspace, found: list[LogVerified]) -> str:
             outbox.announce_head(tx, "verification")
     write_own_note(workspace, Head.parse(verified.head))
     found.append(verified)
-    return f"{verified.entries} entries hold together; each request is in the state that the log gave it."
+    return f"{verified.entries} entries are valid; the state of each request agrees with the log."
 
 
 def _check_heads(found: list[LogVerified]) -> str:
@@ -97,7 +97,7 @@ def _check_heads(found: list[LogVerified]) -> str:
         if verified.silent:
             raise StorageError("The log could not be compared with all heads noted outside.", " ".join(verified.silent))
         return f"Compared with: {'; '.join(map(str, verified.compared)) or 'nothing, no head was noted before'}."
-    return "There is nothing to be compared."
+    return "There is nothing to compare."
 
 
 def _check_store(workspace: Workspace) -> str:
@@ -111,7 +111,7 @@ def _check_store(workspace: Workspace) -> str:
 
 def _check_forgotten(workspace: Workspace) -> str:
     refuse_returned(workspace)
-    return "Nothing whose deletion was completed is in the data."
+    return "No record of a completed deletion is in the data."
 
 
 def _check_models(workspace: Workspace) -> str:
@@ -129,14 +129,14 @@ def _check_models(workspace: Workspace) -> str:
     model = model_of(champion)
     workspace.artifacts.fetch(model.uri, model.digest)
     if model.weights != champion.weights_sha256:
-        raise StorageError("The model in service has other weights than its version says.", "Look at who changed it.")
+        raise StorageError("The model in service has other weights than its version says.", "Find out who changed it.")
     if has_ledger(workspace):
         with opened(workspace) as ledger, ledger.read() as connection:
             last = serving.serving(connection, dataset)
         if last is not None and (last["version"], last["weights"]) != (champion.version, champion.weights_sha256):
             raise DataError(
                 f"Version {champion.version} is in service, but the log says version {last['version']}.",
-                "It was changed past the flows: find out by whom, then put the right one into service.",
+                "It was changed outside of the flows: find out by whom, then put the right one into service.",
             )
     return f"{_sound(held, versions)}; version {champion.version} is in service."
 

@@ -1,4 +1,4 @@
-"""Look again, with fresh eyes, at what a deletion was to do; nothing that an earlier stage remembers is believed."""
+"""Verify in the stores what a deletion was to do; nothing that an earlier stage reported is trusted."""
 
 from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
@@ -41,4 +41,4 @@ def content_digest(workspace: Workspace) -> str:
 
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise DataError(otherwise, "The deletion is not complete: run it again, then look at the log of the run.")
+        raise DataError(otherwise, "The deletion is not complete: run it again, then read the log of the run.")

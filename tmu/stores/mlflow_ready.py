@@ -40,11 +40,11 @@ def refuse_locked(uri: str) -> None:
         if "locked" in str(error):
             raise StorageError(
                 f"MLflow's database {path.name} is locked by another process.",
-                "End that process, such as a MLflow server that hangs, and run the same again.",
+                "End that process, such as an MLflow server that hangs, and run the same command again.",
             ) from error
         raise StorageError(
             f"MLflow's database {path.name} cannot be written ({error}).",
-            "Check the permissions of the file and of its folder, and run the same again.",
+            "Check the permissions of the file and of its folder, and run the same command again.",
         ) from error
 
 
@@ -73,7 +73,7 @@ def refuse_unwritable(client: "MlflowClient", uri: str, experiment: "Experiment"
     except (MlflowException, OSError) as error:
         raise StorageError(
             f"MLflow's artifact store cannot be written ({type(error).__name__}).",
-            "Check that its folder or bucket exists, is writable and is not full, and run the same again.",
+            "Check that its folder or bucket exists, is writable and is not full, and run the same command again.",
         ) from error
 
 
@@ -83,7 +83,7 @@ def refuse_bad_champion(client: "MlflowClient", dataset: str) -> None:
     if version is None:
         return
     name = f"Version {version.version} of `{version.name}`, which the alias `champion` names,"
-    again = "Put the right one back: `tmu show versions` lists them; or train anew: `tmu train original --register`."
+    again = "Restore the right one: `tmu show versions` lists them; or train again: `tmu train original --register`."
     if any(tag not in version.tags for tag in _OURS):
         raise ConfigError(f"{name} was not made by tmu.", again)
     if version.tags.get("serving") == "blocked":
@@ -106,7 +106,7 @@ def _champion(client: "MlflowClient", dataset: str) -> "ModelVersion | None":
         raise ConfigError(
             f"No version of `{name}` has the alias `champion`, though deletions were registered: it was removed, or "
             "its version was deleted.",
-            "Put it back: `tmu show versions` lists what there is; or train anew: `tmu train original --register`.",
+            "Restore it: `tmu show versions` lists what there is; or train again: `tmu train original --register`.",
         )
     return None
 
@@ -118,6 +118,6 @@ def _refuse_gone(client: "MlflowClient", version: "ModelVersion", name: str) -> 
     try:
         run = client.get_run(version.run_id)
     except MlflowException as error:
-        raise ConfigError(f"{name} has no run any more.", "Train anew: `tmu train original --register`.") from error
+        raise ConfigError(f"{name} has no run any more.", "Train again: `tmu train original --register`.") from error
     if run.info.lifecycle_stage != "active":
         raise ConfigError(f"{name} has a deleted run.", f"Restore it: `mlflow runs restore --run-id {version.run_id}`.")

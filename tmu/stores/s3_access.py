@@ -13,7 +13,7 @@ from tmu.stores.s3_keys import S3Keys, s3_keys
 
 Checksums = Literal["when_supported", "when_required"]
 """When botocore adds a checksum of its own. Stores older than 2025 may fail on the newer kind: `when_required`."""
-_FIX = "Check the address, the bucket and the credentials (settings s3_…, AWS_*), then run the same again."
+_FIX = "Check the address, the bucket and the credentials (settings s3_…, AWS_*), then run the same command again."
 
 
 @dataclass(frozen=True)

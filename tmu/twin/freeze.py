@@ -16,7 +16,7 @@ from tmu.config import Config
 from tmu.errors import ModelError
 
 Tensors = dict[str, Tensor]
-_ANEW = "Fit it anew with `tmu twin fit`."
+_ANEW = "Fit it again with `tmu twin fit`."
 
 
 def freeze(value: Any, tensors: Tensors, name: str = "root") -> Any:

@@ -154,10 +154,10 @@ def test_every_header_of_every_table_has_unit_and_direction(audit, people):
 def test_persons_are_on_the_page_by_keyed_hash_alone(audit, people):
     page = report_page(*_parts(audit), method_row="tmu", people=people)
     text = "\n".join(_parse(page).text)
-    assert "Person by person" in text and people["reason"] in text
+    assert "Evidence per person" in text and people["reason"] in text
     assert page.count("<code>") == 20 and f"<code>{0:012x}</code>" in page
     assert not re.search(r"[0-9a-f]{13,}", text)
-    assert "Person by person" not in report_page(*_parts(audit), method_row="tmu")
+    assert "Evidence per person" not in report_page(*_parts(audit), method_row="tmu")
 
 
 def test_foreign_text_is_escaped(audit):

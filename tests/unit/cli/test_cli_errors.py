@@ -60,7 +60,7 @@ def test_a_fault_is_named_as_ours_without_its_text(monkeypatch: pytest.MonkeyPat
     _raising(monkeypatch, ValueError("maria.png"))  # a message that is not ours may hold what must not be printed
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1
-    assert result.stderr.startswith("this is a fault of tmu: ValueError.")
+    assert result.stderr.startswith("this is an internal error of tmu: ValueError.")
     assert "TMU_DEBUG=1" in result.stderr
     assert "maria" not in result.output
     assert result.stderr.count("\n") == 1

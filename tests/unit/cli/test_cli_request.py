@@ -38,12 +38,12 @@ def test_a_request_is_received_once(home: Path) -> None:
     first = receive(home)
     assert (first["request"], first["state"], first["new"], first["paused"]) == ("case-1", "queued", True, False)
     assert receive(home)["new"] is False
-    assert "on record for something else" in bad(
+    assert "already recorded with other content" in bad(
         home, "request", "receive", "--subject", "else", "--id", "case-1", code=3
     )
     assert [each["request"] for each in good(home, "request", "list", "--state", "queued")] == ["case-1"]
     assert (
-        "case-1 is on record already" in tmu(home, "request", "receive", "--subject", "maria", "--id", "case-1").stdout
+        "case-1 is already recorded" in tmu(home, "request", "receive", "--subject", "maria", "--id", "case-1").stdout
     )
 
 
@@ -84,9 +84,9 @@ def test_an_id_in_a_file_is_looked_for_in_the_text_too(home: Path, tmp_path: Pat
     (tmp_path / "ask.txt").write_text("Maria-Cruz\n")
     (tmp_path / "ask.json").write_text('{"id": "case-maria-1", "subjects": ["Maria"]}')
     for verb in (("--file", tmp_path / "ask.txt", "--id", "del-MARIA-CRUZ"), ("--file", tmp_path / "ask.json")):
-        assert "holds an id of this very call" in bad(home, "request", "receive", *verb, code=3)
+        assert "contains an id of this call" in bad(home, "request", "receive", *verb, code=3)
     hold = ("request", "hold", "--subject", "Jose\u0301", "--reason", "file of jos\u00e9")
-    assert "holds an id of this very call" in bad(home, *hold, code=3)
+    assert "contains an id of this call" in bad(home, *hold, code=3)
 
 
 def test_an_id_typed_into_a_stored_text_is_refused(home: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_id_typed_into_a_stored_text_is_refused(home: Path) -> None:
         ("request", "hold", "--subject", "maria", "--reason", "MARIA's lawyer"),
     ):
         line = bad(home, *verb, code=3)
-        assert "holds an id of this very call" in line
+        assert "contains an id of this call" in line
         assert "maria" not in line.casefold()
     assert not (home / ".tmu" / "ledger.db").exists()
 
@@ -103,7 +103,7 @@ def test_an_id_typed_into_a_stored_text_is_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["receive"], 3, "names nobody"),
+        (["receive"], 3, "names no person"),
         (["receive", "--subject", "x", "--id", "a b"], 3, "cannot be received: id"),
         (["list", "--state", "lost"], 2, "no state `lost`"),
         (["list", "--state", "held", "--holds"], 2, "Leave one out"),

@@ -91,7 +91,7 @@ def test_the_unknown_and_the_erased_are_named_by_place_and_key() -> None:
 
 
 def test_an_empty_selection_is_refused() -> None:
-    with pytest.raises(RequestError, match="nobody"):
+    with pytest.raises(RequestError, match="no person"):
         all_known(_index(), Selection())
 
 

@@ -36,7 +36,7 @@ def test_a_token_is_shown_once_and_works_until_revoked(home: Path) -> None:
     assert "no token of that id" in bad(home, "token", "revoke", "00000000", code=3)
     words = tmu(home, "token", "create", "--name", "dpo", "--role", "approver").stdout
     assert "tmu_" in words
-    assert "Note the token now" in " ".join(words.split())
+    assert "Store the token now" in " ".join(words.split())
 
 
 def test_listing_makes_nothing(home: Path) -> None:

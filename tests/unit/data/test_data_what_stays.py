@@ -114,7 +114,7 @@ def test_the_cache_is_used_kept_in_step_and_never_believed_blindly(store, tmp_pa
         without.setattr(contents, "read_shard", lambda path: pytest.fail("an image was decoded"))
         assert stays(opened(), keys, "anna") == stays(opened(), keys, "anna")
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == parts  # a plan writes nothing
-    for path in cache.iterdir():  # changed, cut short
+    for path in cache.iterdir():  # changed, truncated
         path.write_bytes(bytes(16) + path.read_bytes()[16:])
     assert stays(opened(), keys, "anna").n_copies == 2
     erase(store.path, tmp_path / "next", [keys.record("r0")])

@@ -151,7 +151,7 @@ def test_a_page_answers_or_says_what_it_answered(server: SimpleNamespace) -> Non
 def test_a_server_that_does_not_ask_who_calls_fails(server: SimpleNamespace) -> None:
     for auth in (None, ("tmu", "secret")):
         found = login("it", server.url, auth, "it_login")
-        assert (found.state, "without asking who calls" in found.text) == ("fail", True)
+        assert (found.state, "without a login" in found.text) == ("fail", True)
 
 
 def test_a_login_that_is_missing_or_wrong_is_told_without_showing_it(server: SimpleNamespace) -> None:
@@ -159,8 +159,8 @@ def test_a_login_that_is_missing_or_wrong_is_told_without_showing_it(server: Sim
     assert login("it", server.url, ("tmu", "secret"), "it_login").state == "ok"
     missing, wrong = login("it", server.url, None, "it_login"), login("it", server.url, ("tmu", "hidden"), "it_login")
     assert [(each.state, "`it_login`" in each.hint) for each in (missing, wrong)] == [("fail", True)] * 2
-    assert missing.text == "it asks for a login, and we have none"
-    assert wrong.text == "it refuses our login"
+    assert missing.text == "it asks for a login, and none is configured"
+    assert wrong.text == "it refuses the configured login"
     assert "hidden" not in wrong.text + wrong.hint
 
 

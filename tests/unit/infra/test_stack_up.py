@@ -76,7 +76,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     monkeypatch.setattr(Supervisor, "states", lambda self: {"mlflow": {"pid": next(pids)}})
     monkeypatch.setattr(up.time, "sleep", lambda seconds: None)
     server = Server("mlflow", [], {}, probe=lambda: "refuses connections", label="MLflow server")
-    with pytest.raises(StorageError, match="MLflow server ends again and again") as refused:
+    with pytest.raises(StorageError, match="MLflow server exits repeatedly") as refused:
         up._await(Supervisor(stack), server, up.Event())
     assert "mlflow.log" in refused.value.hint
 
@@ -136,7 +136,7 @@ def test_a_log_that_is_not_there_is_refused_with_those_that_are(stack: Stack):
 @pytest.mark.parametrize("verb", ["down", "status"])
 def test_every_output_names_the_stand_in(stack: Stack, verb: str):
     result = CliRunner().invoke(app, [verb, "--workspace", str(stack.home)])
-    assert "stand-in" in " ".join(result.output.split())
+    assert "trials only" in " ".join(result.output.split())
 
 
 def test_data_are_removed_only_when_somebody_says_yes(stack: Stack):

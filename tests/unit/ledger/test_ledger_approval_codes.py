@@ -121,5 +121,5 @@ def test_a_code_of_the_requesters_name_does_not_approve(ledger: Ledger) -> None:
     expiry = int(ledger.now().timestamp()) + 60
     mac = approval_codes._mac(KEYS, "r1", plan.id, plan.hash, "alice", expiry)
     actor, _ = redeem(KEYS, ledger, "r1", f"alice.{expiry}.{mac}")
-    with pytest.raises(ForbiddenError, match="Who asked may not approve"):
+    with pytest.raises(ForbiddenError, match="The requester cannot approve"):
         approvals.approve(ledger, "r1", digest, actor)

@@ -77,7 +77,7 @@ def test_an_extension_comes_once_and_within_the_first_month() -> None:
     assert extend(clock, utc(2026, 4, 10, 12)).extended
     with pytest.raises(ConflictError, match="first month is over"):
         extend(clock, utc(2026, 4, 10, 12, 1))
-    with pytest.raises(ConflictError, match="extended before"):
+    with pytest.raises(ConflictError, match="already extended"):
         extend(extend(clock, START), START)
 
 

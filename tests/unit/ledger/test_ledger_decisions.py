@@ -78,7 +78,7 @@ def test_an_extension_gives_two_months_once_with_its_reason(ledger: Ledger, now:
     now.on(days=20)
     assert decisions.extend(ledger, "r1", "four models to retrain", BOB) == START.replace(month=6)
     assert '"reason":"four models to retrain"' in bodies(ledger)[-1]
-    with pytest.raises(ConflictError, match="extended before"):
+    with pytest.raises(ConflictError, match="already extended"):
         decisions.extend(ledger, "r1", "again", BOB)
 
 

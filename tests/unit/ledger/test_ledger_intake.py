@@ -52,7 +52,7 @@ def test_the_same_again_is_the_same_row(ledger: Ledger, now: Travel) -> None:
 )
 def test_the_same_id_with_another_payload_is_refused(ledger: Ledger, other: Intake) -> None:
     put(ledger, "r1", "ann")
-    with pytest.raises(ConflictError, match="r1 is on record for something else"):
+    with pytest.raises(ConflictError, match="r1 is already recorded with other content"):
         intake.receive(ledger, KEYS, other, ALICE)
     assert count(ledger, requests) == 1
     assert proof.verify(ledger).seq == 2

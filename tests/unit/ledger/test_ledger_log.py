@@ -117,5 +117,5 @@ def test_all_heads_count_not_the_newest_alone() -> None:
     true, forged = chain(3), chain(4, {"forged": True})
     assert first_broken(forged, head_of(forged))[1] is None
     for anchors in ([head_of(true), head_of(forged)], [head_of(forged), head_of(true)]):
-        assert _broken(forged, *anchors) == Broken(3, "is not the one whose hash was noted: the log was written anew")
+        assert _broken(forged, *anchors) == Broken(3, "is not the one whose hash was noted: the log was rewritten")
     assert _broken(forged[:3], head_of(forged[:2]), head_of(forged)).seq == 4

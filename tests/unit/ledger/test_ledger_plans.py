@@ -79,7 +79,7 @@ def test_four_eyes_and_an_authenticated_call_or_a_refusal_on_record(
 def test_the_requester_is_the_same_person_by_any_way(ledger: Ledger) -> None:
     put(ledger, "r1", by=Actor("bob", "cli"))
     bind(ledger, PLAN)
-    with pytest.raises(ForbiddenError, match="Who asked may not approve"):
+    with pytest.raises(ForbiddenError, match="The requester cannot approve"):
         approvals.approve(ledger, "r1", plans.ask_approval(ledger, "r1", FLOW), BOB)
 
 

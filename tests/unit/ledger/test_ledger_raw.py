@@ -11,7 +11,7 @@ from tmu.ledger.raw import Copies, IntakeBody, intake_of, refuse_raw
 @pytest.mark.parametrize("text", ["about Jose\u0301 17", "ABOUT JOS\u00c9", "jos\u00e9"])
 @pytest.mark.parametrize("raw", ["Jos\u00e9", "Jose\u0301"])
 def test_an_id_is_found_however_it_is_spelled(text: str, raw: str) -> None:
-    with pytest.raises(RequestError, match="holds an id of this very call"):
+    with pytest.raises(RequestError, match="contains an id of this call"):
         refuse_raw(text, "reason", [raw])
 
 
@@ -21,13 +21,13 @@ def test_other_names_pass() -> None:
 
 @pytest.mark.parametrize("text", ["file of \uff2dARIA", "ma\u200bria called", "about Maria  Cruz"])
 def test_width_and_unseen_characters_hide_no_id(text: str) -> None:
-    with pytest.raises(RequestError, match="holds an id of this very call"):
+    with pytest.raises(RequestError, match="contains an id of this call"):
         refuse_raw(text, "reason", ["maria", "maria cruz"])
 
 
 def test_a_short_id_counts_as_a_whole_word_only() -> None:
     refuse_raw("case-17", "id", ["7"])
-    with pytest.raises(RequestError, match="holds an id"):
+    with pytest.raises(RequestError, match="contains an id"):
         refuse_raw("case-7", "id", ["7"])
 
 

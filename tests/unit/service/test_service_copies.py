@@ -62,7 +62,7 @@ def test_one_person_however_the_id_is_written(api: Api) -> None:
     said = api.bad(Role.REQUESTER, "POST", "/requests", {"id": "case-2", "subjects": ["per\u200bson-3"]}, status=422)
     assert "U+200B" in said and "son-3" not in said
     hold = {"scope": "subject", "subject": "Jose\u0301", "reason": "file of JOS\u00c9"}
-    assert "holds an id of this very call" in api.bad(Role.OPERATOR, "POST", "/holds", hold, status=422)
+    assert "contains an id of this call" in api.bad(Role.OPERATOR, "POST", "/holds", hold, status=422)
 
 
 def test_the_plan_shows_what_stays(api: Api) -> None:

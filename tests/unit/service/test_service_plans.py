@@ -134,7 +134,7 @@ def test_who_asked_may_not_approve_whatever_its_roles(planning: Api) -> None:
     ask(planning)
     bound = plan(planning)
     body = {"plan_hash": bound["hash"]}
-    assert "Who asked" in planning.bad(both, "POST", "/requests/case-1/approval", body, status=403)
+    assert "The requester cannot approve" in planning.bad(both, "POST", "/requests/case-1/approval", body, status=403)
     assert state(planning.ledger, "case-1") == "awaiting_approval"
     events = [entry["event"] for entry in planning.good(Role.AUDITOR, "GET", "/requests/case-1")["log"]]
     assert events[-1] == "approval_refused"  # on record

@@ -67,7 +67,7 @@ def test_a_fault_is_500_and_its_message_stays_inside(
             raise ValueError("no such person: maria") from error
 
     monkeypatch.setattr(views, "board", faulty)
-    assert "fault of the service" in api.bad(Role.AUDITOR, "GET", "/board", status=500)
+    assert "internal error of the service" in api.bad(Role.AUDITOR, "GET", "/board", status=500)
     logged = "\n".join(record.getMessage() + str(record.exc_info) for record in caplog.records)
     assert "ValueError at " in logged
     assert "after KeyError" in logged

@@ -27,7 +27,7 @@ def test_intake_is_idempotent_and_another_payload_is_409(api: Api) -> None:
     said = api.bad(Role.REQUESTER, "POST", "/requests", body | {"subjects": ["carl"]}, status=409)
     assert "carl" not in said
     other = api.token("other", Role.REQUESTER)
-    assert "case-1 is on record" in api.bad(other, "POST", "/requests", body, status=409)
+    assert "case-1 is already recorded" in api.bad(other, "POST", "/requests", body, status=409)
     assert [each["request"] for each in api.good(Role.OPERATOR, "GET", "/requests")["requests"]] == ["case-1"]
 
 
@@ -80,7 +80,7 @@ def test_keys_and_raw_ids_name_the_same_person(api: Api) -> None:
     answer = api.ask("case-2", subjects=[], subject_keys=[KEYS.subject("ann")])
     assert answer["merged"] == 1
     assert entry_states(api.ledger, "ann") == ["open"]
-    assert "names nobody" in api.bad(Role.REQUESTER, "POST", "/requests", {"id": "case-3"}, status=422)
+    assert "names no person" in api.bad(Role.REQUESTER, "POST", "/requests", {"id": "case-3"}, status=422)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_batch_answers_each_in_its_place(api: Api) -> None:
         (409, "case-1"),
         (201, "case-2"),
     ]
-    assert "on record for something else" in answers[1]["what"]
+    assert "already recorded with other content" in answers[1]["what"]
     rows = [{"id": f"b-{number}", "subjects": ["ann"]} for number in range(501)]
     assert "at most 500" in api.bad(Role.REQUESTER, "POST", "/requests:batch", {"requests": rows}, status=422)
     faulty = {"requests": [*rows[:3], {"id": "b-x"}]}

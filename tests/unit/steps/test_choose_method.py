@@ -40,21 +40,21 @@ def choice(asked: str = "auto", *, retrain: Cost = MANY, alone: Cost = FEW, twin
 @pytest.mark.parametrize(
     ("case", "method", "reason", "risk"),
     [
-        ({}, "tmu-soft", "not dearer than retraining: 9.0 s against 1.0 s", "unknown"),
+        ({}, "tmu-soft", "not more expensive than retraining: 9.0 s against 1.0 s", "unknown"),
         ({"audits": [True, False, True]}, "tmu-soft", "measured here", "low"),
-        ({"audits": [False, False, True, True]}, "tmu-soft", "not dearer", "low"),  # of the last three, one failed
+        ({"audits": [False, False, True, True]}, "tmu-soft", "not more expensive", "low"),
         ({"audits": [True, False, False]}, "retrain", "`tmu-soft` failed 2 of its last 3 audits", "high"),
         ({"audits": [False, False]}, "retrain", "failed 2 of its last 2 audits", "high"),
-        ({"audits": [False]}, "tmu-soft", "not dearer", "low"),
-        ({"mix": WHOLE_CLASS}, "retrain", "no guide here: the request takes 100 %", "high"),
-        ({"mix": WHOLE_CLASS, "audits": [False, False]}, "retrain", "no guide here", "high"),
+        ({"audits": [False]}, "tmu-soft", "not more expensive", "low"),
+        ({"mix": WHOLE_CLASS}, "retrain", "cannot be used here: the request takes 100 %", "high"),
+        ({"mix": WHOLE_CLASS, "audits": [False, False]}, "retrain", "cannot be used here", "high"),
         ({"twin": Cost(20000, 20.0, True)}, "retrain", "9.0 s against 21 s with `tmu-soft`, 20 s of it", "unknown"),
         ({"alone": Cost(5000, 5.0, False)}, "tmu-soft", "an estimate from numbers of records", "unknown"),
-        ({"retrain": FEW}, "tmu-soft", "not dearer than retraining: 1.0 s against 1.0 s", "unknown"),
+        ({"retrain": FEW}, "tmu-soft", "not more expensive than retraining: 1.0 s against 1.0 s", "unknown"),
         ({"alone": Cost(9001, None, False)}, "retrain", "9.0 s against 9,001 record visits", "unknown"),
-        ({"mix": None, "asked": "finetune"}, "finetune", "was asked for", "unknown"),
-        ({"asked": "tmu-soft", "mix": WHOLE_CLASS}, "tmu-soft", "was asked for", "high"),
-        ({"asked": "tmu", "retrain": FEW, "alone": MANY}, "tmu", "was asked for", "unknown"),
+        ({"mix": None, "asked": "finetune"}, "finetune", "was requested", "unknown"),
+        ({"asked": "tmu-soft", "mix": WHOLE_CLASS}, "tmu-soft", "was requested", "high"),
+        ({"asked": "tmu", "retrain": FEW, "alone": MANY}, "tmu", "was requested", "unknown"),
     ],
 )
 def test_every_rule(case: dict, method: str, reason: str, risk: str) -> None:

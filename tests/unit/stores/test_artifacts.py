@@ -174,7 +174,7 @@ def test_manifest_is_uploaded_last(bucket, tmp_path):
     deciders = [name for name in names if name == "team/tmu/audit/k1/manifest.json"]
     assert len(deciders) == 1
     assert all(name.startswith("team/tmu/audit/k1/") for name in names)
-    bucket.Object(deciders[0]).delete()  # as an upload that was cut short
+    bucket.Object(deciders[0]).delete()  # as an upload that was truncated
     store = s3(tmp_path)
     assert store.find("audit", "k1") is None  # although the cache holds it
     make(store)

@@ -120,7 +120,7 @@ def test_it_asks_no_network_that_was_trained_without_the_forget_set(make_problem
     trained = []
 
     def fresh():
-        raise AssertionError("a fresh network was asked for")
+        raise AssertionError("a fresh network was requested")
 
     def watch(model, examples, recipe, seeds, **hooks):
         trained.append((weights_of(model), set(examples.keys.tolist())))

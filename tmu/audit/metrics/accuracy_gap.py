@@ -3,7 +3,7 @@
 Average gap = (|dUA| + |dRA| + |dTA| + |dMIA|) / 4, each difference against the mean over the golds; paired by record.
 The mean of fewer golds is noisier and lies farther away, so every row faces equally many (`Case.faced`).
 Failure mode: gaps of means cancel errors on single records; read them beside `alignment.py`. Doing nothing scores about
-4 in SalUn's setting, two retrains differ by .2 to .3 (`evaluation.md` 1.4).
+4 in SalUn's setting, two retrains differ by .2 to .3.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does the model answer record by record as a retrained one does? (`evaluation.md` 7)
+"""Does the model answer record by record as a retrained one does?
 
 Activation distance (Bad Teaching, arXiv 2205.08096): mean over records of ||softmax_u - softmax_g||_2, 0..sqrt(2),
 averaged over the golds. Its floor, and label agreement's ceiling, is what two golds reach between themselves.

@@ -1,4 +1,4 @@
-"""RF-JSD: how near to forgotten the model looks without any retrained model (LoTUS, CVPR 2025; `evaluation.md` 7).
+"""RF-JSD: how near to forgotten the model looks without any retrained model (LoTUS, CVPR 2025).
 
 Per class c: JSD( mean probabilities of the model over the forget records of c || mean probabilities of the *original*
 over never-seen records of c ), averaged over the classes in both sets. JSD = KL(p||m)/2 + KL(q||m)/2, m = (p + q)/2, in

@@ -24,7 +24,7 @@ def _with_fresh_head(view: View) -> np.ndarray:
     unit="%",
     better="gold",
     needs_probes=True,
-    meaning="Share of the forget set that the model's body gets wrong once its last layer is fitted anew on kept records.",  # noqa: E501
+    meaning="Share of the forget set that the model's body gets wrong once its last layer is refitted on kept records.",
 )
 def head_ua(case: Case) -> Value:
     """Unlearning accuracy with a fresh head."""
@@ -37,7 +37,7 @@ def head_ua(case: Case) -> Value:
     unit="probability",
     better="gold",
     needs_probes=True,
-    meaning="Mean probability of a forgotten record's true class once the last layer is fitted anew on kept records.",
+    meaning="Mean probability of a forgotten record's true class once the last layer is refitted on kept records.",
 )
 def head_confidence(case: Case) -> Value:
     """Mean p_y over the forget set with a fresh head, 0..1."""
@@ -54,7 +54,7 @@ def head_confidence(case: Case) -> Value:
     needs_gold=True,
     needs_probes=True,
     headline=True,
-    meaning="How differently the bodies of this model and of a retrained one answer, both with a last layer fitted anew: a change of the last layer alone cannot lower it.",  # noqa: E501
+    meaning="How differently the bodies of this model and of a retrained one answer, both with a refitted last layer: a change of the last layer alone cannot lower it.",  # noqa: E501
 )
 def head_distance(case: Case) -> Value:
     """Activation distance on the forget set with fresh heads."""

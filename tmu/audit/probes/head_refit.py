@@ -2,8 +2,9 @@
 
 A fresh linear head is fitted on the penultimate features of retain records under the frozen body, and answers for the
 forget set in the model's place. Distilling a retrained model's answers into the last layer alone satisfies every number
-that is computed from outputs; with a fresh head such a model answers as the original does (the observation behind IDI,
-`evaluation.md` 7). Forget records never enter the fit, so what the head knows of them comes from the body.
+that is computed from outputs; with a fresh head such a model answers as the original does (the observation behind
+IDI, the information difference index). Forget records never enter the fit, so what the head knows of them comes from
+the body.
 
 Fit: multinomial logistic regression on phi / mean ||phi|| x 10, loss = sum of cross-entropies + ||W, b||^2 / 2, by
 L-BFGS from zero in double precision. The bias is penalised, too: a class that was forgotten whole has no retain

@@ -93,8 +93,8 @@ def _passed_over(path: Path) -> str | None:
     if _is_hidden(path.name):
         return "hidden or system entry"
     if not path.is_file():
-        return "no regular file"
-    return None if is_picture(path) else "no picture by its name"
+        return "not a regular file"
+    return None if is_picture(path) else "not a picture by its extension"
 
 
 def _is_hidden(name: str) -> bool:

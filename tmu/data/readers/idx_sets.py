@@ -57,7 +57,7 @@ class IdxSet(PublicSet):
         except (OSError, EOFError) as error:
             raise DataError(f"{path} cannot be read.", "Download the dataset again.") from error
         if not whole:
-            raise DataError(f"{path} is cut short or of another kind.", "Download the dataset again.")
+            raise DataError(f"{path} is truncated or of another kind.", "Download the dataset again.")
 
     def _find(self, name: str) -> Path:
         folders = (self.options.root, self.options.root / self.torchvision_class / "raw")

@@ -135,7 +135,7 @@ class ImageFolder(Reader):
                 raise DataError(f"{where} lies in the folder of a split, without a class.", "Move it into a class.")
             odd = unseen(inside[0])
             if odd:
-                raise DataError(f"The name of a class's folder holds {odd}, which cannot be seen.", "Rename it.")
+                raise DataError(f"The name of a class's folder holds {odd}, which is invisible.", "Rename it.")
             people = (inside[0],) if options.subject_from == "folder" else ()
             yield _Entry(where, path, inside[0], people, split)
 
@@ -216,4 +216,4 @@ def _refusal(bad: list[tuple[_Entry, Fault]], total: int) -> DataError:
         return DataError(f"{entry.where} {fault.said}.", fault.hint, details)
     kinds = Counter(fault.kind.removeprefix("is ").removeprefix("has ") for _, fault in bad)
     counted = ", ".join(f"{number} x {kind}" for kind, number in sorted(kinds.items()))
-    return DataError(f"{len(bad)} of {total} pictures cannot be taken: {counted}.", " ".join(hints), details)
+    return DataError(f"{len(bad)} of {total} pictures are refused: {counted}.", " ".join(hints), details)

@@ -77,10 +77,10 @@ def decode(
             done.append("first picture of several taken (MPO)")
         if _is_transparent(picture):
             if ground is None:
-                raise Fault("has transparent parts", "Choose a ground for them: `--option ground=white`.")
+                raise Fault("has transparent parts", "Choose a background for them: `--option ground=white`.")
             below = Image.new("RGBA", picture.size, ground)
             picture = Image.alpha_composite(below, picture.convert("RGBA"))
-            done.append(f"put on a {ground} ground")
+            done.append(f"put on a {ground} background")
         done += _conversion(image.mode, mode)
         picture = picture.convert(mode)
         if picture.size != size:
@@ -128,7 +128,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise _unidentified(path) from None
     except _UNREADABLE:
-        raise Fault("is cut short or damaged", "Replace or remove it.") from None
+        raise Fault("is truncated or damaged", "Replace or remove it.") from None
 
 
 def _unidentified(path: Path) -> Fault:
@@ -140,7 +140,7 @@ def _unidentified(path: Path) -> Fault:
         return Fault(f"is {FOREIGN_FORMATS[path.suffix.lower()]}", "Convert it to JPEG or PNG.")
     known = head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"))
     if known:
-        return Fault("is cut short or damaged", "Replace or remove it.")
+        return Fault("is truncated or damaged", "Replace or remove it.")
     return Fault("is no picture", "Replace or remove it.")
 
 

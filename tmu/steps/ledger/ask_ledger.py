@@ -32,7 +32,7 @@ def ask_ledger(workspace: Workspace, asked: Asked, method: str | None = None) ->
     honoured (see `Planner.plan`).
     """
     if not asked:
-        raise RequestError("The request names nobody and nothing.", "Give --subject, --record or --file.")
+        raise RequestError("The request names no person and no record.", "Give --subject, --record or --file.")
     info = read_info(workspace.data)
     keys = keys_of(workspace, info)
     id_ = f"cli-{keys.payload(canonical_json([info.dataset, asked.subjects, asked.records]))[:16]}"

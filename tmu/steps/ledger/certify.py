@@ -6,6 +6,7 @@ Canonical JSON of it is the certificate. It is not signed, and says so.
 import json
 from typing import Any
 
+from tmu.deletion.deletion import AuditVerdict
 from tmu.errors import StorageError
 from tmu.ledger.outbox import announce_head
 from tmu.ledger.statement import statement
@@ -53,5 +54,4 @@ def _numbers(workspace: Workspace, audit: dict[str, str]) -> dict[str, Any] | No
     verdict, rows = raw["verdict"], {row["name"]: row["metrics"] for row in raw["result"]["rows"]}
     shown = [name for name in ("original", verdict["row"]) if name in rows]
     values = {name: {key: cell["value"] for key, cell in rows[name].items() if cell} for name in shown}
-    told = {name: verdict.get(name) for name in ("row", "passed", "conclusive", "reasons")}
-    return {"verdict": told, "records": raw["result"]["records"], "metrics": values}
+    return {"verdict": AuditVerdict.of(verdict).public(), "records": raw["result"]["records"], "metrics": values}

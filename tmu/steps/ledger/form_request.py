@@ -45,7 +45,9 @@ def receive_form(
 ) -> State:
     """Put the form on record, once. who: a name that nobody has checked; it may not approve."""
     if not subjects and not records:
-        raise RequestError("The form names nobody and nothing.", "Fill it in again, with people or single records.")
+        raise RequestError(
+            "The form names no person and no record.", "Fill it in again, with people or single records."
+        )
     intake = Intake(
         id=request,
         dataset=dataset_of(workspace),

@@ -29,13 +29,13 @@ def refuse_exchange(workspace: Workspace, dataset: str, key_id: str) -> None:
         batch, waiting = batches.open_batch(connection, was.dataset), still_open(connection, was.dataset)
     if batch is not None:
         raise RequestError(
-            f"Batch {batch} of dataset {was.dataset} is open: it works on the data as they are.",
+            f"Batch {batch} of dataset {was.dataset} is open: it uses the current data.",
             "Let the nightly batch finish it, then import.",
         )
     if waiting and (was.dataset, was.key_id) != (dataset, key_id):
         raise RequestError(
             f"{waiting} requests for dataset {was.dataset} are open, and this import has another name or secret.",
-            "They would never be found again: import under the same name and secret, or into another workspace.",
+            "They could not be found any more: import under the same name and secret, or into another workspace.",
         )
 
 
@@ -57,5 +57,5 @@ def refuse_returned(workspace: Workspace) -> None:
     if n_people or n_records:
         raise DataError(
             f"The data hold {n_people} people and {n_records} single records whose deletion was completed.",
-            "An old revision was put back: restore data.dvc from git and run `dvc checkout data.dvc`.",
+            "An old revision is in the workspace: restore data.dvc from git and run `dvc checkout data.dvc`.",
         )

@@ -22,7 +22,7 @@ def refuse_held(workspace: Workspace, store: RecordStore, records: Collection[st
         ledger.close()
     if held:
         raise HeldError(
-            "A legal hold covers this request: nothing was touched.",
+            "A legal hold covers this request: nothing was erased.",
             "`tmu request list --holds` shows it, `tmu request release` lifts it; put the request on record meanwhile "
             "with `tmu request receive`.",
         )

@@ -127,7 +127,9 @@ def _newest(noted: Sequence[Noted]) -> list[Noted]:
 
 
 def _nowhere() -> Check:
-    text = "the head of the audit log is kept in this workspace alone: a log that was cut off or computed anew passes"
+    text = (
+        "the head of the audit log is stored only in this workspace: a truncated or recomputed log would not be noticed"
+    )
     return Check("heads outside", "warn", text, "Set `heads_s3`, `timestamp_url` or `webhooks` (docs/ledger.md).")
 
 
@@ -151,5 +153,5 @@ def _lag(ledger: Ledger, target: str, name: str) -> Check:
         )
     text = f"it lacks the heads since {since:%Y-%m-%d %H:%M} UTC ({told.error or 'not sent yet'})"
     return Check(
-        f"{name}: notes", "warn", text, "It is tried again by itself; check the address, and that the flows run."
+        f"{name}: notes", "warn", text, "It is retried automatically; check the address, and that the flows run."
     )

@@ -41,7 +41,7 @@ def _planned(workspace: Workspace, work: Work) -> Deletion | None:
     if strangers:
         raise ConflictError(
             f"{len(strangers)} people whose deletion was approved are not in these data.",
-            "Look whether the data were exchanged since the approval.",
+            "Check whether the data were replaced since the approval.",
         )
     method = methods.pop() if len(methods) == 1 else RETRAIN
     return written_down(workspace, _as_approved(planner.plan(left, method)), Asked(batch=work.batch))
@@ -69,7 +69,7 @@ def _refuse_other_rules(request: str, body: dict, params: Params) -> None:
     if approved is not None and approved != rules_of(params.with_method(body["choice"]["method"])):
         raise ConflictError(
             f"params.yaml is not what the plan of request {request} was approved with.",
-            "Put it back; the next run goes on with the batch (after three attempts, `tmu ledger reopen` it).",
+            "Restore it; the next run resumes the batch (after three attempts: `tmu ledger reopen`).",
         )
 
 

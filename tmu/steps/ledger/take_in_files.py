@@ -1,7 +1,7 @@
 """Intake from files: `*.json` in `.tmu/inbox/`, each one request or several as the API takes them, raw ids allowed.
 
 A file is gone once its requests are on record; a receipt without raw ids stays in `inbox/done/`. What cannot be taken
-goes to `inbox/refused/` with the reason beside it. After a crash at any point the next call goes on, with the same end.
+goes to `inbox/refused/` with the reason beside it. After a crash the next call resumes, with the same result.
 """
 
 import codecs
@@ -129,7 +129,7 @@ def _read(file: Path, dataset: str, keys: Keys, copies: CopyFinder) -> list[Inta
             raise _Refused("It has more than 64 MiB.", "Split it.")
         raw = strict_json.loads(file.read_bytes().removeprefix(codecs.BOM_UTF8))
     except PermissionError:
-        raise _Refused("It may not be read.", "Let the service's user read it.") from None
+        raise _Refused("It cannot be read.", "Let the service's user read it.") from None
     except strict_json.DuplicateKeyError:
         raise _Refused("An object has the same key twice.", "Write each key once.") from None
     except (ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _read(file: Path, dataset: str, keys: Keys, copies: CopyFinder) -> list[Inta
     except ValidationError as error:
         raise _Refused(_fault(error), "docs/api.md shows the form of a request.") from None
     if not bodies:
-        raise _Refused("It asks for nothing.", "Put requests into the list.")
+        raise _Refused("It contains no request.", "Put requests into the list.")
     try:
         refuse_raw(file.name, "the file's name", [each for body in bodies for each in body.raw_ids])
         return [intake_of(body, dataset, keys, "file", copies.find) for body in bodies]
@@ -167,7 +167,7 @@ def _refuse_conflicts(answers: Sequence[Receipt | ConflictError]) -> None:
     bad = [str(number) for number, answer in enumerate(answers, 1) if not isinstance(answer, Receipt)]
     if bad:
         raise _Refused(
-            f"{len(bad)} of its {len(answers)} requests have ids that are on record for something else: "
+            f"{len(bad)} of its {len(answers)} requests have ids that are already recorded with other content: "
             f"number {', '.join(bad[:20])}. The others are on record.",
             "Choose new ids for these; the others may stay in the file.",
         )

@@ -43,8 +43,8 @@ def test_hidden_and_foreign_entries_are_left_out_at_every_depth_and_counted(tmp_
     assert reader.classes() == ["cat", "dog"]
     assert reader.left_out() == {
         "hidden or system entry": 8,
-        "no picture by its name": 2,
-        "no regular file": 1,
+        "not a picture by its extension": 2,
+        "not a regular file": 1,
         "link to a folder": 1,
         "picture in the root, without a class": 2,
     }

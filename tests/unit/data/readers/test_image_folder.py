@@ -89,7 +89,7 @@ def test_bad_bytes_are_told_by_line_and_kind_and_by_name_in_the_details_alone(pe
     damaged = {
         "is no picture": [b"this is no image"],
         "is empty": [b""],
-        "is cut short or damaged": [
+        "is truncated or damaged": [
             whole[:40],
             whole[: len(whole) // 2],
             whole[:200] + bytes(400) + whole[600:],

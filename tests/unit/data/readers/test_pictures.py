@@ -85,7 +85,7 @@ def test_transparent_parts_are_refused_or_put_on_a_ground(tmp_path):
         found, done = pixels(hidden, ground=ground)
         assert found[:, 0, 0].tolist() == [value] * 3
         assert np.array_equal(found.transpose(1, 2, 0)[1:], NOISE[1:])
-        assert done == [f"put on a {ground} ground"]
+        assert done == [f"put on a {ground} background"]
     palette = Image.fromarray(GREY).convert("P")
     with pytest.raises(Fault, match="transparent"):
         pixels(saved(tmp_path / "palette.png", palette, transparency=int(np.array(palette)[0, 0])))
@@ -129,8 +129,8 @@ def encoded(image, form):
 BAD = {
     "empty.png": (b"", "empty"),
     "text.jpg": (b"this is a letter", "no picture"),
-    "cut.png": (encoded(Image.fromarray(NOISE), "PNG")[:60], "cut short or damaged"),
-    "cut.jpg": (encoded(Image.fromarray(NOISE), "JPEG")[:-40], "cut short or damaged"),
+    "cut.png": (encoded(Image.fromarray(NOISE), "PNG")[:60], "truncated or damaged"),
+    "cut.jpg": (encoded(Image.fromarray(NOISE), "JPEG")[:-40], "truncated or damaged"),
     "deep.png": (deep_png(), "more than 8 bits a channel"),
     "deep.tiff": (encoded(Image.fromarray(GREY.astype(np.uint16) * 200), "TIFF"), "more than 8 bits a channel"),
     "float.tiff": (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "more than 8 bits a channel"),
@@ -158,7 +158,7 @@ def test_all_bad_files_are_listed_in_one_run_by_name_and_kind(tmp_path):
     with pytest.raises(DataError) as caught:
         list(reader)
     said = str(caught.value)
-    assert said.startswith(f"{len(BAD)} of {len(BAD) + 4} pictures cannot be taken: ")
+    assert said.startswith(f"{len(BAD)} of {len(BAD) + 4} pictures are refused: ")
     assert "3 x more than 8 bits a channel" in said and "3 x several frames" in said
     assert not any(name in said for name in BAD)
     assert len(caught.value.details) == len(BAD)

@@ -89,7 +89,7 @@ def test_unzipped_files_in_torchvision_form_and_damage(mnist):
     whole = images.read_bytes()
     for damaged in (whole[:-1], b"", b"\0\0\x08\x01" + whole[4:]):
         images.write_bytes(damaged)
-        with pytest.raises(DataError, match="cut short or of another kind"):
+        with pytest.raises(DataError, match="truncated or of another kind"):
             list(get_reader("mnist", {"root": mnist.root}))
     images.unlink()
     with pytest.raises(DataError, match=r"no train-images-idx3-ubyte under .*download: true"):

@@ -59,5 +59,5 @@ def test_a_plan_that_changes_between_code_and_approval_is_not_approved(
 
 
 def test_a_form_that_names_nobody_is_refused_in_words(workspace: Workspace) -> None:
-    with pytest.raises(RequestError, match="names nobody"):
+    with pytest.raises(RequestError, match="names no person"):
         form.receive_form(workspace, "f3", "support-1", [], [], urgent=False)

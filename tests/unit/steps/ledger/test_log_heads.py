@@ -125,11 +125,11 @@ def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, att
     else:
         _forge(ledger)
     _note(place, ledger, note)
-    proof.verify(ledger)  # by itself the log holds together
+    proof.verify(ledger)  # by itself the log is sound
     if attack == "forged, then grown":  # the forged log goes on, and its head is noted, too
         put(ledger, "r9")
         note_head(place, ledger)
-    why = "is missing: the log once had 6 entries" if attack == "cut" else "the log was written anew"
+    why = "is missing: the log once had 6 entries" if attack == "cut" else "the log was rewritten"
     with pytest.raises(ChainError, match=why) as found:
         verify_log(place, ledger)
     assert places_of(place)[0].name in found.value.hint
@@ -148,7 +148,7 @@ def test_without_a_place_outside_the_same_attack_passes(home: Path) -> None:
     _note(place, ledger, "deleted")
     assert verify_log(place, ledger).compared == ()
     (check,) = check_heads(place)
-    assert (check.state, "this workspace alone" in check.text) == ("warn", True)
+    assert (check.state, "only in this workspace" in check.text) == ("warn", True)
     ledger.close()
 
 
