@@ -13,7 +13,7 @@ from typing import Any
 
 def main() -> None:
     home, point, run = sys.argv[1:]
-    from flows import delete, observer, serve_batch
+    from flows import commands, observer, serve_batch
 
     real = observer.begin_erasing
 
@@ -25,7 +25,7 @@ def main() -> None:
         observer.begin_erasing = die
     if run != "-":
         serve_batch.own_run = lambda: run
-    print(json.dumps(delete.serve(home=home)))
+    print(json.dumps(commands.serve(home=home)))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tmu.steps.batch import opened
-from tmu.steps.bind_plans import plan_request
-from tmu.steps.certify import certify
 
 from tests.integration.conftest import QUICK, make_workspace
 from tests.ledger_tools import ALICE, BOB
@@ -24,7 +21,10 @@ from tmu.ledger.errors import HeldError
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.schema import audit_log
 from tmu.ledger.states import State
-from tmu.steps import batch
+from tmu.steps.ledger import batch
+from tmu.steps.ledger.batch import opened
+from tmu.steps.ledger.bind_plans import plan_request
+from tmu.steps.ledger.certify import certify
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.register_model import register_model
 from tmu.steps.train_model import train_original

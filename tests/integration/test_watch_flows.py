@@ -90,12 +90,12 @@ def test_the_deadline_watch_warns_tells_and_shows_the_board(
 def test_the_deadline_watch_cleans_up_behind_a_clean_up_that_cannot_run(
     prefect_server: dict, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.reconcile import reconcile_flow
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import StateType
     from prefect.states import Running
 
     from infra.prefect_ops.deadline_watch import deadline_watch_flow
+    from infra.prefect_ops.reconcile import reconcile_flow
 
     with get_client(sync_client=True) as client:
         lost = client.create_flow_run(reconcile_flow, state=Running())
