@@ -5,6 +5,7 @@ to who checks it and another one to who carries it out.
 """
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -24,7 +25,7 @@ def loads(text: str | bytes) -> Any:
     nested too deeply. All but the last are ValueErrors.
     """
     decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-    return json.loads(decoded, object_pairs_hook=_unique, parse_constant=_refuse)
+    return json.loads(decoded, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,6 +33,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         counts = Counter(key for key, _ in pairs)
         raise DuplicateKeyError(next(key for key, count in counts.items() if count > 1))
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise json.JSONDecodeError("A number is too large", number, 0)
     return value
 
 

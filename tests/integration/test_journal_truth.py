@@ -236,6 +236,13 @@ def test_erased_records_that_came_back_are_found(workspace: Workspace) -> None:
         withdraw(workspace, deletion.id)
 
 
+def waiting(home: Path, *words: str) -> dict:
+    """What `tmu delete` says while nothing is erased: a script must not take it for a deletion."""
+    result = tmu(home, *words, "--json")
+    assert result.exit_code == 8, result.output
+    return json.loads(result.stdout)
+
+
 def test_where_a_ledger_is_tmu_delete_goes_by_its_rules(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     home, before, served = workspace.root, manifest(workspace.data), []
     monkeypatch.setattr(flow, "load", lambda name: lambda **given: served.append((name, given)) or [])
@@ -248,14 +255,14 @@ def test_where_a_ledger_is_tmu_delete_goes_by_its_rules(workspace: Workspace, mo
     with pytest.raises(RequestError, match="has a ledger"):
         acknowledge(workspace, plan, named(workspace))
     words = ("delete", "--subject", PERSON, "--method", "retrain", "--yes")
-    first = good(home, *words)
+    first = waiting(home, *words)
     assert (first["state"], first["batches"]) == ("awaiting_approval", [])
-    assert good(home, *words) == first  # the same request, not a second one
+    assert waiting(home, *words) == first  # the same request, not a second one
     assert first["plan_hash"] in tmu(home, *words).stdout
     assert (served, manifest(workspace.data)) == ([], before)
     with opened(workspace) as ledger:
         approvals.approve(ledger, first["request"], first["plan_hash"], BOB)
-    assert good(home, *words[:3], "--yes")["state"] == "approved"
+    assert waiting(home, *words[:3], "--yes")["state"] == "approved"
     assert served == [("serve", {"home": str(home)})]
     assert Journal(workspace).unfinished() == []
     assert "audited" in bad(home, *words, "--no-audit", code=2)

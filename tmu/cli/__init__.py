@@ -41,6 +41,7 @@ EXIT_CODES = {
     5: "an unusable model",
     6: "a gate refused",
     7: "the disk or a store failed",
+    8: "the request is in the ledger and nothing is erased yet",
     130: "interrupted",
 }
 _ORDER = (

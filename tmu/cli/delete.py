@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tmu.steps.ledger.ask_ledger import OnRecord
     from tmu.workspace import Workspace
 
+NOT_YET = 8
+"""Exit code: the request is in the ledger, and nothing is erased yet."""
+
 
 def delete(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
@@ -133,6 +136,8 @@ def _by_ledger(workspace: "Workspace", asked: "Asked", method: str | None, *, ye
         found = found.model_copy(update={"state": status_of(workspace, found.request)})
     value = found.model_dump(mode="json") | {"batches": batches}
     output.emit(value, lambda: [_line(found), *(sentence for batch in batches for sentence in batch.get("why", []))])
+    if found.state is not State.COMPLETED:
+        raise typer.Exit(NOT_YET)
 
 
 def _line(found: "OnRecord") -> str:

@@ -11,7 +11,7 @@ from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
 if TYPE_CHECKING:
     from tmu.config import Params
-    from tmu.refs import DataRef, ModelRef
+    from tmu.refs import DataRef, ForgetRef, ModelRef
     from tmu.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Train an original, or a gold without the forget set.")
@@ -64,22 +64,31 @@ def gold(
     without = forget_ref(workspace, forget)
     with output.progress("train gold") as report:
         ref = train_gold(workspace, source, without, params, run=run, progress=report, out=target)
-    value = ref.model_dump() | _numbers(workspace, source, ref)
+    value = ref.model_dump() | _numbers(workspace, source, ref, without)
     output.emit(value, lambda: [output.facts(value)])
 
 
-def _numbers(workspace: "Workspace", data: "DataRef", ref: "ModelRef") -> dict[str, Any]:
-    """Accuracy on the records trained on (augmented, last epoch) and on the test split; seconds of the training."""
+def _numbers(
+    workspace: "Workspace", data: "DataRef", ref: "ModelRef", without: "ForgetRef | None" = None
+) -> dict[str, Any]:
+    """Loss of the last epoch, accuracy on the records trained on and on the test split, seconds of the training."""
     from tmu.steps.loading import run_record
     from tmu.steps.measure_accuracy import measure_accuracy
 
     record = run_record(workspace, ref)
     last = record["history"][-1]
+    known = measure_accuracy(workspace, data, ref, "train", without)
     unseen = measure_accuracy(workspace, data, ref)
+    if unseen is not None and unseen.right <= unseen.largest_class:
+        output.note(
+            f"The model is right on {unseen.right:.1f} % of the test records; answering the most frequent class every "
+            f"time is right on {unseen.largest_class:.1f} %. Raise `train.epochs` in params.yaml: with few records an "
+            "epoch has few steps."
+        )
     return {
         "loss_train": round(last["loss"], 4),
-        "accuracy_train_pct": round(last["accuracy_pct"], 2),
-        "accuracy_test_pct": None if unseen is None else round(unseen, 2),
+        "accuracy_train_pct": None if known is None else round(known.right, 2),
+        "accuracy_test_pct": None if unseen is None else round(unseen.right, 2),
         "seconds_train": round(record["seconds_train"], 3),
     }
 

@@ -68,6 +68,6 @@ def out_of(workspace: "Workspace", folder: str | None, mark: str = "manifest.jso
     taken = full.exists() and (not full.is_dir() or any(full.iterdir()))
     if full == workspace.data or (taken and not (full / mark).is_file()):
         raise ConfigError(
-            f"--out {folder} would reworkspace something that is not an output of this verb.", "Name another."
+            f"--out {folder} would replace something that is not an output of this verb.", "Name another."
         )
     return inside(workspace, folder)

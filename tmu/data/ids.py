@@ -14,9 +14,10 @@ from tmu.config import Config
 from tmu.errors import RequestError
 
 _BLANKS = " \t\r\n"
-# invisible, and yet neither a control nor a format character nor a separator for Unicode
-_UNSEEN = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
-_UNSEEN |= {*range(0x180B, 0x180F), *range(0xFE00, 0xFE10)}
+# invisible, whatever category Unicode gives them: its Default_Ignorable_Code_Point, and characters without a shape
+_UNSEEN = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x2800, 0x3164, 0xFFA0, 0x13440, 0x16FE4, 0x1D159}
+_UNSEEN |= {*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)}
+_HIDDEN = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs")
 _NAMES = {0x9: "tab", 0xA: "line feed", 0xD: "carriage return", 0xA0: "no-break space", 0xFEFF: "byte order mark"}
 
 
@@ -59,7 +60,7 @@ def unseen(text: str) -> str | None:
     """The first character that cannot be seen, as `U+200B (zero width space)`; None where there is none."""
     for character in text:
         code = ord(character)
-        hidden = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs") and character != " "
+        hidden = unicodedata.category(character) in _HIDDEN and character != " "
         if hidden or code in _UNSEEN:
             name = _NAMES.get(code) or unicodedata.name(character, "control character").lower()
             return f"U+{code:04X} ({name})"

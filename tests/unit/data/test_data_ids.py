@@ -162,3 +162,15 @@ def test_what_was_erased_under_the_first_rule_stays_erased(tmp_path, made, keys)
     assert imported.skipped_erased == 10  # also the six new ones
     with pytest.raises(DataError, match=r"another rule of letter case.*without --fold-case"):
         import_records(again, tmp_path / "next", keys, n_buckets=4, replace=True, fold_case=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [0x180F, 0xE0100, 0xE01EF, 0x2065, 0x16FE4, 0x1D159, 0xFFF0, 0xE0080, 0x13440, 0xE000, 0xFE0F],
+)
+def test_no_character_without_a_shape_passes(code):
+    """Whatever category Unicode gives it; and two ids that differ by it alone are alike."""
+    raw = f"an{chr(code)}na"
+    with pytest.raises(RequestError, match=f"U\\+{code:04X}"):
+        normal_id(raw, IdRule())
+    assert alike(raw) == alike("anna")

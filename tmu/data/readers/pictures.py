@@ -21,6 +21,10 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """What a file that is meant as a picture is called."""
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""Pillow's names of these. It reads others too, some through programs of their own: EPS starts Ghostscript."""
+MOST_PIXELS = 50_000_000
+"""A small file can claim a huge picture, and decoding it takes several bytes a pixel."""
 FOREIGN_FORMATS = {".heic": "HEIC", ".heif": "HEIC"} | dict.fromkeys(
     (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"), "a camera's raw file"
 )
@@ -100,7 +104,7 @@ def is_picture(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.open(path).close()
+            Image.open(path, formats=_FORMATS).close()
     except (*_UNREADABLE, Image.DecompressionBombError):
         return False
     return True
@@ -113,8 +117,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         if path.stat().st_size == 0:
             raise Fault("is empty", "Replace or remove it.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice that size is taken
-            with Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            with Image.open(path, formats=_FORMATS) as image:
+                _refuse_huge(*image.size)
                 yield image
     except FileNotFoundError:
         raise Fault("is missing", "Correct that line or add the file.") from None
@@ -123,12 +128,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except PermissionError:
         raise Fault("may not be read", "Change its permissions.") from None
     except Image.DecompressionBombError:
-        most = f"{2 * Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "the most"
-        raise Fault("is too large", "Scale it down.", f"is too large (over {most} pixels)") from None
+        raise _huge() from None
     except UnidentifiedImageError:
         raise _unidentified(path) from None
     except _UNREADABLE:
         raise Fault("is truncated or damaged", "Replace or remove it.") from None
+
+
+def _refuse_huge(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise _huge()
+
+
+def _huge() -> Fault:
+    return Fault("is too large", "Scale it down.", f"is too large (over {MOST_PIXELS:,} pixels)")
 
 
 def _unidentified(path: Path) -> Fault:

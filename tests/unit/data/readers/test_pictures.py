@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tmu.data.readers import get_reader
+from tmu.data.readers import get_reader, pictures
 from tmu.data.readers.pictures import Fault, decode, look
 from tmu.errors import DataError
 
@@ -179,3 +179,34 @@ def test_conversions_are_counted_over_the_import(tmp_path):
 def test_odd_exif_is_no_fault(tmp_path):
     path = saved(tmp_path / "a.jpg", Image.fromarray(NOISE), exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert pixels(path)[0].shape == (3, 8, 6)
+
+
+def test_a_picture_starts_no_other_program(tmp_path, monkeypatch):
+    """EPS is drawn by Ghostscript, which a file of any name could start."""
+    fake, mark = tmp_path / "bin" / "gs", tmp_path / "started"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=":")
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
+    for read in (lambda: look(path, upright=True), lambda: decode(path, "L", (8, 8), None, resize=True)):
+        with pytest.raises(Fault, match="no picture"):
+            read()
+    nameless = path.rename(tmp_path / "a")
+    assert not pictures.is_picture(nameless)
+    assert not mark.exists()
+
+
+def test_every_format_of_ours_is_known_to_pillow():
+    Image.init()
+    assert set(pictures._FORMATS) <= set(Image.OPEN)
+
+
+def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("1", (8_000, 7_000)).save(path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(Fault) as refused:
+        look(path, upright=True)
+    assert refused.value.said == "is too large (over 50,000,000 pixels)"
