@@ -82,9 +82,17 @@ def fit_twin(
         report = GateReport(seen, known, done)
         if report.passed(config):
             return twin, report, seconds
-    raise GateError(
-        f"The twin has not memorised the hold-out after {config.max_rounds} rounds: accuracy {known.accuracy:.3f} and "
-        f"confidence {known.confidence:.3f}, where the original has {seen.accuracy:.3f} and {seen.confidence:.3f} on "
-        f"its training set.",
-        "Raise `twin.train.epochs`, `twin.train.lr` or `twin.max_rounds`.",
+    raise _unlike(seen, known, config.max_rounds)
+
+
+def _unlike(seen: Memorised, known: Memorised, rounds: int) -> GateError:
+    """Which of the two knows its records better, in words. seen: original on D; known: twin on D_h."""
+    numbers = (
+        f"after {rounds} rounds: accuracy {known.accuracy:.3f} and confidence {known.confidence:.3f}, where the original "
+        f"has {seen.accuracy:.3f} and {seen.confidence:.3f} on its training set."
     )
+    if (known.accuracy, known.confidence) > (seen.accuracy, seen.confidence):
+        what = "The twin knows the hold-out better than the original knows its training set"
+        return GateError(f"{what} {numbers}", "Train the original for longer: raise `train.epochs`.")
+    what = "The twin has not memorised the hold-out"
+    return GateError(f"{what} {numbers}", "Raise `twin.train.epochs`, `twin.train.lr` or `twin.max_rounds`.")
