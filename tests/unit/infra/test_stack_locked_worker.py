@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,8 @@ from infra.bootstrapping.plan import Plan
 from infra.bootstrapping.pool import environment, template
 from infra.stack.place import ROOT
 from infra.stack.worker_main import LockedConfiguration, LockedWorker, without_hooks
-from tmu.errors import RequestError
+from tmu.errors import ConfigError, RequestError
+from tmu.workspace import Workspace
 
 OURS = "flows/verify.py:verify_flow"
 EVIL = {
@@ -60,6 +62,7 @@ def test_a_run_of_ours_is_started_by_our_command_in_our_folder(locked: dict[str,
     found = _resolved(LockedConfiguration, locked, {})
     assert (found.command, found.working_dir) == (f"{sys.executable} -m prefect.engine", ROOT)
     assert found.env["PREFECT__FLOW_ENTRYPOINT"] == OURS
+    assert found.env["TMU_ONLY_HOME"] == "1"
     assert environment().items() <= found.env.items()
     assert found.env["PATH"] == os.environ["PATH"]
 
@@ -103,6 +106,19 @@ def test_what_is_not_in_prefect_yaml_is_refused(
 ) -> None:
     with pytest.raises(RequestError, match=named):
         _resolved(LockedConfiguration, locked, run, **deployment)
+
+
+def test_parameters_changed_after_the_check_open_no_other_workspace(
+    locked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's process asks the server for the parameters again: a PATCH in between may have put a `home` there."""
+    ours, other = Workspace.create(tmp_path / "ours").root, Workspace.create(tmp_path / "other").root
+    monkeypatch.setenv("TMU_HOME", str(ours))  # as supervisord gives it to the worker
+    for name, value in _resolved(LockedConfiguration, locked, {}).env.items():
+        monkeypatch.setenv(name, value)
+    assert Workspace.open("").root == ours
+    with pytest.raises(ConfigError, match="alone"):
+        Workspace.open(str(other))
 
 
 def test_prefects_command_line_takes_this_worker() -> None:
