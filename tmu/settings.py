@@ -40,7 +40,13 @@ Login = Annotated[SecretStr, AfterValidator(_name_and_password)]
 """`name:password`, as for HTTP basic auth."""
 
 STACK = Path(".tmu", "stack.toml")
-_ELSEWHERE = {"TMU_HOME", "TMU_DEBUG", "TMU_SHARED_DATA", "TMU_STACK_PROCESS"}  # read by commands, tests, infra/
+_ELSEWHERE = {  # read by commands, tests, infra/
+    "TMU_HOME",
+    "TMU_ONLY_HOME",
+    "TMU_DEBUG",
+    "TMU_SHARED_DATA",
+    "TMU_STACK_PROCESS",
+}
 
 
 class Settings(BaseSettings):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
 
+ONLY_HOME = "TMU_ONLY_HOME"
+"""The variable that binds a process to the workspace at TMU_HOME; the worker of a stack sets it for its runs."""
 _PARTS = (
     "params.yaml", "dvc.yaml", "dvc.lock", "data.dvc", "tmu.toml", ".gitignore", ".dvcignore", ".dvc", ".tmu", "data",
     "out",
@@ -45,10 +47,12 @@ class Workspace:
     def open(cls, root: Path | str | None = None) -> "Workspace":
         """The workspace at `root`, else at TMU_HOME, else here. Raises ConfigError where there is none.
 
+        Where TMU_ONLY_HOME is set, as in the runs of our worker, any folder but TMU_HOME's is refused (ConfigError).
         From here on the process makes files and folders for its owner alone (`tmu.permissions.keep_private`).
         """
         keep_private()
         folder = Path(root or os.environ.get("TMU_HOME") or ".").resolve()
+        _refuse_foreign(folder)
         if not (folder / "params.yaml").is_file():
             raise ConfigError(
                 f"{folder} is not a workspace: it has no params.yaml.",
@@ -152,6 +156,16 @@ class Workspace:
         if not path.exists():
             write_atomic(path, secrets.token_bytes(32))
         return path.read_bytes()
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A process that is bound to one workspace opens no other, whatever the parameters of its run say."""
+    home = os.environ.get("TMU_HOME")
+    if os.environ.get(ONLY_HOME) and (not home or folder != Path(home).resolve()):
+        raise ConfigError(
+            f"This process works in the workspace at TMU_HOME ({home or 'not set'}) alone, not in {folder}.",
+            "Leave `home` empty in the run's parameters; another workspace has its own stack.",
+        )
 
 
 def _refuse_shared(folder: Path) -> None:

@@ -6,7 +6,6 @@ else, so nothing gets around this (docs/decisions/0011-doors.md).
 """
 
 import base64
-import binascii
 import secrets
 from collections.abc import Collection
 
@@ -102,7 +101,7 @@ class BasicLogin(AuthenticationBackend):
         scheme, _, given = conn.headers.get("authorization", "").partition(" ")
         try:
             decoded = base64.b64decode(given, validate=True)
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             decoded = b""
         if scheme.lower() != "basic" or not secrets.compare_digest(decoded, self.login):
             raise AuthenticationError("Login wanted.")

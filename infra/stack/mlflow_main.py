@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _THEIRS = "mlflow.server.fastapi_app:app"
 _OURS = "infra.stack.mlflow_main:application"
+_PROTOCOL = "tmu.service.server:Patient"  # refuses calls with two lengths
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")  # as MLflow's clients have it
 _PORT = "GATE_PORT"
 
@@ -23,7 +24,7 @@ def become(command: Sequence[str], *, extra_env: Mapping[str, str], **_: Any) ->
     if command[-1] != _THEIRS:
         raise RuntimeError(f"MLflow would serve {command[-1]}, not {_THEIRS}: nothing is served without a login.")
     port = command[command.index("--port") + 1]
-    served = [*command[:-1], "--no-proxy-headers", "--factory", _OURS]
+    served = [*command[:-1], "--no-proxy-headers", "--http", _PROTOCOL, "--factory", _OURS]
     os.execvpe(served[0], served, {**os.environ, **extra_env, _PORT: port})
 
 

@@ -15,6 +15,7 @@ def main() -> None:
 
     from infra.stack.gate import guarded
     from infra.stack.ports import LOOPBACK
+    from tmu.service.server import Patient
 
     port, settings = int(sys.argv[1]), get_current_settings().server
     if settings.api.auth_string is None:
@@ -23,6 +24,7 @@ def main() -> None:
         guarded(create_app(final=True), port),
         host=LOOPBACK,
         port=port,
+        http=Patient,  # refuses calls with two lengths
         timeout_keep_alive=settings.api.keepalive_timeout,
         ws_ping_interval=settings.api.websocket_ping_interval,
         ws_ping_timeout=settings.api.websocket_ping_timeout,

@@ -19,6 +19,7 @@ from infra.stack.place import ROOT, Stack
 from infra.stack.server import Server
 from tmu.errors import ConfigError, StorageError
 from tmu.files import write_atomic
+from tmu.permissions import OTHERS
 
 NAME = "supervisord"
 WATCH = "watch"
@@ -119,6 +120,7 @@ logfile_backups=3
 pidfile={_safe(stack.state("supervisord.pid"))}
 childlogdir={_safe(stack.state("logs"))}
 identifier=tmu
+umask={OTHERS:03o}
 user={getpass.getuser()}
 directory=/
 [rpcinterface:supervisor]

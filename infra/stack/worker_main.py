@@ -22,6 +22,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from infra.stack.place import ROOT
 from tmu.errors import RequestError
+from tmu.workspace import ONLY_HOME
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -61,8 +62,9 @@ class LockedConfiguration(ProcessJobConfiguration):
         from infra.bootstrapping.pool import environment
 
         entrypoint = checked_entrypoint(flow_run, deployment)
-        # by this variable the process loads what was checked here, and does not ask the server again
-        self.env = {**environment(), "PREFECT__FLOW_ENTRYPOINT": entrypoint}
+        # by these the process loads the entrypoint that was checked here, and opens no workspace but ours: the server
+        # is asked for the parameters again, and those of a pending run can be changed
+        self.env = {**environment(), "PREFECT__FLOW_ENTRYPOINT": entrypoint, ONLY_HOME: "1"}
         self.command, self.working_dir = _COMMAND, ROOT
         super().prepare_for_flow_run(flow_run, deployment, *others, **more)
 

@@ -122,6 +122,14 @@ def test_any_other_login_is_refused_and_a_browser_asks_for_it(asked: TestClient,
         pass
 
 
+@pytest.mark.parametrize("given", ["Basic é", "Basic \xa0\xff", "é"])
+def test_a_login_that_is_not_ascii_is_refused_without_an_error(asked: TestClient, given: str) -> None:
+    headers = {"Authorization": given.encode("latin-1")}
+    assert asked.get("/", headers=headers).status_code == 401
+    with pytest.raises(WebSocketDisconnect), asked.websocket_connect(SOCKET, headers=headers):
+        pass
+
+
 def test_health_is_told_to_everybody_and_nothing_else_is(asked: TestClient) -> None:
     assert asked.get("/health").status_code == 200
     assert asked.get("/health", headers={"Host": "evil.example"}).status_code == 400

@@ -3,21 +3,26 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect._internal import observers
 from prefect.client.schemas.objects import Flow, FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.workers import base, process
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from infra.bootstrapping.plan import Plan
 from infra.bootstrapping.pool import environment, template
 from infra.stack.place import ROOT
-from infra.stack.worker_main import LockedConfiguration, LockedWorker, without_hooks
-from tmu.errors import RequestError
+from infra.stack.worker_main import LockedConfiguration, LockedWorker, main, without_hooks
+from tmu.errors import ConfigError, RequestError
+from tmu.workspace import Workspace
 
+LOOP = "critical_service_loop"
 OURS = "flows/verify.py:verify_flow"
 EVIL = {
     "command": {"command": "touch /tmp/owned"},
@@ -60,6 +65,7 @@ def test_a_run_of_ours_is_started_by_our_command_in_our_folder(locked: dict[str,
     found = _resolved(LockedConfiguration, locked, {})
     assert (found.command, found.working_dir) == (f"{sys.executable} -m prefect.engine", ROOT)
     assert found.env["PREFECT__FLOW_ENTRYPOINT"] == OURS
+    assert found.env["TMU_ONLY_HOME"] == "1"
     assert environment().items() <= found.env.items()
     assert found.env["PATH"] == os.environ["PATH"]
 
@@ -105,6 +111,19 @@ def test_what_is_not_in_prefect_yaml_is_refused(
         _resolved(LockedConfiguration, locked, run, **deployment)
 
 
+def test_parameters_changed_after_the_check_open_no_other_workspace(
+    locked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's process asks the server for the parameters again: a PATCH in between may have put a `home` there."""
+    ours, other = Workspace.create(tmp_path / "ours").root, Workspace.create(tmp_path / "other").root
+    monkeypatch.setenv("TMU_HOME", str(ours))  # as supervisord gives it to the worker
+    for name, value in _resolved(LockedConfiguration, locked, {}).env.items():
+        monkeypatch.setenv(name, value)
+    assert Workspace.open("").root == ours
+    with pytest.raises(ConfigError, match="alone"):
+        Workspace.open(str(other))
+
+
 def test_prefects_command_line_takes_this_worker() -> None:
     from prefect.utilities.dispatch import lookup_type
     from prefect.workers.base import BaseWorker
@@ -116,3 +135,36 @@ def test_prefects_command_line_takes_this_worker() -> None:
 def test_no_flow_is_loaded_into_the_workers_own_process() -> None:
     flow = asyncio.run(without_hooks(None))
     assert not (flow.on_crashed_hooks or flow.on_cancellation_hooks)
+
+
+def test_the_worker_that_main_starts_loads_no_flow_into_its_own_process(
+    locked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `worker start` would: Prefect's own `run` of a worker is asked by what it finds the flow with the hooks."""
+
+    class Asked(Exception):
+        """Thrown where the process would be started."""
+
+    class Context:
+        control_channel = None
+
+        async def __aenter__(self) -> "Context":
+            return self
+
+        async def __aexit__(self, *_: Any) -> None: ...
+
+        def create_executor(self, *_: Any, resolve_flow: Any, **__: Any) -> None:
+            raise Asked(resolve_flow)
+
+    def command_line() -> None:
+        configuration = _resolved(LockedConfiguration, locked, {})
+        flow_run = FlowRun(flow_id=uuid4(), name="r")
+        asyncio.run(LockedWorker(work_pool_name="tmu").run(flow_run, configuration))
+
+    for module, name in ((process, "load_flow_from_flow_run"), *((each, LOOP) for each in (base, observers))):
+        monkeypatch.setattr(module, name, getattr(module, name))  # main changes it: put it back
+    monkeypatch.setattr(process, "FlowRunExecutorContext", Context)
+    monkeypatch.setattr("prefect.cli.app", command_line)
+    with pytest.raises(Asked) as asked:
+        main()
+    assert asked.value.args == (without_hooks,)

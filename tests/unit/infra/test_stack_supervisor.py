@@ -1,6 +1,9 @@
 """supervisord's configuration: read back by supervisord itself; secrets in variables, never in arguments."""
 
 import dataclasses
+import os
+import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,35 @@ def test_supervisord_reads_every_server_as_it_was_meant(stack: Stack, servers: l
         assert program.stopwaitsecs == server.stop_seconds
     assert WATCH in programs
     assert all(f"{server.name}={server.watched}" in programs[WATCH].command for server in servers if server.watched)
+
+
+def test_what_the_servers_write_is_their_owners_alone(stack: Stack, servers: list[Server]):
+    """supervisord sets the umask of all that it starts: to 022 where its configuration names none."""
+    path = stack.state("supervisord.conf")
+    _read_back(stack, configuration(stack, servers))
+    options = ServerOptions()
+    options.realize(["-c", str(path)])
+    assert options.umask == 0o077
+    own = [program.umask for group in options.process_group_configs for program in group.process_configs]
+    assert set(own) == {None}
+
+
+def test_a_child_of_supervisord_writes_files_that_nobody_else_can_read(stack: Stack):
+    written = stack.home / "written"
+    child = Server("child", ["touch", str(written)], stack.variables("child"), lambda: None)
+    supervisor = Supervisor(stack)
+    before = os.umask(0o022)
+    try:
+        supervisor.start([child])
+        supervisor.start_process("child")
+        deadline = time.monotonic() + 30
+        while not written.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+        if supervisor.running():
+            supervisor.shutdown()
 
 
 def test_a_percent_sign_survives(stack: Stack, servers: list[Server]):
