@@ -32,7 +32,8 @@ def verify(
 
     The log is compared with every head that was noted outside (settings [bold]heads_s3[/], [bold]timestamp_url[/]) and
     at the last check here; then its own head is noted there. With --head it is compared with that one alone: copy one
-    from a certificate or a webhook. So a log is found out that was cut off or written anew.
+    from a certificate or a webhook. So a log is found out that was cut off or written anew. A place that holds no head
+    is as one that cannot be asked: exit code 7, and nothing is noted unless another place holds one.
 
     Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
@@ -52,12 +53,12 @@ def _verify_ledger(anchor: "Head | None") -> None:
 
     with existing() as ledger:
         verified = verify_log(workspace(), ledger, anchor)
-        late = note_head(workspace(), ledger) if anchor is None else []
+        late = note_head(workspace(), ledger) if verified.notable else []
     _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
     if verified.silent:
         raise StorageError(
             "The log holds together, but not all heads noted outside could be compared: " + " ".join(verified.silent),
-            "Run it again when they answer, or give a head with --head.",
+            "Run it again when they answer, or give a head that you kept elsewhere with --head.",
         )
 
 
