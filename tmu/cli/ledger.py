@@ -69,7 +69,8 @@ def verify(
 
     The log is compared with every head that was noted outside (settings [bold]heads_s3[/], [bold]timestamp_url[/]) and
     at the last check here; then its own head is noted there. With --head it is compared with that one alone: copy one
-    from a certificate or a webhook. This detects a log that was truncated or rewritten.
+    from a certificate or a webhook. This detects a log that was truncated or rewritten. A location that holds no head
+    counts as one that cannot be read: exit code 7, and nothing is stored unless another location holds one.
 
     Examples: [bold]tmu ledger verify[/] · [bold]tmu ledger verify --file log.jsonl --head 12:0f…[/]
     """
@@ -89,12 +90,12 @@ def _verify_ledger(anchor: "Head | None") -> None:
 
     with existing() as ledger:
         verified = verify_log(open_workspace(), ledger, anchor)
-        late = note_head(open_workspace(), ledger) if anchor is None else []
+        late = note_head(open_workspace(), ledger) if verified.notable else []
     _sound(verified.model_dump(mode="json"), [str(each) for each in verified.compared], late)
     if verified.silent:
         raise StorageError(
             "The log is sound, but not all heads stored outside could be compared: " + " ".join(verified.silent),
-            "Run it again when they answer, or give a head with --head.",
+            "Run it again when they answer, or give a head that you stored elsewhere with --head.",
         )
 
 

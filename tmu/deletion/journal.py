@@ -103,11 +103,17 @@ class Journal:
             raw = read_json(path)
             if raw.get("format", 1) not in (1, 2):
                 raise StorageError(f"{path.name} is of a later version of tmu.", "Use that version, or a newer one.")
-            return Deletion.model_validate(raw if "format" in raw else from_format_1(raw, self._workspace.params))
+            found = Deletion.model_validate(raw if "format" in raw else from_format_1(raw, self._workspace.params))
         except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
                 f"The journal's entry {path.name} is damaged.", "Restore that file from a backup of the workspace."
             ) from error
+        if found.id != path.stem:  # it would stay unfinished for ever, because progress is written by the id
+            raise StorageError(
+                f"The journal's entry {path.name} is damaged: it holds request {found.id}.",
+                "Move it out of the folder if it is a copy; else restore that file from a backup of the workspace.",
+            )
+        return found
 
     def _write(self, deletion: Deletion) -> Deletion:
         write_atomic(self._path(deletion.id), deletion.model_dump_json(indent=2).encode())  # in the order of the fields

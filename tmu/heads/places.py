@@ -24,5 +24,6 @@ def places_of(workspace: Workspace) -> list[HeadPlace]:
                 "Name a PEM file with the authority's root certificate: without it nobody can check its stamps.",
             )
         folder = workspace.root / (settings.timestamps or workspace.state("timestamps"))
-        places.append(TimeStamps(settings.timestamp_url, workspace.root / settings.timestamp_ca, folder))
+        inside = folder.resolve().is_relative_to(workspace.root.resolve())
+        places.append(TimeStamps(settings.timestamp_url, workspace.root / settings.timestamp_ca, folder, inside))
     return places

@@ -30,9 +30,12 @@ _QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
 
 
 class TimeStamps(HeadPlace):
-    """Time stamps of one authority. roots: a PEM file with its root certificates. folder: of its answers."""
+    """Time stamps of one authority. roots: a PEM file with its root certificates. folder: of its answers.
 
-    def __init__(self, url: str, roots: Path, folder: Path):
+    inside: whether that folder lies in the workspace, where who can cut the log can delete them, too.
+    """
+
+    def __init__(self, url: str, roots: Path, folder: Path, inside: bool = False):
         try:
             host = httpx.URL(url).host
         except httpx.InvalidURL:
@@ -40,7 +43,7 @@ class TimeStamps(HeadPlace):
         if not host:
             raise ConfigError("Setting `timestamp_url` is no address of a web server.", "Write https://HOST/PATH.")
         self.id, self.name = name_of(url), f"time stamps of {host}"
-        self._url, self._roots, self._folder = url, roots, folder
+        self._url, self._roots, self._folder, self._inside = url, roots, folder, inside
 
     def note(self, head: Head, at: datetime) -> Answer:
         """Have a head stamped, check the answer, and keep it. `at` is not used: the authority has its own clock."""
@@ -80,7 +83,12 @@ class TimeStamps(HeadPlace):
     def check(self) -> list[Check]:
         """Whether stamps can be checked."""
         text = f"{len(self._certificates)} root certificates; stamps are kept in {self._folder}"
-        return [Check(f"{self.name}: roots", "ok", text)]
+        found = [Check(f"{self.name}: roots", "ok", text)]
+        if self._inside:
+            text = "the stamps lie in the workspace: whoever can cut off the log can delete the stamps of what was cut"
+            hint = "Name a folder on another disk in `timestamps`, and move the stamps there."
+            found.append(Check(f"{self.name}: folder", "warn", text, hint))
+        return found
 
     def _ask(self, query: bytes) -> bytes:
         headers = {"Content-Type": _QUERY, "Accept": _REPLY, "User-Agent": "tmu"}

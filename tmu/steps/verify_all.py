@@ -84,9 +84,11 @@ def _check_log(workspace: Workspace, found: list[LogVerified]) -> str:
         return "There is no ledger yet."
     with opened(workspace) as ledger:
         verified = verify_log(workspace, ledger)
-        with ledger.write(SYSTEM) as tx:
-            outbox.announce_head(tx, "verification")
-    write_own_note(workspace, Head.parse(verified.head))
+        if verified.notable:
+            with ledger.write(SYSTEM) as tx:
+                outbox.announce_head(tx, "verification")
+    if verified.notable:
+        write_own_note(workspace, Head.parse(verified.head))
     found.append(verified)
     return f"{verified.entries} entries are valid; the state of each request agrees with the log."
 

@@ -88,8 +88,8 @@ def fit_twin(
 def _unlike(seen: Memorised, known: Memorised, rounds: int) -> GateError:
     """Which of the two knows its records better, in words. seen: original on D; known: twin on D_h."""
     numbers = (
-        f"after {rounds} rounds: accuracy {known.accuracy:.3f} and confidence {known.confidence:.3f}, where the original "
-        f"has {seen.accuracy:.3f} and {seen.confidence:.3f} on its training set."
+        f"after {rounds} rounds: accuracy {known.accuracy:.3f} and confidence {known.confidence:.3f}, where the "
+        f"original has {seen.accuracy:.3f} and {seen.confidence:.3f} on its training set."
     )
     if (known.accuracy, known.confidence) > (seen.accuracy, seen.confidence):
         what = "The twin knows the hold-out better than the original knows its training set"

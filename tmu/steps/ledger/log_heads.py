@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from pydantic import Field
+
 from tmu.check import Check
 from tmu.config import Config
 from tmu.errors import StorageError, TmuError
@@ -23,6 +25,10 @@ from tmu.notify.sender import deliver_to, targets_of
 from tmu.workspace import Workspace
 
 SYSTEM = Actor("tmu", "system")
+_EMPTY = (
+    "it holds no head, though the log has entries. If it is new, run this again after the next batch, or note a first "
+    "head with `tmu ledger verify --head SEQ:HASH`; else somebody emptied it."
+)
 SOON = timedelta(hours=2)
 """How long a head may wait for its place before that is worth a word: the flows send every hour."""
 
@@ -30,14 +36,16 @@ SOON = timedelta(hours=2)
 class LogVerified(Config):
     """A log that holds together. head: `SEQ:HASH`.
 
-    compared: the newest head of each place that it was compared with. silent: the places that could not be asked, with
-    the reason.
+    compared: the newest head of each place that it was compared with. silent: the places that it could not be compared
+    with, with the reason: they could not be asked, or hold no head. notable: whether its head may be noted outside,
+    which needs a head from outside that it was compared with, where places are set.
     """
 
     entries: int
     head: str
     compared: tuple[Noted, ...]
     silent: tuple[str, ...]
+    notable: bool = Field(exclude=True)
 
 
 def verify_log(workspace: Workspace, ledger: Ledger, head: Head | None = None) -> LogVerified:
@@ -48,14 +56,23 @@ def verify_log(workspace: Workspace, ledger: Ledger, head: Head | None = None) -
     """
     if head is not None:
         found = proof.verify(ledger, head)
-        return LogVerified(entries=found.seq, head=str(found), compared=(), silent=())
-    noted, silent = _noted(workspace)
+        return LogVerified(entries=found.seq, head=str(found), compared=(), silent=(), notable=head.seq > 0)
+    noted, silent, places = _noted(workspace)
     try:
         found = proof.verify(ledger, *(each.head for each in noted))
     except ChainError as error:
         newest = "; ".join(map(str, _newest(noted)))
         raise ChainError(error.what, f"{error.hint} Compared with {newest}." if newest else error.hint) from error
-    return LogVerified(entries=found.seq, head=str(found), compared=tuple(_newest(noted)), silent=tuple(silent))
+    compared = _newest(noted)
+    outside = {each.place for each in compared} & set(places)
+    silent += [f"{name}: {_EMPTY}" for name, empty in places.items() if empty and found.seq]
+    return LogVerified(
+        entries=found.seq,
+        head=str(found),
+        compared=tuple(compared),
+        silent=tuple(silent),
+        notable=bool(outside) or not places,
+    )
 
 
 def note_head(workspace: Workspace, ledger: Ledger) -> list[str]:
@@ -105,16 +122,20 @@ def check_heads(workspace: Workspace) -> Iterator[Check]:
         ledger.close()
 
 
-def _noted(workspace: Workspace) -> tuple[list[Noted], list[str]]:
-    """All heads that are noted anywhere, and the places that could not be asked."""
-    own, silent = read_own_note(workspace), []
+def _noted(workspace: Workspace) -> tuple[list[Noted], list[str], dict[str, bool]]:
+    """All heads that are noted anywhere, the places that could not be asked, and for each place whether it is empty."""
+    own, silent, empty = read_own_note(workspace), [], {}
     noted = [own] if own is not None else []
     for place in places_of(workspace):
+        empty[place.name] = False
         try:
-            noted += place.held()
+            held = place.held()
         except StorageError as error:
             silent.append(f"{place.name}: {error.what}")
-    return noted, silent
+            continue
+        noted += held
+        empty[place.name] = not held
+    return noted, silent, empty
 
 
 def _newest(noted: Sequence[Noted]) -> list[Noted]:
@@ -140,7 +161,10 @@ def _place(place: HeadPlace) -> Iterator[Check]:
     except TmuError as error:
         yield Check(place.name, "fail", error.what, error.hint)
         return
-    yield Check(place.name, "ok", f"{len(held)} heads, the newest of entry {held[-1].seq}" if held else "no head yet")
+    if held:
+        yield Check(place.name, "ok", f"{len(held)} heads, the newest of entry {held[-1].seq}")
+    else:
+        yield Check(place.name, "warn", "no head yet", "Unless it is new or the ledger empty, somebody emptied it.")
 
 
 def _lag(ledger: Ledger, target: str, name: str) -> Check:

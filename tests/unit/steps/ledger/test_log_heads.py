@@ -18,7 +18,7 @@ from tests.ledger_tools import KEYS, Travel, approved, begun, complete, put, sta
 from tests.notify_tools import SECRET, receiving
 from tests.service_tools import Api, described_home
 from tests.time_authority import authority
-from tmu.errors import ConfigError, DataError
+from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import canonical_json
 from tmu.heads.own_note import read_own_note
 from tmu.heads.places import places_of
@@ -32,9 +32,9 @@ from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.notify.sender import deliver_to
 from tmu.service.roles import Role
-from tmu.steps.ledger.log_heads import check_heads, note_head, verify_log
+from tmu.steps.ledger.log_heads import LogVerified, check_heads, note_head, verify_log
 from tmu.steps.ledger.send_notifications import send_notifications
-from tmu.steps.verify_all import _check_log
+from tmu.steps.verify_all import _check_heads, _check_log
 from tmu.workspace import Workspace
 
 
@@ -118,6 +118,7 @@ def _note(place: Workspace, ledger: Ledger, how: str) -> None:
 def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, attack: str, note: str) -> None:
     for number in range(3):
         put(ledger, f"r{number}")
+    note_head(place, ledger)  # as a batch does
     _verified(place, ledger)
     assert len(verify_log(place, ledger).compared) == 2  # the place, and the workspace's own note
     if attack == "cut":
@@ -135,6 +136,54 @@ def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, att
     assert places_of(place)[0].name in found.value.hint
     with pytest.raises(ChainError):
         _check_log(place, [])
+
+
+@pytest.mark.parametrize("note", ["deleted", "computed anew"])
+def test_a_cut_log_beside_an_emptied_place_does_not_pass(home: Path, tmp_path: Path, note: str) -> None:
+    """The stamps lie in the workspace, as is the default: who cuts the log deletes them, too."""
+    with authority(tmp_path / "tsa") as tsa:
+        (home / "tmu.toml").write_text(f'timestamp_url = "{tsa.url}"\ntimestamp_ca = "{tsa.root}"\n')
+        place = Workspace.open(home)
+        ledger = open_ledger(place)
+        for number in range(3):
+            put(ledger, f"r{number}")
+        note_head(place, ledger)
+        _verified(place, ledger)
+        assert tmu(home, "ledger", "verify").exit_code == 0
+        warned = {check.name: check.state for check in check_heads(place)}
+        assert warned["time stamps of 127.0.0.1: folder"] == "warn"
+        _cut(ledger, 4)
+        _note(place, ledger, note)
+        for stamp in place.state("timestamps").iterdir():
+            stamp.unlink()
+        result = tmu(home, "ledger", "verify")
+        assert result.exit_code == 7
+        assert "time stamps of 127.0.0.1: it holds no head" in " ".join(result.output.split())
+        found: list[LogVerified] = []
+        _check_log(place, found)
+        with pytest.raises(StorageError, match="not be compared"):
+            _check_heads(found)
+        send_notifications(place)
+        assert places_of(place)[0].held() == []  # the cut head was not stamped
+        warned = {check.name: check.state for check in check_heads(place)}
+        assert warned["time stamps of 127.0.0.1"] == "warn"
+        ledger.close()
+
+
+def test_a_new_place_takes_its_first_head_from_a_batch_or_by_a_head_kept_elsewhere(
+    place: Workspace, ledger: Ledger
+) -> None:
+    name = places_of(place)[0].name
+    assert verify_log(place, ledger).silent == ()  # nothing is in the log yet
+    put(ledger, "r1")
+    assert tmu(place.root, "ledger", "verify").exit_code == 7
+    assert places_of(place)[0].held() == []
+    zero = f"0:{GENESIS}"
+    tmu(place.root, "ledger", "verify", "--head", zero)
+    assert places_of(place)[0].held() == []  # that head compares with nothing
+    assert tmu(place.root, "ledger", "verify", "--head", str(proof.verify(ledger))).exit_code == 0
+    assert [each.place for each in verify_log(place, ledger).compared] == [name]
+    assert tmu(place.root, "ledger", "verify").exit_code == 0
 
 
 def test_without_a_place_outside_the_same_attack_passes(home: Path) -> None:
@@ -207,7 +256,8 @@ def test_a_place_that_is_away_blocks_no_deletion_and_is_told_since_when(
 ) -> None:
     with authority(tmp_path / "tsa") as tsa:
         tsa.down = True
-        (home / "tmu.toml").write_text(f'timestamp_url = "{tsa.url}"\ntimestamp_ca = "{tsa.root}"\n')
+        folder = f'timestamps = "{tmp_path}/stamps"\n'
+        (home / "tmu.toml").write_text(f'timestamp_url = "{tsa.url}"\ntimestamp_ca = "{tsa.root}"\n{folder}')
         place, now = Workspace.open(home), Travel()
         ledger = open_ledger(place)
         monkeypatch.setattr(ledger, "now", now)
@@ -242,16 +292,19 @@ def test_a_place_that_cannot_be_asked_is_reported(home: Path) -> None:
     put(ledger, "r1")
     assert verify_log(place, ledger).silent == ("S3 bucket heads: S3 bucket heads does not answer.",)
     result = tmu(home, "ledger", "verify")
-    assert result.exit_code != 0
+    assert result.exit_code == 7
+    assert "S3 bucket heads does not answer" in result.output
+    assert "could be compared" in result.output
+    result = tmu(home, "ledger", "verify", "--head", str(proof.verify(ledger)))
+    assert result.exit_code == 0
     assert "did not reach S3 bucket heads" in result.output
-    assert "could not be asked" in result.output or "could be compared" in result.output
-    assert tmu(home, "ledger", "verify", "--head", str(proof.verify(ledger))).exit_code == 0
     ledger.close()
 
 
 def test_the_command_compares_and_notes(place: Workspace, ledger: Ledger) -> None:
     put(ledger, "r1")
-    said = json.loads(tmu(place.root, "ledger", "verify", "--json").stdout)
+    head = str(proof.verify(ledger))
+    said = json.loads(tmu(place.root, "ledger", "verify", "--json", "--head", head).stdout)
     assert (said["entries"], said["compared"]) == (2, [])
     said = json.loads(tmu(place.root, "ledger", "verify", "--json").stdout)
     assert [(each["place"], each["seq"]) for each in said["compared"]] == [(places_of(place)[0].name, 2)]
@@ -310,6 +363,7 @@ def test_a_time_stamp_authority_needs_its_roots(home: Path) -> None:
 def test_a_sound_check_leaves_its_note(place: Workspace, ledger: Ledger) -> None:
     assert read_own_note(place) is None
     put(ledger, "r1", "ann")
+    note_head(place, ledger)
     _verified(place, ledger)
     assert read_own_note(place).head == proof.verify(ledger)
     assert KEYS.subject("ann") not in place.state("verified.head").read_text()
