@@ -63,6 +63,7 @@ def row(version: "Version", names: dict[int, list[str]]) -> dict[str, Any]:
     return {
         "version": version.version,
         "aliases": names.get(version.version, []),
+        "blocked": version.tags.get("serving") == "blocked",
         "role": version.role,
         "method": version.tags.get("method", "none"),
         "data": version.tags["data_revision"],

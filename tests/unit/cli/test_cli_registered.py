@@ -1,0 +1,15 @@
+"""Versions as `tmu show versions` lists them."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tmu.cli import registered
+
+
+@pytest.mark.parametrize(("serving", "blocked"), [({"serving": "blocked"}, True), ({}, False)])
+def test_every_blocked_version_is_marked_and_not_only_the_one_that_the_alias_names(serving, blocked) -> None:
+    tags = {"data_revision": "1.dir", "method": "retrain"} | serving
+    version = SimpleNamespace(version=3, tags=tags, role="gold", weights_sha256="w", files_sha256="f")
+    row = registered.row(version, {})
+    assert (row["blocked"], row["aliases"]) == (blocked, [])
