@@ -46,23 +46,30 @@ class ServedModel:
 def load_model(uri: str, *, home: Path | str | None = None, digest: str | None = None) -> ServedModel:
     """Load a registered version after checking every stored file of it, `MLmodel` included.
 
-    uri: `models:/NAME/VERSION` or `models:/NAME@ALIAS`. home: the workspace; its MLflow is asked, and the files must be
-    those that its ledger or journal has on record. Without it, MLflow is found as MLflow itself finds it
-    (`MLFLOW_TRACKING_URI`), and the files must be those that the version's tags name. digest: what `tmu show @champion`
-    prints as `files`; the files must have it. Raises `ModelError` (changed, missing or foreign file; code in the
-    store; registered by an older tmu), `RequestError` (no such version), `StorageError`.
+    uri: `models:/NAME/VERSION` or `models:/NAME@ALIAS`. home: the workspace; its MLflow is asked, the files must be
+    those that its ledger or journal has on record, and `@champion` must be the version that was put into service last.
+    Without it, MLflow is found as MLflow itself finds it (`MLFLOW_TRACKING_URI`), and the files must be those that the
+    version's tags name. digest: what `tmu show @champion` prints as `files`; the files must have it. A blocked version
+    is never loaded. Raises `ModelError` (changed, missing or foreign file; code in the store; registered by an older
+    tmu), `DataError` (blocked; another than on record), `RequestError` (no such version), `StorageError`.
     """
     if home is not None:
         from tmu.steps.check_version import load_version
+        from tmu.steps.cut_over import refuse_moved
         from tmu.workspace import Workspace
 
         workspace = Workspace.open(home)
-        return load_version(workspace, workspace.registry.find(uri), digest)
+        version = workspace.registry.find(uri)
+        if uri.endswith("@champion"):
+            refuse_moved(workspace, version)
+        return load_version(workspace, version, digest)
     from tmu.stores import mlflow_link
-    from tmu.stores.mlflow_stored import find, stored
+    from tmu.stores.mlflow_stored import find, refuse_tagged, stored
 
     client = mlflow_link.ambient()
-    with stored(client, find(client, uri), digest=digest) as bundle:
+    version = find(client, uri)
+    refuse_tagged(version)
+    with stored(client, version, digest=digest) as bundle:
         return load(bundle)
 
 

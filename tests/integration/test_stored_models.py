@@ -13,7 +13,7 @@ from tests.integration.conftest import QUICK, make_workspace
 from tmu.errors import DataError, ModelError, TmuError
 from tmu.ledger.place import open_ledger
 from tmu.steps.loading import data_ref, load_model
-from tmu.steps.promote_model import promote_model
+from tmu.steps.promote_model import Service, promote_model
 from tmu.steps.register_model import model_of, register_model
 from tmu.steps.train_model import train_original
 from tmu.steps.verify_all import verify_all
@@ -177,7 +177,7 @@ def test_tags_that_follow_the_change_do_not_agree_with_the_record(workspace: Wor
     assert verify_all(workspace).broken == ["models"]
     with pytest.raises(DataError, match="on record with other files"):
         promote_model(workspace, data_ref(workspace), 2)
-    with pytest.raises(DataError, match="on record with other files"):
+    with pytest.raises(DataError, match=r"on record with other files|but the record says version 2 with other"):
         serving.load_model("models:/tmu-digits@champion", home=workspace.root)
 
 
@@ -266,3 +266,94 @@ def test_the_doctor_does_not_fix_what_the_record_contradicts(workspace: Workspac
     with pytest.raises(DataError, match="another model"):
         store_again(workspace)
     assert len(workspace.registry.versions("digits")) == 2
+
+
+@pytest.fixture(scope="module")
+def made_on(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after a third model was put into service: version 2 is blocked."""
+    workspace = Workspace.open(shutil.copytree(made, tmp_path_factory.mktemp("on") / "w"))
+    data, params = data_ref(workspace), workspace.params.model_copy(update={"seed": 2})
+    version = register_model(workspace, data, train_original(workspace, data, params), params)
+    assert promote_model(workspace, data, version.version) == Service(version=3, blocked=(2,))
+    return workspace.root
+
+
+@pytest.fixture
+def moved_on(made_on: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of it, to be broken, whose MLflow is this process's."""
+    workspace = Workspace.open(shutil.copytree(made_on, tmp_path / "w"))
+    mlflow.set_tracking_uri(workspace.registry.uri)
+    yield workspace
+    mlflow.set_tracking_uri(None)
+
+
+def _rolled_back(moved_on: Workspace, *, untagged: bool) -> None:
+    """MLflow's `@champion` names the blocked version 2 again; the tag that says so may be gone, too."""
+    client = mlflow.MlflowClient(moved_on.registry.uri, moved_on.registry.uri)
+    client.set_registered_model_alias("tmu-digits", "champion", "2")
+    if untagged:
+        client.delete_model_version_tag("tmu-digits", "2", "serving")
+
+
+@pytest.mark.parametrize("untagged", [False, True])
+def test_a_champion_that_was_rolled_back_is_refused(moved_on: Workspace, untagged: bool) -> None:
+    from tmu import serving
+    from tmu.cli.upkeep import service
+
+    assert verify_all(moved_on).broken == []
+    _rolled_back(moved_on, untagged=untagged)
+    with pytest.raises(DataError, match="Version 2 is in service, but the record says version 3"):
+        serving.load_model("models:/tmu-digits@champion", home=moved_on.root)
+    found = service(moved_on)
+    assert (found.state, found.repair) == ("fail", None)
+    assert "blocked" in found.text
+    verified = verify_all(Workspace.open(moved_on.root))
+    assert verified.broken == ["models"]
+    assert "blocked" in verified.checks[-1].found
+    if not untagged:
+        with pytest.raises(DataError, match="version 2, is blocked: it learned records that were erased"):
+            serving.load_model("models:/tmu-digits@champion")
+
+
+def test_a_champion_moved_to_a_version_that_never_served_is_refused(moved_on: Workspace) -> None:
+    from tmu import serving
+    from tmu.cli.upkeep import service
+
+    moved_on.registry.set_alias("digits", "champion", 1)
+    with pytest.raises(DataError, match="Version 1 is in service, but the record says version 3"):
+        serving.load_model("models:/tmu-digits@champion", home=moved_on.root)
+    assert service(moved_on).state == "fail"
+    assert verify_all(moved_on).broken == ["models"]
+
+
+@pytest.mark.parametrize("named", ["/2", "@blocked"])
+def test_a_blocked_version_is_loaded_by_no_name(moved_on: Workspace, named: str) -> None:
+    from tmu import serving
+
+    for home in (moved_on.root, None):
+        with pytest.raises(DataError, match="version 2, is blocked: it learned records that were erased"):
+            serving.load_model(f"models:/tmu-digits{named}", home=home)
+    with pytest.raises(DataError, match="version 2, is blocked"):
+        promote_model(moved_on, data_ref(moved_on), 2)
+
+
+def test_a_blocked_tag_that_was_removed_is_noticed(moved_on: Workspace) -> None:
+    from tmu import serving
+
+    client = mlflow.MlflowClient(moved_on.registry.uri, moved_on.registry.uri)
+    client.delete_model_version_tag("tmu-digits", "2", "serving")
+    with pytest.raises(DataError, match="version 2, is blocked on record"):
+        serving.load_model("models:/tmu-digits/2", home=moved_on.root)
+    with pytest.raises(DataError, match="version 2, is blocked on record"):
+        promote_model(moved_on, data_ref(moved_on), 2)
+    verified = verify_all(moved_on)
+    assert verified.broken == ["models"]
+    assert "version 2, is blocked on record" in verified.checks[-1].found
+
+
+def test_a_damaged_record_of_the_cut_over_is_told(moved_on: Workspace) -> None:
+    from tmu import serving
+
+    moved_on.state("versions", "serving-digits.json").write_text("{")
+    with pytest.raises(DataError, match=r"serving-digits.json is damaged"):
+        serving.load_model("models:/tmu-digits@champion", home=moved_on.root)

@@ -90,7 +90,13 @@ def _versions() -> None:
     value = [registered.row(version, names) for version in found]
     rows = output.table("version", "aliases", "blocked", "role", "method", "data", "weights", numbers=["version"])
     for each in value:
-        facts = ("blocked" if each["blocked"] else "", each["role"], each["method"], each["data"][:8], each["weights"][:8])
+        facts = (
+            "blocked" if each["blocked"] else "",
+            each["role"],
+            each["method"],
+            each["data"][:8],
+            each["weights"][:8],
+        )
         rows.add_row(str(each["version"]), ", ".join(each["aliases"]), *facts)
     output.emit(value, lambda: [rows] if value else ["No version is registered yet."])
 

@@ -62,7 +62,10 @@ def _answering(workspace: "Workspace", champion: object) -> str:
     import numpy as np
 
     from tmu.steps.check_version import load_version
+    from tmu.steps.cut_over import refuse_blocked, refuse_moved
 
+    refuse_blocked(workspace, champion)
+    refuse_moved(workspace, champion)
     model = load_version(workspace, champion)
     answer = model.predict(np.zeros((1, *model.shape), np.float32))
     if not np.isfinite(answer).all():

@@ -49,7 +49,12 @@ def serving(connection: sa.Connection, dataset: str) -> dict[str, Any] | None:
 
     `at` is the time (ISO 8601).
     """
-    return next((facts for facts in _facts(connection, CUT_OVER) if facts["dataset"] == dataset), None)
+    return next(cut_overs(connection, dataset), None)
+
+
+def cut_overs(connection: sa.Connection, dataset: str) -> Iterator[dict[str, Any]]:
+    """The facts of all cut-overs of a dataset, newest first."""
+    return (facts for facts in _facts(connection, CUT_OVER) if facts["dataset"] == dataset)
 
 
 def _facts(connection: sa.Connection, event: str) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from tmu.files import read_json, write_json
 from tmu.ledger import serving
 from tmu.ledger.place import has_ledger
 from tmu.serving import ServedModel, load
+from tmu.steps.cut_over import last_cut_over, refuse_blocked
 from tmu.steps.ledger.batch import SYSTEM, opened
 from tmu.stores.mlflow import Version
 from tmu.stores.mlflow_versions import model_name
@@ -47,22 +48,24 @@ def check_version(workspace: Workspace, version: Version) -> None:
 
 
 def load_version(workspace: Workspace, version: Version, digest: str | None = None) -> ServedModel:
-    """The model of a version, after the same check. digest: one more that its list of files must have."""
+    """The model of a version, after the same check. digest: one more that its list of files must have.
+
+    Raises DataError, too, for a version that is blocked.
+    """
+    refuse_blocked(workspace, version)
     _check_record(workspace, version)
     with workspace.registry.stored(version, digest) as bundle:
         return load(bundle)
 
 
 def recorded_weights(workspace: Workspace, version: Version) -> str:
-    """The weights that a version serves with: by the log's last cut-over, else by the record of the version.
+    """The weights that a version serves with: by the last cut-over, else by the record of the version.
 
     A version of an older tmu is on no record: there its own tag has to do.
     """
-    if has_ledger(workspace):
-        with opened(workspace) as ledger, ledger.read() as connection:
-            last = serving.serving(connection, _facts(version)["dataset"])
-        if last is not None:
-            return last["weights"]
+    last = last_cut_over(workspace, _facts(version)["dataset"])
+    if last is not None:
+        return last.weights
     return (_known(workspace, version) or _facts(version))["weights"]
 
 

@@ -10,6 +10,7 @@ from tmu.ledger.place import has_ledger
 from tmu.ledger.store import Tx
 from tmu.refs import DataRef
 from tmu.steps.check_version import check_version
+from tmu.steps.cut_over import last_cut_over, record_cut_over, refuse_blocked
 from tmu.steps.ledger.batch import SYSTEM, Work, opened
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
@@ -29,9 +30,10 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
 
     work: the attempt at whose end this stands; an attempt that was superseded publishes nothing (ConflictError). An
     older deletion's model never comes back: where the data have moved on since `data`, nothing happens. A version whose
-    stored files are not those that were registered is refused (ModelError).
+    stored files are not those that were registered is refused (ModelError), and so is a blocked one (DataError).
     """
     checked = _checked(workspace, data, number)
+    last = last_cut_over(workspace, dataset_name(workspace, data))
     with _fence(workspace, work) as tx:
         if data.digest != data_ref(workspace).digest:
             return Service(version=None)
@@ -41,11 +43,15 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
         new = versions[number]
         if new != checked:
             raise StorageError(f"Version {number} was changed while it was checked.", "Find out who changed it.")
-        blocked = _block(workspace, name, list(versions.values()), before, new)  # first: a crash leaves the old blocked
+        former = {each.weights_sha256 for each in [before] if each} | {each.weights for each in [last] if each}
+        blocked = _block(workspace, name, list(versions.values()), former - {new.weights_sha256})
+        # blocked first: a crash leaves the old one blocked
         registry.set_alias(name, "champion", new)
         if tx is not None:
             facts = {"data": data.digest, "blocked": list(blocked), "batch": work and work.batch}
             serving.record(tx, name, number, new.weights_sha256, files=new.files_sha256, **facts)
+        never = {each.weights_sha256 for each in versions.values() if each.tags.get("serving") == "blocked"}
+        record_cut_over(workspace, new, never | former)
     return Service(version=number, blocked=blocked)
 
 
@@ -58,17 +64,14 @@ def _checked(workspace: Workspace, data: DataRef, number: int) -> Version | None
         return None
     found = workspace.registry.versions(dataset_name(workspace, data))
     version = next(version for version in found if version.version == number)
+    refuse_blocked(workspace, version)
     check_version(workspace, version)
     return version
 
 
-def _block(
-    workspace: Workspace, name: str, versions: list[Version], before: Version | None, new: Version
-) -> tuple[int, ...]:
-    """Mark the superseded version and all with its weights; returns them."""
-    if before is None or before.weights_sha256 == new.weights_sha256:
-        return ()
-    old = [version for version in versions if version.weights_sha256 == before.weights_sha256]
+def _block(workspace: Workspace, name: str, versions: list[Version], former: set[str]) -> tuple[int, ...]:
+    """Mark all versions with the weights that served before; returns them."""
+    old = [version for version in versions if version.weights_sha256 in former]
     for version in old:
         if version.tags.get("serving") != "blocked":
             workspace.registry.block(name, version)

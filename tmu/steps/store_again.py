@@ -6,6 +6,7 @@ For stored files that were changed, and for versions that an older tmu registere
 from tmu.data.info import read_info
 from tmu.errors import DataError, RequestError
 from tmu.steps.check_version import record_version, recorded_weights
+from tmu.steps.cut_over import refuse_blocked
 from tmu.steps.loading import data_ref
 from tmu.steps.promote_model import promote_model
 from tmu.steps.register_model import model_of
@@ -16,7 +17,7 @@ from tmu.workspace import Workspace
 def store_again(workspace: Workspace) -> Version:
     """Register the model in service anew and promote it. Returns the new version.
 
-    Raises RequestError where none is in service, DataError where MLflow names another model than the record does,
+    Raises RequestError where none is in service, DataError where that one is blocked or another than on record,
     StorageError where the workspace has no sound copy.
     """
     dataset = read_info(workspace.data).dataset
@@ -29,6 +30,7 @@ def store_again(workspace: Workspace) -> Version:
             f"MLflow's alias or tags name another model for version {champion.version} than was put into service.",
             "They were changed outside of the flows: find out by whom, and put the right version into service.",
         )
+    refuse_blocked(workspace, champion)
     again = workspace.registry.register_again(champion, workspace.artifacts.fetch(model.uri, model.digest))
     record_version(workspace, again)
     promote_model(workspace, data_ref(workspace), again.version)

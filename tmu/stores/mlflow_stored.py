@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tmu.errors import ModelError, RequestError
+from tmu.errors import DataError, ModelError, RequestError
 from tmu.files import digest_of, scratch_folder
 from tmu.models.bundle import weights_digest
 from tmu.stores import mlflow_link
@@ -53,6 +53,15 @@ def find(client: "MlflowClient", uri: str) -> Version:
     if "weights_sha256" not in found.tags or "role" not in found.tags:
         raise ModelError(f"{uri[:_MOST]} was not registered by tmu.", "Load it with what registered it.")
     return as_version(found)
+
+
+def refuse_tagged(version: Version) -> None:
+    """Raise `DataError` for a version that is tagged as not to be served any more."""
+    if version.tags.get("serving") == "blocked":
+        raise DataError(
+            f"{version.name}, version {version.version}, is blocked: it learned records that were erased.",
+            "Load `@champion`. Where `@champion` names it, MLflow was changed past the flows: find out by whom.",
+        )
 
 
 @contextmanager
