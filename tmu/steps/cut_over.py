@@ -98,9 +98,10 @@ def _in_log(workspace: Workspace, dataset: str) -> CutOver | None:
     if not has_ledger(workspace):
         return None
     with opened(workspace) as ledger, ledger.read() as connection:
-        last, *before = [*serving.cut_overs(connection, dataset)] or [None]
-    if last is None:
+        found = list(serving.cut_overs(connection, dataset))
+    if not found:
         return None
+    last, *before = found
     blocked = frozenset(facts["weights"] for facts in before) - {last["weights"]}
     return CutOver(version=last["version"], weights=last["weights"], files=last.get("files"), blocked=blocked)
 
@@ -113,5 +114,5 @@ def _untagged(version: Version) -> DataError:
     return DataError(
         f"{version.name}, version {version.version}, is blocked on record: it learned records that were erased. Its "
         "tag `serving` is not `blocked` any more.",
-        "MLflow was changed past the flows: find out by whom, and set the tag again.",
+        "MLflow was changed outside of the flows: find out by whom, and set the tag again.",
     )
