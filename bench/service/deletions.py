@@ -17,7 +17,8 @@ from tmu.data.records import SPLITS
 from tmu.ledger import approvals
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive_all
-from tmu.steps.ledger.batch import dataset_of, opened
+from tmu.ledger.place import opened
+from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_requests
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.store_keys import keys_of

@@ -16,8 +16,9 @@ from tmu.files import write_atomic
 from tmu.ledger import approvals
 from tmu.ledger.actor import Actor
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.states import ENDED, STUCK
-from tmu.steps.ledger.batch import dataset_of, opened
+from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_request
 
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")

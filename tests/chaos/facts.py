@@ -17,9 +17,10 @@ from tmu.data.store import RecordStore
 from tmu.deletion.journal import Journal
 from tmu.ledger import proof, serving, views
 from tmu.ledger.errors import ChainError
+from tmu.ledger.place import opened
 from tmu.ledger.schema import audit_log, executions
 from tmu.ledger.store import Ledger
-from tmu.steps.ledger.batch import dataset_of, opened
+from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 

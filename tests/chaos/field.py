@@ -13,8 +13,8 @@ from tests.chaos.facts import Before
 from tests.chaos.prefect_side import Prefect
 from tests.chaos.servers import Servers
 from tmu.errors import StorageError
+from tmu.ledger.place import opened
 from tmu.ledger.schema import executions, requests
-from tmu.steps.ledger.batch import opened
 from tmu.workspace import Workspace
 
 

@@ -9,8 +9,8 @@ import yaml
 from tests.chaos.drive import await_frozen, finish, reconcile, start, thaw
 from tests.chaos.field import Deletion, Field, attempts_of, batch_of, state, until
 from tests.chaos.prefect_side import FINAL, lives
+from tmu.ledger.place import opened
 from tmu.ledger.schema import audit_log
-from tmu.steps.ledger.batch import opened
 
 SECONDS = {"process": 15.0, "slot": 15.0, "run": 60.0}
 """After a cancellation: how long the process may go on, hold its slot, and the run be called `Cancelling`.

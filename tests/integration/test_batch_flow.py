@@ -13,10 +13,11 @@ from tmu.errors import DataError, RequestError, StorageError
 from tmu.ledger import approvals, holds, proof, serving, views
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.states import State
 from tmu.steps.acknowledge import forget_set, written_down
 from tmu.steps.ledger import batch
-from tmu.steps.ledger.batch import Work, opened
+from tmu.steps.ledger.batch import Work
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion

@@ -12,12 +12,14 @@ from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.plan import Asked
 from tmu.errors import DataError, RequestError
 from tmu.ledger import approvals, executions, views
+from tmu.ledger.actor import SYSTEM
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.states import State
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.erase_data import erase_data
 from tmu.steps.import_data import import_data
-from tmu.steps.ledger.batch import SYSTEM, Work, finish, opened, reach, take_work
+from tmu.steps.ledger.batch import Work, finish, reach, take_work
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion

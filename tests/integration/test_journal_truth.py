@@ -24,12 +24,13 @@ from tmu.errors import DataError, RequestError, StorageError
 from tmu.ledger import approvals
 from tmu.ledger.actor import OPERATOR
 from tmu.ledger.holds import Scope, hold
+from tmu.ledger.place import opened
 from tmu.ledger.states import State
 from tmu.steps.acknowledge import acknowledge, written_down
 from tmu.steps.erase_data import erase_data, prepared
 from tmu.steps.import_data import import_data
 from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
-from tmu.steps.ledger.batch import opened, take_work
+from tmu.steps.ledger.batch import take_work
 from tmu.steps.ledger.plan_batch import plan_batch
 from tmu.steps.plan import plan_deletion
 from tmu.steps.resume import refuse_other_data, resumed, withdraw

@@ -19,10 +19,10 @@ from tmu.deletion.journal import Journal
 from tmu.ledger import approvals, holds, views
 from tmu.ledger.errors import HeldError
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.schema import audit_log
 from tmu.ledger.states import State
 from tmu.steps.ledger import batch
-from tmu.steps.ledger.batch import opened
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.ledger.certify import certify
 from tmu.steps.loading import data_ref, open_store

@@ -76,7 +76,7 @@ def test_both_forms_of_address_find_the_version(registry: ModelRegistry) -> None
 
 LOAD = "import sys, numpy as np\nfrom tmu import serving\nmodel = serving.load_model('models:/tmu-d@champion')\n"
 PREDICT = "assert model.predict(np.zeros((1, 1, 8, 8), np.float32)).shape == (1, 3)\n"
-BREAK = "import tmu.serving\ndef broken(*_): raise MemoryError\ntmu.serving.load_bundle = broken\n"
+BREAK = "import tmu.models.served\ndef broken(*_): raise MemoryError\ntmu.models.served.load_bundle = broken\n"
 PLAIN = "import numpy as np, mlflow\nmodel = mlflow.pyfunc.load_model('models:/tmu-d@champion')\n" + PREDICT
 
 

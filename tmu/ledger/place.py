@@ -1,5 +1,7 @@
 """A workspace's ledger: where the settings put it, counting months in the zone that they name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from tmu.errors import ConfigError
@@ -21,6 +23,16 @@ def open_ledger(workspace: Workspace) -> Ledger:
             "Setting `time_zone` names no time zone.", "Write one such as UTC or Europe/Berlin."
         ) from error
     return Ledger.open(address(workspace), zone=zone)
+
+
+@contextmanager
+def opened(workspace: Workspace) -> Iterator[Ledger]:
+    """The workspace's ledger for the length of the block."""
+    ledger = open_ledger(workspace)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 def has_ledger(workspace: Workspace) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 from tmu.errors import DataError, ModelError
 from tmu.files import read_json, write_json
 from tmu.ledger import serving
-from tmu.ledger.place import has_ledger
-from tmu.serving import ServedModel, load
+from tmu.ledger.actor import SYSTEM
+from tmu.ledger.place import has_ledger, opened
+from tmu.models.served import ServedModel, load
 from tmu.steps.cut_over import last_cut_over, refuse_blocked
-from tmu.steps.ledger.batch import SYSTEM, opened
 from tmu.stores.mlflow import Version
 from tmu.stores.mlflow_versions import model_name
 from tmu.workspace import Workspace

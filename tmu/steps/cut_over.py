@@ -12,8 +12,7 @@ from tmu.config import Config
 from tmu.errors import DataError
 from tmu.files import read_json, write_atomic
 from tmu.ledger import serving
-from tmu.ledger.place import has_ledger
-from tmu.steps.ledger.batch import opened
+from tmu.ledger.place import has_ledger, opened
 from tmu.stores.mlflow_stored import refuse_tagged
 from tmu.stores.mlflow_versions import Version, model_name
 from tmu.workspace import Workspace

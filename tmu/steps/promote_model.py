@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from tmu.config import Config
 from tmu.errors import StorageError
 from tmu.ledger import executions, serving
-from tmu.ledger.place import has_ledger
+from tmu.ledger.actor import SYSTEM
+from tmu.ledger.place import has_ledger, opened
 from tmu.ledger.store import Tx
 from tmu.refs import DataRef
 from tmu.steps.check_version import check_version
 from tmu.steps.cut_over import last_cut_over, record_cut_over, refuse_blocked
-from tmu.steps.ledger.batch import SYSTEM, Work, opened
+from tmu.steps.ledger.batch import Work
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
 from tmu.stores.mlflow import Version

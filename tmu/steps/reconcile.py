@@ -7,7 +7,9 @@ from tmu.config import Config
 from tmu.errors import TmuError
 from tmu.files import write_atomic
 from tmu.ledger import batches, serving
-from tmu.steps.ledger.batch import SYSTEM, dataset_of, opened
+from tmu.ledger.actor import SYSTEM
+from tmu.ledger.place import opened
+from tmu.steps.ledger.batch import dataset_of
 from tmu.workspace import Workspace
 
 _ROOM = 1 << 20

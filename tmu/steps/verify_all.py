@@ -11,11 +11,11 @@ from tmu.data.store import RecordStore
 from tmu.errors import DataError, StorageError, TmuError
 from tmu.heads.own_note import write_own_note
 from tmu.ledger import outbox
+from tmu.ledger.actor import SYSTEM
 from tmu.ledger.log import Head
-from tmu.ledger.place import has_ledger
+from tmu.ledger.place import has_ledger, opened
 from tmu.steps.check_version import check_version, is_former
 from tmu.steps.cut_over import refuse_blocked, refuse_moved, refuse_unblocked
-from tmu.steps.ledger.batch import SYSTEM, opened
 from tmu.steps.ledger.guard_data import refuse_returned
 from tmu.steps.ledger.log_heads import LogVerified, verify_log
 from tmu.steps.register_model import model_of

@@ -7,11 +7,11 @@ from tmu.errors import RequestError
 from tmu.files import canonical_json
 from tmu.ledger.actor import OPERATOR
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.plans import PLANNABLE
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
 from tmu.ledger.transition import find
-from tmu.steps.ledger.batch import opened
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace

@@ -4,8 +4,7 @@ What was approved is checked against the data as they are now before anything is
 in what was approved leaves for a new approval. From `begin` on the batch can only be finished.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Literal
 
 import sqlalchemy as sa
@@ -18,7 +17,7 @@ from tmu.ledger import batches, evidence, executions, voiding
 from tmu.ledger.actor import SYSTEM
 from tmu.ledger.batches import Lane
 from tmu.ledger.executions import Attempt
-from tmu.ledger.place import open_ledger
+from tmu.ledger.place import opened
 from tmu.ledger.schema import batches as batches_table
 from tmu.ledger.schema import requests
 from tmu.ledger.states import State
@@ -48,16 +47,6 @@ class Waiting(Config):
     run: str | None
     ended: str | None
     left: int
-
-
-@contextmanager
-def opened(workspace: Workspace) -> Iterator[Ledger]:
-    """The workspace's ledger for one step."""
-    ledger = open_ledger(workspace)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 def dataset_of(workspace: Workspace) -> str:

@@ -1,7 +1,9 @@
 """The last look at the ledger before a batch's first byte is erased."""
 
 from tmu.ledger import executions
-from tmu.steps.ledger.batch import SYSTEM, Work, opened
+from tmu.ledger.actor import SYSTEM
+from tmu.ledger.place import opened
+from tmu.steps.ledger.batch import Work
 from tmu.workspace import Workspace
 
 

@@ -8,12 +8,13 @@ from tmu.data.info import read_info
 from tmu.data.keys import Keys
 from tmu.errors import RequestError
 from tmu.ledger import approval_codes, approvals, decisions, views
-from tmu.ledger.actor import Actor
+from tmu.ledger.actor import SYSTEM, Actor
 from tmu.ledger.intake import Intake, receive
+from tmu.ledger.place import opened
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.states import State
 from tmu.ledger.transition import find
-from tmu.steps.ledger.batch import SYSTEM, dataset_of, opened
+from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.plan_facts import PlanFacts, facts_of
 from tmu.steps.store_keys import keys_of

@@ -9,10 +9,11 @@ from tmu.deletion.plan import RETRAIN, Asked, Plan, rules_of
 from tmu.errors import RequestError
 from tmu.ledger.asked import named_keys
 from tmu.ledger.errors import ConflictError
+from tmu.ledger.place import opened
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.transition import find
 from tmu.steps.acknowledge import written_down
-from tmu.steps.ledger.batch import Work, dataset_of, opened
+from tmu.steps.ledger.batch import Work, dataset_of
 from tmu.steps.plan import Planner
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace

@@ -1,9 +1,8 @@
 """Send what waits in the outbox."""
 
 from tmu.heads.places import places_of
-from tmu.ledger.place import has_ledger
+from tmu.ledger.place import has_ledger, opened
 from tmu.notify.sender import deliver
-from tmu.steps.ledger.batch import opened
 from tmu.workspace import Workspace
 
 

@@ -25,10 +25,10 @@ from tmu.files import read_json, storage_errors, sweep, write_json
 from tmu.ledger.actor import Actor
 from tmu.ledger.errors import ConflictError
 from tmu.ledger.intake import Intake, Receipt, receive_all
+from tmu.ledger.place import opened
 from tmu.ledger.raw import IntakeBody, intake_of, refuse_raw
 from tmu.ledger.store import Ledger
 from tmu.steps.find_copies import CopyFinder
-from tmu.steps.ledger.batch import opened
 from tmu.steps.store_keys import keys_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace

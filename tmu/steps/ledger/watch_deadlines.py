@@ -4,8 +4,8 @@ from typing import Any
 
 from tmu.config import Config
 from tmu.ledger import deadlines, views
-from tmu.ledger.place import has_ledger
-from tmu.steps.ledger.batch import SYSTEM, opened
+from tmu.ledger.actor import SYSTEM
+from tmu.ledger.place import has_ledger, opened
 from tmu.workspace import Workspace
 
 _SHOWN = ("request", "state", "days_left", "warning", "misses")

@@ -8,9 +8,9 @@ from tmu.data.info import read_info
 from tmu.errors import RequestError
 from tmu.ledger import approval_codes, views
 from tmu.ledger.errors import ConflictError
+from tmu.ledger.place import opened
 from tmu.ledger.states import State
 from tmu.steps.ledger import form_request as form
-from tmu.steps.ledger.batch import opened
 from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
