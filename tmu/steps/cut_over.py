@@ -98,10 +98,11 @@ def _in_log(workspace: Workspace, dataset: str) -> CutOver | None:
     if not has_ledger(workspace):
         return None
     with opened(workspace) as ledger, ledger.read() as connection:
-        last, *before = [*serving.cut_overs(connection, dataset)] or [None]
-    if last is None:
+        found = list(serving.cut_overs(connection, dataset))
+    if not found:
         return None
-    blocked = frozenset(facts["weights"] for facts in before) - {last["weights"]}
+    last = found[0]
+    blocked = frozenset(facts["weights"] for facts in found) - {last["weights"]}
     return CutOver(version=last["version"], weights=last["weights"], files=last.get("files"), blocked=blocked)
 
 
