@@ -55,8 +55,12 @@ def last_cut_over(workspace: Workspace, dataset: str) -> CutOver | None:
 
 def refuse_blocked(workspace: Workspace, version: Version) -> None:
     """Raise DataError for a version that is blocked, by its tag or, where the tag was removed, on record."""
+    refuse_blocked_by(last_cut_over(workspace, _dataset(version)), version)
+
+
+def refuse_blocked_by(last: CutOver | None, version: Version) -> None:
+    """The same, by a record that was read before."""
     refuse_tagged(version)
-    last = last_cut_over(workspace, _dataset(version))
     if last is not None and version.weights_sha256 in last.blocked:
         raise _untagged(version)
 
@@ -100,8 +104,8 @@ def _in_log(workspace: Workspace, dataset: str) -> CutOver | None:
         found = list(serving.cut_overs(connection, dataset))
     if not found:
         return None
-    last, *before = found
-    blocked = frozenset(facts["weights"] for facts in before) - {last["weights"]}
+    last = found[0]
+    blocked = frozenset(facts["weights"] for facts in found) - {last["weights"]}
     return CutOver(version=last["version"], weights=last["weights"], files=last.get("files"), blocked=blocked)
 
 

@@ -11,7 +11,7 @@ from tmu.ledger.place import has_ledger, opened
 from tmu.ledger.store import Tx
 from tmu.refs import DataRef
 from tmu.steps.check_version import check_version
-from tmu.steps.cut_over import last_cut_over, record_cut_over, refuse_blocked
+from tmu.steps.cut_over import last_cut_over, record_cut_over, refuse_blocked_by
 from tmu.steps.ledger.batch import Work
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
@@ -34,7 +34,7 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
     stored files are not those that were registered is refused (ModelError), and so is a blocked one (DataError).
     """
     checked = _checked(workspace, data, number)
-    last = last_cut_over(workspace, dataset_name(workspace, data))
+    last = None if checked is None else last_cut_over(workspace, dataset_name(workspace, data))
     with _fence(workspace, work) as tx:
         if data.digest != data_ref(workspace).digest:
             return Service(version=None)
@@ -44,6 +44,7 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
         new = versions[number]
         if new != checked:
             raise StorageError(f"Version {number} was changed while it was checked.", "Find out who changed it.")
+        refuse_blocked_by(last, new)
         former = {each.weights_sha256 for each in [before] if each} | {each.weights for each in [last] if each}
         blocked = _block(workspace, name, list(versions.values()), former - {new.weights_sha256})
         # blocked first: a crash leaves the old one blocked
@@ -65,7 +66,6 @@ def _checked(workspace: Workspace, data: DataRef, number: int) -> Version | None
         return None
     found = workspace.registry.versions(dataset_name(workspace, data))
     version = next(version for version in found if version.version == number)
-    refuse_blocked(workspace, version)
     check_version(workspace, version)
     return version
 
