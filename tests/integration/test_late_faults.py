@@ -116,12 +116,12 @@ def test_a_hold_right_before_the_erasing_stops_the_batch_and_erases_nothing(
 def test_a_hold_after_the_erasing_stops_nothing_and_is_on_record(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import deletion
+    from flows import carry_out
     from flows.serve_batch import serve
 
     key = ask(workspace, "late", "contributor-003")
-    erase = then_hold(deletion.erase, workspace, key, first=False)
-    monkeypatch.setattr(deletion, "erase", erase)
+    erase = then_hold(carry_out.erase, workspace, key, first=False)
+    monkeypatch.setattr(carry_out, "erase", erase)
     (outcome,) = serve(workspace, "normal")
     (placed,) = erase.placed
     assert placed.too_late == ["late"]
