@@ -1,6 +1,7 @@
 """What a place outside is: a target that is told heads, never given up, and that can be asked what it holds."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -14,7 +15,7 @@ from tmu.ledger.outbox import LOG_HEAD
 from tmu.notify.target import Answer
 
 
-class HeadPlace:
+class HeadPlace(ABC):
     """A place outside the workspace. id: as in `Target`. name: for people."""
 
     events: ClassVar[Collection[str]] = frozenset({LOG_HEAD})
@@ -35,16 +36,16 @@ class HeadPlace:
         body = json.loads(message.body)
         return self.note(Head.parse(body["head"]), datetime.fromisoformat(body["at"]))
 
+    @abstractmethod
     def note(self, head: Head, at: datetime) -> Answer:
         """Note a head; never raises for what the place does. at: when it was the log's head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def held(self) -> Sequence[Noted]:
         """All heads that the place holds, ascending.
 
         Raises StorageError where it cannot be asked, DataError where what it holds is not sound.
         """
-        raise NotImplementedError
 
     def check(self) -> list[Check]:
         """What of its setting-up is not as it should be, for `tmu doctor`. Raises as `held` does."""
