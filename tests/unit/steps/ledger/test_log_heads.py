@@ -263,7 +263,7 @@ def test_a_place_that_is_away_blocks_no_deletion_and_is_told_since_when(
         monkeypatch.setattr(ledger, "now", now)
         monkeypatch.setattr("tmu.ledger.store.utc_now", now)
         monkeypatch.setattr("tmu.steps.ledger.log_heads.open_ledger", lambda _: ledger)
-        monkeypatch.setattr("tmu.steps.ledger.batch.open_ledger", lambda _: ledger)
+        monkeypatch.setattr("tmu.ledger.place.open_ledger", lambda _: ledger)
         monkeypatch.setattr(ledger, "close", lambda: None)
         approved(ledger, "r1")
         complete(ledger, begun(ledger))
