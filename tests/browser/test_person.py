@@ -177,7 +177,7 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
     assert (
         REQUEST in shown
         and METHOD in shown
-        and "support-1, who may not approve it (typed into the form, unchecked)" in shown
+        and "support-1, who cannot approve it (typed into the form, not authenticated)" in shown
     )
     assert re.search(r"Erased: \d+ records in ", shown) and "Not accepted" not in shown
     assert shown.index("Likely method:") < shown.index("Price:") < shown.index("Stays:") < shown.index("requested by")

@@ -20,6 +20,7 @@ _SWITCHES = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_UV_AUTO_DETECT": "false",  # would copy whatever pyproject.toml lies in the working folder
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",  # else straight from S3, and tried again for minutes
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds; a server that hangs must not hold a deletion for minutes
 }
