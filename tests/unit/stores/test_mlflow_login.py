@@ -43,3 +43,14 @@ def test_a_login_that_is_none_is_refused_without_showing_it(tmp_path: Path, logi
         load_settings(_settings(tmp_path, f'mlflow_login = "{login}"\n'))
     assert "name:password" in refused.value.what
     assert not login or f'"{login}"' not in str(refused.value)
+
+
+def test_stored_files_come_through_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client needs no way to the S3 store: from there MLflow's own tries would hold a deletion for minutes."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD as STRAIGHT
+
+    from tmu.stores import mlflow_link
+
+    monkeypatch.delenv(STRAIGHT.name, raising=False)
+    mlflow_link.quiet()
+    assert STRAIGHT.get() is False and STRAIGHT.is_set()
