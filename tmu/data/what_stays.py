@@ -11,6 +11,7 @@ from tmu.config import Config
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
+from tmu.words import counted
 
 _COUNTED = 1_000
 """Identical pictures up to which the people behind them are counted: that takes a look at each."""
@@ -39,15 +40,15 @@ class Stays(Config):
         said = []
         if self.n_copies:
             splits = ", ".join(f"{number:,} {split}" for split, number in self.copies.items() if number)
-            whose = "" if self.people is None else f" ({_counted(self.people, 'person', 'people')})"
+            whose = "" if self.people is None else f" ({counted(self.people, 'person', 'people')})"
             learned = "The model keeps what it learned from those in train. " if self.copies["train"] else ""
             said.append(
-                f"{_counted(self.n_copies, 'identical picture')} under other ids{whose}: {splits}. {learned}"
+                f"{counted(self.n_copies, 'identical picture')} under other ids{whose}: {splits}. {learned}"
                 "To delete them too, ask with --with-copies."
             )
         if self.alike_people:
             said.append(
-                f"{_counted(self.alike_records, 'record')} of {_counted(self.alike_people, 'person', 'people')} whose "
+                f"{counted(self.alike_records, 'record')} of {counted(self.alike_people, 'person', 'people')} whose "
                 "id differs from a named one only by letter case, blanks or width. Ask whether that is the same person."
             )
         return tuple(said)
@@ -57,7 +58,7 @@ class Stays(Config):
         if n_train:
             return ()
         if self.copies.get("train"):
-            pictures = _counted(self.copies["train"], "identical picture")
+            pictures = counted(self.copies["train"], "identical picture")
             verb, which = ("is", "it") if self.copies["train"] == 1 else ("are", "them")
             return (
                 f"None of these records is in train, but {pictures} {verb}: the model has learned {which}, and only "
@@ -88,7 +89,3 @@ def copies_of(store: RecordStore, subjects: Collection[str], records: Collection
     named = [index.find_records(records)[0], *map(index.find_subject, subjects)]
     positions = np.unique(np.concatenate(named))
     return to_hex(index.record_keys[store.contents().copies_of(positions)])
-
-
-def _counted(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
