@@ -83,5 +83,7 @@ class ReferenceRows:
         if not inner:
             return self.logp
         if self.inner is None:
-            raise DataError("The references hold no outputs of inner layers.", "Fit them with `references.inner: true`.")
+            raise DataError(
+                "The references hold no outputs of inner layers.", "Fit them with `references.inner: true`."
+            )
         return self.inner
