@@ -44,7 +44,7 @@ def side_by_side(work: Work[J], jobs: Sequence[J], workers: int, said: Tell | No
     StorageError where a process was killed.
     """
     tell = said or _silent
-    if workers == 1:
+    if workers == 1 or not jobs:
         return [work(job, tell) for job in jobs]
     context = multiprocessing.get_context("spawn")
     told, devices, stop = context.Queue(), context.Queue(), context.Event()

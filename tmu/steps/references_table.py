@@ -133,9 +133,9 @@ def write_outputs(state: Path, network: int, outputs: NetworkOutputs, report: di
 
 def read_report(state: Path, network: int) -> dict[str, Any] | None:
     """How a network's training went; None where it is not done."""
-    with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError):
-        with safe_open(outputs_path(state, network), framework="pt") as file:
-            return json.loads((file.metadata() or {})["report"])
+    unfinished = contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, TypeError)
+    with unfinished, safe_open(outputs_path(state, network), framework="pt") as file:
+        return json.loads((file.metadata() or {})["report"])
     return None
 
 

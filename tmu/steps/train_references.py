@@ -1,5 +1,11 @@
-"""Train the networks of a table side by side; each leaves its outputs, none its weights."""
+"""Train the networks of a table side by side; each leaves its outputs, none its weights.
 
+A process takes seconds to start, so that small networks are trained right here, one after the other. Where a network
+is trained makes no difference to its bits.
+"""
+
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +23,9 @@ from tmu.train.engine import Progress
 from tmu.train.lane import exact, pick_device
 from tmu.train.order import batch_count
 from tmu.workspace import Workspace
+
+
+_PATIENCE = 20.0  # seconds of training that are not worth starting processes for
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,33 @@ def train_references(
         )
         for network in missing
     ]
-    side_by_side(train_network, jobs, workers_for(len(jobs), settings.threads, device), said)
+    left = _train_here(jobs, steps, said)
+    side_by_side(train_network, left, workers_for(len(left), settings.threads, device), said)
     return [read_report(state, network) or {} for network in nets]
+
+
+class _Long(Exception):
+    """What is left takes longer than starting processes for it."""
+
+
+def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., None]) -> list[_Job]:
+    """Train networks in this process while the rest is expected to be done within `_PATIENCE`; the jobs left."""
+    for number, job in enumerate(jobs):
+        left, begun = sum(steps[each.network] for each in jobs[number:]), (0, 0.0)
+
+        def told(network: int, step: int, numbers: dict[str, float]) -> None:
+            nonlocal begun
+            said(network, step, numbers)
+            if not begun[0]:  # the first steps take what is loaded with them
+                begun = step, time.monotonic()
+            elif (time.monotonic() - begun[1]) / (step - begun[0]) * (left - step) > _PATIENCE:  # noqa: B023
+                raise _Long
+
+        try:
+            train_network(job, told)
+        except _Long:
+            return jobs[number:]
+    return []
 
 
 def train_network(job: _Job, tell: Any) -> None:
