@@ -163,9 +163,10 @@ def join(parts: list[ReferenceRows], nets: int, classes: int) -> ReferenceRows:
 def _packed(seen: Tensor) -> Tensor:
     """bool (N, M) as bits, uint8 (N, ceil(M / 8)), the lowest bit first."""
     n, nets = seen.shape
-    padded = torch.zeros(n, -(-nets // 8) * 8, dtype=torch.uint8)
+    width = -(-nets // 8)
+    padded = torch.zeros(n, 8 * width, dtype=torch.uint8)
     padded[:, :nets] = seen.to(torch.uint8)
-    return (padded.reshape(n, -1, 8) * _BITS).sum(2, dtype=torch.uint8)
+    return (padded.reshape(n, width, 8) * _BITS).sum(2, dtype=torch.uint8)
 
 
 def _unpacked(bits: Tensor, nets: int) -> Tensor:

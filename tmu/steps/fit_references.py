@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from tmu.config import Params
+from tmu.errors import RequestError
 from tmu.files import digest_of, discard
 from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
-from tmu.steps.loading import open_store
+from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.references_table import Table
 from tmu.steps.train_references import train_references
@@ -42,7 +43,8 @@ def fit_references(
     The networks are trained side by side on all cores or devices. What is finished is kept in `.tmu/references/<key>`
     until the table is sealed, so that after kill -9 only unfinished networks are trained again, and those go on from
     their snapshots; the table is the same bit by bit. Weights lie there only as snapshots, and go with their training.
-    Raises DataError where a half of D has fewer than two records.
+    Raises DataError where a half of D has fewer than two records, RequestError where a deletion changed the data
+    meanwhile: nothing is kept then.
     """
     lane = lane_of(workspace, params.train)
     identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
@@ -50,6 +52,7 @@ def fit_references(
     state = workspace.state("references", key)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
+        current = _is_current(workspace, data)
         table = Table(open_store(workspace, data), params)
         reports = train_references(workspace, table, state, progress)
         table.write(folder, state, key)
@@ -59,9 +62,19 @@ def fit_references(
             resumed_at=max(report["resumed_at"] for report in reports),
             precision=reports[0]["precision"],
         )
+        if current and not _is_current(workspace, data):
+            discard(state)
+            raise RequestError("The data changed while the references were fitted.", "Fit them again.")
 
-    with locked(workspace.state("references", f"{key}.lock")):  # the same table, asked for twice at once
+    with locked(
+        workspace.state("references", ".lock")
+    ):  # two fits at once would share the cores, or do the same work twice
         uri, folder = make(workspace, "references", identity, build, out)
         if state.exists():
             discard(state)
     return ReferencesRef(uri=uri, digest=digest(folder))
+
+
+def _is_current(workspace: Workspace, data: DataRef) -> bool:
+    """Whether it is the revision that lies in the workspace now: an older one may be asked for, too."""
+    return data.uri == "data" and data_ref(workspace).digest == data.digest

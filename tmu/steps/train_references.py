@@ -24,7 +24,6 @@ from tmu.train.lane import exact, pick_device
 from tmu.train.order import batch_count
 from tmu.workspace import Workspace
 
-
 _PATIENCE = 20.0  # seconds of training that are not worth starting processes for
 
 
