@@ -39,6 +39,8 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
     it until `drop_references`. Raises DataError where some of the records are not erased in `data_after`.
     """
     source, keys = _held(workspace, ref), forget_keys(workspace, forget)
+    if source.manifest["identity"]["data"] == data_after.digest:
+        return ref  # nothing was erased: it is the table of that revision
     carried = {name: source.manifest["identity"][name] for name in _CARRIED}
     identity = identity_of(
         "erase-references", (__name__,), **carried, data=data_after.digest, before=ref.digest, forget=forget.digest
@@ -61,21 +63,24 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
 
 
 def drop_references(workspace: Workspace, ref: ReferencesRef) -> None:
-    """Remove a superseded table, and with it the rows of the erased records; nothing where it is gone already.
+    """Remove a superseded table and all others of its data revision, and with them the rows of the erased records.
 
     The flow of a deletion must call this once its audit is sealed and its verdict is on record (stage `audited`), and
     before the deletion counts as completed: until then a resumed run may have to unlearn or audit again from the rows
-    of the forget set, afterwards nothing needs them. Raises RequestError where no table follows this one: the table in
-    use is never dropped. A folder of a `dvc.yaml` stage (`file:`) is DVC's: the next `dvc repro` replaces it.
+    of the forget set, afterwards nothing needs them. It must do so whatever method served the request. Calling it again
+    changes nothing. Raises RequestError where no table follows this one: the one in use is never dropped. A folder of a
+    `dvc.yaml` stage (`file:`) is DVC's: the next `dvc repro` replaces it.
     """
-    if ref.uri.startswith("file:"):
-        return
     tables = workspace.artifacts.manifests("references")
-    if all(held.uri != ref.uri for held in tables):
+    mine = [held for held in tables if held.uri == ref.uri]
+    if not mine:
         return
     if all(held.manifest["identity"].get("before") != ref.digest for held in tables):
         raise RequestError("No table of the references follows that one.", "Erase its rows first.")
-    workspace.artifacts.remove(ref.uri)
+    data = mine[0].manifest["identity"]["data"]
+    others = [held.uri for held in tables if held.manifest["identity"]["data"] == data and held.uri != ref.uri]
+    for uri in [*others, ref.uri]:  # the one that was named goes last: until then a killed run begins again
+        workspace.artifacts.remove(uri)
 
 
 def _held(workspace: Workspace, ref: ReferencesRef) -> Held:

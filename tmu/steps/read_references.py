@@ -12,13 +12,15 @@ from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.fit_references import recipe_of
 from tmu.steps.making import lane_of
 from tmu.steps.references_table import INFO
+from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 
 
 def find_references(workspace: Workspace, data: DataRef, params: Params) -> ReferencesRef | None:
     """The table of this data revision by the recipe of `params`, fitted or left by an erasure; None without one.
 
-    Manifests alone are read. Of several, one that was trained under this machine's settings is preferred.
+    Manifests alone are read. Of several, one that was fitted on this very revision is preferred, then one that was
+    trained under this machine's settings.
     """
     wanted, lane = recipe_of(params) | {"data": data.digest}, lane_of(workspace, params.train)
     found = [
@@ -26,8 +28,12 @@ def find_references(workspace: Workspace, data: DataRef, params: Params) -> Refe
         for held in workspace.artifacts.manifests("references")
         if {name: held.manifest["identity"].get(name) for name in wanted} == wanted
     ]
-    found.sort(key=lambda held: (held.manifest["identity"].get("lane") != lane, held.uri))
+    found.sort(key=lambda held: (_stage(held) != "references", held.manifest["identity"].get("lane") != lane, held.uri))
     return ReferencesRef(uri=found[0].uri, digest=found[0].digest) if found else None
+
+
+def _stage(held: Held) -> str:
+    return held.manifest["identity"]["stage"]
 
 
 def read_info(workspace: Workspace, ref: ReferencesRef) -> dict[str, Any]:

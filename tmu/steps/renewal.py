@@ -1,12 +1,16 @@
-"""When the references must be fitted again: too much of D was erased since, or they are too old."""
+"""When the references must be fitted again: too much of D was erased since, or some was, and they are too old.
+
+The rows that stay came from networks half of which had seen the erased people. A table of which nothing was erased does
+not age: fitting it again would give the same bits.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from tmu.config import Params
-from tmu.refs import ReferencesRef
-from tmu.steps.read_references import read_info, read_run
+from tmu.refs import DataRef, ReferencesRef
+from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.workspace import Workspace
 
 _SOON = 0.8  # of a limit
@@ -39,10 +43,18 @@ def renewal_of(
     days = ((at or datetime.now(UTC)) - fitted).total_seconds() / 86_400
     erased = (info["erased_records"] + erasing) / info["n_train"]
     share = f"{100 * erased:.1f} % of the training set is erased since the fit"
+    age = days / rule.renew_days if erased else 0.0
     near = {
         f"{share}; the limit is {100 * rule.renew_erased:g} %.": erased / rule.renew_erased,
-        f"The references are {days:.0f} days old; the limit is {rule.renew_days} days.": days / rule.renew_days,
+        f"The references are {days:.0f} days old; the limit is {rule.renew_days} days.": age,
     }
     most = max(near.values())
     state: State = "due" if most >= 1 else "soon" if most >= _SOON else "fine"
     return Renewal(state, tuple(why for why, share in near.items() if share >= _SOON), erased, days)
+
+
+def serving_references(workspace: Workspace, data: DataRef, params: Params) -> ReferencesRef | None:
+    """The table of this data revision that need not be renewed yet; None where one must be fitted."""
+    found = find_references(workspace, data, params)
+    due = found is not None and renewal_of(workspace, found, params).state == "due"
+    return None if due else found
