@@ -17,6 +17,7 @@ under the audited model itself.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -95,26 +96,42 @@ class Attack:
         return self.null.place(_score(self.kind, own, faced), faced)
 
 
-def fit_attack(layer: Layer, kind: str, audited: str) -> Attack:
-    """Measure the null of a score. audited: the model whose test records are the null where there is one pair."""
-    scale = reference_scale(layer) if layer.pairs > 1 and layer.strangers else None
-    scores, sides = [], []
-    if layer.pairs > 1:
-        for net in range(2 * layer.pairs):
-            never = np.flatnonzero((layer.retain.net == net).any(1))
-            faced = faced_by(layer.retain, kept_pairs(layer, net // 2), never)
-            own = _scaled(layer, lambda side, net=net: side.every[:, net], layer.retain, net // 2, scale)[never]
-            scores.append(_score(kind, own, faced))
-            sides.append((faced, layer.retain.subjects[never]))
-    else:
-        faced = faced_by(layer.test, [0])
-        scores.append(_score(kind, layer.test.margins[audited], faced))
-        sides.append((faced, layer.test.subjects))
-    null = _fit_null(scores, [faced for faced, _ in sides], lifted=layer.pairs > 1)
-    never = [
-        Records(*null.place(score, faced), subjects) for score, (faced, subjects) in zip(scores, sides, strict=True)
-    ]
-    return Attack(layer, kind, scale, null, never)
+@dataclass(frozen=True, eq=False)
+class Never:
+    """Records that a network never learned: its margins (N,) on the references' scale, and what it faces there."""
+
+    margins: np.ndarray
+    faced: Faced
+    subjects: np.ndarray
+
+
+def never_learned(layer: Layer, scale: Calibration | None) -> list[Never]:
+    """The staying people of whom each reference learned nothing, faced by the other pairs; needs a second pair."""
+    found = []
+    for net in range(2 * layer.pairs):
+        rows = np.flatnonzero((layer.retain.net == net).any(1))
+        faced = faced_by(layer.retain, kept_pairs(layer, net // 2), rows)
+        own = _scaled(layer, partial(_of_net, net=net), layer.retain, net // 2, scale)[rows]
+        found.append(Never(own, faced, layer.retain.subjects[rows]))
+    return found
+
+
+def unknown_to(layer: Layer, model: str) -> list[Never]:
+    """The test records under an audited model, which never learned them: the null where there is one pair."""
+    return [Never(layer.test.margins[model], faced_by(layer.test, [0]), layer.test.subjects)]
+
+
+def fit_attack(layer: Layer, kind: str, never: list[Never], scale: Calibration | None) -> Attack:
+    """Measure the null of a score on records that nobody knows."""
+    scores = [_score(kind, each.margins, each.faced) for each in never]
+    null = _fit_null(scores, [each.faced for each in never], lifted=layer.pairs > 1)
+    placed = [Records(*null.place(score, each.faced), each.subjects) for score, each in zip(scores, never, strict=True)]
+    return Attack(layer, kind, scale, null, placed)
+
+
+def scale_of(layer: Layer) -> Calibration | None:
+    """The references' scale, where there is a second pair to measure it by and test records of unknown people."""
+    return reference_scale(layer) if layer.pairs > 1 and layer.strangers else None
 
 
 def reference_scale(layer: Layer) -> Calibration:
@@ -149,6 +166,10 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
     from scipy.special import expit
 
     return expit(values)
+
+
+def _of_net(side: Side, net: int) -> np.ndarray:
+    return side.every[:, net]
 
 
 def _scaled(layer: Layer, margins: Margins, side: Side, drop: int | None, scale: Calibration | None) -> np.ndarray:

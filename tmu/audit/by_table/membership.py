@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tmu.audit.by_table.attack import KINDS, NEED_SECOND_PAIR, fit_attack
+from tmu.audit.by_table.attack import (
+    KINDS,
+    NEED_SECOND_PAIR,
+    Attack,
+    fit_attack,
+    never_learned,
+    scale_of,
+    unknown_to,
+)
 from tmu.audit.by_table.case import MODELS
 from tmu.audit.by_table.law import Law, Sums, by_person, law_of
 from tmu.audit.by_table.layer import Layer
@@ -48,21 +56,29 @@ def memberships(layer: Layer, seed: int) -> list[Membership]:
     The original is not what is on trial, so that choosing by it leaves the judged model's false alarms as they are; its
     own p-value is multiplied by the number of scores (Bonferroni).
     """
-    found = [membership(layer, kind, seed) for kind in KINDS if layer.pairs > 1 or kind not in NEED_SECOND_PAIR]
+    scale = scale_of(layer)
+    if layer.pairs > 1:
+        never = {"original": never_learned(layer, scale)}  # the null is the references', whatever the model
+    else:
+        never = {name: unknown_to(layer, name) for name in MODELS}
+    kinds = [kind for kind in KINDS if layer.pairs > 1 or kind not in NEED_SECOND_PAIR]
+    found = []
+    for kind in kinds:
+        fitted = {name: fit_attack(layer, kind, each, scale) for name, each in never.items()}
+        attacks = {name: fitted.get(name, fitted["original"]) for name in MODELS}
+        laws = {name: law_of(attack, seed) for name, attack in fitted.items()}
+        found.append(_membership(layer, attacks, {name: laws.get(name, laws["original"]) for name in MODELS}))
     ordered = sorted(found, key=lambda each: each.power.p_value)
     return [replace(each, power=each.power.corrected(len(found))) for each in ordered]
 
 
-def membership(layer: Layer, kind: str, seed: int) -> Membership:
-    """Attack both models with one score; the law is the unlearned one's (with one pair, each has its own)."""
-    attacks = {name: fit_attack(layer, kind, name) for name in MODELS}
-    laws = {name: law_of(attack, seed) for name, attack in attacks.items()}
+def _membership(layer: Layer, attacks: dict[str, Attack], laws: dict[str, Law]) -> Membership:
     records = {
         name: attack.on(lambda side, name=name: side.margins[name], layer.forget) for name, attack in attacks.items()
     }
     sums = {name: by_person(each) for name, each in records.items()}
     return Membership(
-        kind,
+        attacks["unlearned"].kind,
         request={name: _seen(laws[name], each.together()) for name, each in sums.items()},
         people={name: _seen(laws[name], each) for name, each in sums.items()},
         people_named=np.unique(layer.forget.subjects),
