@@ -91,7 +91,8 @@ class Resolved(Config):
 
     records: all record keys to erase, sorted. They are not part of what is stored: the forget set holds them, and
     `records_digest` pins them. by_split, by_class (training records): counts. shards: buckets touched. stays: sentences
-    about what the request does not reach.
+    about what the request does not reach. retires: classes (positions) that go as a whole: the model loses their
+    outputs; `by_class` does not name them, since a class can be a person.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Resolved(Config):
     n_train: int
     warnings: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
+    retires: tuple[int, ...] = ()
 
 
 class Plan(Resolved):
@@ -143,6 +145,7 @@ def essence(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in decided} | {
         "stays": body.get("stays", []),
         "rules": body.get("rules"),
+        "retires": body.get("retires", []),
         "method": choice["method"],
         "risk": [risk.get("level") == "high", risk.get("refusal") is not None],
     }

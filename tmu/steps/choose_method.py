@@ -24,6 +24,7 @@ from tmu.unlearn.finetune import recipe_of
 from tmu.workspace import Workspace
 
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
+_RETIRED = "A class goes as a whole: exact retraining removes its output."
 _PASSES = 2  # over the data, of a method whose options name no steps
 
 
@@ -59,6 +60,8 @@ class Chooser:
             reason = "None of these records is a training record: nothing is to be unlearned."
             return Choice(asked=self._asked, method=self._method, reason=reason)
         counts = self._counts(resolved)
+        if resolved.retires:
+            return Choice(asked=self._asked, method=RETRAIN, reason=_RETIRED, forecast=self._retraining(counts))
         mix = None
         if self._learns_from_holdout:
             mix = foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
@@ -66,6 +69,9 @@ class Chooser:
         if self._configured and self._asked != AUTO:
             return choice.model_copy(update={"reason": f"`{self._method}` is configured."})
         return choice
+
+    def _retraining(self, counts: list[np.ndarray]) -> dict[str, Cost]:
+        return {RETRAIN: self._forecast(counts).retrain}
 
     @cached_property
     def _learns_from_holdout(self) -> bool:
