@@ -81,6 +81,25 @@ class TwinConfig(Config):
     folds: int = Field(5, ge=2)
 
 
+class ReferencesConfig(Config):
+    """The references (`docs/references.md`): networks on random halves of D, of which a table of outputs is kept."""
+
+    pairs: int = Field(4, ge=1, description="pairs of networks; each pair splits the people of D in two halves")
+    inner: bool = Field(True, description="keep the answers of each network's body with a fresh head, too")
+    keep: int = Field(
+        16, ge=2, description="classes kept by record (the true one, the likeliest) where there are more than twice it"
+    )
+    most_records: int | None = Field(
+        None, ge=1, description="records in the table, at most (whole shards, drawn by the seed); null: all"
+    )
+    renew_erased: float = Field(0.1, gt=0, le=1, description="share of D erased since the fit: the table is renewed")
+    renew_days: int = Field(365, ge=1, description="age in days at which the table is renewed")
+
+    def fitted(self) -> dict[str, Any]:
+        """What determines a fitted table, JSON-ready: all but the rule of its renewal."""
+        return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
+
+
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -118,6 +137,7 @@ class Params(Config):
     seed: int = 0
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    references: ReferencesConfig = ReferencesConfig()
     twin: TwinConfig = TwinConfig()
     unlearn: UnlearnConfig = UnlearnConfig()
     auto: AutoConfig = AutoConfig()

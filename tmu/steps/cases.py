@@ -3,19 +3,20 @@
 from pydantic import Field
 
 from tmu.config import Config, Params
-from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
 
 
 class UnlearnCase(Config):
     """A forget set of the revision `data`, the model that learned it, and how to unlearn it (`params.unlearn`).
 
-    twin: for the methods that need one.
+    twin, references: for the methods that need one.
     """
 
     data: DataRef
     forget: ForgetRef
     original: ModelRef
     twin: TwinRef | None = None
+    references: ReferencesRef | None = None
     params: Params
 
 
