@@ -104,10 +104,11 @@ def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:
-    """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
+    """Raise GateError where the plan shows that a check will refuse: nothing is fitted for that."""
     foreseen = deletion.plan.choice.risk.refusal
-    if foreseen and learns_from_holdout(deletion.method):
-        raise GateError(f"The hold-out cannot be used here: {foreseen}.", "Use `--method retrain`.")
+    if foreseen and not deletion.exact:
+        ground = "hold-out" if learns_from_holdout(deletion.method) else "references"
+        raise GateError(f"The {ground} cannot be used here: {foreseen}.", "Use `--method retrain`.")
 
 
 def _register_candidate(workspace: Workspace, deletion: Deletion) -> Version:

@@ -121,7 +121,7 @@ class Planner:
     def _chooser(self, method: str | None) -> Chooser:
         if method not in self._choosers:
             check_parameters(self.store, self._workspace.params, method)
-            self._choosers[method] = Chooser(self._workspace, self.store, self.data.digest, method)
+            self._choosers[method] = Chooser(self._workspace, self.store, self.data, method)
         return self._choosers[method]
 
 

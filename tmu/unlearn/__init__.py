@@ -74,6 +74,11 @@ def needs_twin(name: str) -> bool:
     return get_method(name).NEEDS_TWIN
 
 
+def needs_references(name: str) -> bool:
+    """Whether the method works with references, and so without passing over D."""
+    return getattr(get_method(name), "NEEDS_REFERENCES", False)
+
+
 def read_options(name: str, options: dict[str, Any]) -> Config:
     """The method's options, checked by its own `Options`; an unknown or bad one is refused by name."""
     return check_options(name, get_method(name).Options, options)
