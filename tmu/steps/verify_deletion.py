@@ -18,6 +18,8 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     caches, old revisions and old versions in the stores, which stay until they are purged.
     """
     keys = forget_keys(workspace, deletion.forget)
+    planned = deletion.plan.records_digest  # empty in the journal of an older tmu
+    _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
     index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
     left = len(index.find_records(keys)[0])
     _require(not left, f"{left} of {len(keys)} records are still in the data.")

@@ -119,7 +119,7 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
     if stage == "twin":
         identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in _TWIN.items()}
     if stage == "references":
-        identity |= recipe_of(PARAMS) | {"data": "d"}
+        identity |= recipe_of(PARAMS) | {"data": "an earlier revision"}
     passed = more.pop("passed", None)
     with workspace.artifacts.create(kind, key, identity | more, run) as folder:
         (folder / "weights.safetensors").write_text(key)
