@@ -1,7 +1,7 @@
 """What a process does for one task. Everything it needs comes with the task; what it computes is kept on disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +10,24 @@ from torch import Tensor
 from bench.densities import reliability_rows
 from bench.runner import fleet
 from bench.runner.cache import Cache, load_outputs, read_run
-from bench.runner.cells import as_rows, benches, ratios
+from bench.runner.cells import TIMES, Number, as_rows, benches, ratios
 from bench.runner.engine import TimeIsUp
 from bench.runner.ground import load_ground
-from bench.runner.made import Forgotten, Made, Result
+from bench.runner.lessons import fit_lessons
+from bench.runner.made import Forgotten, Help, Made, Result
 from bench.runner.masks import drawn, fitted, forgotten
 from bench.runner.models import Workshop
-from bench.runner.plan import Task, floor_gold, golds_of, in_stream, step_of
+from bench.runner.plan import Task, floor_gold, golds_of, in_stream, step_of, stream_name
+from bench.runner.references import references
 from bench.runner.schedule import Stopped
 from bench.suite import Suite
-from bench.variants import needs_twin
 from tmu.audit.ceiling import predictor_ceiling
 from tmu.config import Seeds
 from tmu.errors import StorageError, TmuError
 from tmu.train.lane import exact
 from tmu.unlearn.choose import hard_count
-from tmu.unlearn.tmu_soft import predicted_targets
 
-SOFT = "tmu-soft"  # whose targets are scored beside the predictor of `tmu`
+PREDICTS = "tmu"  # whose predictor is scored
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,27 @@ def _twin(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     return Result()
 
 
+def _references(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
+    references(shop, task.number)
+    return Result()
+
+
+def _lessons(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
+    fit_lessons(shop, task.number, shop.original(task.number), references(shop, task.number))
+    return Result()
+
+
+def _deletion(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
+    """A model of the stream that later ones start from. A method that refuses is told by the task that measures it."""
+    try:
+        _unlearned(shop, task, masks)
+    except StorageError:
+        raise
+    except TmuError:
+        return Result()
+    return Result()
+
+
 def _crossfit(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     fitted(shop)
     return Result()
@@ -107,7 +128,7 @@ def _controls(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     request, original = forgotten(shop, task.forget, masks), shop.original(task.number)
     golds, floor = _golds(shop, task, request)
-    twin = shop.twin(task.number) if needs_twin(shop.suite.method(task.row)) else None
+    given = shop.help(task.row, task.number)
     try:
         made = _unlearned(shop, task, masks)
         measured = [(prefix, bench.numbers(made, golds, original)) for prefix, bench in benches(shop, request)]
@@ -116,27 +137,32 @@ def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     except TmuError as error:
         rows = as_rows(task.forget, task.row, task.number, 0.0, [("refused", 1.0, "")])
         return Result(rows, refused=f"{task}: {error}")
-    alone, share = _seconds(made), shop.suite.stream.deletions if in_stream(task.forget) else 1
-    whole = alone + (_seconds(twin) / share if twin else 0.0)  # over a stream one twin serves all deletions
+    alone, gold = _seconds(made), float(np.mean([_seconds(gold) for gold in (*golds, floor)]))
     numbers = [number for prefix, found in measured for number in _prefixed(prefix, found)]
-    numbers += ratios(alone, whole, float(np.mean([_seconds(gold) for gold in (*golds, floor)])))
+    numbers += _costs(shop, task, masks, given, gold)
     return Result(as_rows(task.forget, task.row, task.number, alone, numbers))
+
+
+def _verdict(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
+    from bench.runner.verdicts import verdict
+
+    request = forgotten(shop, task.forget, masks)
+    golds = [shop.gold(request, number) for number in range(golds_of(shop.suite, task.forget))]
+    return verdict(shop, task, request, golds, lambda row: _unlearned(shop, replace(task, row=row), masks))
 
 
 def _predictor(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     request, made = forgotten(shop, task.forget, masks), shop.twin(task.number)
     golds, _ = _golds(shop, task, request)
-    problem = shop.problem(SOFT, Seeds.all(task.number), shop.original(task.number), request, made)
+    problem = shop.problem(PREDICTS, Seeds.all(task.number), shop.original(task.number), request, Help(made))
     twin, labels, rows = problem.twin, problem.forget.labels.cpu(), request.now.numpy()
     p_wrong = twin.p_wrong(twin.side(problem.model, problem.forget, problem.retain, shop.device)).cpu().numpy()
-    of_truth = predicted_targets(problem).gather(1, labels[:, None])[:, 0].cpu().numpy()
     wrong = np.stack([load_outputs(gold.folder)["train"][rows].argmax(1) != labels.numpy() for gold in golds])
     n_hard = hard_count(labels, twin.predictor.class_error.cpu())
-    quality, of_targets = (predictor_ceiling(scores, wrong, n_hard=n_hard) for scores in (p_wrong, 1 - of_truth))
+    quality = predictor_ceiling(p_wrong, wrong, n_hard=n_hard)
     numbers = {
         "auroc_mean_gold": quality["auroc_mean_gold"],
         "auroc_single_gold": (quality["auroc"] or {}).get("mean"),
-        "auroc_targets": (of_targets["auroc"] or {}).get("mean"),
         "auroc_ceiling": (quality["ceiling"] or {}).get("mean"),
         "auroc_on_twin": read_run(made.folder)["quality"]["auroc"],
         "golds_scored": quality["golds"] - quality["skipped"],
@@ -157,9 +183,29 @@ def _unlearned(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Made:
     """The task's model; in a stream it starts from the model of the deletion before."""
     start = shop.original(task.number)
     if in_stream(task.forget) and step_of(task.forget) > 1:
-        start = _unlearned(shop, Task("method", f"stream/{step_of(task.forget) - 1:02d}", task.row, task.number), masks)
-    twin = shop.twin(task.number) if needs_twin(shop.suite.method(task.row)) else None
-    return shop.unlearned(task.row, task.number, start, forgotten(shop, task.forget, masks), twin)
+        start = _unlearned(shop, _before(shop, task), masks)
+    given, request = shop.help(task.row, task.number), forgotten(shop, task.forget, masks)
+    return shop.unlearned(task.row, task.number, start, request, given, task.forget)
+
+
+def _before(shop: Workshop, task: Task) -> Task:
+    """The deletion before one of the stream."""
+    return replace(task, forget=stream_name(shop.suite, step_of(task.forget) - 1))
+
+
+def _costs(shop: Workshop, task: Task, masks: dict[str, Tensor], given: Help, gold: float) -> list[Number]:
+    """Seconds and retrainings: of the step alone, of what it needs once, and in a stream of all deletions so far."""
+    alone, once = _seconds(_unlearned(shop, task, masks)), sum(map(_seconds, given.made))
+    share = shop.suite.stream.deletions if in_stream(task.forget) else 1  # over a stream one twin serves all deletions
+    found = ratios(alone, alone + once / share, gold)
+    for name, made in (("references", given.table), ("lessons", given.lessons)):
+        if made is not None:
+            found += [(f"seconds_{name}", _seconds(made), "s"), (f"seconds_ratio_{name}", _seconds(made) / gold, TIMES)]
+    if not in_stream(task.forget):
+        return found
+    steps = [replace(task, forget=stream_name(shop.suite, step)) for step in range(1, step_of(task.forget) + 1)]
+    total = once + sum(_seconds(_unlearned(shop, each, masks)) for each in steps)
+    return [*found, ("seconds_ratio_total", total / gold, TIMES)]
 
 
 def _prefixed(prefix: str, numbers: list) -> list:
@@ -173,6 +219,10 @@ def _seconds(made: Made) -> float:
 _KINDS: dict[str, Callable[[Workshop, Task, dict[str, Tensor]], Result]] = {
     "original": _original,
     "twin": _twin,
+    "references": _references,
+    "lessons": _lessons,
+    "deletion": _deletion,
+    "verdict": _verdict,
     "crossfit": _crossfit,
     "forget": _forget,
     "gold": _gold,

@@ -48,7 +48,7 @@ def head_refit(
     logits, features = predict(model, chosen.images, batch_size=batch_size, device=device)
     head = fit_head(features, chosen.labels.cpu(), logits.shape[1])
     _, asked = predict(model, forget.images, batch_size=batch_size, device=device)
-    return (_with_one(asked / head.scale) @ head.weights).float()
+    return head.logits(asked)
 
 
 def some(examples: Examples, most: int, seed: int, purpose: str) -> Examples:
@@ -62,6 +62,10 @@ class Head:
 
     def __init__(self, weights: Tensor, scale: Tensor):
         self.weights, self.scale = weights, scale
+
+    def logits(self, features: Tensor) -> Tensor:
+        """What the head says of features (N, F): float32 (N, K)."""
+        return (_with_one(features / self.scale) @ self.weights).float()
 
 
 def fit_head(features: Tensor, labels: Tensor, classes: int) -> Head:
