@@ -1,4 +1,4 @@
-"""How many records does the audit without golds need? Share convicted by number of records, one panel a forget set."""
+"""How many records does the audit without golds need? Share that fails by number of records, one panel a forget set."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -6,10 +6,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from bench.figures.style import small_multiples, title
 from bench.tables.cells import FLOOR, ORIGINAL, VERDICT, Cells
-from bench.tables.truth import GUILTY, pairs_of, rows_of, share, sizes_of
-from tmu.audit.palette import BLUE, GOLD, GREEN, INK, QUIET, SKY, VERMILION
+from bench.tables.truth import GUILTY, caught, pairs_of, rows_of, sizes_of
+from tmu.audit.palette import BLUE, GOLD, GREEN, INK, SKY, VERMILION
 
-_LEVEL = 1.0  # percent
 _COLOURS = dict(zip((FLOOR, *GUILTY), (GOLD, INK, VERMILION, GREEN, SKY), strict=True)) | {"tmu-soft": BLUE}
 
 
@@ -20,7 +19,7 @@ def draw(cells: Cells) -> Figure | None:
         sets,
         lambda axis, name: _panel(axis, cells, name),
         "How many records does a verdict without golds need?",
-        "convicted at 1 % false alarms; line: all references, dashes: fewer, of the untouched original; dots: 1 %",
+        "requests that fail, each audited alone; line: all references; dashes: fewer, of the untouched original",
     )
     if figure is not None:
         first = figure.axes[0]
@@ -35,8 +34,7 @@ def _panel(axis: Axes, cells: Cells, name: str) -> None:
         _line(axis, cells, name, row, most, marker="o", ms=3.5, lw=1.6, label=words)
     for pairs in fewer:
         _line(axis, cells, name, ORIGINAL, pairs, ls=(0, (3, 2)), lw=1, alpha=0.7)
-    axis.axhline(_LEVEL, color=QUIET, lw=1, ls=(0, (1, 2)))
-    axis.set(xscale="log", ylim=(-3, 103), xlabel="records of a request", ylabel="convicted (%)")
+    axis.set(xscale="log", ylim=(-3, 103), xlabel="records of a request", ylabel="failed (%)")
     sizes = sizes_of(cells, [name], most)
     axis.xaxis.set_major_locator(FixedLocator(sizes))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -46,7 +44,7 @@ def _panel(axis: Axes, cells: Cells, name: str) -> None:
 
 def _line(axis: Axes, cells: Cells, name: str, row: str, pairs: int, **look: object) -> None:
     sizes = sizes_of(cells, [name], pairs)
-    found = {size: share(cells, [name], row, f"requests/{size}/{pairs}") for size in sizes}
+    found = {size: caught(cells, [name], row, size, pairs) for size in sizes}
     known = {size: 100 * each[0] for size, each in found.items() if each}
     if known:
         axis.plot(list(known), list(known.values()), color=_COLOURS[row], **look)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save
-from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from torch import Tensor
 
 from bench.runner.cache import read_run
@@ -18,6 +17,7 @@ from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made
 from bench.runner.models import Workshop
 from bench.runner.references import of_pairs, read_table
+from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.probes.head_refit import fit_head, some
 from tmu.config import AuditConfig
 from tmu.train import Examples
@@ -82,6 +82,19 @@ def audited(shop: Workshop, sight: Sight, model: Made, original: Made, table: Ma
     started = clock(shop.device)
     audit = audit_by_table(case)
     return Audited(case, audit, clock(shop.device) - started + sum(each.seconds for each in said.values()))
+
+
+def kept_audit(shop: Workshop, request: Forgotten, model: Made, original: Made, table: Made) -> Path:
+    """The folder of an audit, judged once: its run record has `seconds`, `outcome` and `p_member` of the request."""
+    inputs = {"model": model.folder.name, "original": original.folder.name, "table": table.folder.name}
+    key = shop.cache.key(inputs | {"request": request.key}, "tmu.audit.by_table")
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        found = audited(shop, Sight.of(shop, request), model, original, table)
+        p_member = float(found.audit.outer.request["unlearned"].member[0])
+        run.update(seconds=found.seconds, outcome=found.audit.verdict.outcome, p_member=p_member)
+
+    return shop.cache.make("audits", key, build)
 
 
 def with_pairs(case: TableCase, pairs: int) -> TableCase:

@@ -14,9 +14,11 @@ import tarfile
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from tmu.config import Config
 from tmu.data.keys import DEMO_SECRET
-from tmu.errors import DataError
+from tmu.errors import ConfigError, DataError
 from tmu.files import write_atomic
 
 DATASET, ARCHIVE = "orl-faces", "orl_faces.tar.xz"
@@ -33,7 +35,10 @@ class Options(Config):
 
 def reader(source: Path, target: Path, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The project's reader of such a folder and its options; pictures and table are written at the first call."""
-    chosen = Options.model_validate(options)
+    try:
+        chosen = Options.model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(f"The faces have no such option or value: {options}.", "`label`: group or person.") from error
     table = target / f"{chosen.label}.csv"
     if not table.is_file():
         pictures = _unpacked(source / ARCHIVE, target / "pictures")

@@ -17,6 +17,7 @@ STREAM_GOLDS = 2  # one is the reference, the other the floor
 FLEET = "fleet/"  # a fleet's numbers are apart from those of single models of the same forget set
 VERDICT = "verdict/"  # and so are the verdicts without golds, beside the truth
 DEFAULT, HALF_WAY = "tmu-soft", "half-way"
+OUTCOMES = ("passed", "failed", "inconclusive")
 CONTROLLED = ("original", HALF_WAY)  # judged beside the methods: nothing done, and half of the default's change
 
 Cell = tuple[str, str, int]  # forget set, row, seed: what the results table knows

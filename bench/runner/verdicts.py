@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tmu.audit.by_table import TableAudit, TableCase, audit_by_table
 from torch import Tensor
 
 from bench.runner.by_table import CONFIG, Sight, asked, asked_by, audited, with_pairs
@@ -25,9 +24,10 @@ from bench.runner.cells import TIMES, Number, as_rows
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made, Result
 from bench.runner.models import Workshop
-from bench.runner.plan import DEFAULT, HALF_WAY, Task, floor_gold
+from bench.runner.plan import DEFAULT, HALF_WAY, OUTCOMES, Task, floor_gold
 from bench.runner.references import references
 from bench.suite import Verdicts
+from tmu.audit.by_table import TableAudit, TableCase, audit_by_table
 from tmu.audit.floor import floor_of
 from tmu.audit.gate import judge
 from tmu.audit.metrics import all_metrics
@@ -37,9 +37,7 @@ from tmu.audit.view import Case, View
 from tmu.errors import StorageError, TmuError
 from tmu.train.order import hash_keys, stream
 
-OUTCOMES = ("passed", "failed", "inconclusive")
 LEVEL = 0.01
-ALONE = 5  # requests of a size that are audited alone
 _RULES = (
     *("activation_distance", "distance_gain", "average_gap", "head_distance", "head_distance_gain", "ua"),
     *("membership_auc", "accuracy_forget", "accuracy_retain", "accuracy_test"),
@@ -80,7 +78,8 @@ def numbers(shop: Workshop, judged: Judged) -> list[Number]:
     """Every number of a cell."""
     sight = Sight.of(shop, judged.request)
     whole = audited(shop, sight, judged.model, judged.original, judged.table)
-    found = [*outcome("table", whole.audit.outcome), *_people("people", whole.audit)]
+    found = [*outcome("table", whole.audit.verdict.outcome), *_people("people", whole.audit)]
+    found += [(f"rules/{name}", float(said == "failed"), "share") for name, said in whole.audit.data["rules"].items()]
     found += [("seconds_audit", whole.seconds, "s"), ("seconds_ratio_audit", whole.seconds / judged.cost, TIMES)]
     found += outcome("golds", against_golds(shop, sight, judged))
     for pairs in shop.suite.verdicts.pairs:
@@ -136,8 +135,8 @@ def _of_size(case: TableCase, size: int, plan: Verdicts, name: str) -> Iterator[
         return
     rows = order[: count * size]
     yield from _people(f"requests/{name}", audit_by_table(asked_by(case, rows, np.repeat(np.arange(count), size))))
-    alone = [rows[number * size : (number + 1) * size] for number in range(min(ALONE, count))]
-    outcomes = [audit_by_table(asked_by(case, each, np.zeros(size, np.int64))).outcome for each in alone]
+    alone = [rows[number * size : (number + 1) * size] for number in range(min(plan.alone, count))]
+    outcomes = [audit_by_table(asked_by(case, each, np.zeros(size, np.int64))).verdict.outcome for each in alone]
     for said in OUTCOMES:
         yield (f"alone/{name}/{said}", float(np.mean([each == said for each in outcomes])), "share")
     yield (f"alone/{name}/count", float(len(outcomes)), "requests")
@@ -145,7 +144,7 @@ def _of_size(case: TableCase, size: int, plan: Verdicts, name: str) -> Iterator[
 
 def _people(name: str, audit: TableAudit) -> list[Number]:
     """How many were judged, and the share of them that is convicted."""
-    p_values = np.array([person["p_value"] for person in audit.people])
+    p_values = audit.outer.people["unlearned"].member
     return [(f"{name}/found", float((p_values <= LEVEL).mean()), "share"), (f"{name}/count", float(len(p_values)), "")]
 
 

@@ -10,16 +10,18 @@ from torch import Tensor
 from bench.densities import reliability_rows
 from bench.runner import fleet
 from bench.runner.cache import Cache, load_outputs, read_run
-from bench.runner.cells import TIMES, Number, as_rows, benches, ratios
+from bench.runner.cells import as_rows, benches
+from bench.runner.deletions import audited_step, chain, costs, seconds_of, unlearned
 from bench.runner.engine import TimeIsUp
 from bench.runner.ground import load_ground
 from bench.runner.lessons import fit_lessons
 from bench.runner.made import Forgotten, Help, Made, Result
 from bench.runner.masks import drawn, fitted, forgotten
 from bench.runner.models import Workshop
-from bench.runner.plan import Task, floor_gold, golds_of, in_stream, step_of, stream_name
+from bench.runner.plan import Task, floor_gold, golds_of, in_stream
 from bench.runner.references import references
 from bench.runner.schedule import Stopped
+from bench.runner.verdicts import verdict
 from bench.suite import Suite
 from tmu.audit.ceiling import predictor_ceiling
 from tmu.config import Seeds
@@ -85,9 +87,12 @@ def _lessons(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 
 
 def _deletion(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
-    """A model of the stream that later ones start from. A method that refuses is told by the task that measures it."""
+    """A model of the stream that later ones start from, audited where it has references. A method that refuses is told
+    by the task that measures it."""
     try:
-        _unlearned(shop, task, masks)
+        step, given = chain(shop, task, masks)[-1], shop.help(task.row, task.number)
+        if given.table is not None:
+            audited_step(shop, step, given.table)
     except StorageError:
         raise
     except TmuError:
@@ -113,12 +118,12 @@ def _gold(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 def _controls(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     request, original, rows = forgotten(shop, task.forget, masks), shop.original(task.number), []
     golds, floor = _golds(shop, task, request)
-    of_golds = float(np.mean([_seconds(gold) for gold in golds]))
+    of_golds = float(np.mean([seconds_of(gold) for gold in golds]))
     for prefix, bench in benches(shop, request):
         for name, made in (("original", original), ("second gold", floor)):
             numbers = _prefixed(prefix, bench.numbers(made, golds, original))
-            own = [] if prefix else [("seconds_alone", _seconds(made), "s")]
-            rows += as_rows(task.forget, name, task.number, _seconds(made), numbers + own)
+            own = [] if prefix else [("seconds_alone", seconds_of(made), "s")]
+            rows += as_rows(task.forget, name, task.number, seconds_of(made), numbers + own)
         own = [] if prefix else [("seconds_alone", of_golds, "s")]
         means = _prefixed(prefix, bench.mean_numbers(golds, original))
         rows += as_rows(task.forget, "gold", task.number, of_golds, means + own)
@@ -130,25 +135,23 @@ def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     golds, floor = _golds(shop, task, request)
     given = shop.help(task.row, task.number)
     try:
-        made = _unlearned(shop, task, masks)
+        made = unlearned(shop, task, masks)
         measured = [(prefix, bench.numbers(made, golds, original)) for prefix, bench in benches(shop, request)]
     except StorageError:
         raise
     except TmuError as error:
         rows = as_rows(task.forget, task.row, task.number, 0.0, [("refused", 1.0, "")])
         return Result(rows, refused=f"{task}: {error}")
-    alone, gold = _seconds(made), float(np.mean([_seconds(gold) for gold in (*golds, floor)]))
+    gold, alone = float(np.mean([seconds_of(each) for each in (*golds, floor)])), seconds_of(made)
     numbers = [number for prefix, found in measured for number in _prefixed(prefix, found)]
-    numbers += _costs(shop, task, masks, given, gold)
+    numbers += costs(shop, chain(shop, task, masks), given, gold, in_stream(task.forget))
     return Result(as_rows(task.forget, task.row, task.number, alone, numbers))
 
 
 def _verdict(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
-    from bench.runner.verdicts import verdict
-
     request = forgotten(shop, task.forget, masks)
     golds = [shop.gold(request, number) for number in range(golds_of(shop.suite, task.forget))]
-    return verdict(shop, task, request, golds, lambda row: _unlearned(shop, replace(task, row=row), masks))
+    return verdict(shop, task, request, golds, lambda row: unlearned(shop, replace(task, row=row), masks))
 
 
 def _predictor(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
@@ -168,8 +171,8 @@ def _predictor(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
         "golds_scored": quality["golds"] - quality["skipped"],
     }
     found = [(name, float(value), "") for name, value in numbers.items() if value is not None]
-    found += [("seconds_alone", _seconds(made), "s"), *reliability_rows(p_wrong, wrong.mean(axis=0))]
-    return Result(as_rows(task.forget, "twin", task.number, _seconds(made), found))
+    found += [("seconds_alone", seconds_of(made), "s"), *reliability_rows(p_wrong, wrong.mean(axis=0))]
+    return Result(as_rows(task.forget, "twin", task.number, seconds_of(made), found))
 
 
 def _golds(shop: Workshop, task: Task, request: Forgotten) -> tuple[list[Made], Made]:
@@ -179,41 +182,8 @@ def _golds(shop: Workshop, task: Task, request: Forgotten) -> tuple[list[Made], 
     return [gold for number, gold in enumerate(all_golds) if number != left_out], all_golds[left_out]
 
 
-def _unlearned(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Made:
-    """The task's model; in a stream it starts from the model of the deletion before."""
-    start = shop.original(task.number)
-    if in_stream(task.forget) and step_of(task.forget) > 1:
-        start = _unlearned(shop, _before(shop, task), masks)
-    given, request = shop.help(task.row, task.number), forgotten(shop, task.forget, masks)
-    return shop.unlearned(task.row, task.number, start, request, given, task.forget)
-
-
-def _before(shop: Workshop, task: Task) -> Task:
-    """The deletion before one of the stream."""
-    return replace(task, forget=stream_name(shop.suite, step_of(task.forget) - 1))
-
-
-def _costs(shop: Workshop, task: Task, masks: dict[str, Tensor], given: Help, gold: float) -> list[Number]:
-    """Seconds and retrainings: of the step alone, of what it needs once, and in a stream of all deletions so far."""
-    alone, once = _seconds(_unlearned(shop, task, masks)), sum(map(_seconds, given.made))
-    share = shop.suite.stream.deletions if in_stream(task.forget) else 1  # over a stream one twin serves all deletions
-    found = ratios(alone, alone + once / share, gold)
-    for name, made in (("references", given.table), ("lessons", given.lessons)):
-        if made is not None:
-            found += [(f"seconds_{name}", _seconds(made), "s"), (f"seconds_ratio_{name}", _seconds(made) / gold, TIMES)]
-    if not in_stream(task.forget):
-        return found
-    steps = [replace(task, forget=stream_name(shop.suite, step)) for step in range(1, step_of(task.forget) + 1)]
-    total = once + sum(_seconds(_unlearned(shop, each, masks)) for each in steps)
-    return [*found, ("seconds_ratio_total", total / gold, TIMES)]
-
-
 def _prefixed(prefix: str, numbers: list) -> list:
     return [(prefix + name, value, unit) for name, value, unit in numbers]
-
-
-def _seconds(made: Made) -> float:
-    return read_run(made.folder)["seconds"]
 
 
 _KINDS: dict[str, Callable[[Workshop, Task, dict[str, Tensor]], Result]] = {

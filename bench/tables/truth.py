@@ -14,6 +14,8 @@ _READ = (
     "Both are told that the weights differ, so that a verdict rests on answers alone. `half-way`: the middle of the "
     "original's and the unlearned weights."
 )
+_SIZES = "Requests by number of records: convicted / failed when audited alone."
+_RULE = "rules/"
 _WHOLE = "Whole forget sets, seeds by outcome (p, i, f): without golds / with golds."
 
 
@@ -28,12 +30,12 @@ def truth(cells: Cells) -> list[str]:
     return [*lines, *_agreement(cells, sets), "", *_whole(cells, sets), "", *_cost(cells, sets)]
 
 
-def share(cells: Cells, sets: Iterable[str], row: str, name: str) -> tuple[float, int] | None:
+def share(cells: Cells, sets: Iterable[str], row: str, name: str, what: str = "found") -> tuple[float, int] | None:
     """(share, number of requests) over forget sets and seeds, each counted by its requests; None where none was."""
     hits = total = 0.0
     for forget_set in sets:
         counts = cells.values(forget_set, row, f"{name}/count")
-        for seed, found in cells.values(forget_set, row, f"{name}/found").items():
+        for seed, found in cells.values(forget_set, row, f"{name}/{what}").items():
             hits, total = hits + found * counts[seed], total + counts[seed]
     return (hits / total, round(total)) if total else None
 
@@ -78,15 +80,25 @@ def _alarms(cells: Cells, sets: Sequence[str]) -> list[str]:
     return [f"False alarms on honest retrains, aim 1 %: {'; '.join(parts)}."] if parts else []
 
 
+def caught(cells: Cells, sets: Iterable[str], row: str, size: int, pairs: int) -> tuple[float, int] | None:
+    """Share of the requests that fail when each is audited alone."""
+    return share(cells, sets, row, f"alone/{size}/{pairs}", "failed")
+
+
 def _by_size(cells: Cells, sets: Sequence[str], pairs: int) -> list[str]:
     sizes = sizes_of(cells, sets, pairs)
     lines = []
     for row in rows_of(cells, sets):
-        found = [share(cells, sets, row, f"requests/{size}/{pairs}") for size in sizes]
-        if any(found):
-            lines.append([_label(row), *(NONE if each is None else _percent(each) for each in found)])
-    head = [f"convicted, R = {pairs}, all forget sets", *(f"{n} record{'s' * (n > 1)}" for n in sizes)]
-    return grid(head, lines)
+        drawn = [share(cells, sets, row, f"requests/{size}/{pairs}") for size in sizes]
+        alone = [caught(cells, sets, row, size, pairs) for size in sizes]
+        if any(drawn):
+            lines.append([_label(row), *(_pair(*each) for each in zip(drawn, alone, strict=True))])
+    head = [f"R = {pairs}, all forget sets", *(f"{n} record{'s' * (n > 1)}" for n in sizes)]
+    return [_SIZES, "", *grid(head, lines)]
+
+
+def _pair(drawn: tuple[float, int] | None, alone: tuple[float, int] | None) -> str:
+    return " / ".join(NONE if each is None else _percent(each) for each in (drawn, alone))
 
 
 def _agreement(cells: Cells, sets: Sequence[str]) -> list[str]:
@@ -107,9 +119,20 @@ def _whole(cells: Cells, sets: Sequence[str]) -> list[str]:
     for row in rows_of(cells, sets):
         texts = [f"{_outcomes(cells, name, row, 'table')} / {_outcomes(cells, name, row, 'golds')}" for name in sets]
         if any(text != f"{NONE} / {NONE}" for text in texts):
-            lines.append([_label(row), *texts])
+            lines.append([_label(row), *texts, _broken(cells, sets, row)])
     names = [name.removeprefix(VERDICT) for name in sets]
-    return [_WHOLE, "", *grid(["row", *names], lines)]
+    return [_WHOLE, "", *grid(["row", *names, "rules that failed"], lines)]
+
+
+def _broken(cells: Cells, sets: Sequence[str], row: str) -> str:
+    """The rules of the audit without golds that failed, the most frequent first."""
+    counts: dict[str, float] = {}
+    for name, method, metric in cells.numbers:
+        if name in sets and method == row and metric.startswith(_RULE):
+            rule, failed = metric.removeprefix(_RULE), sum(cells.numbers[name, method, metric].values())
+            counts[rule] = counts.get(rule, 0.0) + failed
+    order = sorted((rule for rule, count in counts.items() if count), key=lambda rule: (-counts[rule], rule))
+    return ", ".join(f"{rule} {counts[rule]:.0f}" for rule in order) or NONE
 
 
 def _cost(cells: Cells, sets: Sequence[str]) -> list[str]:
