@@ -1,5 +1,6 @@
 """References, verdicts without golds and a stream of people: from a suite's YAML to stored rows."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -42,8 +43,12 @@ SUITE = Suite.model_validate(
         },
         "verdicts": {"sizes": [1, 3], "pairs": [1, 2], "requests": 6, "alone": 2},
         "stream": {
-            **{"deletions": 3, "people": True, "first": 1, "measured": [1, 3]},
-            **{"seeds": [0], "methods": ["oracle-matching"]},
+            "deletions": 3,
+            "people": True,
+            "first": 1,
+            "measured": [1, 3],
+            "seeds": [0],
+            "methods": ["oracle-matching"],
         },
     }
 )
@@ -146,7 +151,7 @@ def test_a_verdict_stands_beside_the_one_with_golds(measured):
             assert sum(found[f"{who}/{said}"] for said in ("passed", "failed", "inconclusive")) == 1
         assert found["requests/1/2/count"] == found["requests/3/1/count"] == 6
         assert found["alone/3/2/count"] == 2
-        assert 0 < found["seconds_ratio_audit"]
+        assert found["seconds_ratio_audit"] > 0
         assert 0 <= found["people/found"] <= 1
     assert stored(home, "never-step") == {}  # a control of the verdicts alone
 
@@ -167,7 +172,7 @@ def test_a_stream_of_people_deletes_one_person_at_a_time_by_one_table(measured, 
     people = [shop.ground.people["train"][each.now].unique() for each in requests]
     assert [len(each) for each in people] == [1, 1, 1]
     assert len(torch.cat(people).unique()) == 3
-    for before, after in zip(requests, requests[1:], strict=False):
+    for before, after in itertools.pairwise(requests):
         assert (before.gone | after.now).equal(after.gone) and not (before.gone & after.now).any()
     assert requests[0].first is None and requests[2].first.equal(requests[0].now)
     tables = list((home / SUITE.name / "references").iterdir())
