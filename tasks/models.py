@@ -3,8 +3,9 @@
 from tasks.common import step_task
 from tasks.progress import progress_of
 from tmu.config import Params
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
 from tmu.steps import audit_models, train_model, unlearn_model
+from tmu.steps import fit_references as referring
 from tmu.steps import fit_twin as fitting
 from tmu.steps.cases import AuditCase, UnlearnCase
 from tmu.workspace import Workspace
@@ -21,6 +22,12 @@ def train_gold(workspace: Workspace, data: DataRef, forget: ForgetRef, params: P
     """M_g, the recipe without the forget set; run 0 is paired with the original, others are independent."""
     title = "train gold" if run == 0 else f"train gold {run + 1}"
     return train_model.train_gold(workspace, data, forget, params, run=run, progress=progress_of(title))
+
+
+@step_task("fit-references", referring.code_of, gpu=True)
+def fit_references(workspace: Workspace, data: DataRef, params: Params) -> ReferencesRef:
+    """The outputs of networks on random halves of a data revision."""
+    return referring.fit_references(workspace, data, params, progress=progress_of("fit references"))
 
 
 @step_task("fit-twin", fitting.code_of, gpu=True)

@@ -2,10 +2,11 @@
 
 from tasks.common import step_task
 from tmu.config import Params
-from tmu.refs import DataRef, ModelRef
+from tmu.refs import DataRef, ModelRef, ReferencesRef
 from tmu.steps import promote_model, register_model
 from tmu.steps.cases import Lineage
 from tmu.steps.ledger.batch import Work
+from tmu.steps.log_references import log_references
 from tmu.steps.promote_model import Service
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
@@ -25,6 +26,12 @@ def register(
     for alias in aliases:
         workspace.registry.set_alias(register_model.dataset_name(workspace, data), alias, version)
     return version
+
+
+@step_task("register-references", cached=False)
+def register_references(workspace: Workspace, data: DataRef, references: ReferencesRef, params: Params) -> str:
+    """A table's numbers as one run of MLflow; its id."""
+    return log_references(workspace, data, references, params)
 
 
 @step_task("promote", cached=False)

@@ -81,6 +81,25 @@ class TwinConfig(Config):
     folds: int = Field(5, ge=2)
 
 
+class ReferencesConfig(Config):
+    """The references (`docs/references.md`): networks on random halves of D, of which a table of outputs is kept."""
+
+    pairs: int = Field(4, ge=1, description="pairs of networks; each pair splits the people of D in two halves")
+    inner: bool = Field(True, description="keep the answers of each network's body with a fresh head, too")
+    keep: int = Field(
+        16, ge=2, description="classes kept by record (the true one, the likeliest) where there are more than twice it"
+    )
+    most_records: int | None = Field(
+        None, ge=1, description="records in the table, at most (whole shards, drawn by the seed); null: all"
+    )
+    renew_erased: float = Field(0.1, gt=0, le=1, description="share of D erased since the fit: the table is renewed")
+    renew_days: int = Field(365, ge=1, description="age in days at which the table is renewed")
+
+    def fitted(self) -> dict[str, Any]:
+        """What determines a fitted table, JSON-ready: all but the rule of its renewal."""
+        return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
+
+
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -106,6 +125,12 @@ class AuditConfig(Config):
     utility_drop_pct: float = Field(2.0, ge=0, description="gate: test accuracy may fall this far below the gold's")
     far_points: float = Field(5.0, ge=0, description="gate: points beyond the most extreme gold that count as far")
     share_closed: float = Field(0.25, ge=0, le=1, description="gate: least share of the way to the floor")
+    share_left: float = Field(0.25, ge=0, le=1, description="without golds: most of the original's evidence left")
+    golds: bool = Field(False, description="pay for retrained golds; otherwise the references' table is the proof")
+    inconclusive: Literal["serve", "wait", "retrain"] = Field(
+        "serve", description="what follows where even the original cannot be told from a model that never saw them"
+    )
+    sample: int = Field(2000, ge=100, description="without golds: staying and never-seen records looked at, at least")
     probes: bool = Field(True, description="look into the models: fresh head, relearning, residual knowledge")
     head_records: int = Field(2000, ge=20, description="retain records on which the fresh heads are fitted, at most")
     probe_records: int = Field(128, ge=2, description="forget records that relearning and residual knowledge use")
@@ -118,6 +143,7 @@ class Params(Config):
     seed: int = 0
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
+    references: ReferencesConfig = ReferencesConfig()
     twin: TwinConfig = TwinConfig()
     unlearn: UnlearnConfig = UnlearnConfig()
     auto: AutoConfig = AutoConfig()

@@ -152,6 +152,14 @@ def sweep(folder: Path) -> int:
     return swept
 
 
+def link_or_copy(path: Path, target: Path) -> None:
+    """A hard link at `target`, or a copy across file systems."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
 def discard(folder: Path) -> None:
     """Remove a folder, away in one step: a kill leaves it whole or gone, and what is left of it to `sweep`."""
     doomed = folder.parent / f"{_building(folder)}{secrets.token_hex(4)}"

@@ -4,6 +4,7 @@
 lies outside the digest, because it differs between two equal runs.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,19 @@ MANIFEST, RUN = "manifest.json", "run.json"
 _HINT = "Delete that folder and run the step again."
 
 
-def seal(folder: Path, kind: str, identity: dict[str, Any], run: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Write `manifest.json` over all files of `folder` (and `run.json`, if `run` is given); return the manifest."""
-    files = {name: sha256_file(folder / name) for name in _content(folder)}
+def seal(
+    folder: Path,
+    kind: str,
+    identity: dict[str, Any],
+    run: dict[str, Any] | None = None,
+    known: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write `manifest.json` over all files of `folder` (and `run.json`, if `run` is given); return the manifest.
+
+    known: digests by name that are taken over instead of being computed, of files that another manifest guards.
+    """
+    taken = dict(known or {})
+    files = taken | {name: sha256_file(folder / name) for name in _content(folder) if name not in taken}
     manifest = {"kind": kind, "identity": identity, "files": files}
     if run is not None:
         write_json(folder / RUN, run)
@@ -38,9 +49,19 @@ def check(folder: Path, kind: str | None = None, error: type[TmuError] = Storage
         fault = "is not listed in its manifest" if name in present else "is missing"
         raise error(f"{name} in {folder} {fault}.", _HINT)
     for name, digest in sorted(listed.items()):
-        path = folder / name
-        if path.is_symlink() or not path.is_file() or sha256_file(path) != digest:
+        if not _is(folder / name, digest):
             raise error(f"{name} in {folder} was changed after it was written.", _HINT)
+    return manifest
+
+
+def check_files(folder: Path, names: Iterable[str], error: type[TmuError] = StorageError) -> dict[str, Any]:
+    """The manifest of a folder of which the files `names` match it; no other file is looked at. Raises as `check`."""
+    manifest = read(folder, error)
+    for name in sorted(set(names)):
+        if name not in manifest["files"]:
+            raise error(f"{name} in {folder} is not listed in its manifest.", _HINT)
+        if not _is(folder / name, manifest["files"][name]):
+            raise error(f"{name} in {folder} is missing or was changed after it was written.", _HINT)
     return manifest
 
 
@@ -57,6 +78,10 @@ def read(folder: Path, error: type[TmuError] = StorageError) -> dict[str, Any]:
 def digest(folder: Path) -> str:
     """The artifact's digest: SHA-256 (hex) of `manifest.json`."""
     return sha256_file(folder / MANIFEST)
+
+
+def _is(path: Path, digest: str) -> bool:
+    return not path.is_symlink() and path.is_file() and sha256_file(path) == digest
 
 
 def _content(folder: Path) -> list[str]:

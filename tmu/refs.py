@@ -41,6 +41,12 @@ class ModelRef(Ref):
     role: Literal["original", "gold", "twin", "unlearned"]
 
 
+class ReferencesRef(Ref):
+    """The references of one data revision: the outputs of networks on random halves of it, never their weights."""
+
+    kind: Literal["references"] = "references"
+
+
 class TwinRef(Ref):
     """The twin problem of one original model: twin model, curriculum nets, features, predictor."""
 

@@ -32,7 +32,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 REQUEST, METHOD = "case-2026-17", "tmu-soft"
 TITLES = ["Request", "Requested by", "People", "Single records", "When", "Method"]
-SCHEDULED = {"nightly-batch", "intake", "retrain-gold", "refit-twin", "deadline-watch", "reconcile", "verify"}
+SCHEDULED = {
+    "nightly-batch",
+    "intake",
+    "retrain-gold",
+    "fit-references",
+    "refit-twin",
+    "deadline-watch",
+    "reconcile",
+    "verify",
+}
 SHOWN = [("markdown", "likely by"), ("markdown", f"{METHOD}: "), ("markdown", "How the"), ("progress", "train gold")]
 
 METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap", "membership_auc", "rmia_auc"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PURE = ("train", "twin", "unlearn", "audit", "models", "data")
+PURE = ("train", "twin", "unlearn", "audit", "models", "references", "data")
 GROUND = ("config", "files", "refs", "errors")
 SERVICES = {"prefect", "mlflow", "dvc", "boto3"}
 UPSTAIRS = {"flows", "tasks"}

@@ -19,6 +19,7 @@ from tmu.cli import (
     ledger,
     output,
     plan,
+    reference_table,
     request,
     serve,
     show,
@@ -45,7 +46,7 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
+    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
     "doctor", "demo",
 )  # fmt: skip
 
@@ -113,6 +114,7 @@ def root(
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.add_typer(reference_table.app, name="references")
 app.add_typer(twin.app, name="twin")
 app.command("plan")(plan.plan)
 app.command("erase")(plan.erase)

@@ -1,4 +1,4 @@
-"""References as the user types them: a folder that a step wrote, `file:PATH`, or `kind/key` of the artifact store."""
+"""Typed references as the user writes them: a folder that a step wrote, `file:PATH`, or `kind/key` of a store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tmu import manifest
 from tmu.cli.workspace import inside
 from tmu.errors import ConfigError
-from tmu.refs import ForgetRef, ModelRef, TwinRef
+from tmu.refs import ForgetRef, ModelRef, ReferencesRef, TwinRef
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -22,6 +22,12 @@ def twin_ref(workspace: "Workspace", text: str) -> TwinRef:
     """A fitted twin problem."""
     uri, folder, _ = _find(workspace, text, "twin")
     return TwinRef(uri=uri, digest=manifest.digest(folder))
+
+
+def references_ref(workspace: "Workspace", text: str) -> ReferencesRef:
+    """Fitted references."""
+    uri, folder, _ = _find(workspace, text, "references")
+    return ReferencesRef(uri=uri, digest=manifest.digest(folder))
 
 
 def model_ref(workspace: "Workspace", text: str, role: str) -> ModelRef:

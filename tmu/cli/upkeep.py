@@ -1,4 +1,4 @@
-"""What `tmu doctor` says of a workspace's permissions, of its being movable, and of the model in service."""
+"""What `tmu doctor` says of a workspace: permissions, being movable, references, the model in service."""
 
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,29 @@ def movable(workspace: "Workspace") -> Check:
 def _set_up(workspace: "Workspace") -> str:
     workspace.versions.init()
     return "DVC's settings are relative now"
+
+
+def references(workspace: "Workspace") -> Check:
+    """Whether there are references of the data as they are, and how long they serve."""
+    from tmu.data.info import STORE_FILE
+    from tmu.steps.loading import data_ref
+    from tmu.steps.read_references import find_references
+    from tmu.steps.renewal import renewal_of
+
+    name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."
+    if not (workspace.data / STORE_FILE).exists():
+        return Check(name, "ok", "not needed yet")
+    try:
+        ref = find_references(workspace, data_ref(workspace), workspace.params)
+        if ref is None:
+            return Check(name, "ok", "none of these data; a method that needs them fits them first")
+        renewal = renewal_of(workspace, ref, workspace.params)
+    except TmuError as error:
+        return Check(name, "fail", error.what, error.hint)
+    if renewal.state == "fine":
+        return Check(name, "ok", f"{100 * renewal.erased:.1f} % of the training set erased since the fit")
+    when = "must be renewed" if renewal.state == "due" else "must be renewed soon"
+    return Check(name, "warn", " ".join([f"{when}.", *renewal.reasons]), again)
 
 
 def service(workspace: "Workspace") -> Check:

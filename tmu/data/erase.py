@@ -18,7 +18,7 @@ from tmu.data.info import STORE_FILE, read_info, shard_path
 from tmu.data.keys import sorted_union, to_hex
 from tmu.data.shards import ShardTable, read_keys, read_shard, write_shard
 from tmu.errors import DataError, RequestError
-from tmu.files import new_folder, storage_errors
+from tmu.files import link_or_copy, new_folder, storage_errors
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,6 @@ def _link_tree(source: Path, destination: Path, *, without: Collection[Path]) ->
         target = destination / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, target)
-
-
-def link_or_copy(path: Path, target: Path) -> None:
-    """A hard link at `target`, or a copy across file systems."""
-    try:
-        os.link(path, target)
-    except OSError:
-        shutil.copyfile(path, target)
 
 
 def apply_in_place(source_revision: Path, data_dir: Path) -> list[str]:

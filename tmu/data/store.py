@@ -100,9 +100,10 @@ class RecordStore:
             wanted[places] = True
             chosen &= wanted
         chosen[index.find_records(without)[0]] = False
-        return self._gather(np.flatnonzero(chosen))
+        return self.at(np.flatnonzero(chosen))
 
-    def _gather(self, positions: np.ndarray) -> SplitArrays:
+    def at(self, positions: np.ndarray) -> SplitArrays:
+        """The records at positions of the index, in that order, of whatever split. Memory: they and one shard."""
         index = self._index
         images = np.empty((len(positions), *self.info.shape), np.uint8)
         flat = images.reshape(len(positions), self.info.image_bytes)

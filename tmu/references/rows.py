@@ -50,7 +50,8 @@ class ReferenceRows:
         missing = len(keys) if not len(self) else int((self.keys[rows] != keys).sum())
         if missing:
             raise DataError(
-                f"The references have no outputs of {missing} of {len(keys)} records.", "Run `tmu references fit`."
+                f"The references have no outputs of {missing} of {len(keys)} records.",
+                "Run `tmu references fit`; with `references.most_records` the table is of a part of the data.",
             )
         return self.take(rows)
 
@@ -83,5 +84,7 @@ class ReferenceRows:
         if not inner:
             return self.logp
         if self.inner is None:
-            raise DataError("The references hold no outputs of inner layers.", "Fit them with `references.inner: true`.")
+            raise DataError(
+                "The references hold no outputs of inner layers.", "Fit them with `references.inner: true`."
+            )
         return self.inner

@@ -3,20 +3,36 @@
 from pydantic import Field
 
 from tmu.config import Config, Params
-from tmu.refs import DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
 
 
 class UnlearnCase(Config):
     """A forget set of the revision `data`, the model that learned it, and how to unlearn it (`params.unlearn`).
 
-    twin: for the methods that need one.
+    twin, references: for the methods that need one.
     """
 
     data: DataRef
     forget: ForgetRef
     original: ModelRef
     twin: TwinRef | None = None
+    references: ReferencesRef | None = None
     params: Params
+
+
+class TableAuditCase(UnlearnCase):
+    """An unlearned model to be audited without golds. references: None: those of the data revision are looked up.
+
+    notes: sentences for the report's provenance, such as why this method was used.
+    """
+
+    unlearned: ModelRef
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The name of the row that is judged."""
+        return self.params.unlearn.method
 
 
 class AuditCase(UnlearnCase):

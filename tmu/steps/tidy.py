@@ -26,7 +26,17 @@ def tidy(workspace: Workspace) -> dict[str, int]:
             workspace.state(),
             *workspace.state("artifacts").glob("*"),
             *workspace.state("cache").glob("*"),
-            workspace.state("requests"),
+            *(workspace.state(name) for name in ("requests", "snapshots", "revisions", "references")),
         ]
-        swept = sum(sweep(place) for place in [*places, workspace.state("snapshots"), workspace.state("revisions")])
-    return {"index_parts": pruned, "revisions": len(revisions), "leftovers": swept}
+        swept = sum(sweep(place) for place in places)
+        fits = _unfinished_fits(workspace)
+    return {"index_parts": pruned, "revisions": len(revisions), "leftovers": swept, "unfinished_fits": fits}
+
+
+def _unfinished_fits(workspace: Workspace) -> int:
+    """Remove what interrupted fits of the references left: they were of a revision with records that are erased."""
+    with locked(workspace.state("references", ".lock"), wait=False) as ours:
+        found = [path for path in workspace.state("references").glob("[!.]*") if path.is_dir()] if ours else []
+        for path in found:
+            discard(path)
+    return len(found)

@@ -3,16 +3,27 @@
 import contextlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tmu import manifest
 from tmu.errors import StorageError
-from tmu.files import new_folder, refuse_unwritable
+from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable
 from tmu.stores.lock import locked
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_AGAIN = "Run the step that makes it again."
+
+
+@dataclass(frozen=True)
+class Held:
+    """An artifact of the store by its manifest: address `kind/key` (or `file:PATH`), digest, what the manifest says."""
+
+    uri: str
+    digest: str
+    manifest: dict[str, Any]
 
 
 class Artifacts(ABC):
@@ -43,11 +54,49 @@ class Artifacts(ABC):
     def refuse_unwritable(self) -> None:
         """Write and remove a few bytes; raises `StorageError` where the store takes none."""
 
-    def fetch(self, uri: str, digest: str) -> Path:
-        """The verified local folder of a reference (`kind/key` or `file:PATH`); `StorageError` if absent or other."""
+    @abstractmethod
+    def manifests(self, kind: str) -> "list[Held]":
+        """The manifests of all artifacts of a kind in the store, by address; none of their files is looked at."""
+
+    @abstractmethod
+    def derive(
+        self, source: "Held", key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Yield a folder for the files in which `kind/key` is to differ from `source`, an artifact of the same kind.
+
+        On a clean exit all other files are the source's, by link, with the digests of its manifest: none is read. An
+        artifact that is there by then and has the same manifest stays.
+        """
+
+    @abstractmethod
+    def remove(self, uri: str) -> None:
+        """Remove an artifact `kind/key`, at once unfindable; nothing where there is none."""
+
+    @abstractmethod
+    def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
+        """The local folder of `kind/key` if its manifest has this digest, with these files of it; nothing checked."""
+
+    def fetch(self, uri: str, digest: str, only: Collection[str] | None = None) -> Path:
+        """The verified local folder of a reference (`kind/key` or `file:PATH`); `StorageError` if absent or other.
+
+        only: the files of it that are wanted (and `run.json`, where there is one): no other is looked at or fetched.
+        """
+        if only is not None:
+            return self._fetch_part(uri, digest, only)
         folder = self._locate(uri)
         if manifest.digest(folder) != digest:
-            raise StorageError(f"The artifact {uri} is not the one referred to.", "Run the step that makes it again.")
+            raise StorageError(f"The artifact {uri} is not the one referred to.", _AGAIN)
+        return folder
+
+    def _fetch_part(self, uri: str, digest: str, only: Collection[str]) -> Path:
+        if uri.startswith("file:"):
+            folder = self.workspace / uri.removeprefix("file:")
+        else:
+            kind, _, key = uri.partition("/")
+            folder = self._part(kind, key, digest, only)
+        manifest.check_files(folder, only)
+        if manifest.digest(folder) != digest:
+            raise StorageError(f"The artifact {uri} is not the one referred to.", _AGAIN)
         return folder
 
     @staticmethod
@@ -63,7 +112,7 @@ class Artifacts(ABC):
         kind, _, key = uri.partition("/")
         found = self.find(kind, key)
         if found is None:
-            raise StorageError(f"There is no sound artifact {uri}.", "Run the step that makes it again.")
+            raise StorageError(f"There is no sound artifact {uri}.", _AGAIN)
         return found
 
 
@@ -108,6 +157,45 @@ class LocalArtifacts(Artifacts):
             until_moved.enter_context(locked(folder.parent / ".lock"))
             if self.find(kind, key):
                 raise _Present
+
+    def manifests(self, kind: str) -> list[Held]:
+        found = []
+        for folder in self.held(kind):
+            with contextlib.suppress(StorageError, FileNotFoundError):
+                found.append(Held(f"{kind}/{folder.name}", manifest.digest(folder), manifest.read(folder)))
+        return found
+
+    @contextlib.contextmanager
+    def derive(
+        self, source: Held, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
+    ) -> Iterator[Path]:
+        kind, files = source.manifest["kind"], source.manifest["files"]
+        folder, origin = self.folder(kind, key), self._origin(source)
+        with contextlib.ExitStack() as until_moved, contextlib.suppress(_Present), new_folder(folder) as building:
+            yield building
+            same = {name: digest for name, digest in files.items() if not (building / name).exists()}
+            for name in same:
+                (building / name).parent.mkdir(parents=True, exist_ok=True)
+                if (origin / name).is_file():  # a cache may hold a part of an artifact
+                    link_or_copy(origin / name, building / name)
+            manifest.seal(building, kind, identity, run, known=same)
+            until_moved.enter_context(locked(folder.parent / ".lock"))
+            if (folder / manifest.MANIFEST).exists() and manifest.digest(folder) == manifest.digest(building):
+                raise _Present
+
+    def remove(self, uri: str) -> None:
+        folder = self.folder(*uri.split("/", 1))
+        with locked(folder.parent / ".lock"):
+            if folder.exists():
+                discard(folder)
+
+    def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
+        return self.folder(kind, key)
+
+    def _origin(self, source: Held) -> Path:
+        if source.uri.startswith("file:"):
+            return self.workspace / source.uri.removeprefix("file:")
+        return self.folder(*source.uri.split("/", 1))
 
 
 class _Present(Exception):

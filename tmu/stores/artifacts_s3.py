@@ -6,8 +6,9 @@ decides: an upload that was cut short is never found, and two writers never mix 
 
 import contextlib
 import hashlib
+import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from tmu import manifest
 from tmu.errors import StorageError
 from tmu.files import new_folder, write_atomic
-from tmu.stores.artifacts import Artifacts, LocalArtifacts
+from tmu.stores.artifacts import Artifacts, Held, LocalArtifacts
 from tmu.stores.lock import locked
 from tmu.stores.s3_access import S3Access, put, refusals
 
@@ -61,6 +62,85 @@ class S3Artifacts(Artifacts):
         with self.cache.create(kind, key, identity, run) as building:
             yield building
         self._publish(kind, key, self.cache.folder(kind, key))
+
+    def manifests(self, kind: str) -> list[Held]:
+        found, start = [], self._key(kind) + "/"
+        with self._refusals():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=start, Delimiter="/"
+            )
+            keys = [each["Prefix"][len(start) : -1] for page in pages for each in page.get("CommonPrefixes", ())]
+        for key in sorted(keys):
+            raw = self._get(f"{kind}/{key}/{manifest.MANIFEST}")
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                said = json.loads(raw) if raw else {}
+                content = {"kind": said["kind"], "identity": dict(said["identity"]), "files": dict(said["files"])}
+                found.append(Held(f"{kind}/{key}", hashlib.sha256(raw).hexdigest(), content))
+        return found
+
+    @contextlib.contextmanager
+    def derive(
+        self, source: Held, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
+    ) -> Iterator[Path]:
+        kind = source.manifest["kind"]
+        with self.cache.derive(source, key, identity, run) as building:
+            yield building
+        folder = self.cache.folder(kind, key)
+        ours = (folder / manifest.MANIFEST).read_bytes()
+        content = hashlib.sha256(ours).hexdigest()
+        before, local = source.manifest["files"], source.uri.startswith("file:")
+        for name, digest in manifest.read(folder)["files"].items():
+            if before.get(name) == digest and not local:
+                self._copy(f"{source.uri}/{source.digest}/{name}", f"{kind}/{key}/{content}/{name}")
+            else:
+                self._put(f"{kind}/{key}/{content}/{name}", (folder / name).read_bytes())
+        if (folder / manifest.RUN).exists():
+            self._put(f"{kind}/{key}/{content}/{manifest.RUN}", (folder / manifest.RUN).read_bytes())
+        self._put(f"{kind}/{key}/{manifest.MANIFEST}", ours)
+
+    def remove(self, uri: str) -> None:
+        kind, _, key = uri.partition("/")
+        self.cache.folder(kind, key)  # refuses what is no address
+        with self._refusals():
+            # what decides goes first: from then on nobody finds it
+            self._client.delete_object(Bucket=self.bucket, Key=self._key(f"{uri}/{manifest.MANIFEST}"))
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._key(uri) + "/"
+            )
+            for page in pages:
+                for each in page.get("Contents", ()):
+                    self._client.delete_object(Bucket=self.bucket, Key=each["Key"])
+        self.cache.remove(uri)
+
+    def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
+        """Only what the cache lacks is downloaded; a later look at the whole artifact completes or replaces it."""
+        folder = self.cache.folder(kind, key)
+        wanted = self._get(f"{kind}/{key}/{manifest.MANIFEST}")
+        if wanted is None:
+            raise StorageError(f"There is no artifact {kind}/{key}.", "Run the step that makes it again.")
+        with locked(folder.parent / ".lock"):
+            if not (folder / manifest.MANIFEST).exists() or (folder / manifest.MANIFEST).read_bytes() != wanted:
+                with new_folder(folder) as building:
+                    write_atomic(building / manifest.MANIFEST, wanted)
+            for name in [*names, manifest.RUN]:
+                self._complete(folder, f"{kind}/{key}/{hashlib.sha256(wanted).hexdigest()}", name)
+        return folder
+
+    def _complete(self, folder: Path, address: str, name: str) -> None:
+        with contextlib.suppress(StorageError):
+            if name == manifest.RUN and (folder / name).exists():
+                return
+            manifest.check_files(folder, [name])
+            return
+        data = self._get(f"{address}/{name}")
+        if data is not None:
+            write_atomic(folder / name, data)
+
+    def _copy(self, source: str, target: str) -> None:
+        """Let the service copy an object; its bytes do not travel."""
+        with self._refusals():
+            where = {"Bucket": self.bucket, "Key": self._key(source)}
+            self._client.copy_object(Bucket=self.bucket, Key=self._key(target), CopySource=where)
 
     def refuse_unwritable(self) -> None:
         name = f"probe-{secrets.token_hex(4)}"

@@ -16,9 +16,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from tmu.data.digest import md5_file
-from tmu.data.erase import link_or_copy
 from tmu.errors import DataError, StorageError
-from tmu.files import new_folder, storage_errors, write_atomic
+from tmu.files import link_or_copy, new_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, tighten
 from tmu.stores.s3_access import S3Access
 

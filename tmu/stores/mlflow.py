@@ -163,6 +163,36 @@ class ModelRegistry:
             uri = client.get_run(version.run_id).info.artifact_uri
             mlflow_versions.repository(uri, self.uri).log_artifacts(str(folder), artifact_path)
 
+    def log_table(
+        self,
+        dataset: str,
+        *,
+        digest: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        data_digest: str,
+        n_records: Mapping[str, int],
+    ) -> str:
+        """Log a table of references in a run `references` of `tmu-<dataset>`, once; returns the run's id.
+
+        digest: of the artifact. Numbers alone are logged, no row. Parameters must not hold paths (`ConfigError`).
+        """
+        params, key = mlflow_runs.flat(params), {"role": "references", "references": digest}
+        mlflow_runs.refuse_paths(params)
+        with self._client() as client, locked(self._lock):
+            experiment = self._experiment(client, dataset)
+            found = mlflow_runs.finished_run(client, experiment, key)
+            if found:
+                return found
+            mlflow_runs.end_abandoned(client, experiment, key)
+            tags = {**self._code_tags(), **key, "data_revision": data_digest}
+            run_id = mlflow_runs.start_run(client, experiment, "references", tags, None)
+            with mlflow_runs.finishing(client, run_id):
+                mlflow_runs.log_params(client, run_id, params)
+                mlflow_runs.log_data(client, run_id, dataset, data_digest, n_records)
+                mlflow_runs.log_metrics(client, run_id, mlflow_runs.final_metrics(metrics))
+            return run_id
+
     def start_batch(self, name: str, tags: Mapping[str, str], *, dataset: str) -> str:
         """Start the parent run of one deletion batch in `tmu-<dataset>`; returns its run id. End it with `close`."""
         mlflow_runs.refuse_paths(tags)

@@ -97,8 +97,15 @@ def log_metrics(client: "MlflowClient", run_id: str, metrics: Sequence["Metric"]
         client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
 
 
-def final_metrics(values: Mapping[str, float], model_id: str) -> list["Metric"]:
-    """Metrics of the finished model: tied to the run and to the logged model."""
+def finished_run(client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> str | None:
+    """The id of a finished run with these tags, or None."""
+    wanted = [*(f"tags.{key} = '{value}'" for key, value in tags.items()), "attributes.status = 'FINISHED'"]
+    found = client.search_runs([experiment], " and ".join(wanted), max_results=1)
+    return found[0].info.run_id if found else None
+
+
+def final_metrics(values: Mapping[str, float], model_id: str | None = None) -> list["Metric"]:
+    """Metrics of what is finished: tied to the run and to the logged model, where there is one."""
     from mlflow.entities import Metric
 
     return [Metric(name, float(value), _milliseconds(), 0, model_id=model_id) for name, value in values.items()]

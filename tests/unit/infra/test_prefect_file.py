@@ -15,8 +15,17 @@ from tmu.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 ENTRIES = {entry["name"]: entry for entry in wanted.entries(ROOT)}
-SCHEDULED = {"nightly-batch", "intake", "deadline-watch", "reconcile", "verify", "retrain-gold", "refit-twin"}
-TRAINING = {"nightly-batch", "retrain-gold", "refit-twin"}
+SCHEDULED = {
+    "nightly-batch",
+    "intake",
+    "deadline-watch",
+    "reconcile",
+    "verify",
+    "retrain-gold",
+    "fit-references",
+    "refit-twin",
+}
+TRAINING = {"nightly-batch", "retrain-gold", "fit-references", "refit-twin"}
 
 
 def test_all_deployments_are_there_each_once() -> None:

@@ -1,0 +1,26 @@
+"""Flow `fit-references`: networks on random halves of the data, once for many deletions (docs/references.md)."""
+
+from prefect import flow
+
+from flows.tell import tell
+from tasks.models import fit_references
+from tasks.registry import register_references
+from tmu.refs import ReferencesRef
+from tmu.steps.loading import data_ref
+from tmu.steps.renewal import serving_references
+from tmu.workspace import Workspace
+
+
+@flow(name="fit-references")
+def fit_references_flow(home: str = "") -> ReferencesRef:
+    """The references of the data as they are now; those that are there serve on until they must be renewed."""
+    workspace = Workspace.open(home)
+    data = data_ref(workspace)
+    found = serving_references(workspace, data, workspace.params)
+    if found is not None:
+        tell("The references that are there serve on")
+        return found
+    tell(f"Fitting the references: {2 * workspace.params.references.pairs} networks")
+    made = fit_references(workspace, data, workspace.params)
+    register_references(workspace, data, made, workspace.params)
+    return made

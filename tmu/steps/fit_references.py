@@ -1,0 +1,80 @@
+"""Fit the references of a data revision: networks on random halves of it, of which a table of outputs is kept."""
+
+from pathlib import Path
+from typing import Any
+
+from tmu.config import Params
+from tmu.errors import RequestError
+from tmu.files import digest_of, discard
+from tmu.manifest import digest
+from tmu.models.registry import module_of
+from tmu.provenance import now
+from tmu.refs import DataRef, ReferencesRef
+from tmu.steps.loading import data_ref, open_store
+from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.references_table import Table
+from tmu.steps.train_references import train_references
+from tmu.stores.lock import locked
+from tmu.train.engine import Progress
+from tmu.workspace import Workspace
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step."""
+    return (__name__, module_of(params.model.name))
+
+
+def recipe_of(params: Params) -> dict[str, Any]:
+    """What determines a table besides the data, the code and the machine; JSON-ready."""
+    return {
+        "model": params.model.model_dump(mode="json"),
+        "train": params.train.model_dump(mode="json"),
+        "references": params.references.fitted(),
+        "head_records": params.audit.head_records if params.references.inner else None,
+        "seed": params.seed,
+    }
+
+
+def fit_references(
+    workspace: Workspace, data: DataRef, params: Params, *, progress: Progress | None = None, out: str | None = None
+) -> ReferencesRef:
+    """The table of `params.references` for a data revision: 2 x pairs networks by the original's recipe.
+
+    The networks are trained side by side on all cores or devices. What is finished is kept in `.tmu/references/<key>`
+    until the table is sealed, so that after kill -9 only unfinished networks are trained again, and those go on from
+    their snapshots; the table is the same bit by bit. Weights lie there only as snapshots, and go with their training.
+    Raises DataError where a half of D has fewer than two records, RequestError where a deletion changed the data
+    meanwhile: nothing is kept then.
+    """
+    lane = lane_of(workspace, params.train)
+    identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
+    key = digest_of(identity)
+    state = workspace.state("references", key)
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        current = _is_current(workspace, data)
+        table = Table(open_store(workspace, data), params)
+        reports = train_references(workspace, table, state, progress)
+        table.write(folder, state, key)
+        run.update(
+            fitted_at=now(),
+            seconds_networks=[report["seconds_train"] for report in reports],
+            resumed_at=max(report["resumed_at"] for report in reports),
+            precision=reports[0]["precision"],
+        )
+        if current and not _is_current(workspace, data):
+            discard(state)
+            raise RequestError("The data changed while the references were fitted.", "Fit them again.")
+
+    with locked(
+        workspace.state("references", ".lock")
+    ):  # two fits at once would share the cores, or do the same work twice
+        uri, folder = make(workspace, "references", identity, build, out)
+        if state.exists():
+            discard(state)
+    return ReferencesRef(uri=uri, digest=digest(folder))
+
+
+def _is_current(workspace: Workspace, data: DataRef) -> bool:
+    """Whether it is the revision that lies in the workspace now: an older one may be asked for, too."""
+    return data.uri == "data" and data_ref(workspace).digest == data.digest

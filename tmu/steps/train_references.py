@@ -1,0 +1,124 @@
+"""Train the networks of a table side by side; each leaves its outputs, none its weights.
+
+A process takes seconds to start, so that small networks are trained right here, one after the other. Where a network
+is trained makes no difference to its bits.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tmu.compute import side_by_side, workers_for
+from tmu.config import Params
+from tmu.data.store import RecordStore
+from tmu.references.network import Training, learn
+from tmu.steps.loading import fresh_model
+from tmu.steps.references_table import Table, read_report, write_outputs
+from tmu.steps.train_model import arch_of
+from tmu.train import fit
+from tmu.train.engine import Progress
+from tmu.train.lane import exact, pick_device
+from tmu.train.order import batch_count
+from tmu.workspace import Workspace
+
+_PATIENCE = 20.0  # seconds of training that are not worth starting processes for
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One network, in words that can be sent to another process. store, index, state: folders; the rest: settings."""
+
+    store: Path
+    index: Path
+    state: Path
+    network: int
+    params: Params
+    device: str
+    threads: int
+    snapshot_seconds: float
+
+
+def train_references(
+    workspace: Workspace, table: Table, state: Path, progress: Progress | None
+) -> list[dict[str, Any]]:
+    """Train the networks that have not left their outputs in `state` yet; how all trainings went, by network."""
+    settings, recipe = workspace.settings, table.params.train
+    device, nets = pick_device(settings.device).type, range(table.nets)
+    missing = [network for network in nets if read_report(state, network) is None]
+    steps = {each: recipe.epochs * batch_count(table.half_size(each), recipe.batch_size) for each in nets}
+    done = {network: steps[network] for network in nets if network not in missing}
+
+    def said(network: int, step: int, numbers: dict[str, float]) -> None:
+        done[network] = step
+        if progress:
+            progress(sum(done.values()), sum(steps.values()), numbers)
+
+    jobs = [
+        _Job(
+            store=table.store.path,
+            index=workspace.state("index"),
+            state=state,
+            network=network,
+            params=table.params,
+            device=device,
+            threads=settings.threads,
+            snapshot_seconds=settings.snapshot_seconds,
+        )
+        for network in missing
+    ]
+    left = _train_here(jobs, steps, said)
+    side_by_side(train_network, left, workers_for(len(left), settings.threads, device), said)
+    return [read_report(state, network) or {} for network in nets]
+
+
+class _Long(Exception):
+    """What is left takes longer than starting processes for it."""
+
+
+def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., None]) -> list[_Job]:
+    """Train networks in this process while the rest is expected to be done within `_PATIENCE`; the jobs left."""
+    for number, job in enumerate(jobs):
+        left, begun = sum(steps[each.network] for each in jobs[number:]), (0, 0.0)
+
+        def told(network: int, step: int, numbers: dict[str, float]) -> None:
+            nonlocal begun
+            said(network, step, numbers)
+            if not begun[0]:  # the first steps take what is loaded with them
+                begun = step, time.monotonic()
+            elif (time.monotonic() - begun[1]) / (step - begun[0]) * (left - step) > _PATIENCE:  # noqa: B023
+                raise _Long
+
+        try:
+            train_network(job, told)
+        except _Long:
+            return jobs[number:]
+    return []
+
+
+def train_network(job: _Job, tell: Any) -> None:
+    """Train one network and leave its outputs. tell(network, steps done, numbers of the last epoch)."""
+    table = Table(RecordStore.open(job.store, cache=job.index), job.params)
+    bound = partial(
+        fit,
+        device=job.device,
+        threads=job.threads,
+        snapshot=job.state / f"{job.network:02d}.snapshot.safetensors",
+        snapshot_seconds=job.snapshot_seconds,
+        progress=lambda step, _, numbers: tell(job.network, step, numbers),
+    )
+    config, params = job.params.references, job.params
+    training = Training(params.train, bound, config.inner, params.audit.head_records, job.device)
+    with exact(job.threads):
+        half, asked, seeds = table.half(job.network), table.asked(), table.seeds(job.network)
+        model = fresh_model(arch_of(table.store, params), seeds.init)
+        outputs = learn(model, half, asked, seeds, training)
+    report = {
+        "holdout_accuracy_pct": table.holdout_accuracy_pct(outputs, asked.labels),
+        "seconds_train": outputs.report.seconds_train,
+        "precision": outputs.report.precision,
+        "resumed_at": outputs.report.resumed_at,
+    }
+    write_outputs(job.state, job.network, outputs, report)
