@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.runner.engine import clock
 from bench.runner.made import Made
-from tmu.audit.probes.head_refit import fit_head, some
-from tmu.config import AuditConfig, Seeds
+from tmu.config import Seeds
 from tmu.data.records import SPLITS
 from tmu.references.halves import learned_by
-from tmu.references.rows import FLOOR, ReferenceRows
+from tmu.references.network import Training, learn
+from tmu.references.rows import ReferenceRows
 from tmu.train import Examples
 from tmu.train.order import stream
-from tmu.train.predict import predict
 
 if TYPE_CHECKING:
     from bench.runner.models import Workshop
 
 TABLE = "table.safetensors"
-CODE = ("tmu.references.halves", "tmu.references.rows", "tmu.audit.probes.head_refit")
+CODE = ("tmu.references.halves", "tmu.references.network")
 
 
 def references(shop: "Workshop", seed: int) -> Made:
@@ -39,14 +38,16 @@ def references(shop: "Workshop", seed: int) -> Made:
     def build(folder: Path, run: dict[str, Any]) -> None:
         fit, begun = shop.engine(key), clock(shop.device)
         train, people = shop.ground.train, shop.ground.people["train"]
+        training = Training(suite.train, fit, plan.inner, device=shop.device)
         seen = learned_by(people, torch.ones(len(train), dtype=torch.bool), plan.pairs, start)
-        columns = []
+        asked, columns = _everything(shop), []
         for number in range(seen.shape[1]):
             net, half = shop.fresh(start, f"reference {number}"), train.take(seen[:, number].to(shop.device))
-            fit(net, half, suite.train, Seeds.all(start + number))
-            columns.append(_outputs(shop, net, half, start, inner=plan.inner))
-        tensors = {name: torch.stack([column[name] for column in columns], 1) for name in columns[0]}
-        (folder / TABLE).write_bytes(save(tensors | {"seen": seen} | _facts(shop)))
+            columns.append(learn(net, half, asked, Seeds.all(start + number), training))
+        tensors = {"seen": seen, "logp": torch.stack([column.logp for column in columns], 1)}
+        if plan.inner:
+            tensors["inner"] = torch.stack([column.inner for column in columns], 1)
+        (folder / TABLE).write_bytes(save(tensors | _facts(shop)))
         run.update(seconds=clock(shop.device) - begun + fit.earlier, networks=seen.shape[1])
 
     return shop.made("references", key, build)
@@ -54,12 +55,13 @@ def references(shop: "Workshop", seed: int) -> Made:
 
 def read_table(folder: Path) -> dict[str, ReferenceRows]:
     """The rows by split, those of D in the order of its records. No network has learned hold-out or test."""
-    tensors = load_file(folder / TABLE)
-    found = {}
+    tensors, found, start = load_file(folder / TABLE), {}, 0
     for split in SPLITS:
-        keys, labels, logp = (tensors[f"{split}.{name}"] for name in ("keys", "labels", "logp"))
+        keys, labels = (tensors[f"{split}.{name}"] for name in ("keys", "labels"))
+        rows = slice(start, start + len(keys))
+        logp, inner = (tensors[name][rows].float() if name in tensors else None for name in ("logp", "inner"))
         seen = tensors["seen"] if split == "train" else torch.zeros(len(keys), logp.shape[1], dtype=torch.bool)
-        found[split] = ReferenceRows(keys, labels, seen, logp, tensors.get(f"{split}.inner"))
+        found[split], start = ReferenceRows(keys, labels, seen, logp, inner), rows.stop
     return found
 
 
@@ -68,24 +70,10 @@ def of_pairs(rows: ReferenceRows, pairs: int) -> ReferenceRows:
     return rows.without(list(range(2 * pairs, rows.nets)))
 
 
-def log_probabilities(logits: Tensor) -> Tensor:
-    """As the table holds them: float32 (N, K), at least `FLOOR`."""
-    return logits.float().log_softmax(1).clamp_min(FLOOR)
-
-
-def _outputs(shop: "Workshop", net: nn.Module, half: Examples, seed: int, *, inner: bool) -> dict[str, Tensor]:
-    """log-probabilities by split, and with `inner` those of a fresh head fitted on some of what was learned."""
-    found, head = {}, None
-    if inner:
-        chosen = some(half, AuditConfig().head_records, seed, "head refit")
-        logits, features = predict(net, chosen.images, device=shop.device)
-        head = fit_head(features, chosen.labels.cpu(), logits.shape[1])
-    for split in SPLITS:
-        logits, features = predict(net, getattr(shop.ground, split).images, device=shop.device)
-        found[f"{split}.logp"] = log_probabilities(logits)
-        if head is not None:
-            found[f"{split}.inner"] = log_probabilities(head.logits(features))
-    return found
+def _everything(shop: "Workshop") -> Examples:
+    """All records, split by split."""
+    parts = [getattr(shop.ground, split) for split in SPLITS]
+    return Examples(*(torch.cat([getattr(part, field) for part in parts]) for field in ("images", "labels", "keys")))
 
 
 def _facts(shop: "Workshop") -> dict[str, Tensor]:
