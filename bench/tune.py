@@ -30,6 +30,7 @@ from bench.runner.models import Workshop
 from bench.runner.start import HOME
 from bench.stamp import stamp
 from bench.statistics import over_seeds
+from bench.variants import needs_references
 from tmu.config import Config, Seeds
 from tmu.files import digest_of
 from tmu.stores.lock import locked
@@ -95,7 +96,7 @@ def tune(name: str, seed: int, only: list[str]) -> None:
 
 def _candidates(only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for method in method_names():
-        if not only or method in only:
+        if (not only or method in only) and not needs_references(method):  # those are tuned on their own table
             yield from ((method, options) for options in candidates(method))
 
 
