@@ -14,7 +14,6 @@ from tmu.data.keys import key64, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.errors import RequestError
-from tmu.references.halves import learned_by
 from tmu.references.rows import ReferenceRows
 from tmu.refs import DataRef, ForgetRef, ReferencesRef
 from tmu.steps.audit_sets import subjects_of
@@ -76,9 +75,8 @@ def table_sets(
         arrays = store.at(positions)
         keys = torch.from_numpy(key64(arrays.record_keys))
         examples = Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), keys)
-        own = rows.aligned(keys)
-        acquainted = _acquainted(store, positions, own, seed) if name == "test" else None
-        parts[name] = Drawn(examples, own, subjects.astype(np.int64), acquainted)
+        acquainted = _acquainted(store, positions, rows) if name == "test" else None
+        parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
     shown = zip(parts["forget"].subjects, people["forget"], strict=True)
     return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown})
 
@@ -112,13 +110,22 @@ def _in_order(buckets: np.ndarray, seed: int) -> Iterator[int]:
     yield from (int(bucket) for bucket in buckets[np.argsort(place, kind="stable")])
 
 
-def _acquainted(store: RecordStore, test: np.ndarray, rows: ReferenceRows, seed: int) -> np.ndarray | None:
-    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people."""
+def _acquainted(store: RecordStore, test: np.ndarray, rows: ReferenceRows) -> np.ndarray | None:
+    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
+
+    All records of a person lie in one shard, so that the rows are among those that were read.
+    """
     index = store.index()
     people, person = np.unique(index.subject_keys[test], return_inverse=True)
-    train = SPLITS.index("train")
-    known = np.array([bool((index.splits[index.find_subject(key)] == train).any()) for key in to_hex(people)])[person]
+    example = np.full(len(people), -1)
+    for number, key in enumerate(to_hex(people)):
+        own = index.find_subject(key)
+        own = own[(index.splits[own] == SPLITS.index("train")) & (index.subject_keys[own] == people[number])]
+        example[number] = own[0] if len(own) else -1
+    known = example >= 0
     if not known.any():
         return None
-    subjects = torch.from_numpy(key64(index.subject_keys[test]))
-    return learned_by(subjects, torch.from_numpy(known), rows.nets // 2, seed).numpy()
+    learned = np.zeros((len(people), rows.nets), bool)
+    keys = torch.from_numpy(key64(index.record_keys[example[known]]))
+    learned[known] = rows.aligned(keys).seen.numpy()
+    return learned[person]
