@@ -4,10 +4,11 @@ from tasks.common import step_task
 from tasks.progress import progress_of
 from tmu.config import Params
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
+from tmu.steps import audit_by_references as by_table
 from tmu.steps import audit_models, train_model, unlearn_model
 from tmu.steps import fit_references as referring
 from tmu.steps import fit_twin as fitting
-from tmu.steps.cases import AuditCase, UnlearnCase
+from tmu.steps.cases import AuditCase, TableAuditCase, UnlearnCase
 from tmu.workspace import Workspace
 
 
@@ -47,3 +48,9 @@ def unlearn(workspace: Workspace, case: UnlearnCase) -> ModelRef:
 def audit(workspace: Workspace, case: AuditCase) -> AuditRef:
     """The unlearned model beside its golds, the original and the control."""
     return audit_models.audit_models(workspace, case)
+
+
+@step_task("audit-by-references", by_table.code_of, gpu=True)
+def audit_by_references(workspace: Workspace, case: TableAuditCase) -> AuditRef:
+    """The unlearned model beside the references' table, without a gold."""
+    return by_table.audit_by_references(workspace, case)
