@@ -20,6 +20,7 @@ from tmu.steps.price import price_of
 from tmu.steps.register_model import log_audit, refuse_other_recipe
 from tmu.steps.unlearn_model import CONTROL
 from tmu.stores.mlflow import Version
+from tmu.unlearn import needs_twin
 from tmu.workspace import Workspace
 
 
@@ -99,11 +100,12 @@ def _waits(deletion: Deletion, verdict: AuditVerdict, golds: tuple[ModelRef, ...
 
 def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
     """The unlearned model with newly made golds and control."""
-    learned = {name: getattr(deletion, name) for name in ("forget", "twin", "params")}
-    learned |= {"data": deletion.plan.data, "original": deletion.base}
+    twin = deletion.twin if needs_twin(deletion.method) else None
+    learned = {"data": deletion.plan.data, "forget": deletion.forget, "original": deletion.base}
+    learned |= {"twin": twin, "params": deletion.params}
     # a retrained model is the paired gold itself: then all golds are independent ones
     references, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
-    if deletion.twin:
+    if twin:
         tell("Unlearning a random choice, as control")
         params = deletion.params.model_copy(update={"unlearn": CONTROL})
         control = unlearn(workspace, UnlearnCase(**learned | {"params": params}))

@@ -24,7 +24,7 @@ from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.price import price_of
 from tmu.steps.register_model import champion_of
 from tmu.stores.mlflow import Version
-from tmu.unlearn import needs_twin
+from tmu.unlearn import needs_references, needs_twin
 from tmu.workspace import Workspace
 
 UNAUDITED = "Without an audit nothing goes into service."
@@ -94,9 +94,11 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
 
 
 def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
-    """What is to be unlearned, with the twin where the method, or an audit with golds, needs one."""
+    """What is to be unlearned, with the twin where the method needs one."""
     data, base, params, twin = deletion.plan.data, deletion.base, deletion.params, None
-    if needs_twin(deletion.method) or (deletion.audited and deletion.by_golds and not deletion.exact):
+    if needs_references(deletion.method):
+        twin = deletion.twin or fit_twin(workspace, data, base, params, deletion.references)
+    elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)
     references = deletion.references
