@@ -6,14 +6,19 @@ from pathlib import Path
 import pyarrow as pa
 
 from bench import results
+from bench.figures import tradeoff
 from bench.statistics import over_seeds
-from bench.tables.cells import Cells
+from bench.tables.cells import DEFAULT, EARLIER, Cells
+from bench.tables.columns import times
 from bench.tables.summary import summary
+from tmu.audit.drawing import png
 from tmu.files import write_atomic
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- measured: python -m bench.readme -->", "<!-- /measured -->"
-SUITE, NATURAL, DEFAULT = "cpu-small", "cpu-cifar", "tmu-soft"
+SUITE, NATURAL = "cpu-small", "cpu-cifar"
+_DPI = 110
+PICTURE, PICTURED = results.FOLDER / "readme-tradeoff.png", ("random-10", "random-1", "person")
 FORGET_SETS = {
     "random-10": "a random tenth",
     "person": "one person",
@@ -29,7 +34,10 @@ ROWS = {
     "sfr-on": "SFR-on",
     "regun": "ReGUn",
     "random choice": "right fraction, random choice",
+    "early-retrain at our cost": "retraining stopped at our cost",
+    "oracle-matching": "oracle matching",
     "tmu": "`tmu`, hard labels",
+    EARLIER: "`tmu-soft` before references",
     DEFAULT: "`tmu-soft`, the default",
     "second gold": "a second gold: the noise floor",
 }
@@ -45,7 +53,7 @@ def measured(small: pa.Table, natural: pa.Table) -> str:
     """
     parts = [_grid(small, COLUMNS), _small_facts(small), _verdict(small)]
     parts += [_natural_facts(natural), _grid(natural, NATURAL_COLUMNS), _verdict(natural)]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _grid(table: pa.Table, columns: list[tuple[str, str, str, int]]) -> str:
@@ -69,16 +77,14 @@ def _cell(table: pa.Table, forget: str, method: str, metric: str, places: int) -
 def _small_facts(table: pa.Table) -> str:
     return (
         f"Gap: the average gap, in points. Fashion-MNIST, 12,000 training records, small ResNet. Mean and 95 % "
-        f"interval over {_seeds(table)} seeds, each row against the same five golds. One deletion by `tmu-soft` costs "
-        f"{_cost(table, 'alone')} retrainings, {_cost(table, 'whole')} with a twin of its own: at this scale "
-        f"retraining is the cheaper way until a twin serves several requests. {_origin(table)}"
+        f"interval over {_seeds(table)} seeds, each row against the same five golds. {_costs(table)}{_origin(table)}"
     )
 
 
 def _natural_facts(table: pa.Table) -> str:
     return (
-        f"The same on natural images: CIFAR-10, 10,000 training records, ResNet-9, {_seeds(table)} seeds, three golds; "
-        f"{_cost(table, 'alone')} retrainings, {_cost(table, 'whole')} with a twin. {_origin(table)}"
+        f"The same on natural images: CIFAR-10, 10,000 training records, ResNet-9, {_seeds(table)} seeds, three golds. "
+        f"{_costs(table)}{_origin(table)}"
     )
 
 
@@ -86,28 +92,50 @@ def _seeds(table: pa.Table) -> int:
     return len(results.values(table, forget_set="random-10", method="original", metric="ua"))
 
 
-def _cost(table: pa.Table, kind: str) -> str:
-    ratios = results.values(table, forget_set="random-10", method=DEFAULT, metric=f"seconds_ratio_{kind}")
-    return f"{over_seeds(ratios).mean:.1f}"
+def _costs(table: pa.Table) -> str:
+    """What a deletion by the default costs by forget set, and once."""
+    names = {"random-10": "a random tenth", "random-1": "a random hundredth", "person": "one person"}
+    found = {words: _ratio(table, name, "alone") for name, words in names.items()}
+    known = [f"{words}: {value}" for words, value in found.items() if value]
+    if not known:
+        return ""
+    once = _ratio(table, "random-10", "references")
+    return f"Retrainings that one deletion by `{DEFAULT}` costs: {', '.join(known)}; its references, once: {once}. "
+
+
+def _ratio(table: pa.Table, forget: str, kind: str) -> str:
+    ratios = results.values(table, forget_set=forget, method=DEFAULT, metric=f"seconds_ratio_{kind}")
+    return times(over_seeds(ratios).mean) if ratios else ""
 
 
 def _origin(table: pa.Table) -> str:
-    row = next(row for row in table.to_pylist() if row["method"] == DEFAULT)
+    rows = {row["method"]: row for row in table.to_pylist()}
+    row = rows.get(DEFAULT) or rows[EARLIER]
     return f"`{row['command']}`, on: {row['hardware']}."
 
 
 def _verdict(table: pa.Table) -> str:
+    """How often the default is best; nothing before it was measured."""
     (dataset,) = set(table["dataset"].to_pylist())
-    said = next(line for line in summary(Cells.of(table, dataset)) if "Best or tied in both" in line)
-    return f"`{DEFAULT}`, gap and distance, among the methods measured on each set: {said.removeprefix('- ')}"
+    said = [line for line in summary(Cells.of(table, dataset)) if "Best or tied in both" in line]
+    if not said:
+        return ""
+    return f"`{DEFAULT}`, gap and distance, among the methods measured on each set: {said[0].removeprefix('- ')}"
+
+
+def picture(small: pa.Table) -> bytes:
+    """The README's picture, as PNG."""
+    (dataset,) = set(small["dataset"].to_pylist())
+    return png(tradeoff.draw(Cells.of(small, dataset), PICTURED), _DPI)
 
 
 def main() -> None:
-    """Replace what stands between the marks."""
+    """Replace what stands between the marks, and the picture."""
     text = README.read_text()
     block = f"{BEGIN}\n\n{measured(results.read(SUITE), results.read(NATURAL))}\n\n{END}"
     text = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, text, flags=re.S)
     write_atomic(README, text.encode(), private=False)
+    write_atomic(PICTURE, picture(results.read(SUITE)), private=False)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from bench import results
 from bench import suite as suites
 from bench.figures import densities, heatmap, klom, reliability, stream, tradeoff
+from bench.figures import truth as truth_figure
 from bench.tables.ablation import ablation
 from bench.tables.cells import Cells
 from bench.tables.comparison import comparison
@@ -22,6 +23,7 @@ from bench.tables.fleet import fleet
 from bench.tables.predictor import predictor
 from bench.tables.stream import stream as stream_section
 from bench.tables.summary import summary
+from bench.tables.truth import truth
 from tmu.audit.drawing import png
 from tmu.errors import RequestError, TmuError
 from tmu.files import write_atomic
@@ -60,13 +62,14 @@ def _section(cells: Cells, folder: Path, stem: str, retired: Collection[str]) ->
     picture = partial(_picture, folder, stem)
     lines = [f"## {cells.dataset}", "", *_origin(cells), "", *summary(cells)]
     lines += picture("heatmap", heatmap.draw(cells), "methods by forget sets, in floors")
-    lines += picture("tradeoff", tradeoff.draw(cells), "average gap against time")
+    lines += picture("tradeoff", tradeoff.draw(cells), "gap and distance against time")
     for name in cells.forget_sets():
         lines += comparison(cells, name)
         lines += picture(f"densities-{name}", densities.draw(cells, name), f"confidence on {name}")
     lines += ablation(cells, retired)
     lines += stream_section(cells) + picture("stream", stream.draw(cells), "numbers after each deletion")
     lines += predictor(cells) + picture("reliability", reliability.draw(cells), "reliability of the predictor")
+    lines += truth(cells) + picture("truth", truth_figure.draw(cells), "share convicted by number of records")
     lines += fleet(cells) + picture("klom", klom.draw(cells), "KLoM beside its floor")
     return lines + cost(cells)
 

@@ -10,48 +10,13 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from bench.sections import Fleet, MethodRow, References, Stream, Verdicts
 from tmu.config import Config, ModelConfig, TrainConfig, TwinConfig
 from tmu.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "suites"
 CONTROLS = ("original", "gold", "second gold")  # rows that every forget set has without being asked
 PREDICTOR = "twin"  # the row of the predictor's numbers
-
-
-class MethodRow(Config):
-    """A row of the tables. method: by registry name; null: the row's own name, up to the first `/`."""
-
-    method: str | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    only_on: tuple[str, ...] | None = Field(None, description="forget sets; null: all")
-    skip_on: tuple[str, ...] = ()
-
-    def runs_on(self, forget_set: str) -> bool:
-        """Whether the row is wanted there."""
-        return (self.only_on is None or forget_set in self.only_on) and forget_set not in self.skip_on
-
-
-class Stream(Config):
-    """Successive deletions, each a disjoint random `share` of the original training set."""
-
-    deletions: int = Field(20, ge=1, le=99)
-    share: float = Field(0.01, gt=0, lt=1)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    methods: tuple[str, ...] = ("tmu-soft",)
-
-    @model_validator(mode="after")
-    def _leaves_something(self) -> "Stream":
-        if self.deletions * self.share > 0.9:
-            raise ValueError("the deletions together take more than nine tenths of the training set")
-        return self
-
-
-class Fleet(Config):
-    """Many models of one forget set, for numbers that compare laws: N originals, 2 N golds, N models a method."""
-
-    models: int = Field(32, ge=4, le=9_999)
-    forget_set: str
-    methods: tuple[str, ...] = Field(min_length=1)
 
 
 class Suite(Config):
@@ -66,6 +31,7 @@ class Suite(Config):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     twin: TwinConfig = TwinConfig()
+    references: References = References()
     golds: int = Field(6, ge=2)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     forget_sets: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -73,6 +39,7 @@ class Suite(Config):
     retired: tuple[str, ...] = Field((), description="stored rows whose code is gone: shown, never measured")
     stream: Stream | None = None
     fleet: Fleet | None = None
+    verdicts: Verdicts | None = None
     most_steps: int | None = Field(None, ge=1, description="of a method's option `steps`: for toys")
 
     @field_validator("methods", mode="before")
@@ -92,13 +59,28 @@ class Suite(Config):
                 raise ValueError(f"a method row cannot be called `{name}`")
             if name in self.retired:
                 raise ValueError(f"row `{name}` is retired and measured at once")
-            unknown = {*(row.only_on or ()), *row.skip_on} - {*self.forget_sets, "stream"}
+            unknown = {*(row.only_on or ()), *row.skip_on, *row.options_on} - {*self.forget_sets, "stream"}
             if unknown:
                 raise ValueError(f"row `{name}` names a forget set that is not there: {', '.join(sorted(unknown))}")
         if self.stream:
             unknown = set(self.stream.methods) - set(self.methods)
             if unknown or not set(self.stream.seeds) <= set(self.seeds):
                 raise ValueError("the stream's methods and seeds must be among the suite's")
+        return self
+
+    @model_validator(mode="after")
+    def _judges_what_is_there(self) -> "Suite":
+        if self.verdicts is None:
+            return self
+        asked = self.verdicts
+        known = (self.forget_sets, self.methods, self.seeds)
+        for name, given, own in zip(("forget_sets", "methods", "seeds"), vars(asked).values(), known, strict=False):
+            if not set(given or ()) <= set(own):
+                raise ValueError(f"the {name} of the verdicts must be among the suite's")
+        if self.golds < 3:
+            raise ValueError("verdicts need three golds: two for the gate, one as an honest retrain")
+        if max(asked.pairs) > self.references.pairs:
+            raise ValueError("the verdicts ask for more pairs of references than there are")
         return self
 
     @model_validator(mode="after")
@@ -114,11 +96,12 @@ class Suite(Config):
         """The method's registry name of a row."""
         return self.methods[row].method or row.partition("/")[0]
 
-    def options(self, row: str) -> Any:
-        """The method's options of a row, checked and complete."""
+    def options(self, row: str, forget: str = "") -> Any:
+        """The method's options of a row, on a forget set where it has some of its own there, checked and complete."""
         from bench.variants import read_options
 
-        options = read_options(self.method(row), self.methods[row].options)
+        given = self.methods[row]
+        options = read_options(self.method(row), given.options | given.options_on.get(forget, {}))
         if self.most_steps is None or "steps" not in type(options).model_fields:
             return options
         return options.model_copy(update={"steps": min(self.most_steps, options.steps)})
@@ -166,7 +149,8 @@ def check(suite: Suite) -> None:
     """Refuse unknown readers, kinds, methods and options before anything is computed."""
     from bench.forget_sets import read_options as read_forget_options
 
-    for row in suite.methods:
-        suite.options(row)
+    for row, row_given in suite.methods.items():
+        for forget in ("", *row_given.options_on):
+            suite.options(row, forget)
     for given in suite.forget_sets.values():
         read_forget_options(given["kind"], {name: value for name, value in given.items() if name != "kind"})

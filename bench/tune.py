@@ -30,6 +30,7 @@ from bench.runner.models import Workshop
 from bench.runner.start import HOME
 from bench.stamp import stamp
 from bench.statistics import over_seeds
+from bench.variants import needs_references
 from tmu.config import Config, Seeds
 from tmu.files import digest_of
 from tmu.stores.lock import locked
@@ -95,7 +96,7 @@ def tune(name: str, seed: int, only: list[str]) -> None:
 
 def _candidates(only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for method in method_names():
-        if not only or method in only:
+        if (not only or method in only) and not needs_references(method):  # those are tuned on their own table
             yield from ((method, options) for options in candidates(method))
 
 
@@ -128,10 +129,8 @@ def _divide(holdout: Examples, count: int, seed: int) -> tuple[Examples, Example
 
 
 def _refit(twin: Twin, gold: nn.Module, train: Examples, rest: Examples, seed: int) -> Twin:
-    """The same nets; predictor, targets, calibration and confidences from the rest of the hold-out alone."""
-    side = make_side(twin.model, rest, train, twin.curriculum, twin.config, cross_fit=twin.cross_fit)
-    nets = (twin.model, twin.curriculum, twin.cross_fit)
-    return fit_on_side(*nets, gold, train, rest, twin.config, seed, calibrate=side)[0]
+    """The same nets; predictor and confidences from the rest of the hold-out alone."""
+    return fit_on_side(twin.model, twin.curriculum, gold, train, rest, twin.config, seed)[0]
 
 
 def _scores(model: nn.Module, gold: nn.Module, asked: Examples, train: Examples) -> dict[str, tuple[float, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -58,6 +58,9 @@ class TrainConfig(Config):
     clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
 
 
+_GONE = ("cross_fit", "halves")  # keys of older files and journals
+
+
 class TwinConfig(Config):
     """The twin problem (`docs/method.md`): fine-tune, features, predictor."""
 
@@ -71,14 +74,15 @@ class TwinConfig(Config):
     curriculum_epochs: int = Field(2, ge=1)
     curriculum_nets: int = Field(2, ge=1)
     neighbours: int = Field(5, ge=1)
-    cross_fit: bool = Field(
-        True,
-        validation_alias=AliasChoices("cross_fit", "halves"),  # its name in older files
-        description="train a network on either half of D: unseen outputs for the soft labels",
-    )
     predictor_epochs: int = Field(200, ge=1)
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_cross_fit(cls, raw: Any) -> Any:
+        """Cross-fit models were fitted for `tmu-soft`; the references took their place."""
+        return {name: value for name, value in raw.items() if name not in _GONE} if isinstance(raw, dict) else raw
 
 
 class ReferencesConfig(Config):
@@ -114,7 +118,9 @@ class AutoConfig(Config):
     """What `auto` weighs against exact retraining."""
 
     method: str = Field("tmu-soft", description="the approximate method; `unlearn.options` go with it")
-    requests_per_twin: int = Field(1, ge=1, description="requests among which the cost of one twin is shared")
+    requests_per_references: int = Field(
+        20, ge=1, description="requests among which the cost of the references (and the twin on them) is shared"
+    )
 
 
 class AuditConfig(Config):
@@ -125,6 +131,12 @@ class AuditConfig(Config):
     utility_drop_pct: float = Field(2.0, ge=0, description="gate: test accuracy may fall this far below the gold's")
     far_points: float = Field(5.0, ge=0, description="gate: points beyond the most extreme gold that count as far")
     share_closed: float = Field(0.25, ge=0, le=1, description="gate: least share of the way to the floor")
+    share_left: float = Field(0.25, ge=0, le=1, description="without golds: most of the original's evidence left")
+    golds: bool = Field(False, description="pay for retrained golds; otherwise the references' table is the proof")
+    inconclusive: Literal["serve", "wait", "retrain"] = Field(
+        "serve", description="what follows where even the original cannot be told from a model that never saw them"
+    )
+    sample: int = Field(2000, ge=100, description="without golds: staying and never-seen records looked at, at least")
     probes: bool = Field(True, description="look into the models: fresh head, relearning, residual knowledge")
     head_records: int = Field(2000, ge=20, description="retain records on which the fresh heads are fitted, at most")
     probe_records: int = Field(128, ge=2, description="forget records that relearning and residual knowledge use")

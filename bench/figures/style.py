@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.statistics import Estimate
-from bench.tables.cells import DEFAULT, FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, row_order
+from bench.tables.cells import DEFAULT, EARLIER, FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, row_order
 from tmu.audit.drawing import headline
 from tmu.audit.palette import BLUE, GREEN, GRID, INK, QUIET, SKY, VERMILION, colours
 from tmu.audit.palette import GOLD as GOLD_COLOUR
@@ -21,7 +21,7 @@ _FLOOR_COLOUR = colours([], [GOLD, FLOOR])[FLOOR]
 _MARKERS = ("s", "^", "v", "D", "P", "X", "<", ">")
 _BASELINES = (
     *("finetune", "l1-sparse", "neggrad-plus", "random-label", "salun", "scrub", "ssd", "sfr-on", "amun", "regun"),
-    "bad-teacher",
+    *("bad-teacher", "oracle-matching", "finetune at our cost", "l1-sparse at our cost"),
 )
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ _FIXED = {
     ORIGINAL: Look(colours([], [GOLD])[ORIGINAL], "x"),
     RANDOM_CHOICE: Look(colours([], [GOLD])[RANDOM_CHOICE], "*", 9),
     "tmu": Look(SKY, "o", 8),
+    EARLIER: Look(BLUE, "d", 7),
     DEFAULT: Look(BLUE, "o", 9),
 }
 

@@ -1,4 +1,6 @@
-"""Distance to the gold against cost in retrainings, one panel a forget set."""
+"""Gap and distance to the gold against cost in retrainings, a column a forget set; both axes are logarithmic."""
+
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,72 +9,99 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bench.figures.style import Look, ends, looks, small_multiples, title
 from bench.statistics import Estimate
-from bench.tables.cells import FLOOR, ORIGINAL, RANDOM_CHOICE, Cells, row_order
+from bench.tables.cells import EARLY, FLOOR, ORIGINAL, RANDOM_CHOICE, Cells, row_order
+from bench.tables.columns import Column, column
 from bench.tables.markdown import label
+from bench.tables.verdict import ASKED
 from tmu.audit.palette import GOLD, INK, QUIET
 
-_SMALLEST = 0.02  # points; the axis is logarithmic and an interval may reach zero
+_SMALLEST = {"average_gap": 0.02, "activation_distance": 1e-4}  # an interval may reach zero
+_COST = "seconds_ratio_alone"
+_STOPPED = "retraining, stopped early"
 
 
-def draw(cells: Cells) -> Figure | None:
-    """Average gap by time ratio, both logarithmic; None where no method has both numbers."""
-    sets = [name for name in cells.forget_sets() if _points(cells, name)]
-    shown = looks(sorted({row for name in sets for row in _points(cells, name)}, key=row_order))
+def draw(cells: Cells, sets: Sequence[str] | None = None) -> Figure | None:
+    """Both numbers by time ratio, of these forget sets (None: all); None where no method has cost and number."""
+    sets = [name for name in sets or cells.forget_sets() if any(_points(cells, name, metric) for metric in ASKED)]
+    across = min(3, len(sets))
+    panels = [
+        (name, column(cells, metric))
+        for start in range(0, len(sets), across or 1)
+        for metric in ASKED
+        for name in sets[start : start + across]
+    ]
+    rows = {row for name in sets for metric in ASKED for row in _points(cells, name, metric)}
+    shown = looks(sorted((row for row in rows if not _early(row)), key=row_order))
     figure = small_multiples(
-        sets,
-        lambda axis, name: _panel(axis, cells, name, shown),
+        panels,
+        lambda axis, panel: _panel(axis, cells, *panel, shown),
         "How near to the gold, at what cost?",
-        "lower left is better; filled: twin in full, hollow: alone; lines: 95 % over seeds; band: floor, a second gold",
+        "lower left is better; filled: alone, hollow: with what is made once; bars: 95 %; band: a second gold",
+        columns=across or 1,
     )
     if figure is not None:
         keys = [_key(row, look) for row, look in shown.items()]
+        keys += [Line2D([], [], color=INK, marker=".", label=_STOPPED)] * any(map(_early, rows))
         figure.legend(handles=keys, loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 
-def _points(cells: Cells, forget_set: str) -> list[str]:
+def early_curve(cells: Cells, forget_set: str, metric: str) -> list[tuple[float, float]]:
+    """(cost, number) of retrainings that were stopped after a share of their epochs, the cheapest first."""
+    rows = [row for row in _points(cells, forget_set, metric) if _early(row)]
+    found = [(cells.estimate(forget_set, row, _COST), cells.estimate(forget_set, row, metric)) for row in rows]
+    return sorted((cost.mean, number.mean) for cost, number in found)
+
+
+def _early(row: str) -> bool:
+    return row.startswith(EARLY)
+
+
+def _points(cells: Cells, forget_set: str, metric: str) -> list[str]:
     rows = [*cells.methods(forget_set), RANDOM_CHOICE]
-    wanted = ("average_gap", "seconds_ratio_alone")
-    return [row for row in rows if all(cells.values(forget_set, row, metric) for metric in wanted)]
+    return [row for row in rows if all(cells.values(forget_set, row, each) for each in (metric, _COST))]
 
 
-def _panel(axis: Axes, cells: Cells, forget_set: str, shown: dict[str, Look]) -> None:
+def _panel(axis: Axes, cells: Cells, forget_set: str, shown_as: Column, shown: dict[str, Look]) -> None:
     axis.set(xscale="log", yscale="log")
-    floor, original = (cells.estimate(forget_set, row, "average_gap") for row in (FLOOR, ORIGINAL))
-    if floor is not None:
-        low, high = ends(floor)
-        axis.axhspan(max(low, _SMALLEST), max(high, _SMALLEST), color=GOLD, alpha=0.22, lw=0)
-        axis.axhline(max(floor.mean, _SMALLEST), color=GOLD, lw=1.5)
-    if original is not None:
-        axis.axhline(max(original.mean, _SMALLEST), color=INK, lw=1, ls=(0, (4, 3)))
-        axis.annotate(
-            "nothing done",
-            (0.99, original.mean),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=7.5,
-            color=INK,
-        )
+    metric, least = shown_as.metric, _SMALLEST[shown_as.metric]
+    _levels(axis, cells, forget_set, metric)
     axis.axvline(1, color=QUIET, lw=1, ls=(0, (1, 2)))
-    for row in _points(cells, forget_set):
-        numbers = (cells.estimate(forget_set, row, f"seconds_ratio_{which}") for which in ("alone", "whole"))
-        _point(axis, cells.estimate(forget_set, row, "average_gap"), *numbers, shown[row])
+    curve = early_curve(cells, forget_set, metric)
+    axis.plot([x for x, _ in curve], [max(y, least) for _, y in curve], color=INK, marker=".", lw=1.2, ms=5)
+    for row in (row for row in _points(cells, forget_set, metric) if not _early(row)):
+        costs = (cells.estimate(forget_set, row, f"seconds_ratio_{which}") for which in ("alone", "whole"))
+        _point(axis, cells.estimate(forget_set, row, metric), *costs, shown[row], least)
     for each in (axis.xaxis, axis.yaxis):
-        each.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        each.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
         each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         each.set_minor_locator(NullLocator())
-    axis.set(xlabel="time / retraining (×) ↓", ylabel="avg gap (pts) ↓")
+    axis.set(xlabel="time / retraining (×) ↓", ylabel=shown_as.header)
     title(axis, forget_set)
 
 
-def _point(axis: Axes, gap: Estimate, alone: Estimate, whole: Estimate | None, look: Look) -> None:
-    low, high = (max(end, _SMALLEST) for end in ends(gap))
-    at, y = (whole or alone).mean, max(gap.mean, _SMALLEST)
+def _levels(axis: Axes, cells: Cells, forget_set: str, metric: str) -> None:
+    """The floor as a band, and what doing nothing gets."""
+    least = _SMALLEST[metric]
+    floor, original = (cells.estimate(forget_set, row, metric) for row in (FLOOR, ORIGINAL))
+    if floor is not None:
+        low, high = ends(floor)
+        axis.axhspan(max(low, least), max(high, least), color=GOLD, alpha=0.22, lw=0)
+        axis.axhline(max(floor.mean, least), color=GOLD, lw=1.5)
+    if original is not None:
+        at = max(original.mean, least)
+        axis.axhline(at, color=INK, lw=1, ls=(0, (4, 3)))
+        place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": 7.5, "color": INK}
+        axis.annotate("nothing done", (0.99, at), **place)
+
+
+def _point(axis: Axes, number: Estimate, alone: Estimate, whole: Estimate | None, look: Look, least: float) -> None:
+    low, high = (max(end, least) for end in ends(number))
+    at, y = alone.mean, max(number.mean, least)
     axis.plot([at, at], [low, high], color=look.colour, lw=1.2, alpha=0.8)
-    if alone.mean < at:
-        axis.plot([alone.mean, at], [y, y], color=look.colour, lw=1, alpha=0.6)
-        axis.plot(alone.mean, y, look.marker, color=look.colour, mfc="white", ms=look.size - 1.5)
+    if whole is not None and whole.mean > at:
+        axis.plot([at, whole.mean], [y, y], color=look.colour, lw=1, alpha=0.5)
+        axis.plot(whole.mean, y, look.marker, color=look.colour, mfc="white", ms=look.size - 1.5)
     axis.plot(at, y, look.marker, color=look.colour, ms=look.size, mec="white", mew=0.6, zorder=3)
 
 

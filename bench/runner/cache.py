@@ -62,6 +62,11 @@ def save_net(folder: Path, net: nn.Module) -> None:
     (folder / WEIGHTS).write_bytes(save(state))
 
 
+def load_net_state(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of an entry."""
+    return load_file(folder / WEIGHTS)
+
+
 def load_net(folder: Path, build: Callable[[], nn.Module]) -> nn.Module:
     """The network of an entry, in evaluation mode, on the CPU."""
     net = empty(build)
@@ -69,9 +74,9 @@ def load_net(folder: Path, build: Callable[[], nn.Module]) -> nn.Module:
     return net.eval()
 
 
-def save_outputs(folder: Path, train: torch.Tensor, test: torch.Tensor) -> None:
-    """Logits on the training and the test set, float32 (N, K)."""
-    (folder / OUTPUTS).write_bytes(save_arrays({"train": train.numpy(), "test": test.numpy()}))
+def save_outputs(folder: Path, **logits: torch.Tensor) -> None:
+    """Logits by split (train, holdout, test), float32 (N, K)."""
+    (folder / OUTPUTS).write_bytes(save_arrays({split: each.numpy() for split, each in logits.items()}))
 
 
 def load_outputs(folder: Path) -> dict[str, np.ndarray]:

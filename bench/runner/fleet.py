@@ -20,7 +20,6 @@ from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
 from bench.runner.plan import Task
 from bench.suite import CONTROLS
-from bench.variants import needs_twin
 from tmu.audit.outputs import SETS, logit_confidence
 from tmu.errors import StorageError, TmuError
 
@@ -90,17 +89,17 @@ def _model(shop: Workshop, task: Task, masks: dict[str, Tensor], number: int) ->
         return original
     if task.row in CONTROLS:
         return shop.gold(request, shop.suite.fleet.models + number)
-    twin = shop.twin(number) if needs_twin(shop.suite.method(task.row)) else None
-    return shop.unlearned(task.row, number, original, request, twin)
+    return shop.unlearned(task.row, number, original, request, shop.help(task.row, number), task.forget)
 
 
 def _cost(shop: Workshop, task: Task, alone: float, gold: float) -> list[Number]:
-    """Mean seconds of a model; of a method also in retrainings, and with its twin."""
+    """Mean seconds of a model; of a method also in retrainings, and with what is made once for an original."""
     if task.row in CONTROLS:
         return [("seconds_alone", alone, "s")]
-    twins = needs_twin(shop.suite.method(task.row))
-    twin = _mean_seconds([shop.twin(number) for number in range(shop.suite.fleet.models)]) if twins else 0.0
-    return ratios(alone, alone + twin, gold)
+    count = shop.suite.fleet.models
+    helped = [made for number in range(count) for made in shop.help(task.row, number).made]
+    once = sum(read_run(made.folder)["seconds"] for made in helped) / count
+    return ratios(alone, alone + once, gold)
 
 
 def _mean_seconds(fleet: list[Made]) -> float:

@@ -19,9 +19,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from bench.runner import faces
 from bench.suite import Suite
 from tmu.data.importer import import_records
-from tmu.data.keys import DEMO_SECRET, Keys
+from tmu.data.keys import DEMO_SECRET, Keys, key64
 from tmu.data.readers import get_reader
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
@@ -34,12 +35,17 @@ _EMBEDDED = "digits"
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The three splits; subjects: contributor codes (N_train,) or None where each record is its own."""
+    """The three splits.
+
+    subjects: contributor codes (N_train,) or None where each record is its own. people: by split int64 (N,), 64 bits of
+    the keyed hash of each record's contributor, or of the record where that is its own.
+    """
 
     train: Examples
     holdout: Examples
     test: Examples
     subjects: np.ndarray | None
+    people: dict[str, torch.Tensor]
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     digest: str
@@ -50,9 +56,9 @@ def ground_file(suite: Suite, home: Path) -> Path:
     wanted = [suite.dataset, suite.reader, suite.layout, suite.sample_seed]
     path = home / "data" / f"{suite.dataset}-{digest_of(wanted)[:16]}.safetensors"
     if not path.is_file():
-        tensors, facts = _read(suite, home)
+        tensors, facts, people = _read(suite, home)
         facts["digest"] = digest_of([facts, {name: _sha(value) for name, value in tensors.items()}])
-        write_atomic(path, save(tensors, {"facts": canonical_json(facts).decode()}))
+        write_atomic(path, save(tensors | people, {"facts": canonical_json(facts).decode()}))
     return path
 
 
@@ -67,18 +73,17 @@ def load_ground(path: Path, device: str) -> Ground:
         for split in SPLITS
     }
     subjects = tensors["subjects"].numpy() if facts["subjects"] else None
+    people = {split: tensors[f"{split}.people"] for split in SPLITS}
     about = (tuple(facts["shape"]), tuple(facts["classes"]), facts["digest"])
-    return Ground(parts["train"], parts["holdout"], parts["test"], subjects, *about)
+    return Ground(parts["train"], parts["holdout"], parts["test"], subjects, people, *about)
 
 
-def _read(suite: Suite, home: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """All tensors and facts, by way of a record store that is thrown away."""
-    options = dict(suite.reader)
-    if suite.dataset != _EMBEDDED:
-        options |= {"root": str(_root(suite.dataset, home)), "sample_seed": suite.sample_seed}
+def _read(suite: Suite, home: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, torch.Tensor]]:
+    """All tensors, the facts, and the people by split, by way of a record store that is thrown away."""
+    name, options = _reader(suite, home)
     (home / "data").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home / "data") as folder:
-        place, reader = Path(folder) / "store", get_reader(suite.dataset, options)
+        place, reader = Path(folder) / "store", get_reader(name, options)
         import_records(reader, place, Keys(DEMO_SECRET), split_seed=suite.sample_seed, **suite.layout)
         store = RecordStore.open(place)
         arrays = {split: store.load(split) for split in SPLITS}
@@ -89,7 +94,19 @@ def _read(suite: Suite, home: Path) -> tuple[dict[str, torch.Tensor], dict[str, 
     people, codes = np.unique(arrays["train"].subject_keys, return_inverse=True)
     tensors["subjects"] = torch.from_numpy(codes.astype(np.int64))
     facts = {"shape": list(store.info.shape), "classes": list(store.info.classes)}
-    return tensors, facts | {"subjects": len(people) < len(codes)}
+    of = {f"{split}.people": torch.from_numpy(key64(part.subject_keys)) for split, part in arrays.items()}
+    return tensors, facts | {"subjects": len(people) < len(codes)}, of
+
+
+def _reader(suite: Suite, home: Path) -> tuple[str, dict[str, Any]]:
+    """Name and options of the reader."""
+    options = dict(suite.reader)
+    if suite.dataset == _EMBEDDED:
+        return suite.dataset, options
+    root = _root(suite.dataset, home)
+    if suite.dataset == faces.DATASET:
+        return faces.reader(root, home / "data" / faces.DATASET, options)
+    return suite.dataset, options | {"root": str(root), "sample_seed": suite.sample_seed}
 
 
 def _root(dataset: str, home: Path) -> Path:

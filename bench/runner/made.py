@@ -11,10 +11,14 @@ from tmu.files import digest_of
 
 @dataclass(frozen=True, eq=False)
 class Forgotten:
-    """A request. now: records of this deletion, bool (N,); gone: of this one and all before it. key: names both."""
+    """A request. now: records of this deletion, bool (N,); gone: of this one and all before it. key: names both.
+
+    first: in a stream of people, the records of the first ones, once more have gone.
+    """
 
     now: Tensor
     gone: Tensor
+    first: Tensor | None = None
 
     @property
     def key(self) -> str:
@@ -28,6 +32,21 @@ class Made:
 
     folder: Path
     key: str
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a method works with beside the data, made once for an original. twin: the fine-tuned one. table: outputs of
+    the references. lessons: the twin that was fitted on the table."""
+
+    twin: Made | None = None
+    table: Made | None = None
+    lessons: Made | None = None
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """Those that there are."""
+        return tuple(each for each in (self.twin, self.table, self.lessons) if each is not None)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from bench.runner.models import Workshop
 from bench.runner.plan import in_stream, step_of
 from bench.suite import Suite
 from tmu.config import Seeds
+from tmu.errors import RequestError
 from tmu.files import digest_of, write_atomic
 from tmu.train.order import hash_keys, stream
 
@@ -94,9 +95,26 @@ def forgotten(shop: Workshop, name: str, masks: dict[str, Tensor]) -> Forgotten:
     if not in_stream(name):
         return Forgotten(masks[name], masks[name])
     keys, plan = shop.ground.train.keys.cpu(), shop.suite.stream
+    if plan.people:
+        return _people(shop, step_of(name))
     order = hash_keys(keys, stream(shop.suite.sample_seed, "deletions")).argsort(kind="stable")
     size, step = round(plan.share * len(keys)), step_of(name)
     place = np.empty(len(keys), np.int64)
     place[order] = np.arange(len(keys))
     gone = torch.from_numpy(place < step * size)
     return Forgotten(gone & torch.from_numpy(place >= (step - 1) * size), gone)
+
+
+def _people(shop: Workshop, step: int) -> Forgotten:
+    """The deletion of one person: people in the order of their hashed keys."""
+    suite, people = shop.suite, shop.ground.people["train"]
+    everyone = people.unique()
+    if shop.ground.subjects is None or len(everyone) <= suite.stream.deletions:
+        raise RequestError(
+            f"A stream of {suite.stream.deletions} people needs more than as many contributors.",
+            "Give the reader `subjects`, or make the stream shorter.",
+        )
+    order = everyone[torch.from_numpy(hash_keys(everyone, stream(suite.sample_seed, "people")).argsort(kind="stable"))]
+    gone = torch.isin(people, order[:step])
+    first = torch.isin(people, order[: suite.stream.first]) if step > suite.stream.first else None
+    return Forgotten(people == order[step - 1], gone, first)

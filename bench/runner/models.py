@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from bench.runner.cache import Cache, load_net, save_net, save_outputs
 from bench.runner.engine import Engine, clock
 from bench.runner.ground import Ground
-from bench.runner.made import Forgotten, Made
+from bench.runner.lessons import fit_lessons, lessons_of, pool_of
+from bench.runner.made import Forgotten, Help, Made
+from bench.runner.references import references
 from bench.suite import Suite
-from bench.variants import get_method
+from bench.variants import get_method, needs_lessons, needs_references, needs_twin
 from tmu.config import Seeds, TrainConfig
 from tmu.files import digest_of, write_json
 from tmu.models import registry
@@ -79,7 +81,7 @@ class Workshop:
     def _trained(self, without: Tensor | None, seed: int) -> Made:
         gone = [] if without is None else [int(row) for row in without.nonzero()[:, 0]]
         seeds = Seeds.all(seed)
-        inputs = self._inputs(self.suite.train, seeds) | {"without": digest_of(gone)}
+        inputs = self.inputs(self.suite.train, seeds) | {"without": digest_of(gone)}
         key = self.cache.key(inputs, *self.net_code)
 
         def build(folder: Path, run: dict[str, Any]) -> None:
@@ -87,15 +89,15 @@ class Workshop:
             train = self.ground.train if without is None else self.ground.train.take(~without.to(self.device))
             report = fit(net, train, self.suite.train, seeds)
             run.update(seconds=report.seconds_train, history=report.history, precision=report.precision)
-            self._keep(folder, net)
+            self.keep(folder, net)
 
-        return self._made("trained", key, build)
+        return self.made("trained", key, build)
 
     def twin(self, seed: int) -> Made:
         """The twin problem of an original. Raises GateError where the hold-out cannot be memorised or learnt from."""
         original = self.original(seed)
         seeds, config = Seeds.all(seed), self.suite.twin
-        inputs = self._inputs(config.train, seeds)
+        inputs = self.inputs(config.train, seeds)
         inputs |= {"original": original.key, "twin": config.model_dump(mode="json")}
         key = self.cache.key(inputs, *self.twin_code)
 
@@ -111,7 +113,6 @@ class Workshop:
                 fit,
                 partial(clock, self.device),
                 self.device,
-                self.suite.train,
             )
             run.update(seconds=clock(self.device) - started + fit.earlier, quality=report.quality)
             run.update(gate=report.gate.as_json())
@@ -119,27 +120,27 @@ class Workshop:
             write_json(folder / "twin.json", freeze(twin, tensors))
             (folder / "twin.safetensors").write_bytes(save(tensors))
 
-        return self._made("twin", key, build)
+        return self.made("twin", key, build)
 
-    def unlearned(self, row: str, seed: int, start: Made, forgotten: Forgotten, twin: Made | None) -> Made:
-        """A method's model, from `start`. Raises what the method raises."""
+    def unlearned(self, row: str, seed: int, start: Made, forgotten: Forgotten, given: Help, forget: str = "") -> Made:
+        """A method's model, from `start`; `forget`: name of the forget set. Raises what the method raises."""
         name = self.suite.method(row)
-        method, options = get_method(name), self.suite.options(row)
+        method, options = get_method(name), self.suite.options(row, forget)
         seeds = Seeds.all(seed)
-        inputs = self._inputs(self.suite.train, seeds)
-        inputs |= {"start": start.key, "forgotten": forgotten.key, "twin": twin and twin.key, "method": name}
-        inputs |= {"options": options.model_dump(mode="json")}
-        key = self.cache.key(inputs, *(self.twin_code if twin else self.net_code), method.__name__)
+        inputs = self.inputs(self.suite.train, seeds)
+        inputs |= {"start": start.key, "forgotten": forgotten.key, "method": name}
+        inputs |= {"help": [each.key for each in given.made], "options": options.model_dump(mode="json")}
+        key = self.cache.key(inputs, *(self.twin_code if given.twin else self.net_code), method.__name__)
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             fit = self.engine(key)
-            problem = self.problem(name, seeds, start, forgotten, twin, fit)
+            problem = self.problem(name, seeds, start, forgotten, given, fit)
             started = clock(self.device)
-            outcome = method.unlearn(problem, options)
+            outcome = method.unlearn(lessons_of(self, problem, forgotten, given), options)
             run.update(seconds=clock(self.device) - started + fit.earlier, notes=outcome.notes)
-            self._keep(folder, outcome.model)
+            self.keep(folder, outcome.model)
 
-        return self._made("unlearned", key, build)
+        return self.made("unlearned", key, build)
 
     def net(self, made: Made) -> nn.Module:
         """The network of a kept model."""
@@ -156,26 +157,29 @@ class Workshop:
         seeds: Seeds,
         start: Made,
         forgotten: Forgotten,
-        twin: Made | None,
+        given: Help,
         fit: Callable | None = None,
     ) -> Problem:
-        """What a method gets, to be unlearned from `start`."""
-        train = self.ground.train
+        """What a method gets, to be unlearned from `start`; of one that works with references, D_r is their pool."""
+        train, kept = self.ground.train, ~forgotten.gone
+        if needs_references(method):
+            kept = pool_of(train.keys.cpu(), kept, seeds)
         return Problem(
             model=self.net(start).to(self.device),
             forget=train.take(forgotten.now.to(self.device)),
-            retain=train.take(~forgotten.gone.to(self.device)),
+            retain=train.take(kept.to(self.device)),
             classes=len(self.ground.classes),
             recipe=self.suite.train,
             seeds=seeds,
             fit=fit,
             fresh=lambda: self.fresh(seeds.init),
-            twin=self.load_twin(twin) if twin else None,
+            twin=self.load_twin(given.twin) if given.twin else None,
             holdout=self.ground.holdout if get_method(method).NEEDS_HOLDOUT else None,
             device=self.device,
         )
 
-    def _inputs(self, recipe: TrainConfig, seeds: Seeds) -> dict[str, Any]:
+    def inputs(self, recipe: TrainConfig, seeds: Seeds) -> dict[str, Any]:
+        """What names a computation of the suite, beside what is its own."""
         lane = [torch.device(self.device).type, pick_precision(recipe.precision, torch.device(self.device))]
         return {
             "data": self.ground.digest,
@@ -185,13 +189,24 @@ class Workshop:
             "lane": lane,
         }
 
-    def _keep(self, folder: Path, net: nn.Module) -> None:
+    def keep(self, folder: Path, net: nn.Module) -> None:
         """Weights, and the logits that every metric is derived from."""
         save_net(folder, net)
-        sets = (self.ground.train, self.ground.test)
-        save_outputs(folder, *(logits_of(net, part.images, device=self.device) for part in sets))
+        sets = {"train": self.ground.train, "holdout": self.ground.holdout, "test": self.ground.test}
+        save_outputs(folder, **{name: logits_of(net, part.images, device=self.device) for name, part in sets.items()})
 
-    def _made(self, kind: str, key: str, build: Callable[[Path, dict[str, Any]], None]) -> Made:
+    def help(self, row: str, seed: int) -> Help:
+        """What the row's method works with, for the original of that seed."""
+        method = self.suite.method(row)
+        table = references(self, seed) if needs_references(method) else None
+        return Help(
+            twin=self.twin(seed) if needs_twin(method) else None,
+            table=table,
+            lessons=fit_lessons(self, seed, self.original(seed), table) if needs_lessons(method) else None,
+        )
+
+    def made(self, kind: str, key: str, build: Callable[[Path, dict[str, Any]], None]) -> Made:
+        """What `build` makes, kept under its kind and key."""
         folder = self.cache.make(kind, key, build)
         self.engine(key).clean()
         return Made(folder, key.partition("-")[0])

@@ -1,8 +1,8 @@
 """A suite's stored results by forget set, row, metric and seed: what tables and figures read.
 
 A *row* is a method, a control or an ablation ("tmu-soft/no-neighbours"). Forget sets named "stream/07" are the state
-after the seventh of many successive deletions, "fleet/random-10" holds the numbers of whole fleets. What was not
-measured is an empty dict or None, never an error.
+after the seventh of many successive deletions, "fleet/random-10" holds the numbers of whole fleets, "verdict/random-10"
+what the audit without golds says. What was not measured is an empty dict or None, never an error.
 """
 
 import math
@@ -16,19 +16,24 @@ from bench.statistics import Estimate, over_seeds
 
 GOLD, FLOOR, ORIGINAL, RANDOM_CHOICE, TWIN = "gold", "second gold", "original", "random choice", "twin"
 DEFAULT = "tmu-soft"
+EARLIER = "tmu-soft by epochs"  # stored rows of the way before references: what the default must not fall behind
+EARLY = "early-retrain "  # a retraining stopped after a share of its epochs, by share
 CONTROLS = (ORIGINAL, FLOOR, RANDOM_CHOICE)
 REFUSED = "refused"
 STREAM = "stream/"
 FLEET = "fleet/"
+VERDICT = "verdict/"
 _FORGET_SETS = (
     *("random-10", "worst-case-10", "class-part", "high-memorisation-10", "cluster", "person", "whole-class"),
     *("random-1", "random-50"),
 )
 _ROWS = (
     *(GOLD, FLOOR, ORIGINAL, RANDOM_CHOICE, "retrain", "finetune", "l1-sparse", "neggrad-plus", "random-label"),
-    *("salun", "scrub", "ssd", "sfr-on", "amun", "regun", "bad-teacher"),
+    *("salun", "scrub", "ssd", "sfr-on", "amun", "regun", "bad-teacher", "early-retrain at our cost"),
+    *("early-retrain .05", "early-retrain .1", "early-retrain .2", "early-retrain .5", "finetune at our cost"),
+    *("l1-sparse at our cost", "oracle-matching"),
 )
-_LAST = ("tmu", DEFAULT)  # ours stand at the end; methods that are not named here come before them
+_LAST = ("tmu", EARLIER, DEFAULT)  # ours stand at the end; methods that are not named here come before them
 Values = dict[int, float]  # by seed
 
 
@@ -79,13 +84,18 @@ class Cells:
         return over_seeds(found) if found else None
 
     def forget_sets(self) -> list[str]:
-        """Forget sets in the order of the protocol, others by name after them; no stream, no fleet."""
-        names = (name for name in self.measured if not name.startswith((STREAM, FLEET)))
+        """Forget sets in the order of the protocol, others by name after them; no stream, no fleet, no verdicts."""
+        names = (name for name in self.measured if not name.startswith((STREAM, FLEET, VERDICT)))
         return sorted(names, key=lambda name: (_place(_FORGET_SETS, name), name))
 
     def fleets(self) -> list[str]:
         """The forget sets of fleets, by name."""
         return sorted(name for name in self.measured if name.startswith(FLEET))
+
+    def verdicts(self) -> list[str]:
+        """The forget sets of verdicts without golds, in the order of the protocol."""
+        names = (name for name in self.measured if name.startswith(VERDICT))
+        return sorted(names, key=lambda name: (_place(_FORGET_SETS, name.removeprefix(VERDICT)), name))
 
     def stream(self) -> dict[int, str]:
         """Forget set by number of deletions so far, in order; empty without a stream."""

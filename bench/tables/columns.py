@@ -15,8 +15,9 @@ QUALITY = (
     "label_agreement",
 )
 LATEST = "latest/"  # in a stream: of the latest deletion alone
+FIRST = "first/"  # of the first deletions, once more have followed
 SHADOW = ("rmia_", "lira_")
-COST = ("seconds_ratio_alone", "seconds_ratio_whole")
+COST = ("seconds_ratio_alone", "seconds_ratio_whole", "seconds_ratio_references", "seconds_ratio_lessons")
 _DIGITS = {"%": 1, "pts": 2, "L2": 4, "nats": 3, "1e-4 nats": 1, "probability": 3, "s": 1}
 
 
@@ -53,7 +54,11 @@ class Column:
 
 _OURS = (
     Column("seconds_ratio_alone", "time / retraining, alone", "×", "lower"),
-    Column("seconds_ratio_whole", "time / retraining, with twin", "×", "lower"),
+    Column("seconds_ratio_whole", "time / retraining, with what is made once", "×", "lower"),
+    Column("seconds_ratio_references", "references, once", "×", "lower"),
+    Column("seconds_ratio_lessons", "twin fitted on them, once", "×", "lower"),
+    Column("seconds_ratio_audits", "audits so far", "×", "lower"),
+    Column("seconds_ratio_total", "all so far, with audits and what is made once", "×", "lower"),
     Column("seconds_alone", "time, alone", "s", "lower"),
     Column("klom_forget", "KLoM forget", "nats", "lower"),
     Column("klom_retain", "KLoM retain", "nats", "lower"),
@@ -76,9 +81,10 @@ def column(cells: Cells, metric: str) -> Column:
     known = _known()
     if metric in known:
         return known[metric]
-    if metric.startswith(LATEST):
-        whole = column(cells, metric.removeprefix(LATEST))
-        return replace(whole, metric=metric, title=f"{whole.title}, latest alone")
+    for prefix, words in {LATEST: "latest alone", FIRST: "the first alone"}.items():
+        if metric.startswith(prefix):
+            whole = column(cells, metric.removeprefix(prefix))
+            return replace(whole, metric=metric, title=f"{whole.title}, {words}")
     return Column(metric, metric.replace("_", " "), cells.units.get(metric, ""), "gold")
 
 

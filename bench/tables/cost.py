@@ -1,4 +1,7 @@
-"""What forgetting costs in retrainings of the same forget set: the method alone, and with its twin counted in full."""
+"""What forgetting costs in retrainings of the same forget set: the method alone, and with what is made once in full.
+
+Made once for a model, and used for all its deletions: a fine-tuned twin, or references and the twin fitted on them.
+"""
 
 from math import floor
 
@@ -8,6 +11,10 @@ from bench.tables.columns import Column, column, times
 from bench.tables.markdown import grid, label
 from tmu.audit.render import NONE
 
+_READ = (
+    "Retrainings (×) ↓: the method alone / with what is made once in full (a fine-tuned twin, or references and the "
+    "twin fitted on them). Seconds are of the training or fit alone."
+)
 _ALONE, _WHOLE = "seconds_ratio_alone", "seconds_ratio_whole"
 _SECONDS = "seconds_alone"
 
@@ -25,16 +32,27 @@ def cost(cells: Cells) -> list[str]:
     return [
         "### Cost",
         "",
-        "Retrainings (×) ↓: the method alone / with its twin in full. Seconds are of the training or fit alone.",
+        _READ,
         "",
-        *grid(["row", *sets], [*shown, *seconds]),
+        *grid(["row", *sets], [*shown, *_once(cells, sets), *seconds]),
         "",
         *sentences,
         "",
     ]
 
 
-_NAMED = {"one retraining (s)": GOLD, "the twin, once per model (s)": TWIN}
+_NAMED = {"one retraining (s)": GOLD, "the fine-tuned twin, once per model (s)": TWIN}
+
+
+def _once(cells: Cells, sets: list[str]) -> list[list[str]]:
+    """What the default's references cost, where it has some."""
+    asked = {"references, once per model": "references", "twin fitted on them, once per model": "lessons"}
+    lines = []
+    for words, name in asked.items():
+        found = [cells.values(each, DEFAULT, f"seconds_ratio_{name}") for each in sets]
+        if any(found):
+            lines.append([words, *(times(over_seeds(each).mean) if each else NONE for each in found)])
+    return lines
 
 
 def _cell(cells: Cells, forget_set: str, row: str) -> str:
@@ -56,8 +74,8 @@ def _sentence(cells: Cells, forget_set: str) -> str | None:
         return None
     head = f"- {forget_set}: {label(DEFAULT)} costs {times(alone.mean)} retrainings alone and {times(whole.mean)} with"
     if whole.mean < 1:
-        return f"{head} its twin: cheaper than retraining, the first deletion included."
+        return f"{head} what is made once: cheaper than retraining, the first deletion included."
     if alone.mean >= 1:
-        return f"{head} its twin: retraining is the cheaper way, however often the twin is used."
+        return f"{head} what is made once: retraining is the cheaper way, however often that is used."
     deletions = floor((whole.mean - alone.mean) / (1 - alone.mean)) + 1
-    return f"{head} its twin: retraining is cheaper for one deletion; one twin pays from {deletions} deletions on."
+    return f"{head} what is made once: retraining is cheaper for one deletion; it pays from {deletions} deletions on."

@@ -1,6 +1,7 @@
 """Does the twin know which forgotten records a gold gets wrong? Beside what label noise allows."""
 
 import math
+from collections.abc import Collection
 
 from bench.statistics import Estimate, paired
 from bench.tables.cells import TWIN, Cells
@@ -8,7 +9,7 @@ from bench.tables.markdown import grid
 from tmu.audit.render import NONE
 
 _ASKED = {
-    "auroc_targets": "soft targets (`tmu-soft`) against one gold ↑",
+    "auroc_targets": "soft targets (`tmu-soft by epochs`) against one gold ↑",
     "auroc_single_gold": "predictor (`tmu`) against one gold ↑",
     "auroc_ceiling": "ceiling: other golds against one",
     "auroc_mean_gold": "predictor against all golds ↑",
@@ -22,18 +23,20 @@ def predictor(cells: Cells) -> list[str]:
     sets = [name for name in cells.forget_sets() if any(cells.values(name, TWIN, m) for m in _ASKED)]
     if not sets:
         return []
-    header = ["forget set", *_ASKED.values(), *_COMPARED.values()]
+    asked = {m: words for m, words in _ASKED.items() if any(cells.values(name, TWIN, m) for name in sets)}
+    compared = {m: words for m, words in _COMPARED.items() if m in asked}
+    header = ["forget set", *asked.values(), *compared.values()]
     return [
         "### Predicting which records a gold gets wrong (AUROC)",
         "",
-        *grid(header, [_line(cells, name) for name in sets]),
+        *grid(header, [_line(cells, name, asked, compared) for name in sets]),
         "",
     ]
 
 
-def _line(cells: Cells, forget_set: str) -> list[str]:
-    numbers = [_text(cells.estimate(forget_set, TWIN, metric)) for metric in _ASKED]
-    return [forget_set, *numbers, *(_to_the_ceiling(cells, forget_set, metric) for metric in _COMPARED)]
+def _line(cells: Cells, forget_set: str, asked: Collection[str], compared: Collection[str]) -> list[str]:
+    numbers = [_text(cells.estimate(forget_set, TWIN, metric)) for metric in asked]
+    return [forget_set, *numbers, *(_to_the_ceiling(cells, forget_set, metric) for metric in compared)]
 
 
 def _to_the_ceiling(cells: Cells, forget_set: str, metric: str) -> str:

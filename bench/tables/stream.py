@@ -11,17 +11,21 @@ from scipy import stats
 
 from bench.statistics import Estimate, over_seeds
 from bench.tables.cells import FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, Cells, Values, row_order
-from bench.tables.columns import LATEST, Column, column, differences, signed, times, with_unit
+from bench.tables.columns import FIRST, LATEST, Column, column, differences, signed, times, with_unit
 from bench.tables.markdown import grid, label
 
-ASKED = ("average_gap", "activation_distance", "accuracy_test", f"{LATEST}average_gap", f"{LATEST}activation_distance")
+ASKED = (
+    *("average_gap", "activation_distance", "accuracy_test", f"{LATEST}average_gap", f"{LATEST}activation_distance"),
+    *(f"{FIRST}average_gap", f"{FIRST}activation_distance"),
+)
+_COSTS = ("seconds_ratio_alone", "seconds_ratio_audits", "seconds_ratio_total")
 
 
 def stream(cells: Cells) -> list[str]:
     """A table and sentences for each method that went through a stream of deletions; empty without one."""
     lines = []
     for method in stream_methods(cells):
-        lines += [*_table(cells, method), "", *_sentences(cells, method), ""]
+        lines += [*_table(cells, method), "", *_spent(cells, method), *_sentences(cells, method), ""]
     return ["### Successive deletions", "", *lines] if lines else []
 
 
@@ -37,11 +41,12 @@ def beside(column: Column) -> str:
 
 
 def at(cells: Cells, row: str, column: Column, number: int) -> Values:
-    """Value by seed after a deletion. The first deletion is all that is gone and the latest alike."""
-    name = cells.stream()[number]
-    return cells.values(name, row, column.metric) or (
-        cells.values(name, row, column.metric.removeprefix(LATEST)) if number == 1 else {}
-    )
+    """Value by seed after a deletion. What equals all that is gone is stored once: the latest after the first
+    deletion, and the first ones as long as no more have gone."""
+    name, metric = cells.stream()[number], column.metric
+    found = cells.values(name, row, metric)
+    alike = number == 1 if metric.startswith(LATEST) else metric.startswith(FIRST)
+    return found or (cells.values(name, row, metric.removeprefix(LATEST).removeprefix(FIRST)) if alike else {})
 
 
 def changes(cells: Cells, row: str, column: Column) -> tuple[int, int, Values] | None:
@@ -86,6 +91,19 @@ def _table(cells: Cells, method: str) -> list[str]:
     return grid([f"{label(method)} after deletion", *heads], lines)
 
 
+def _spent(cells: Cells, method: str) -> list[str]:
+    """What was spent so far, where audits are counted."""
+    columns = [column(cells, metric) for metric in _COSTS]
+    numbers = {n: [cells.estimate(name, method, c.metric) for c in columns] for n, name in cells.stream().items()}
+    if not any(found[-2] for found in numbers.values()):
+        return []
+    lines = [
+        [str(number), *(c.text(each) for c, each in zip(columns, found, strict=True))]
+        for number, found in numbers.items()
+    ]
+    return [*grid([f"{label(method)} after deletion", *(c.header for c in columns)], lines), ""]
+
+
 def _columns(cells: Cells, method: str) -> list[Column]:
     names = cells.stream().values()
     return [column(cells, m) for m in ASKED if any(cells.values(name, method, m) for name in names)]
@@ -100,7 +118,7 @@ def _sentences(cells: Cells, method: str) -> list[str]:
     spent = [e for name in cells.stream().values() if (e := cells.estimate(name, method, "seconds_ratio_whole"))]
     if spent:
         mean = times(float(np.mean([each.mean for each in spent])))
-        found.append(f"- Time: {mean} retrainings a deletion on average, the one twin shared by all of them.")
+        found.append(f"- Time: {mean} retrainings a deletion on average, what is made once shared by all of them.")
     return found
 
 

@@ -3,7 +3,7 @@
 import math
 
 from bench.statistics import Estimate, paired
-from bench.tables.cells import DEFAULT, FLOOR, ORIGINAL, RANDOM_CHOICE, Cells
+from bench.tables.cells import DEFAULT, EARLIER, FLOOR, ORIGINAL, RANDOM_CHOICE, Cells
 from bench.tables.columns import Column, column, differences, signed, with_unit
 from bench.tables.contest import contest, score
 from bench.tables.markdown import bold, label, listed
@@ -64,7 +64,7 @@ def _floor(cells: Cells, forget_set: str, column: Column) -> str | None:
 
 def _controls(cells: Cells, forget_set: str, column: Column) -> str | None:
     parts = []
-    for control in (ORIGINAL, RANDOM_CHOICE):
+    for control in (ORIGINAL, RANDOM_CHOICE, EARLIER):
         ours, theirs = (score(cells, forget_set, row, column) for row in (DEFAULT, control))
         if ours.keys() & theirs.keys():
             found = paired(ours, theirs)

@@ -30,6 +30,16 @@ def needs_twin(name: str) -> bool:
     return get_method(name).NEEDS_TWIN
 
 
+def needs_references(name: str) -> bool:
+    """Whether the method works with the references' outputs."""
+    return getattr(get_method(name), "NEEDS_REFERENCES", False)
+
+
+def needs_lessons(name: str) -> bool:
+    """Whether the method works with the twin that is fitted on the references, too."""
+    return needs_references(name) and getattr(get_method(name), "NEEDS_LESSONS", True)
+
+
 def read_options(name: str, options: dict[str, Any]) -> Config:
     """The method's options, checked; an unknown or bad one is refused by name."""
     return unlearn.check_options(name, get_method(name).Options, options)

@@ -5,22 +5,17 @@ versions, fixed identifiers.
 """
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from tmu.audit.bootstrap import Value
 from tmu.audit.ceiling import auroc
-from tmu.audit.drawing import headline, png
+from tmu.audit.drawing import canvas, name_rows, save, titled, whisker
 from tmu.audit.outputs import Outputs, Sets, logit_confidence
-from tmu.audit.palette import BLUE, GOLD, GRID, INK, QUIET, colours
+from tmu.audit.palette import BLUE, GOLD, INK, QUIET, colours
 from tmu.audit.table import ORIGINAL, AuditResult
-from tmu.files import write_atomic
 
 _PANELS = {"accuracy_forget": "forget set", "accuracy_retain": "retain set", "accuracy_test": "test set"}
 _TICKS = (1e-6, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999, 0.999999)
@@ -56,7 +51,7 @@ def draw_figures(
     }
     if predictor is not None:
         figures["reliability"] = reliability(predictor)
-    return [file for name, figure in figures.items() for file in _save(figure, folder / name)]
+    return [file for name, figure in figures.items() for file in save(figure, folder / name)]
 
 
 def accuracy_bars(result: AuditResult) -> Figure:
@@ -67,22 +62,22 @@ def accuracy_bars(result: AuditResult) -> Figure:
     gold = result.golds[0]
     rows = [row for row in result.rows if row != gold]
     colour = colours(result.rows, result.golds)
-    figure, axes = _canvas(len(_PANELS), 1.9 + 0.42 * len(rows), sharey=True)
+    figure, axes = canvas(len(_PANELS), 1.9 + 0.42 * len(rows), sharey=True)
     for axis, (metric, title) in zip(axes, _PANELS.items(), strict=True):
         reference = result.value(gold, metric)
         axis.axvspan(reference.low, reference.high, color=GOLD, alpha=0.18, lw=0)
         for place, row in enumerate(rows):
             value = result.value(row, metric)
             axis.barh(place, value.value - reference.value, left=reference.value, color=colour[row], height=0.46)
-            _whisker(axis, value, place + 0.36, colour[row])
+            whisker(axis, value, place + 0.36, colour[row])
             label = f"{value.value:.1f} ({value.value - reference.value:+.1f})"
             axis.text(1.02, place, label, transform=axis.get_yaxis_transform(), va="center", fontsize=8.5, color=INK)
         axis.axvline(reference.value, color=GOLD, lw=2)
         axis.set_title(f"{title}, gold {reference.value:.1f} %", fontsize=10, color=INK, loc="left")
         axis.set_xlabel("accuracy (%)")
         _at_least_two_points(axis)
-    _rows(axes[0], rows)
-    _headline(
+    name_rows(axes[0], rows)
+    titled(
         figure,
         "Accuracy: how far is each model from the gold?",
         "right of each row: accuracy (gap to gold) in %; bars start at the gold; band and lines: 95 %",
@@ -93,7 +88,7 @@ def accuracy_bars(result: AuditResult) -> Figure:
 def forget_confidence(sets: Sets, models: dict[str, Outputs], result: AuditResult) -> Figure:
     """Share of the forget set at or below each true-class confidence (ECDF), on a logit axis."""
     colour = colours(result.rows, result.golds)
-    figure, (axis,) = _canvas(1, 4.2)
+    figure, (axis,) = canvas(1, 4.2)
     for row, outputs in models.items():
         scores = np.sort(logit_confidence(outputs.logits["forget"], sets.labels["forget"]))
         share = 100 * np.arange(len(scores) + 1) / len(scores)
@@ -107,7 +102,7 @@ def forget_confidence(sets: Sets, models: dict[str, Outputs], result: AuditResul
     axis.set_xlabel("confidence in the true class (probability, logit scale)")
     axis.set_ylabel("share of forget set at or below (%)")
     axis.legend(frameon=False, loc="upper left")
-    _headline(
+    titled(
         figure,
         "Confidence on the forget set: does the curve lie on the gold's?",
         "further right: surer of the true class; dashed: 50 %",
@@ -120,25 +115,25 @@ def alignment(result: AuditResult) -> Figure:
     rows = [row for row in result.rows if row != result.golds[0]]
     colour = colours(result.rows, result.golds)
     panels = {"activation_distance": "activation distance (L2) ↓", "average_gap": "average gap (points) ↓"}
-    figure, axes = _canvas(len(panels), 1.9 + 0.42 * len(rows), sharey=True)
+    figure, axes = canvas(len(panels), 1.9 + 0.42 * len(rows), sharey=True)
     for axis, (metric, label) in zip(axes, panels.items(), strict=True):
         if floor := result.floor(metric):
             axis.axvspan(floor.low, floor.high, color=GOLD, alpha=0.18, lw=0)
         for place, row in enumerate(rows):
             value = result.value(row, metric)
-            _whisker(axis, value, place, colour[row], width=2.2)
+            whisker(axis, value, place, colour[row], width=2.2)
             axis.plot(value.value, place, "o", color=colour[row], ms=8, mec="white", mew=1.2)
         axis.set_xlim(left=0)
         axis.locator_params(axis="x", nbins=6)
         axis.set_xlabel(label)
-    _rows(axes[0], rows)
-    _headline(figure, "Alignment with the gold: left is closer", "band: noise floor, what golds differ by (95 %)")
+    name_rows(axes[0], rows)
+    titled(figure, "Alignment with the gold: left is closer", "band: noise floor, what golds differ by (95 %)")
     return figure
 
 
 def reliability(predictor: Predictor) -> Figure:
     """Share of records that the gold got wrong by predicted probability, with the number of records in each bin."""
-    figure, (axis, counts_axis) = _canvas(1, 4.6, heights=(3.2, 1))
+    figure, (axis, counts_axis) = canvas(1, 4.6, heights=(3.2, 1))
     edges = np.linspace(0, 1, _BINS + 1)
     place = np.clip(np.digitize(predictor.predicted, edges) - 1, 0, _BINS - 1)
     counts = np.bincount(place, minlength=_BINS)
@@ -164,7 +159,7 @@ def reliability(predictor: Predictor) -> Figure:
     counts_axis.bar(100 * (edges[:-1] + edges[1:]) / 2, counts, width=9, color=BLUE, alpha=0.75)
     counts_axis.set_ylabel("records")
     counts_axis.set_xlabel("predicted probability that the gold is wrong (%)")
-    _headline(
+    titled(
         figure,
         f"Predictor: are its probabilities true? AUROC {_auroc_text(predictor)}",
         "dashed: perfectly calibrated; lines: 95 % (Wilson)",
@@ -186,23 +181,6 @@ def _wilson(hits: float, n: int) -> tuple[float, float]:
     return 100 * (centre - half), 100 * (centre + half)
 
 
-def _canvas(
-    columns: int, height: float, sharey: bool = False, heights: tuple[float, ...] = (1,)
-) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(8.6, height), layout="constrained", facecolor="white")
-    grid = figure.subplots(len(heights), columns, sharey=sharey, sharex=len(heights) > 1, height_ratios=heights)
-    axes = list(np.ravel(grid))
-    for axis in axes:
-        axis.spines[["top", "right", "left"]].set_visible(False)
-        axis.spines["bottom"].set_color(QUIET)
-        axis.grid(color=GRID, lw=0.8)
-        axis.set_axisbelow(True)
-        axis.tick_params(colors=INK, length=0, labelsize=9)
-        axis.xaxis.label.set_color(INK)
-        axis.yaxis.label.set_color(INK)
-    return figure, axes
-
-
 def _at_least_two_points(axis: Axes) -> None:
     """Widen the axis of a panel where all models agree, so that hundredths of a point do not look like gaps."""
     axis.margins(x=0.08)
@@ -210,27 +188,3 @@ def _at_least_two_points(axis: Axes) -> None:
     missing = max(0.0, 2.0 - (high - low))
     axis.set_xlim(low - missing, high + 0.05)
     axis.locator_params(axis="x", nbins=4)
-
-
-def _rows(axis: Axes, rows: list[str]) -> None:
-    axis.set_yticks(range(len(rows)), rows)
-    axis.set_ylim(len(rows) - 0.4, -0.6)
-
-
-def _whisker(axis: Axes, value: Value, place: float, colour: str, width: float = 1.2) -> None:
-    axis.plot([value.low, value.high], [place, place], color=colour, lw=width, solid_capstyle="round")
-
-
-def _headline(figure: Figure, title: str, note: str) -> None:
-    headline(figure, title, note, size=12.5, side="right")
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    files, svg = {stem.with_suffix(".png"): png(figure, dpi=160)}, BytesIO()
-    FigureCanvasSVG(figure)
-    with matplotlib.rc_context({"svg.hashsalt": stem.name}):  # identifiers inside the file, otherwise random
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    files[stem.with_suffix(".svg")] = svg.getvalue()
-    for path, content in files.items():
-        write_atomic(path, content)
-    return list(files)

@@ -1,5 +1,7 @@
 """The report page: one HTML file that needs nothing else, for screen (light and dark) and paper."""
 
+from markupsafe import Markup
+
 TEMPLATE = """<!doctype html>
 <html lang="en">
 <head>
@@ -53,7 +55,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 </header>
 <main>
 <section class="verdict {{ verdict.outcome }}">
-<strong>{{ row }}: {{ verdict.outcome }}</strong>
+<strong>{{ row }}: {{ verdict.outcome }}</strong>{% if sentence %}
+<p>{{ sentence }}</p>{% endif %}
 <ul>{% for reason in verdict.reasons %}
 <li class="{{ reason.partition(':')[0] }}">{{ reason }}</li>{% endfor %}
 </ul>
@@ -61,10 +64,7 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 
 <h2>The models side by side</h2>
 <div class="scroll"><table>
-<caption>Small: 95 % interval over records. ↓ lower is better, ↑ higher is better, → gold: the gold's number is the aim.
-<b>gold</b> was retrained without the forgotten records, every further gold is an independent retrain; the <b>noise
-floor</b> is what they score against each other, with the farthest ends of their intervals; <b>original</b> is what
-doing nothing scores. Every row is compared with equally many golds.</caption>
+<caption>{{ table_caption }}</caption>
 <thead><tr><th scope="col">model</th>{% for each in headline %}<th scope="col">{{ each.header }}</th>{% endfor %}
 <th scope="col">{{ seconds_header }}</th></tr></thead>
 <tbody>{% for each in rows %}
@@ -79,15 +79,10 @@ doing nothing scores. Every row is compared with equally many golds.</caption>
 <div class="scroll"><table>
 <caption>{{ people.caption }}</caption>
 <thead><tr><th scope="col">person (keyed hash)</th><th scope="col">records (number)</th>
-{% for name in people.directions %}<th scope="col">{{ name }}, evidence (nats a record) → floor</th>
-<th scope="col">floor: the golds' evidence (nats a record)</th>
-<th scope="col">p (0..1), ↑ less found</th>{% endfor %}
-<th scope="col">more detectable than under the golds</th></tr></thead>
+{% for name in people.head %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for each in people.rows %}
 <tr><th scope="row"><code>{{ each.person }}</code></th><td>{{ each.records }}</td>
-{% for one in each.directions %}
-{{ cell(one.evidence) }}<td class="floor">{{ one.floor }}</td><td>{{ one.p }}</td>{% endfor %}
-<td>{{ each.more }}</td></tr>{% endfor %}
+{% for one in each.cells %}{{ cell(one) }}{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
 {% endif %}
 <h2>Figures</h2>
@@ -119,6 +114,13 @@ doing nothing scores. Every row is compared with equally many golds.</caption>
 </body>
 </html>
 """
+
+TABLE_CAPTION = Markup(
+    "Small: 95 % interval over records. ↓ lower is better, ↑ higher is better, → gold: the gold's number is the aim. "
+    "<b>gold</b> was retrained without the forgotten records, every further gold is an independent retrain; the "
+    "<b>noise floor</b> is what they score against each other, with the farthest ends of their intervals; "
+    "<b>original</b> is what doing nothing scores. Every row is compared with equally many golds."
+)
 
 LIMITS = (
     "Shown: how near this model's answers on these records are to those of models retrained without them, and whether "

@@ -3,6 +3,7 @@
 from typing import Any
 
 SHOWN = 20
+MORE = "more detectable than under the golds"
 _DIRECTIONS = {"member": "recognised as member", "stands_out": "stands out by low confidence"}
 
 
@@ -12,7 +13,7 @@ def people_page(people: dict[str, Any]) -> dict[str, Any]:
         "passed": people["passed"],
         "reason": people["reason"],
         "caption": _caption(people),
-        "directions": list(_DIRECTIONS.values()),
+        "head": [head for name in _DIRECTIONS.values() for head in _heads(name)] + [MORE],
         "rows": [_row(each) for each in people["people"][:SHOWN]],
     }
 
@@ -31,19 +32,29 @@ def _caption(people: dict[str, Any]) -> str:
     )
 
 
+def _heads(direction: str) -> list[str]:
+    return [
+        f"{direction}, evidence (nats a record) → floor",
+        "floor: the golds' evidence (nats a record)",
+        "p (0..1), ↑ less found",
+    ]
+
+
 def _row(each: dict[str, Any]) -> dict[str, Any]:
+    cells = [cell for name in _DIRECTIONS for cell in _direction(each[name])]
     return {
         "person": each["person"],
         "records": f"{each['records']:,}",
-        "directions": [_direction(each[name]) for name in _DIRECTIONS],
-        "more": "yes" if each["more_detectable"] else "no",
+        "cells": [*cells, "yes" if each["more_detectable"] else "no"],
     }
 
 
-def _direction(one: dict[str, Any]) -> dict[str, Any]:
+def _direction(one: dict[str, Any]) -> list[str | tuple[str, str]]:
+    """Evidence with its interval, the floor, p."""
     interval = f"{one['low']:.2f} to {one['high']:.2f}"
-    return {
-        "evidence": (f"{one['evidence']:.2f}", interval),
-        "floor": f"{one['floor']:.2f}",
-        "p": f"{one['p_value']:.4f}" if one["p_value"] >= 0.0001 else "< 0.0001",
-    }
+    return [(f"{one['evidence']:.2f}", interval), f"{one['floor']:.2f}", p_text(one["p_value"])]
+
+
+def p_text(value: float) -> str:
+    """A p-value as text."""
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

@@ -40,9 +40,8 @@ def seconds(value: float | None) -> str:
 def caption(data: dict[str, Any]) -> str:
     """How the numbers were made, in one line."""
     sizes = ", ".join(f"{count:,} {name}" for name, count in data["records"].items())
-    return (
-        f"95 % bootstrap intervals over records ({sizes}; {data['resamples']:,} resamples; golds: {len(data['golds'])})"
-    )
+    facing = f"references: {data['references']} pairs" if "references" in data else f"golds: {len(data['golds'])}"
+    return f"95 % bootstrap intervals over records ({sizes}; {data['resamples']:,} resamples; {facing})"
 
 
 def headline(data: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Writes an audit: `audit.json` (numbers, verdict, provenance), the figures, and `report.html` with both in one."""
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from tmu.audit import render
 from tmu.audit.figures import Predictor, draw_figures
 from tmu.audit.gate import Verdict
 from tmu.audit.outputs import Outputs, Sets
-from tmu.audit.page import LIMITS, TEMPLATE
+from tmu.audit.page import LIMITS, TABLE_CAPTION, TEMPLATE
 from tmu.audit.people_page import people_page
 from tmu.audit.table import AuditResult
 from tmu.files import write_atomic, write_json
@@ -66,36 +67,66 @@ def report_page(
     people: dict[str, Any] | None = None,
 ) -> str:
     """The page as HTML, everything escaped and embedded; `figures` are SVG bytes by name. No request leaves it."""
+    words = Words(TABLE_CAPTION, LIMITS, _CAPTIONS)
+    persons = people_page(people) if people else None
+    return filled(result.data, verdict, provenance, figures, words, row=method_row, people=persons, ceiling=ceiling)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What differs between the pages of an audit with golds and of one without: the side-by-side table's caption
+    (Markup), what the audit does not show, the captions of the figures by name."""
+
+    table_caption: str
+    limits: tuple[str, ...]
+    captions: dict[str, str]
+
+
+def filled(
+    data: dict[str, Any],
+    verdict: Verdict,
+    provenance: dict[str, Any],
+    figures: dict[str, bytes],
+    words: Words,
+    *,
+    row: str,
+    people: dict[str, Any] | None = None,
+    ceiling: dict[str, Any] | None = None,
+    sentence: str | None = None,
+) -> str:
+    """The template with an audit's numbers (`result` of audit.json). people: texts, see `people_page.py`."""
     from jinja2 import Environment, StrictUndefined
 
-    data = result.data
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.globals["cell"] = _cell
     metrics = [{**metric, "header": render.header(metric)} for metric in data["metrics"]]
     return environment.from_string(TEMPLATE).render(
-        title=f"Unlearning audit: {method_row}",
+        title=f"Unlearning audit: {row}",
         caption=render.caption(data),
         verdict=verdict,
-        row=method_row,
-        rows=[_row(row, data["metrics"]) for row in data["rows"]],
+        sentence=sentence,
+        row=row,
+        rows=[_row(each, data["metrics"]) for each in data["rows"]],
         has_floor="floor" in data,
         floor=_cells(data.get("floor", {}), data["metrics"]),
-        people=people_page(people) if people else None,
+        people=people,
         metrics=metrics,
         headline=[metric for metric in metrics if metric["headline"]],
         seconds_header=render.SECONDS_HEADER,
-        figures=[_figure(name, content) for name, content in figures.items()],
+        figures=[_figure(words.captions[name], content) for name, content in figures.items()],
         predictor=_flat(ceiling or {}),
-        limits=LIMITS,
+        table_caption=words.table_caption,
+        limits=words.limits,
         provenance=_flat(provenance),
     )
 
 
-def _cell(texts: tuple[str, str] | None) -> Any:
+def _cell(texts: tuple[str, str] | str | None) -> Any:
+    """A number with its interval below, or a text alone."""
     from markupsafe import Markup
 
-    if texts is None:
-        return Markup("<td>{}</td>").format(render.NONE)
+    if texts is None or isinstance(texts, str):
+        return Markup("<td>{}</td>").format(texts or render.NONE)
     return Markup("<td>{}<span>{}</span></td>").format(*texts)
 
 
@@ -113,8 +144,8 @@ def _cells(given: dict[str, Any], metrics: list[dict[str, Any]]) -> dict[str, tu
     return cells
 
 
-def _figure(name: str, svg: bytes) -> dict[str, str]:
-    return {"alt": _CAPTIONS[name], "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
+def _figure(caption: str, svg: bytes) -> dict[str, str]:
+    return {"alt": caption, "source": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -20,6 +20,21 @@ class UnlearnCase(Config):
     params: Params
 
 
+class TableAuditCase(UnlearnCase):
+    """An unlearned model to be audited without golds. references: None: those of the data revision are looked up.
+
+    notes: sentences for the report's provenance, such as why this method was used.
+    """
+
+    unlearned: ModelRef
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The name of the row that is judged."""
+        return self.params.unlearn.method
+
+
 class AuditCase(UnlearnCase):
     """An unlearned model and what it is compared with.
 

@@ -27,20 +27,36 @@ def _xy(axis, marker: str) -> list[tuple[float, float]]:
 
 def test_the_tradeoff_puts_a_method_at_its_time_and_gap_with_the_floor_behind(cells: Cells) -> None:
     figure = tradeoff.draw(cells)
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["random-10", "whole-class"]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["random-10", "whole-class"] * 2
+    assert [axis.get_ylabel() for axis in figure.axes[1:3]] == ["avg gap (pts) ↓", "activation distance (L2) ↓"]
     axis = figure.axes[0]
     assert axis.get_xscale() == "log"
-    gap, whole = (cells.estimate("random-10", "finetune", m).mean for m in ("average_gap", "seconds_ratio_whole"))
-    assert _xy(axis, looks(["finetune"])["finetune"].marker) == [pytest.approx((whole, gap))]
+    for axis, metric in zip(figure.axes[::2], ("average_gap", "activation_distance"), strict=True):
+        number, alone = (cells.estimate("random-10", "finetune", m).mean for m in (metric, "seconds_ratio_alone"))
+        assert _xy(axis, looks(["finetune"])["finetune"].marker) == [pytest.approx((alone, number))]
+    axis = figure.axes[0]
     floor = cells.estimate("random-10", "second gold", "average_gap")
     band = axis.patches[0]
     assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((floor.low, floor.high))
 
 
-def test_a_twin_in_full_is_a_second_point_of_the_same_row() -> None:
+def test_early_retraining_is_a_line_in_the_order_of_its_cost() -> None:
+    made = []
+    for share, gap in {".5": 1.0, ".05": 6.0, ".2": 3.0}.items():
+        made += rows(f"early-retrain {share}", "average_gap", [gap, gap])
+        made += rows(f"early-retrain {share}", "seconds_ratio_alone", [float(share)] * 2)
+    cells = _cells(made)
+    curve = [(0.05, 6.0), (0.2, 3.0), (0.5, 1.0)]
+    assert tradeoff.early_curve(cells, "random-10", "average_gap") == [pytest.approx(each) for each in curve]
+    line = next(line for line in tradeoff.draw(cells).axes[0].get_lines() if line.get_marker() == ".")
+    assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [pytest.approx(each) for each in curve]
+    assert tradeoff.early_curve(cells, "random-10", "activation_distance") == []
+
+
+def test_what_is_made_once_is_a_second_point_of_the_same_row() -> None:
     made = rows("tmu-soft", "average_gap", [1.0, 1.2]) + rows("tmu-soft", "seconds_ratio_alone", [0.4, 0.4])
     axis = tradeoff.draw(_cells(made + rows("tmu-soft", "seconds_ratio_whole", [1.6, 1.6]))).axes[0]
-    assert _xy(axis, "o") == [pytest.approx((0.4, 1.1)), pytest.approx((1.6, 1.1))]
+    assert _xy(axis, "o") == [pytest.approx((1.6, 1.1)), pytest.approx((0.4, 1.1))]
     assert len(_xy(tradeoff.draw(_cells(made)).axes[0], "o")) == 1
 
 

@@ -216,11 +216,11 @@ def test_the_predictor_is_beside_its_ceiling() -> None:
     ("alone", "whole", "words"),
     [
         (0.2, 0.9, "cheaper than retraining, the first deletion included"),
-        (0.4, 1.6, "one twin pays from 3 deletions on"),  # two deletions cost exactly two retrainings
-        (6.0, 7.9, "retraining is the cheaper way, however often the twin is used"),
+        (0.4, 1.6, "it pays from 3 deletions on"),  # two deletions cost exactly two retrainings
+        (6.0, 7.9, "retraining is the cheaper way, however often that is used"),
     ],
 )
-def test_the_cost_says_when_the_twin_pays(alone: float, whole: float, words: str) -> None:
+def test_the_cost_says_when_what_is_made_once_pays(alone: float, whole: float, words: str) -> None:
     made = rows("tmu-soft", "seconds_ratio_alone", [alone] * 2) + rows("tmu-soft", "seconds_ratio_whole", [whole] * 2)
     assert words in _line(cost(_cells(made)), f"- {NAME}")
 

@@ -1,142 +1,137 @@
-"""The bench's variants: without a switch the product's method bit for bit; each switch takes its part out."""
+"""The bench's variants: rivals at a given cost, and controls that unlearn nothing."""
 
 from dataclasses import replace
-from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from bench.variants import get_method, needs_twin, read_options, variant_names
-from bench.variants import tmu_soft_ablation as ablation
+from bench.variants import (
+    brief,
+    early_retrain,
+    get_method,
+    head_only,
+    needs_references,
+    needs_twin,
+    never_step,
+    read_options,
+    variant_names,
+)
+from bench.variants import oracle_matching as oracle
 from tests.synthetic import CLASSES, same_weights, weights_of
 from tmu.errors import ConfigError
+from tmu.models.registry import head_of
+from tmu.references.rows import ReferenceRows
 from tmu.train import fit, logits_of
-from tmu.train.examples import as_probabilities
-from tmu.twin.target import TERMS, terms_of
-from tmu.unlearn import method_names
-from tmu.unlearn import tmu_soft as soft
-from tmu.unlearn.calibration import calibrate, expected_margins
-
-NAME = "tmu-soft-ablation"
+from tmu.unlearn import finetune, l1_sparse, method_names
 
 
-def _options(**given) -> ablation.Options:
-    return read_options(NAME, {"steps": 8, **given})
+def rows_of(examples, said: torch.Tensor) -> ReferenceRows:
+    """Rows of two networks, of which the second learned every record; both say `said` (N, K)."""
+    seen = torch.tensor([False, True]).expand(len(examples), 2)
+    return ReferenceRows(examples.keys, examples.labels, seen, said.log()[:, None].expand(-1, 2, -1))
 
 
-def _run(make_problem, **options):
-    """(outcome, the one set that the engine was given)."""
-    seen = []
+@pytest.fixture
+def taught(make_problem):
+    """A problem with lessons: unseen networks give every class alike, those that learned it are sure of the label."""
 
-    def watch(model, examples, recipe, seeds, **hooks):
-        seen.append(examples)
-        return fit(model, examples, recipe, seeds, **hooks)
+    def make(**given):
+        problem = make_problem(**given)
+        even = torch.full((len(problem.forget), CLASSES), 1 / CLASSES)
+        sure = torch.nn.functional.one_hot(problem.retain.labels, CLASSES).float() * 0.95 + 0.05 / CLASSES
+        lessons = SimpleNamespace(forget=rows_of(problem.forget, even), replay=rows_of(problem.retain, sure))
+        return SimpleNamespace(**vars(problem), lessons=lessons)
 
-    outcome = ablation.unlearn(make_problem(fit=watch), _options(**options))
-    (taught,) = seen
-    return outcome, taught
+    return make
 
 
-def _targets(make_problem, **options) -> torch.Tensor:
-    return ablation.predicted_targets(make_problem(), _options(**options))
+def watched(calls):
+    """`fit` that notes what it was given."""
+
+    def run(model, examples, recipe, seeds, **given):
+        calls.append((examples, recipe))
+        return fit(model, examples, recipe, seeds, **given)
+
+    return run
 
 
 def test_variants_are_found_by_their_files_and_are_no_methods_of_the_product():
-    assert NAME in variant_names()
+    assert {"early-retrain", "brief", "oracle-matching", "head-only", "never-step"} == set(variant_names())
     assert not set(variant_names()) & set(method_names())
-    assert get_method(NAME) is ablation and get_method("tmu-soft") is soft
-    assert needs_twin(NAME) and not needs_twin("finetune")
+    assert get_method("oracle-matching") is oracle and get_method("finetune") is finetune
+    assert needs_references("oracle-matching") and not needs_references("finetune")
+    assert needs_twin("tmu") and not needs_twin("brief")
     with pytest.raises(ConfigError, match="There is no method `nothing`"):
         get_method("nothing")
-    with pytest.raises(ConfigError, match="`tmu-soft-ablation`, option `without`"):
-        read_options(NAME, {"without": "gold"})
+    with pytest.raises(ConfigError, match="`early-retrain`, option `share`"):
+        read_options("early-retrain", {"share": 1.5})
 
 
-@pytest.mark.parametrize("n", [6, 48])
-def test_without_a_switch_the_weights_are_the_products_bit_for_bit(make_problem, solved, n):
-    """So the ablation rows are measured against the method that the product runs."""
-    some = torch.arange(240) < n
-    labels = torch.where(torch.arange(240) > 200, (solved.train.labels + 1) % CLASSES, solved.train.labels)
-    train = replace(solved.train, labels=labels)  # some labels that the original gets wrong: the balance has a say
-    make = partial(make_problem, forget=train.take(some), retain=train.take(~some))
-    mine = ablation.unlearn(make(), _options())
-    its = soft.unlearn(make(), soft.Options(steps=8))
-    assert same_weights(weights_of(mine.model), weights_of(its.model))
-    assert mine.notes == its.notes
-    assert (n == 48) == (its.notes["answers_where_wrong"] == 0)
-    other = ablation.unlearn(make(), _options(calibrated=False))
-    assert not same_weights(weights_of(other.model), weights_of(its.model))
+@pytest.mark.parametrize(("share", "epochs", "part"), [(0.5, 2, 1.0), (0.25, 1, 1.0), (0.1, 1, 0.4)])
+@pytest.mark.parametrize("method", [early_retrain, brief])
+def test_a_share_of_a_retraining_is_so_many_steps(make_problem, method, share, epochs, part):
+    calls = []
+    problem = make_problem(fit=watched(calls))
+    problem = replace(problem, recipe=problem.recipe.model_copy(update={"epochs": 4}))
+    method.unlearn(problem, method.Options(share=share))
+    ((examples, recipe),) = calls
+    assert recipe.epochs == epochs
+    assert len(examples) == round(part * len(problem.retain))
+    assert set(examples.keys.tolist()) <= set(problem.retain.keys.tolist())
 
 
-def test_hard_labels_are_the_targets_first_choices(make_problem):
-    outcome, taught = _run(make_problem, labels="hard")
-    q = _targets(make_problem)
-    assert torch.equal(taught.targets[:48], as_probabilities(q.argmax(1), CLASSES))
-    wrong = q.argmax(1) != make_problem().forget.labels
-    assert 0 < int(wrong.sum()) < 48
-    assert outcome.notes["mean_p_wrong"] != pytest.approx(float(wrong.float().mean()), abs=1e-4)  # still the soft one's
-
-
-def test_fitting_anew_gives_the_twins_own_target_model_back(make_problem, solved):
-    """The same sides and goals as when the twin was fitted: with no term left out the coefficients are the twin's."""
-    again, own = ablation.fitted_without(make_problem(), ""), solved.twin.targets
-    assert torch.allclose(again.a, own.a, atol=1e-3) and torch.allclose(again.b, own.b, atol=1e-3)
-    assert torch.allclose(again.margins.shift, own.margins.shift, atol=1e-2)
-
-
-@pytest.mark.parametrize("name", TERMS)
-def test_a_term_left_out_has_no_coefficient_and_the_others_take_over(make_problem, solved, name):
-    place = TERMS.index(name)
-    found = ablation.fitted_without(make_problem(), name)
-    others = torch.arange(len(TERMS)) != place
-    assert float(found.a[place]) == 0 and (found.a[others] != 0).all()
-    assert float((found.a - solved.twin.targets.a)[others].abs().max()) > 1e-3  # fitted anew, not cut
-    q, whole = _targets(make_problem, without=name), _targets(make_problem)
-    assert q.sum(1).tolist() == pytest.approx([1.0] * 48, abs=1e-5)
-    assert not torch.allclose(q, whole, atol=1e-4)
-
-
-def test_without_the_unseen_term_the_unseen_outputs_have_no_say_at_all(make_problem, solved):
+def test_an_early_retraining_starts_anew_and_the_original_stays(make_problem):
     problem = make_problem()
-    side = problem.twin.side(problem.model, problem.forget, problem.retain, "cpu")
-    model = ablation.fitted_without(problem, "unseen")
-    expected = model.probabilities(replace(side, unseen=None), lost=soft.shares_lost(problem))
-    assert torch.allclose(_targets(make_problem, without="unseen"), expected, atol=1e-6)
-    assert (terms_of(replace(side, unseen=None))[:, :, TERMS.index("unseen")] == 0).all()
+    before = weights_of(problem.model)
+    outcome = early_retrain.unlearn(problem, early_retrain.Options(share=0.1))
+    assert outcome.model is not problem.model
+    assert same_weights(weights_of(problem.model), before)
 
 
-@pytest.mark.parametrize("matched", [True, False])
-def test_the_envelope_is_the_lower_of_mean_and_quantile(make_problem, matched):
-    labels = make_problem().forget.labels
-    mean, quantile, envelope = (
-        _targets(make_problem, sharpness=name, matched=matched).gather(1, labels[:, None])[:, 0]
-        for name in ("mean", "quantile", "envelope")
-    )
-    assert (envelope <= quantile + 1e-6).all()
-    assert not torch.allclose(mean, quantile, atol=1e-3) and not torch.allclose(envelope, quantile, atol=1e-3)
-    if matched:
-        assert float(mean.mean()) == pytest.approx(float(quantile.mean()), abs=0.02)
+def test_without_pressure_it_is_fine_tuning_and_with_it_l1_sparse(make_problem):
+    problem = make_problem()
+    steps = 2 * -(-len(problem.retain) // problem.recipe.batch_size)
+    share = 2 / problem.recipe.epochs
+    for gamma, own, options in ((0.0, finetune, {}), (1e-3, l1_sparse, {"gamma": 1e-3})):
+        mine = brief.unlearn(make_problem(), brief.Options(share=share, lr=0.05, gamma=gamma))
+        its = own.unlearn(make_problem(), own.Options(steps=steps, lr=0.05, **options))
+        assert same_weights(weights_of(mine.model), weights_of(its.model))
 
 
-def test_margins_of_the_hold_out_are_those_of_a_side_without_unseen_outputs_in_the_map_alone(make_problem):
-    assert not torch.allclose(_targets(make_problem, matched=False), _targets(make_problem), atol=1e-4)
+def test_oracle_matching_goes_to_what_unseen_networks_say_and_keeps_the_rest(taught):
+    calls = []
+    problem = taught(fit=watched(calls))
+    before = float(logits_of(problem.model, problem.forget.images).softmax(1).amax(1).mean())
+    outcome = oracle.unlearn(problem, oracle.Options(epochs=10))
+    ((examples, _),) = calls
+    assert len(examples) == 4 * len(problem.forget) == outcome.notes["n_both"]
+    assert torch.allclose(examples.targets[: len(problem.forget)], torch.full((1,), 1 / CLASSES), atol=1e-5)
+    after = float(logits_of(outcome.model, problem.forget.images).softmax(1).amax(1).mean())
+    assert after < before - 0.1
+    kept = logits_of(outcome.model, problem.retain.images).argmax(1) == problem.retain.labels
+    assert float(kept.float().mean()) > 0.8
 
 
-def test_without_the_balance_labels_alone_teach_what_the_original_gets_wrong(make_problem, solved):
-    retain = solved.train.take(torch.arange(240) >= 48)
-    answers = logits_of(solved.original, retain.images).softmax(1)
-    labels = retain.labels.clone()
-    labels[:150] = (answers[:150].argmax(1) + 1) % CLASSES
-    make = partial(make_problem, retain=replace(retain, labels=labels), forget=solved.train.take(torch.arange(8)))
-    outcome, taught = _run(make, balanced=False)
-    assert outcome.notes["answers_where_wrong"] == 0
-    expected = torch.lerp(as_probabilities(labels, CLASSES), answers, 0.5)
-    assert torch.allclose(taught.targets[8:], expected, atol=1e-5)
-    assert _run(make)[0].notes["answers_where_wrong"] > 0.1
+def test_the_head_alone_changes_its_answers_and_no_other_weight(taught):
+    problem = taught()
+    before = weights_of(problem.model)
+    said = logits_of(problem.model, problem.forget.images).softmax(1)
+    outcome = head_only.unlearn(problem, head_only.Options())
+    head = {id(each) for each in head_of(outcome.model).parameters()}
+    names = {name for name, each in outcome.model.named_parameters() if id(each) in head}
+    after = weights_of(outcome.model)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved == names
+    now = logits_of(outcome.model, problem.forget.images).softmax(1)
+    assert float(now.amax(1).mean()) < float(said.amax(1).mean()) - 0.1
 
 
-def test_without_the_calibration_the_model_is_less_sure_than_a_gold(make_problem, solved):
-    outcome, _ = _run(make_problem, steps=80, calibrated=False)
-    gold = expected_margins(solved.original, solved.twin.cross_fit, solved.holdout, 48 / 240)
-    assert abs(calibrate(outcome.model, solved.holdout, gold) - 1) > 0.02
-    assert "confidence_factor" not in outcome.notes
+def test_a_step_that_is_never_made_moves_statistics_and_no_parameter(make_problem):
+    problem = make_problem()
+    before = weights_of(problem.model)
+    outcome = never_step.unlearn(problem, never_step.Options())
+    after, trained = weights_of(outcome.model), {name for name, _ in outcome.model.named_parameters()}
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved and not moved & trained
+    assert not outcome.model.training

@@ -1,0 +1,149 @@
+"""Audit without golds: an unlearned model against the references' table (`tmu/audit/by_table/`)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
+from tmu.audit.by_table.report import write_table_audit
+from tmu.audit.moved import parameters_moved
+from tmu.audit.probes.head_refit import head_refit
+from tmu.config import Params
+from tmu.errors import RequestError
+from tmu.manifest import digest
+from tmu.models.registry import module_of
+from tmu.provenance import hardware, lock_digest
+from tmu.refs import AuditRef, ReferencesRef
+from tmu.steps.cases import TableAuditCase
+from tmu.steps.loading import load_model, run_record
+from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.read_references import find_references
+from tmu.steps.table_sets import Drawn, TableSets, table_sets
+from tmu.train import Examples, logits_of
+from tmu.train.lane import pick_device
+from tmu.workspace import Workspace
+
+_CONFIG = ("bootstrap", "batch_size", "utility_drop_pct", "share_closed", "share_left", "sample", "probes")
+
+
+def code_of(params: Params) -> tuple[str, ...]:
+    """The modules whose closure is the code of this step."""
+    return (__name__, module_of(params.model.name))
+
+
+def audit_by_references(workspace: Workspace, case: TableAuditCase, *, out: str | None = None) -> AuditRef:
+    """Numbers, verdict, figures and report of one deletion, from the references' table and without a gold.
+
+    Loads the forget set and about `audit.sample` staying and never-seen records. Raises RequestError where there are no
+    references of this data revision, or where no training record was forgotten.
+    """
+    references = case.references or find_references(workspace, case.data, case.params)
+    if references is None:
+        raise RequestError("There are no references of this data revision.", "Run `tmu references fit`.")
+    rows, params = {"original": case.original, case.method: case.unlearned}, case.params
+    identity = identity_of(
+        "audit",
+        code_of(params),
+        data=case.data.digest,
+        forget=case.forget.digest,
+        models={name: model.weights for name, model in rows.items()},
+        references=references.digest,
+        config=params.audit.model_dump(mode="json", include={*_CONFIG, "head_records"}),
+        seed=params.seed,
+        lane=lane_of(workspace, params.train),
+        **({"notes": case.notes} if case.notes else {}),
+    )
+
+    def build(folder: Path, run: dict[str, Any]) -> None:
+        seconds = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
+        run["seconds_by_row"] = {"alone": seconds, "whole": seconds}
+        given = _case(workspace, case, references)
+        audit = audit_by_table(given)
+        for row in audit.data["result"]["rows"]:
+            row["seconds"] = seconds[row["name"]]
+        write_table_audit(folder, given, audit, case.notes | _provenance(case, references, audit))
+
+    uri, folder = make(workspace, "audit", identity, build, out)
+    return AuditRef(uri=uri, digest=digest(folder))
+
+
+def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef) -> TableCase:
+    """Everything the pure room needs, as arrays."""
+    params = case.params
+    sets = table_sets(workspace, case.data, case.forget, references, params.audit.sample, params.seed)
+    models = {"unlearned": case.unlearned, "original": case.original}
+    nets = {name: load_model(workspace, model)[0] for name, model in models.items()}
+    moved = parameters_moved(nets["original"], nets["unlearned"])
+    outputs = {name: _outputs(workspace, case, net, sets) for name, net in nets.items()}
+    inner = {name: _inner(workspace, case, net, sets) for name, net in nets.items()} if _inside(params, sets) else None
+    parts = {
+        name: Part(
+            {model: each[name] for model, each in outputs.items()},
+            drawn.rows,
+            drawn.subjects,
+            {model: each[name] for model, each in inner.items()} if inner else None,
+            drawn.acquainted,
+        )
+        for name, drawn in sets.parts.items()
+    }
+    return TableCase(
+        **parts,
+        config=params.audit,
+        seed=params.seed,
+        method=case.method,
+        weights_changed=case.original.weights != case.unlearned.weights,
+        parameters_moved=moved,
+        names=sets.names,
+    )
+
+
+def _inside(params: Params, sets: TableSets) -> bool:
+    return params.audit.probes and sets.parts["forget"].rows.inner is not None
+
+
+def _outputs(
+    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: TableSets
+) -> dict[str, np.ndarray]:
+    """Logits by part."""
+    device, size = pick_device(workspace.settings.device), case.params.audit.batch_size
+    return {
+        name: logits_of(net, drawn.examples.images, batch_size=size, device=device).numpy()
+        for name, drawn in sets.parts.items()
+    }
+
+
+def _inner(workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: TableSets) -> dict[str, np.ndarray]:
+    """Logits by part of the model's body with a head fitted on the staying people's records."""
+    config, parts = case.params.audit, sets.parts
+    logits = head_refit(
+        net,
+        _joined(list(parts.values())),
+        parts["retain"].examples,
+        records=config.head_records,
+        seed=case.params.seed,
+        batch_size=config.batch_size,
+        device=pick_device(workspace.settings.device),
+    ).numpy()
+    ends = np.cumsum([len(drawn.examples) for drawn in parts.values()])[:-1]
+    return dict(zip(parts, np.split(logits, ends), strict=True))
+
+
+def _joined(parts: list[Drawn]) -> Examples:
+    each = [part.examples for part in parts]
+    return Examples(*(torch.cat([getattr(one, name) for one in each]) for name in ("images", "labels", "keys")))
+
+
+def _provenance(case: TableAuditCase, references: ReferencesRef, audit: TableAudit) -> dict[str, Any]:
+    return {
+        "proof": "the references' table; no model was retrained for this audit",
+        "data revision": case.data.digest,
+        "forget set": case.forget.digest,
+        "references": references.digest,
+        "score": audit.outer.kind,
+        "lock file": lock_digest(),
+        "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
+        "weights of original": case.original.weights,
+        f"weights of {case.method}": case.unlearned.weights,
+    }

@@ -1,0 +1,131 @@
+"""The records of an audit without golds: forget set, a sample of the people who stay, records that nobody learned.
+
+The sample is whole shards of the record store, and with them whole people, in an order that the seed decides: nothing
+passes over all of D, and the cost does not grow with it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tmu.data.keys import key64, to_hex
+from tmu.data.records import SPLITS
+from tmu.data.store import RecordStore
+from tmu.errors import RequestError
+from tmu.references.rows import ReferenceRows
+from tmu.refs import DataRef, ForgetRef, ReferencesRef
+from tmu.steps.audit_sets import subjects_of
+from tmu.steps.loading import forget_keys, open_store
+from tmu.steps.read_references import read_info, read_rows
+from tmu.train import Examples
+from tmu.train.order import hash_keys, stream
+from tmu.workspace import Workspace
+
+ENOUGH = 500  # test records below which the hold-out is looked at, too
+SHOWN = 12  # hex digits of a subject's keyed hash
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One part: its records, their references' rows in the same order, and a number for each person.
+
+    acquainted: see `tmu.audit.by_table.Part`.
+    """
+
+    examples: Examples
+    rows: ReferenceRows
+    subjects: np.ndarray
+    acquainted: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TableSets:
+    """parts: forget, retain (a sample), test. names: what the report shows for a person's number."""
+
+    parts: dict[str, Drawn]
+    names: dict[int, str]
+
+
+def table_sets(
+    workspace: Workspace, data: DataRef, forget: ForgetRef, references: ReferencesRef, sample: int, seed: int
+) -> TableSets:
+    """Load what the audit looks at: about `sample` staying and `sample` never-seen records, whole shards.
+
+    A forgotten person's test records are left out: they are to be erased, too. Raises RequestError where no training
+    record was forgotten, DataError where the table holds no rows of a shard.
+    """
+    store, index = open_store(workspace, data), open_store(workspace, data).index()
+    gone = index.find_records(forget_keys(workspace, forget))[0]
+    forgotten = gone[index.splits[gone] == SPLITS.index("train")]
+    if not len(forgotten):
+        raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
+    held = read_info(workspace, references)["buckets"]
+    retain, test = _sample(store, np.array(held), gone, sample, seed)
+    places = {"forget": forgotten, "retain": retain, "test": test}
+    buckets = np.unique(index.buckets[np.concatenate([*places.values()])])
+    rows = read_rows(workspace, references, [int(bucket) for bucket in buckets])
+    people = {name: to_hex(index.subject_keys[each]) for name, each in places.items()}
+    people["forget"] = subjects_of(workspace, data, forget)
+    _, numbers = np.unique(np.concatenate([*people.values()]), return_inverse=True)
+    split = np.split(numbers, np.cumsum([len(each) for each in places.values()])[:-1])
+    parts = {}
+    for (name, positions), subjects in zip(places.items(), split, strict=True):
+        arrays = store.at(positions)
+        keys = torch.from_numpy(key64(arrays.record_keys))
+        examples = Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), keys)
+        acquainted = _acquainted(store, positions, rows) if name == "test" else None
+        parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
+    shown = zip(parts["forget"].subjects, people["forget"], strict=True)
+    return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown})
+
+
+def _sample(
+    store: RecordStore, held: np.ndarray, gone: np.ndarray, sample: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of staying and of never-seen records: from shards in the seed's order until there are enough of each.
+
+    The hold-out counts as never seen only where the test set is small.
+    """
+    index = store.index()
+    train, holdout, test = (index.splits == SPLITS.index(name) for name in ("train", "holdout", "test"))
+    never = test if test.sum() >= ENOUGH else test | holdout
+    stays = np.ones(len(index), bool)
+    stays[gone] = False
+    staying, unseen = [], []
+    for bucket in _in_order(held, seed):
+        here = stays & (index.buckets == bucket)
+        if sum(map(len, staying)) < sample:
+            staying.append(np.flatnonzero(here & train))
+        unseen.append(np.flatnonzero(here & never))
+        if sum(map(len, staying)) >= sample and sum(map(len, unseen)) >= sample:
+            break
+    return np.sort(np.concatenate(staying)), np.sort(np.concatenate(unseen))
+
+
+def _in_order(buckets: np.ndarray, seed: int) -> Iterator[int]:
+    """The shards in an order of the seed, so that every audit of a data revision looks at the same ones."""
+    place = hash_keys(torch.from_numpy(buckets.astype(np.int64)), stream(seed, "audited shards"))
+    yield from (int(bucket) for bucket in buckets[np.argsort(place, kind="stable")])
+
+
+def _acquainted(store: RecordStore, test: np.ndarray, rows: ReferenceRows) -> np.ndarray | None:
+    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
+
+    All records of a person lie in one shard, so that the rows are among those that were read.
+    """
+    index = store.index()
+    people, person = np.unique(index.subject_keys[test], return_inverse=True)
+    example = np.full(len(people), -1)
+    for number, key in enumerate(to_hex(people)):
+        own = index.find_subject(key)
+        own = own[(index.splits[own] == SPLITS.index("train")) & (index.subject_keys[own] == people[number])]
+        example[number] = own[0] if len(own) else -1
+    known = example >= 0
+    if not known.any():
+        return None
+    learned = np.zeros((len(people), rows.nets), bool)
+    keys = torch.from_numpy(key64(index.record_keys[example[known]]))
+    learned[known] = rows.aligned(keys).seen.numpy()
+    return learned[person]
