@@ -24,7 +24,7 @@ from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.price import price_of
 from tmu.steps.register_model import champion_of
 from tmu.stores.mlflow import Version
-from tmu.unlearn import needs_twin
+from tmu.unlearn import needs_references, needs_twin
 from tmu.workspace import Workspace
 
 UNAUDITED = "Without an audit nothing goes into service."
@@ -94,15 +94,16 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
 
 
 def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
-    """What is to be unlearned, with the twin where the method, or an audit with golds, needs one."""
-    data, base, params, twin = deletion.plan.data, deletion.base, deletion.params, None
-    if needs_twin(deletion.method) or (deletion.audited and deletion.by_golds and not deletion.exact):
+    """What is to be unlearned, with references and twin where the method needs them."""
+    data, base, params, table, twin = deletion.plan.data, deletion.base, deletion.params, None, None
+    if needs_references(deletion.method):
+        table = deletion.references
+        tell("Fitting the twin problems of the references (once for all requests that they serve)")
+        twin = fit_twin(workspace, data, base, params, table)
+    elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)
-    references = deletion.references
-    return UnlearnCase(
-        data=data, forget=deletion.forget, original=base, twin=twin, references=references, params=params
-    )
+    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, references=table, params=params)
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:
