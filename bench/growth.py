@@ -169,8 +169,8 @@ def _page(found: dict[str, Any]) -> str:
         [
             "# growth: measured results",
             "",
-            f"Made by `{COMMAND}`; do not edit. One person's deletion ({PERSON} records) beside that of a larger set, the",
-            f"median of {found['repeats']}. Largest whole over smallest: {most / least:.2f}.",
+            f"Made by `{COMMAND}`; do not edit. One person's deletion ({PERSON} records), the median of",
+            f"{found['repeats']}. Largest whole over smallest: {most / least:.2f}.",
             "",
             f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
             "",
