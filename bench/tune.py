@@ -129,10 +129,8 @@ def _divide(holdout: Examples, count: int, seed: int) -> tuple[Examples, Example
 
 
 def _refit(twin: Twin, gold: nn.Module, train: Examples, rest: Examples, seed: int) -> Twin:
-    """The same nets; predictor, targets, calibration and confidences from the rest of the hold-out alone."""
-    side = make_side(twin.model, rest, train, twin.curriculum, twin.config, cross_fit=twin.cross_fit)
-    nets = (twin.model, twin.curriculum, twin.cross_fit)
-    return fit_on_side(*nets, gold, train, rest, twin.config, seed, calibrate=side)[0]
+    """The same nets; predictor and confidences from the rest of the hold-out alone."""
+    return fit_on_side(twin.model, twin.curriculum, gold, train, rest, twin.config, seed)[0]
 
 
 def _scores(model: nn.Module, gold: nn.Module, asked: Examples, train: Examples) -> dict[str, tuple[float, str]]:

@@ -23,10 +23,15 @@ from tmu.ledger.states import State
 from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.register_model import champion_of
+from tmu.stores.mlflow import Version
 from tmu.unlearn import needs_twin
 from tmu.workspace import Workspace
 
 UNAUDITED = "Without an audit nothing goes into service."
+RETIRED = (
+    "The retrained model goes into service: it was trained without the records, and has no output for what went as a "
+    "whole. There is no audit of answers that it cannot give."
+)
 
 
 def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> dict[str, Any]:
@@ -44,6 +49,8 @@ def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> d
     if not deletion.audited:
         _register_candidate(workspace, deletion)
         return _ended(workspace, deletion, observer, UNAUDITED)
+    if deletion.plan.retires:
+        return _ended(workspace, deletion, observer, _without_output(workspace, deletion, observer))
     observer.reach(State.AUDITING)
     outcome = audited(workspace, deletion, golds=2)
     deletion = Journal(workspace).advance(deletion, Stage.AUDITED, outcome=outcome)
@@ -97,15 +104,24 @@ def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:
-    """Raise GateError where the plan's counts show that the shift test will refuse: no twin is fitted for that."""
+    """Raise GateError where the plan shows that a check will refuse: nothing is fitted for that."""
     foreseen = deletion.plan.choice.risk.refusal
-    if foreseen and learns_from_holdout(deletion.method):
-        raise GateError(f"The hold-out cannot be used here: {foreseen}.", "Use `--method retrain`.")
+    if foreseen and not deletion.exact:
+        ground = "hold-out" if learns_from_holdout(deletion.method) else "references"
+        raise GateError(f"The {ground} cannot be used here: {foreseen}.", "Use `--method retrain`.")
 
 
-def _register_candidate(workspace: Workspace, deletion: Deletion) -> None:
-    lineage = Lineage(forget=deletion.forget, parent=deletion.base, request=deletion.id)
-    register(workspace, deletion.data, deletion.unlearned, deletion.params, ["candidate"], lineage)
+def _register_candidate(workspace: Workspace, deletion: Deletion) -> Version:
+    lineage = Lineage(forget=deletion.forget, parent=deletion.base, request=deletion.id, run=deletion.run)
+    return register(workspace, deletion.data, deletion.unlearned, deletion.params, ["candidate"], lineage)
+
+
+def _without_output(workspace: Workspace, deletion: Deletion, observer: Observer) -> str:
+    """Put the model into service that was retrained with an output less; answers on the records are none to compare."""
+    observer.reach(State.ESCALATED_RETRAIN)
+    version = _register_candidate(workspace, deletion)
+    observer.reach(State.PROMOTING)
+    return observer.put_version_into_service(deletion.data, deletion.unlearned, version.version, RETIRED)
 
 
 def _put_into_service(deletion: Deletion, observer: Observer) -> str:

@@ -4,7 +4,7 @@ from tasks.ledger import begin_erasing, prove, reach
 from tasks.registry import promote
 from tmu.deletion.deletion import Outcome
 from tmu.ledger.states import State
-from tmu.refs import DataRef
+from tmu.refs import DataRef, ModelRef
 from tmu.steps.ledger.batch import Work
 from tmu.steps.verify_deletion import content_digest
 from tmu.workspace import Workspace
@@ -29,10 +29,14 @@ class Observer:
 
     def put_into_service(self, data: DataRef, outcome: Outcome) -> str:
         """Put the version that the audit decided for into service, if the data have not moved on; what came of it."""
-        service = promote(self.workspace, data, outcome.champion, self.work)
+        return self.put_version_into_service(data, outcome.serves, outcome.champion, outcome.service)
+
+    def put_version_into_service(self, data: DataRef, model: ModelRef, version: int, sentence: str) -> str:
+        """The same for a version of a model that no audit had to decide for. sentence: which one and why."""
+        service = promote(self.workspace, data, version, self.work)
         if service.version is None:
             return "Nothing goes into service: the data have changed since this request."
-        return outcome.service
+        return sentence
 
 
 class BatchObserver(Observer):
@@ -55,10 +59,14 @@ class BatchObserver(Observer):
         self._prove("data_revision", f"dvc:{data.digest}", content_digest(self.workspace))
 
     def put_into_service(self, data: DataRef, outcome: Outcome) -> str:
-        """Attach audit and model, then put the model into service."""
+        """Attach the audit, then go on."""
         self._prove("audit", outcome.audit.uri, outcome.audit.digest)
-        self._prove("model", outcome.serves.uri, outcome.serves.weights)
         return super().put_into_service(data, outcome)
+
+    def put_version_into_service(self, data: DataRef, model: ModelRef, version: int, sentence: str) -> str:
+        """Attach the model, then put it into service."""
+        self._prove("model", model.uri, model.weights)
+        return super().put_version_into_service(data, model, version, sentence)
 
     def _prove(self, kind: str, uri: str, digest: str) -> None:
         prove(self.workspace, self.work, kind, uri, digest)

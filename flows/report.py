@@ -13,7 +13,7 @@ from tasks.say import inside_run
 from tmu.audit import render
 from tmu.deletion.deletion import AuditVerdict, Deletion, Stage
 from tmu.deletion.plan import Plan
-from tmu.steps.plan_facts import PlanFacts, facts_of, worded_cost
+from tmu.steps.plan_facts import PlanFacts, facts_of, share_of_retraining, worded_cost
 from tmu.words import counted
 
 _THEN = {
@@ -102,8 +102,11 @@ def _tell_of(what: str, facts: PlanFacts) -> None:
 
 def _forecast(choice: dict[str, Any]) -> str:
     """The ways and what they cost, as a table below; empty where nothing is to be unlearned."""
-    rows = [(f"`{way}`", worded_cost(cost)) for way, cost in choice["forecast"].items()]
-    return f"\n{table(rows, ('way', 'forecast'))}\n" if rows else ""
+    rows = [
+        (f"`{way}`", worded_cost(cost), share_of_retraining(choice["forecast"], way))
+        for way, cost in choice["forecast"].items()
+    ]
+    return f"\n{table(rows, ('way', 'forecast', 'of a retraining'))}\n" if rows else ""
 
 
 def _markdown(key: str, markdown: str, description: str) -> None:

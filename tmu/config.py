@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -58,6 +58,9 @@ class TrainConfig(Config):
     clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
 
 
+_GONE = ("cross_fit", "halves")  # keys of older files and journals
+
+
 class TwinConfig(Config):
     """The twin problem (`docs/method.md`): fine-tune, features, predictor."""
 
@@ -71,14 +74,15 @@ class TwinConfig(Config):
     curriculum_epochs: int = Field(2, ge=1)
     curriculum_nets: int = Field(2, ge=1)
     neighbours: int = Field(5, ge=1)
-    cross_fit: bool = Field(
-        True,
-        validation_alias=AliasChoices("cross_fit", "halves"),  # its name in older files
-        description="train a network on either half of D: unseen outputs for the soft labels",
-    )
     predictor_epochs: int = Field(200, ge=1)
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_cross_fit(cls, raw: Any) -> Any:
+        """Cross-fit models were fitted for `tmu-soft`; the references took their place."""
+        return {name: value for name, value in raw.items() if name not in _GONE} if isinstance(raw, dict) else raw
 
 
 class ReferencesConfig(Config):
@@ -114,7 +118,9 @@ class AutoConfig(Config):
     """What `auto` weighs against exact retraining."""
 
     method: str = Field("tmu-soft", description="the approximate method; `unlearn.options` go with it")
-    requests_per_twin: int = Field(1, ge=1, description="requests among which the cost of one twin is shared")
+    requests_per_references: int = Field(
+        20, ge=1, description="requests among which the cost of the references (and the twin on them) is shared"
+    )
 
 
 class AuditConfig(Config):

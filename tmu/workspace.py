@@ -23,6 +23,7 @@ from tmu.stores.open_artifacts import open_artifacts
 from tmu.stores.s3_access import s3_access
 
 if TYPE_CHECKING:
+    from tmu.data.digest import Memo
     from tmu.data.keys import Keys
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
@@ -118,6 +119,18 @@ class Workspace:
     def contents(self) -> Path:
         """The cache of which records hold the same picture; also for looking only, because planning just reads it."""
         return self.root / ".tmu" / "contents"
+
+    @property
+    def index_parts(self) -> Path:
+        """The cache of where each record lies; also for looking only."""
+        return self.root / ".tmu" / "index"
+
+    @property
+    def md5s(self) -> "Memo":
+        """The MD5s of the data's files, as long as they are unchanged."""
+        from tmu.data.digest import Memo
+
+        return Memo(read=self.root / ".tmu" / "md5s.json", write=self.state("md5s.json"))
 
     @cached_property
     def params(self) -> Params:

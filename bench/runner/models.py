@@ -113,7 +113,6 @@ class Workshop:
                 fit,
                 partial(clock, self.device),
                 self.device,
-                self.suite.train,
             )
             run.update(seconds=clock(self.device) - started + fit.earlier, quality=report.quality)
             run.update(gate=report.gate.as_json())

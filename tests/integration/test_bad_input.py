@@ -72,10 +72,12 @@ def test_a_raw_id_is_never_repeated(home: Path) -> None:
     assert "maria" not in tmu(home, "delete", "--subject", "maria", "--yes").output
 
 
-def test_a_request_that_would_leave_a_class_empty(home: Path) -> None:
+def test_a_request_that_would_leave_a_class_empty_says_what_follows(home: Path) -> None:
     zeros = [f"digit-{number:04d}" for number in (load_digits().target == 0).nonzero()[0]]
     known = [word for name in zeros if _state(home, int(name[-4:])) == "known" for word in ("--record", name)]
-    refused(home, "delete", *known, "--yes", code=3, says=("class `0`", "Retire the class"))
+    plan = good(home, "plan", *known)
+    assert plan["choice"]["method"] == "retrain" and plan["retires"] == [0]
+    assert "its output is retired" in plan["warnings"][0]
 
 
 def test_a_request_for_more_than_half(home: Path) -> None:

@@ -114,8 +114,11 @@ def test_looking_again_sees_what_is_not_as_it_should_be(served: tuple[Workspace,
     finally:
         workspace.registry.set_alias("digits", "champion", champion)
     plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=True).subject("contributor-050")], []))
+    other = deletion.model_copy(update={"forget": forget_set(workspace, plan)})
+    with pytest.raises(DataError, match="not the one of its plan"):
+        verify_deletion(workspace, other)
     with pytest.raises(DataError, match="still in the data"):
-        verify_deletion(workspace, deletion.model_copy(update={"forget": forget_set(workspace, plan)}))
+        verify_deletion(workspace, other.model_copy(update={"plan": plan}))
 
 
 def test_reconcile_puts_the_alias_back_to_what_the_log_says(served: tuple[Workspace, list[dict]]) -> None:

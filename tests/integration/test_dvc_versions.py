@@ -1,5 +1,6 @@
 """The data room with the real DVC: what a deletion changes, what old revisions keep, and how failures are told."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from tmu.data.erase import apply_in_place, erase
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
+from tmu.data.shards import read_shard, write_shard
 from tmu.data.store import RecordStore
 from tmu.errors import DataError, StorageError
 from tmu.stores.dvc import DvcVersions
@@ -69,6 +71,41 @@ def test_a_person_deleted_from_digits(tmp_path):
     assert dvc_digest(data) == new
     with pytest.raises(StorageError, match="not in DVC's cache"):
         versions_without(versions, old)
+
+
+def test_a_commit_copies_no_file_that_did_not_change(tmp_path):
+    versions, data = DvcVersions(tmp_path), tmp_path / "data"
+    versions.init()
+    data.mkdir()
+    for name in "abc":
+        (data / name).write_text(name)
+    versions.commit(data)
+    inodes = {path.name: path.stat().st_ino for path in data.iterdir()}
+    (tmp_path / "new").write_text("other")
+    os.replace(tmp_path / "new", data / "b")
+    inodes["b"] = (data / "b").stat().st_ino
+    assert versions.commit(data) == dvc_digest(data)
+    assert {path.name: path.stat().st_ino for path in data.iterdir()} == inodes
+
+
+def test_a_linked_revision_is_hashed_where_it_is_read(tmp_path):
+    versions, data = DvcVersions(tmp_path), tmp_path / "data"
+    versions.init()
+    import_records(get_reader("digits"), data, KEYS, n_buckets=4)
+    digest = versions.commit(data)
+    folder, listed = versions.linked(digest)
+    assert bytes_of(folder) == bytes_of(data) and listed == manifest(data)
+    versions._cache = lambda: pytest.fail("DVC is asked once")
+    assert versions.linked(digest) == (folder, listed)
+    shard = folder / "shards" / "00.parquet"
+    was = read_shard(shard)
+    write_shard(shard, dataclasses.replace(was, images=255 - was.images))  # sound, with the same keys
+    store = RecordStore.open(folder, KEYS, listed=listed)
+    with pytest.raises(StorageError, match=r"00\.parquet of an older data revision"):
+        store.load("train")
+    (folder.parent / "listing").write_text("[]")
+    with pytest.raises(StorageError, match=r"list of revision .* was changed"):
+        versions.linked(digest)
 
 
 def versions_without(versions: DvcVersions, digest: str) -> None:

@@ -185,7 +185,10 @@ def drop_a_shard_record(workspace: Workspace) -> None:
     ("meanwhile", "words"),
     [
         (lambda workspace: change(workspace, train={"epochs": 1}), r"`train\.epochs` in params\.yaml has changed"),
-        (lambda workspace: change(workspace, auto={"requests_per_twin": 3}), r"`auto\.requests_per_twin` in params"),
+        (
+            lambda workspace: change(workspace, auto={"requests_per_references": 3}),
+            r"`auto\.requests_per_references` in params",
+        ),
         (drop_a_shard_record, "The data have changed"),
     ],
     ids=["train", "auto", "data"],

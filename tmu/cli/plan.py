@@ -107,15 +107,22 @@ def plan_json(plan: "Resolved") -> dict[str, Any]:
 
 def shown_plan(plan: "Plan") -> list[Any]:
     """The plan for people: what goes, the method, why, and what the ways are forecast to cost."""
+    from tmu.deletion.plan import RETRAIN
+    from tmu.steps.plan_facts import facts_of, worded_share
+
     choice = plan.choice
     lines: list[Any] = [*shown(plan), Text(f"Method: {choice.method}. {choice.reason}", "bold")]
     if choice.forecast:
-        rows = output.table("forecast", "seconds", "record visits", "", numbers=["seconds", "record visits"])
+        numbers = ["seconds", "of a retraining", "record visits"]
+        rows = output.table("forecast", *numbers, "", numbers=numbers)
         for name, cost in choice.forecast.items():
             seconds = "" if cost.seconds is None else f"{cost.seconds:,.1f}"
-            rows.add_row(Text(name), seconds, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
+            share = cost.share_of(choice.forecast[RETRAIN])
+            said = "" if share is None else worded_share(share)
+            rows.add_row(Text(name), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
-        lines.append(rows)
+        lines += [rows, f"Price: {facts_of(plan.body).price}."]
+        lines += [Text(note, "yellow") for note in choice.notes]
         lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
     return lines
 

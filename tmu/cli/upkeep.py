@@ -43,18 +43,17 @@ def _set_up(workspace: "Workspace") -> str:
 
 def references(workspace: "Workspace") -> Check:
     """Whether there are references of the data as they are, and how long they serve."""
-    from tmu.data.info import STORE_FILE
-    from tmu.steps.loading import data_ref
-    from tmu.steps.read_references import find_references
-    from tmu.steps.renewal import renewal_of
-
     name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."
-    if not (workspace.data / STORE_FILE).exists():
-        return Check(name, "ok", "not needed yet")
     try:
+        if not workspace.artifacts.manifests("references"):
+            return Check(name, "ok", "none yet")
+        from tmu.steps.loading import data_ref
+        from tmu.steps.read_references import find_references
+        from tmu.steps.renewal import renewal_of
+
         ref = find_references(workspace, data_ref(workspace), workspace.params)
         if ref is None:
-            return Check(name, "ok", "none of these data; a method that needs them fits them first")
+            return Check(name, "ok", "none of the data as they are")
         renewal = renewal_of(workspace, ref, workspace.params)
     except TmuError as error:
         return Check(name, "fail", error.what, error.hint)

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -22,7 +23,8 @@ Work = Callable[[J, Tell], Any]  # a function of a module, so that a process can
 
 _POLL = 0.2  # seconds between two looks at what the processes said
 _TELL: Any = None  # in a worker: the queue to its parent,
-_STOP: Any = None  # and the event by which that one calls it off
+_STOP: Any = None  # the event by which that one calls it off,
+_NUMBER = 0  # and its number among the workers
 
 
 def workers_for(jobs: int, threads: int, device: str) -> int:
@@ -47,10 +49,10 @@ def side_by_side(work: Work[J], jobs: Sequence[J], workers: int, said: Tell | No
     if workers == 1 or not jobs:
         return [work(job, tell) for job in jobs]
     context = multiprocessing.get_context("spawn")
-    told, devices, stop = context.Queue(), context.Queue(), context.Event()
+    told, numbers, stop = context.Queue(), context.Queue(), context.Event()
     for number in range(workers):
-        devices.put(number)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(told, devices, stop))
+        numbers.put(number)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(told, numbers, stop))
     try:
         futures = [pool.submit(_perform, work, job) for job in jobs]
         _watch(futures, told, tell)
@@ -100,21 +102,20 @@ class _Stopped(Exception):
     """The parent has called the work off."""
 
 
-def _begin(told: Any, devices: Any, stop: Any) -> None:
-    """In a new worker: end with the parent, take a device, know where to tell."""
-    global _TELL, _STOP
+def _begin(told: Any, numbers: Any, stop: Any) -> None:
+    """In a new worker: end with the parent, take a number, know where to tell."""
+    global _TELL, _STOP, _NUMBER
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # type: ignore[union-attr]
     _TELL, _STOP = told, stop
     told.cancel_join_thread()  # what nobody reads any more must not keep the process
-    number = devices.get()
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.set_device(number % torch.cuda.device_count())
+    _NUMBER = numbers.get()
 
 
 def _perform(work: Work[J], job: J) -> Any:
+    torch = sys.modules.get("torch")  # loaded with the work, where that needs it
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.set_device(_NUMBER % torch.cuda.device_count())
     try:
         return work(job, _tell)
     except TmuError as error:

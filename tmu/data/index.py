@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tmu.data.info import shard_paths
+from tmu.data.info import shard_path, shard_paths
 from tmu.data.keys import KEY_DTYPE, from_hex, to_hex
 from tmu.data.shards import ShardFacts, ShardKeys, keys_table, read_facts, read_keys, shard_keys
 from tmu.files import write_atomic
@@ -41,10 +41,16 @@ class Index:
     alike: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, store: Path, cache: Path | None = None) -> "Index":
-        """The index of a store; with `cache`, each shard's part is read from there or left there for next time."""
-        facts = {path: read_facts(path) for path in shard_paths(store)}
-        shards = [_cached(path, fact, cache) if cache else read_keys(path) for path, fact in facts.items()]
+    def build(
+        cls, store: Path, cache: Path | None = None, *, keep: bool = True, buckets: Collection[int] | None = None
+    ) -> "Index":
+        """The index of a store; with `cache`, each shard's part is read from there or left there for next time.
+
+        keep: False leaves nothing there. buckets: index these shards alone, and read no other.
+        """
+        paths = shard_paths(store) if buckets is None else [shard_path(store, bucket) for bucket in sorted(buckets)]
+        facts = {path: read_facts(path) for path in paths}
+        shards = [_cached(path, fact, cache, keep=keep) if cache else read_keys(path) for path, fact in facts.items()]
 
         def joined(name: str, dtype: np.dtype | type) -> np.ndarray:
             return np.concatenate([getattr(shard, name) for shard in shards] or [np.empty(0, dtype)])
@@ -159,12 +165,13 @@ def prune(cache: Path, stores: Iterable[Path]) -> int:
     return len(dead)
 
 
-def _cached(path: Path, facts: ShardFacts, cache: Path) -> ShardKeys:
+def _cached(path: Path, facts: ShardFacts, cache: Path, *, keep: bool) -> ShardKeys:
     part = cache / f"{facts.keys_digest}.arrow"
     shard = _read_part(part, facts) if part.exists() else None
     if shard is None:
         shard = read_keys(path)
-        _write_part(part, shard)
+        if keep:
+            _write_part(part, shard)
     return shard
 
 

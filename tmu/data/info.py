@@ -1,9 +1,11 @@
 """`store.json`: what a store is, without anything that a deletion changes (no counts)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+import numpy as np
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from tmu.config import Config
 from tmu.data.ids import FIRST, IdRule
@@ -12,6 +14,8 @@ from tmu.files import canonical_json, storage_errors
 
 STORE_FILE = "store.json"
 SHARD_FOLDER = "shards"
+RETIRED = "retired-{}"
+"""What a class is called that was erased as a whole, by its position."""
 MOST_BUCKETS = 256  # two hex digits name a shard, and an import holds one open file a bucket
 
 
@@ -32,7 +36,8 @@ class SplitRule(Config):
 class StoreInfo(Config):
     """The content of `store.json`. `shape` is (C, H, W) of uint8 images; `key_id` tells the secret (`Keys.id`).
 
-    `ids`: the rule of the people's ids; None in a store older than the rule, and where people are simulated.
+    `ids`: the rule of the people's ids; None in a store older than the rule, and where people are simulated. `retired`:
+    positions in `classes` of those that were erased as a whole; their names are gone, since a class can be a person.
     """
 
     format: Literal[1] = 1
@@ -45,11 +50,40 @@ class StoreInfo(Config):
     simulated: bool
     split_rule: SplitRule
     ids: IdRule | None = None
+    retired: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _retired_are_classes(self) -> "StoreInfo":
+        if list(self.retired) != sorted(set(self.retired).intersection(range(len(self.classes)))):
+            raise ValueError("retired: not ascending positions of classes")
+        return self
 
     @model_serializer(mode="wrap")
-    def _without_an_unset_rule(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A store of simulated people keeps the bytes that it always had."""
-        return {name: value for name, value in dump(self).items() if name != "ids" or value is not None}
+    def _without_what_is_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A store of simulated people, and one without a retired class, keep the bytes that they always had."""
+        unset = {"ids": None, "retired": []}
+        return {
+            name: value
+            for name, value in dump(self).items()
+            if name not in unset or (list(value) if isinstance(value, tuple) else value) != unset[name]
+        }
+
+    def retiring(self, labels: Iterable[int]) -> "StoreInfo":
+        """The store without these classes (positions): a model has no output for them. Labels stay as they are."""
+        retired = tuple(sorted({*self.retired, *labels}))
+        classes = tuple(RETIRED.format(label) if label in retired else name for label, name in enumerate(self.classes))
+        return StoreInfo.model_validate(self.model_dump() | {"classes": classes, "retired": retired})
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The classes that a model has an output for, in the order of the outputs."""
+        return tuple(name for label, name in enumerate(self.classes) if label not in self.retired)
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """int64 (K,): the output of each label; -1 for a retired class."""
+        stays = np.isin(np.arange(len(self.classes)), self.retired, invert=True)
+        return np.where(stays, np.cumsum(stays) - 1, -1)
 
     @property
     def id_rule(self) -> IdRule:

@@ -1,6 +1,6 @@
 """A record store, opened for reading: arrays of a split, counts, the index, a full check, the revision's digest."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from tmu.data.contents import Contents
-from tmu.data.digest import dvc_digest
+from tmu.data.digest import dvc_digest, md5_file
 from tmu.data.index import Index
-from tmu.data.info import StoreInfo, read_info, shard_path
+from tmu.data.info import STORE_FILE, StoreInfo, read_info, shard_path
 from tmu.data.keys import Keys, key64, to_hex
 from tmu.data.records import SPLITS
-from tmu.data.shards import read_shard
+from tmu.data.shards import ShardTable, read_shard
 from tmu.data.verify import verify_store
-from tmu.errors import ConfigError, DataError
+from tmu.errors import ConfigError, DataError, StorageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,28 +45,53 @@ class SplitArrays:
 class RecordStore:
     """A store folder. Open it with `RecordStore.open`."""
 
-    def __init__(self, path: Path, info: StoreInfo, cache: Path | None, contents: Path | None = None):
-        self.path, self.info, self._cache, self._pixels = path, info, cache, contents
+    def __init__(
+        self,
+        path: Path,
+        info: StoreInfo,
+        cache: Path | None,
+        contents: Path | None = None,
+        listed: Mapping[str, str] | None = None,
+        keep: bool = True,
+    ):
+        self.path, self.info, self._cache, self._pixels, self._listed = path, info, cache, contents, listed
+        self._keep = keep
 
     @classmethod
     def open(
-        cls, path: Path, keys: Keys | None = None, *, cache: Path | None = None, contents: Path | None = None
+        cls,
+        path: Path,
+        keys: Keys | None = None,
+        *,
+        cache: Path | None = None,
+        contents: Path | None = None,
+        listed: Mapping[str, str] | None = None,
+        keep: bool = True,
     ) -> "RecordStore":
-        """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts.
+        """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts,
+        which are only read where `keep` is False.
 
-        contents: where `note_contents` left the digests of the pictures; it is only read.
+        contents: where `note_contents` left the digests of the pictures; it is only read. listed: MD5 of each file, for
+        a folder that nobody has hashed yet: images are only read from files that have theirs (StorageError).
         """
+        if listed is not None:
+            _refuse_changed(path / STORE_FILE, STORE_FILE, listed)
         info = read_info(path)
         if keys is not None and keys.id != info.key_id:
             raise DataError(
                 f"The store was built under another secret (key id {info.key_id}, given {keys.id}).",
                 "Use the secret of the import; with another one no record would ever be found.",
             )
-        return cls(path, info, cache, contents)
+        return cls(path, info, cache, contents, listed, keep)
+
+    def retiring(self, labels: Collection[int]) -> "RecordStore":
+        """The same store as it will be when these classes are retired (`StoreInfo.retiring`)."""
+        info = self.info.retiring(labels)
+        return RecordStore(self.path, info, self._cache, self._pixels, self._listed, self._keep)
 
     @cached_property
     def _index(self) -> Index:
-        return Index.build(self.path, self._cache)
+        return Index.build(self.path, self._cache, keep=self._keep)
 
     def index(self) -> Index:
         """The index, built on first use. It does not follow later changes of the folder: open the store again."""
@@ -110,12 +135,18 @@ class RecordStore:
         buckets, rows = index.buckets[positions], index.rows[positions]
         for bucket in np.unique(buckets):
             here = np.flatnonzero(buckets == bucket)
-            shard = read_shard(shard_path(self.path, int(bucket)))
+            shard = self._shard(int(bucket))
             if not np.array_equal(shard.record_keys[rows[here]], index.record_keys[positions[here]]):
                 raise DataError("The store changed while it was being read.", "Run the same command again.")
             flat[here] = shard.images[rows[here]]
         labels = index.labels[positions].astype(np.int64)
         return SplitArrays(images, labels, index.record_keys[positions], index.subject_keys[positions])
+
+    def _shard(self, bucket: int) -> ShardTable:
+        path = shard_path(self.path, bucket)
+        if self._listed is not None:
+            _refuse_changed(path, path.relative_to(self.path).as_posix(), self._listed)
+        return read_shard(path)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Records by split and class name."""
@@ -133,3 +164,11 @@ class RecordStore:
     def digest(self) -> str:
         """DVC's digest of the folder: the identity of this data revision."""
         return dvc_digest(self.path)
+
+
+def _refuse_changed(path: Path, name: str, listed: Mapping[str, str]) -> None:
+    if not path.is_file() or md5_file(path) != listed.get(name):
+        raise StorageError(
+            f"{name} of an older data revision is not what DVC's list of it says.",
+            "Delete the object from DVC's cache and `dvc fetch`; then delete .tmu/revisions.",
+        )

@@ -45,6 +45,17 @@ class Cost:
         seconds = None if self.seconds is None or other.seconds is None else self.seconds + other.seconds
         return Cost(self.visits + other.visits, seconds, self.measured and other.measured)
 
+    def times(self, number: int) -> "Cost":
+        """So many of it."""
+        return Cost(self.visits * number, self.seconds and self.seconds * number, self.measured)
+
+    def share_of(self, whole: "Cost") -> float | None:
+        """Which share of another cost it is: by seconds where both have them, else by visits; None of nothing."""
+        mine, all_of_it = (self.seconds, whole.seconds)
+        if mine is None or all_of_it is None:
+            mine, all_of_it = self.visits, whole.visits
+        return mine / all_of_it if all_of_it else None
+
     def shared(self, among: int) -> "Cost":
         """One of `among` equal parts."""
         return Cost(round(self.visits / among), self.seconds and self.seconds / among, self.measured)
@@ -76,7 +87,9 @@ class Risk(Config):
 
 class Choice(Config):
     """The method and what it rests on. asked: a method or `auto`. forecast: costs by way; empty where no model has
-    learned the records, so that nothing is to be unlearned.
+    learned the records, so that nothing is to be unlearned. pays_from: the deletion from which on the references have
+    paid for themselves (None: never, or none are used); deletions: those that they served before this one. to_fit:
+    they have still to be fitted. notes: sentences on when they must be.
     """
 
     asked: str
@@ -84,6 +97,10 @@ class Choice(Config):
     reason: str
     forecast: dict[str, Cost] = Field(default_factory=dict)
     risk: Risk = Risk()
+    pays_from: int | None = None
+    deletions: int = 0
+    to_fit: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Resolved(Config):
@@ -91,7 +108,8 @@ class Resolved(Config):
 
     records: all record keys to erase, sorted. They are not part of what is stored: the forget set holds them, and
     `records_digest` pins them. by_split, by_class (training records): counts. shards: buckets touched. stays: sentences
-    about what the request does not reach.
+    about what the request does not reach. retires: classes (positions) that go as a whole: the model loses their
+    outputs; `by_class` does not name them, since a class can be a person.
     """
 
     id: str
@@ -106,6 +124,7 @@ class Resolved(Config):
     n_train: int
     warnings: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
+    retires: tuple[int, ...] = ()
 
 
 class Plan(Resolved):
@@ -143,6 +162,7 @@ def essence(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in decided} | {
         "stays": body.get("stays", []),
         "rules": body.get("rules"),
+        "retires": body.get("retires", []),
         "method": choice["method"],
         "risk": [risk.get("level") == "high", risk.get("refusal") is not None],
     }

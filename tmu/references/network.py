@@ -44,7 +44,7 @@ def learn(model: nn.Module, half: Examples, asked: Examples, seeds: Seeds, train
     """
     if len(half) < 2:
         raise DataError(
-            f"A half of the training set, split by person, holds {len(half)} records.",
+            "A half of the training set, split by person, has fewer than two records.",
             "References need more people; choose another method, such as `retrain`.",
         )
     report = training.fit(model, half, training.recipe, seeds)

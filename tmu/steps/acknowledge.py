@@ -45,12 +45,13 @@ def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -
 
 
 def forget_set(workspace: Workspace, resolved: Resolved, out: str | None = None) -> ForgetRef:
-    """Store the record keys that a request touches."""
+    """Store the record keys that a request touches, and the classes that go as a whole."""
     data, records = resolved.data.digest, list(resolved.records)
-    identity = identity_of("forget", ("tmu.refs",), data=data, records=digest_of(records))
+    retires = {"retires": list(resolved.retires)} if resolved.retires else {}
+    identity = identity_of("forget", ("tmu.refs",), data=data, records=digest_of(records), **retires)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        write_json(folder / "forget.json", {"data": data, "records": records})
+        write_json(folder / "forget.json", {"data": data, "records": records} | retires)
 
     uri, folder = make(workspace, "forget", identity, build, out)
     return ForgetRef(uri=uri, digest=digest(folder), data_digest=data)

@@ -1,57 +1,41 @@
 """Which method answers a request: forecast cost and risk before any work starts. Reads only; nothing is written.
 
-`auto` weighs its approximate method against exact retraining. The rules, in this order: retrain where the request's
-classes make the hold-out no guide (`class_mix.py`), where the method failed two of its last three audits, or where
-retraining is the cheaper way; else the approximate method. Why so: `docs/decisions/0005-auto.md`.
+`auto` weighs its approximate method against exact retraining. The rules, in this order: retrain where the references
+leave out records of the request, or its classes make the hold-out no guide to a method that learns from it
+(`class_mix.py`); where the method failed two of its last three audits; where retraining is the cheaper way (
+`forecast.py`); else the approximate method. Why so: `docs/decisions/0005-auto.md`.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from tmu.config import AUTO, Params
+from tmu.config import AUTO
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
-from tmu.deletion.plan import RETRAIN, Choice, Cost, Resolved, Risk
+from tmu.deletion.plan import RETRAIN, Choice, Resolved, Risk
+from tmu.refs import DataRef
 from tmu.steps.check_shift import learns_from_holdout
+from tmu.steps.forecast import Forecast, Forecaster, Sizes, shown
 from tmu.steps.foresee_mix import foresee_mix
-from tmu.steps.history import History
 from tmu.twin.class_mix import ClassShift
-from tmu.unlearn import needs_twin, read_options
-from tmu.unlearn.finetune import recipe_of
+from tmu.words import counted
 from tmu.workspace import Workspace
 
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
-_PASSES = 2  # over the data, of a method whose options name no steps
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What the ways cost: retraining, the method alone, and its part of the twin that has to be fitted."""
-
-    retrain: Cost
-    alone: Cost
-    twin: Cost
-
-    @property
-    def whole(self) -> Cost:
-        """The method with its part of the twin."""
-        return self.alone + self.twin
+_RETIRED = "A class goes as a whole: exact retraining removes its output."
 
 
 class Chooser:
     """Chooses for many plans of one data revision: what is the same for all of them is looked up once."""
 
-    def __init__(self, workspace: Workspace, store: RecordStore, data_digest: str, asked: str | None = None):
-        self._params, self._store, self._data = workspace.params, store, data_digest
+    def __init__(self, workspace: Workspace, store: RecordStore, data: DataRef, asked: str | None = None):
+        self._params, self._store = workspace.params, store
         self._configured = asked is None
         self._asked = asked or self._params.unlearn.method
         self._method = self._params.auto.method if self._asked == AUTO else self._asked
-        self._own = self._params.with_method(self._method).unlearn.options
-        self._history = History(workspace, self._params)
-        self._forecasts: dict[tuple[int, ...], Forecast] = {}
+        self._forecaster = Forecaster(workspace, self._params, self._method, data)
+        self._forecasts: dict[Sizes, Forecast] = {}
 
     def choose(self, resolved: Resolved) -> Choice:
         """The method for what a request touches."""
@@ -59,13 +43,36 @@ class Chooser:
             reason = "None of these records is a training record: nothing is to be unlearned."
             return Choice(asked=self._asked, method=self._method, reason=reason)
         counts = self._counts(resolved)
-        mix = None
-        if self._learns_from_holdout:
-            mix = foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
-        choice = decide(self._asked, self._method, self._forecast(counts), mix, self._audits)
+        forecast = self._forecast(counts)
+        if resolved.retires:
+            return Choice(asked=self._asked, method=RETRAIN, reason=_RETIRED, forecast={RETRAIN: forecast.retrain})
+        choice = decide(self._asked, self._method, forecast, self._against(resolved, counts), self._audits)
+        said = {"notes": self._notes(resolved) if choice.method != RETRAIN else ()}
         if self._configured and self._asked != AUTO:
-            return choice.model_copy(update={"reason": f"`{self._method}` is configured."})
-        return choice
+            said |= {"reason": f"`{self._method}` is configured."}
+        return choice.model_copy(update=said)
+
+    def _notes(self, resolved: Resolved) -> tuple[str, ...]:
+        """What the references are about to need: sentences for the plan."""
+        table = self._forecaster.table
+        if table is None:
+            return ()
+        if table.due:
+            return (f"The references are fitted anew first: {' '.join(table.due)}",)
+        limit, share = self._params.references.renew_erased, (table.erased + resolved.n_train) / table.n_train
+        if share < limit:
+            return ()
+        return (f"After this request the references are due: {100 * share:.1f} % of D is erased since their fit.",)
+
+    def _against(self, resolved: Resolved, counts: list[np.ndarray]) -> "str | ClassShift | None":
+        """What forbids the method, or the class mix that may: text for the references, counts for the hold-out."""
+        table = self._forecaster.table
+        absent = len(set(resolved.shards) - table.buckets) if table else 0
+        if absent:
+            return f"they hold no rows of {counted(absent, 'shard')} of the {len(resolved.shards)} that it touches"
+        if self._learns_from_holdout:
+            return foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
+        return None
 
     @cached_property
     def _learns_from_holdout(self) -> bool:
@@ -73,15 +80,13 @@ class Chooser:
 
     @cached_property
     def _audits(self) -> list[bool]:
-        return self._history.audited(self._method, self._own)
+        return self._forecaster.audits
 
     def _forecast(self, counts: list[np.ndarray]) -> Forecast:
-        """By the sums of the counts, on which alone it depends."""
-        sums = tuple(int(part.sum()) for part in counts)
-        if sums not in self._forecasts:
-            made = _forecast(self._history, self._params, self._method, self._own, counts, self._data)
-            self._forecasts[sums] = made
-        return self._forecasts[sums]
+        sizes = Sizes(*(int(part.sum()) for part in counts))
+        if sizes not in self._forecasts:
+            self._forecasts[sizes] = self._forecaster.forecast(sizes)
+        return self._forecasts[sizes]
 
     @cached_property
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
@@ -101,15 +106,20 @@ class Chooser:
         return [forget, train - forget, held - lost]
 
 
-def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, audits: list[bool]) -> Choice:
-    """The rules. mix: None for a method that learns nothing from the hold-out. audits: passed or not, oldest first."""
-    recent = audits[-RECENT:]
-    failed, refusal = recent.count(False), mix.refusal() if mix else None
+def decide(
+    asked: str, method: str, forecast: Forecast, against: "str | ClassShift | None", audits: list[bool]
+) -> Choice:
+    """The rules. against: why the references cannot be used; or the class mix, for a method that learns from the
+    hold-out; or None. audits: passed or not, oldest first.
+    """
+    recent, mix = audits[-RECENT:], against if isinstance(against, ClassShift) else None
+    failed = recent.count(False)
+    refusal = mix.refusal() if mix else against if isinstance(against, str) else None
     chosen, reason = RETRAIN, ""
     if asked != AUTO:
         chosen, reason = method, f"`{method}` was requested."
     elif refusal:
-        reason = f"The hold-out cannot be used here: {refusal}."
+        reason = f"The {'hold-out' if mix else 'references'} cannot be used here: {refusal}."
     elif failed >= TOO_MANY:
         reason = f"`{method}` failed {failed} of its last {len(recent)} audits."
     elif forecast.retrain.below(forecast.whole):
@@ -118,51 +128,14 @@ def decide(asked: str, method: str, forecast: Forecast, mix: ClassShift | None, 
         chosen, reason = method, f"`{method}` is not more expensive than retraining: {_compared(forecast, method)}"
     level = "high" if refusal or failed >= TOO_MANY else ("low" if recent else "unknown")
     risk = Risk(level=level, audits=len(recent), failed=failed, refusal=refusal, classes=mix.as_json() if mix else None)
-    return Choice(asked=asked, method=chosen, reason=reason, forecast=_shown(forecast, method), risk=risk)
-
-
-def _forecast(
-    history: History, params: Params, method: str, own: dict[str, Any], counts: list[np.ndarray], data: str
-) -> Forecast:
-    forget, kept, held = (int(part.sum()) for part in counts)
-    options, speed = read_options(method, own), history.seconds_per_visit()
-
-    def cost(visits: int, seconds: float | None) -> Cost:
-        return Cost(visits, seconds if seconds is not None else (speed and speed * visits), seconds is not None)
-
-    retrain = params.train.epochs * kept
-    if method == RETRAIN:
-        visits = retrain
-    elif hasattr(options, "steps"):
-        visits = recipe_of(params.train, options.steps, params.train.lr, forget + kept).epochs * (forget + kept)
-    else:
-        visits = _PASSES * (forget + kept)
-    if not needs_twin(method) or history.has_twin(data):
-        twin = Cost(0, 0.0, True)
-    else:
-        seen = _twin_visits(params, forget + kept, held)
-        twin = cost(seen, history.seconds_twin()).shared(params.auto.requests_per_twin)
-    return Forecast(
-        cost(retrain, speed and speed * retrain), cost(visits, history.seconds_unlearning(method, own)), twin
-    )
-
-
-def _twin_visits(params: Params, train: int, held: int) -> int:
-    """One round of fine-tuning and the curriculum nets on D and D_h, and the cross-fit models on D."""
-    epochs = params.twin.train.epochs + params.twin.curriculum_nets * params.twin.curriculum_epochs
-    return epochs * (train + held) + (params.train.epochs * train if params.twin.cross_fit else 0)
+    once = {"pays_from": forecast.pays_from, "deletions": forecast.deletions, "to_fit": forecast.to_fit}
+    return Choice(asked=asked, method=chosen, reason=reason, forecast=shown(forecast, method), risk=risk, **once)
 
 
 def _compared(forecast: Forecast, method: str) -> str:
     whole, retrain = forecast.whole, forecast.retrain
-    twin = f", {forecast.twin} of it for the twin" if forecast.twin.visits else ""
+    parts = [f"{forecast.twin} of it for the twin"] if forecast.twin.visits else []
+    parts += [f"{forecast.part} of it as its part of the references"] if forecast.to_fit else []
+    said = "".join(f", {part}" for part in parts)
     basis = "measured here" if whole.measured and retrain.measured else "an estimate from numbers of records"
-    return f"{retrain} against {whole} with `{method}`{twin} ({basis})."
-
-
-def _shown(forecast: Forecast, method: str) -> dict[str, Cost]:
-    """Costs by name: each way as a whole; and the method's parts."""
-    if method == RETRAIN:
-        return {RETRAIN: forecast.retrain}
-    ways = {RETRAIN: forecast.retrain, f"{method} alone": forecast.alone, "twin": forecast.twin}
-    return ways | {method: forecast.whole}
+    return f"{retrain} against {whole} with `{method}` and its audit{said} ({basis})."

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tmu.data.digest import dvc_digest
-from tmu.data.erase import apply_in_place, erase
+from tmu.data.erase import apply_in_place, erase, prepare
 from tmu.files import discard
 from tmu.refs import DataRef, ForgetRef
 from tmu.steps.ledger.legal_hold import refuse_held
-from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store
+from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store, retired_with
 from tmu.steps.note_contents import note_contents
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
@@ -20,19 +20,19 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
     one by one, then DVC records it. A kill -9 anywhere leaves a state from which the same call completes. Raises
     HeldError where a legal hold covers what has not been touched yet.
     """
-    keys = forget_keys(workspace, forget)
-    source = data_folder(workspace, data)
+    keys, retire = forget_keys(workspace, forget), retired_with(workspace, forget)
     if out is not None:
-        erase(source, workspace.root / out, keys)
+        erase(data_folder(workspace, data), workspace.root / out, keys, retire=retire)
         return DataRef(uri=f"file:{out}", digest=dvc_digest(workspace.root / out))
     with locked(workspace.state("data.lock")):
         revision = prepared(workspace, forget)
         if data_ref(workspace).digest == data.digest:  # else it was begun before, and can only be finished
             refuse_held(workspace, open_store(workspace, data), keys)
         if not revision.exists():
+            source = data_folder(workspace, data)
             _keep(workspace, source, data)
-            erase(source, revision, keys)
-        apply_in_place(revision, workspace.data)
+            prepare(source, revision, keys, retire=retire, cache=workspace.state("index"), memo=workspace.md5s)
+        apply_in_place(revision, workspace.data, workspace.md5s)
         digest = workspace.versions.commit(workspace.data)
         workspace.versions.push()
         discard(revision)  # DVC's cache has it now

@@ -39,14 +39,14 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
     it until `drop_references`. Raises DataError where some of the records are not erased in `data_after`.
     """
     source, keys = _held(workspace, ref), forget_keys(workspace, forget)
+    touched = _touched(data_folder(workspace, data_after), keys)
     if source.manifest["identity"]["data"] == data_after.digest:
-        return ref  # nothing was erased: it is the table of that revision
+        return ref  # they were erased before: it is the table of that revision
     carried = {name: source.manifest["identity"][name] for name in _CARRIED}
     identity = identity_of(
         "erase-references", (__name__,), **carried, data=data_after.digest, before=ref.digest, forget=forget.digest
     )
     key, info = digest_of(identity), read_info(workspace, ref)
-    touched = _touched(data_folder(workspace, data_after), keys)
     names = [shard_name(bucket) for bucket in touched if bucket in set(info["buckets"])]
     made = _sound(workspace, f"references/{key}", [*names, INFO])
     if made is None:

@@ -39,7 +39,7 @@ def fit_twin(
     progress: Progress | None = None,
     out: str | None = None,
 ) -> TwinRef:
-    """Twin model, curriculum nets, cross-fit models, predictor, targets, keyed by data revision and original model.
+    """Twin model, curriculum nets, predictor, keyed by data revision and original model.
 
     Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from.
     """
@@ -50,7 +50,6 @@ def fit_twin(
         data=data.digest,
         original=original.weights,
         twin=params.twin.model_dump(mode="json"),
-        recipe=params.train.model_dump(mode="json"),  # of the cross-fit models
         seeds=seeds.model_dump(mode="json"),
         lane=lane_of(workspace, params.twin.train),
     )
@@ -68,7 +67,6 @@ def fit_twin(
             engine(workspace, digest_of(identity), progress),
             time.perf_counter,
             pick_device(workspace.settings.device),
-            params.train,
         )
         _save(folder, twin, report, arch)
         run.update(seconds=report.seconds)

@@ -11,6 +11,7 @@ from tmu.config import Params
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
+from tmu.steps.fit_references import recipe_of
 from tmu.steps.making import lane_of
 from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
@@ -45,7 +46,9 @@ class History:
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
         self._model = params.model.model_dump(mode="json")
         self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
-        self.models, self.twins, self.audits = (list(_runs(workspace, kind)) for kind in ("model", "twin", "audit"))
+        self._references = recipe_of(params)
+        kinds = ("model", "twin", "audit", "references")
+        self.models, self.twins, self.audits, self.tables = (list(_runs(workspace, kind)) for kind in kinds)
 
     def seconds_per_visit(self) -> float | None:
         """Median seconds of training per record and epoch: originals and golds of this architecture, uninterrupted."""
@@ -67,6 +70,24 @@ class History:
         """Median seconds of fitting a twin with this config."""
         return _median(run.seconds for run in self.twins if self._same_twin(run) and self._here(run, "twin"))
 
+    def seconds_references(self) -> float | None:
+        """Median seconds of fitting references by this recipe, uninterrupted."""
+        return _median(
+            run.seconds
+            for run in self.tables
+            if {name: run.identity[name] for name in self._references} == self._references
+            and not run.record["resumed_at"]
+            and self._here(run, "train")
+        )
+
+    def seconds_reference_twin(self) -> float | None:
+        """Median seconds of fitting the twin problems on a table."""
+        return _median(run.seconds for run in self.twins if run.identity.get("references") and self._here(run, "train"))
+
+    def seconds_audit(self) -> float | None:
+        """Median seconds of an audit by the references' table."""
+        return _median(run.seconds for run in self.audits if run.identity.get("references") and self._near(run))
+
     def has_twin(self, data_digest: str) -> bool:
         """Whether a twin of this data revision and config is there already."""
         return any(run.identity["data"] == data_digest and self._same_twin(run) for run in self.twins)
@@ -87,8 +108,11 @@ class History:
 
     def _here(self, run: Run, lane: str) -> bool:
         """Whether that run's seconds say something about this machine as it is set up now."""
+        return run.identity["lane"] == self._lanes[lane] and self._near(run)
+
+    def _near(self, run: Run) -> bool:
         there = run.record["hardware"]
-        return run.identity["lane"] == self._lanes[lane] and {name: there[name] for name in _SAME} == self._machine
+        return {name: there[name] for name in _SAME} == self._machine
 
 
 _NEEDED = {
@@ -97,6 +121,7 @@ _NEEDED = {
     "unlearned": {"method", "options", "lane", "code"},
     "twin": {"data", "lane", *_TWIN},
     "audit": {"models", "forget"},
+    "references": {"data", "model", "train", "references", "seed", "lane"},
 }
 
 

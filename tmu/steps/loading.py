@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,36 +28,64 @@ def data_ref(workspace: Workspace, folder: str | None = None) -> DataRef:
     if not (path / "store.json").is_file():
         raise StorageError(f"There is no record store in {path}.", "Run `tmu data import` first.")
     uri = "data" if path.resolve() == workspace.data.resolve() else f"file:{folder}"
-    return DataRef(uri=uri, digest=dvc_digest(path))
+    return DataRef(uri=uri, digest=dvc_digest(path, workspace.md5s if uri == "data" else None))
 
 
 def data_folder(workspace: Workspace, data: DataRef) -> Path:
     """The local folder of a data revision, taken from DVC's cache where `data/` has moved on."""
-    from tmu.data.digest import dvc_digest
-
-    path = workspace.root / data.uri.removeprefix("file:")
-    if path.is_dir() and dvc_digest(path) == data.digest:
-        return path
-    return workspace.versions.materialise(data.digest)
+    return _present(workspace, data) or workspace.versions.materialise(data.digest)
 
 
 def open_store(workspace: Workspace, data: DataRef) -> RecordStore:
-    """The record store of a revision."""
-    return RecordStore.open(data_folder(workspace, data), cache=workspace.state("index"), contents=workspace.contents)
+    """The record store of a revision. Of an older one only those files are read, and hashed, that are asked for."""
+    folder, listed = _present(workspace, data), None
+    if folder is None:
+        folder, listed = workspace.versions.linked(data.digest)
+    return RecordStore.open(folder, cache=workspace.state("index"), contents=workspace.contents, listed=listed)
+
+
+def _present(workspace: Workspace, data: DataRef) -> Path | None:
+    """The folder that a reference names, as long as it holds that revision."""
+    from tmu.data.digest import dvc_digest
+
+    path = workspace.root / data.uri.removeprefix("file:")
+    memo = workspace.md5s if path == workspace.data else None
+    return path if path.is_dir() and dvc_digest(path, memo) == data.digest else None
+
+
+def open_without(workspace: Workspace, data: DataRef, forget: ForgetRef | None) -> RecordStore:
+    """The same, with the classes retired that go with a forget set as a whole. Its records are still there."""
+    store = open_store(workspace, data)
+    return store.retiring(retired_with(workspace, forget)) if forget else store
 
 
 def forget_keys(workspace: Workspace, forget: ForgetRef) -> frozenset[str]:
     """The record keys (HMAC) of a forget set, of all splits."""
+    return frozenset(_forget(workspace, forget)["records"])
+
+
+def retired_with(workspace: Workspace, forget: ForgetRef) -> tuple[int, ...]:
+    """The classes (positions in the store's) that go with a forget set as a whole."""
+    return tuple(_forget(workspace, forget).get("retires", ()))
+
+
+def _forget(workspace: Workspace, forget: ForgetRef) -> dict[str, Any]:
     folder = workspace.artifacts.fetch(forget.uri, forget.digest)
-    return frozenset(json.loads((folder / "forget.json").read_text())["records"])
+    return dict(json.loads((folder / "forget.json").read_text()))
 
 
 def examples(
     store: RecordStore, split: str, *, without: frozenset[str] = frozenset(), only: frozenset[str] | None = None
 ) -> Examples:
-    """Records of one split as tensors, in ascending order of their keys."""
+    """Records of one split as tensors, in ascending order of their keys; labels: the outputs of a model of the store.
+
+    Records of a retired class are left out: no output is right for them.
+    """
     arrays = store.load(split, without=without, only=only)
-    return Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), torch.from_numpy(arrays.key64))
+    labels = store.info.outputs[arrays.labels]
+    stays = labels >= 0
+    images, keys = (part if stays.all() else part[stays] for part in (arrays.images, arrays.key64))
+    return Examples(torch.from_numpy(images), torch.from_numpy(labels[stays]), torch.from_numpy(keys))
 
 
 def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:

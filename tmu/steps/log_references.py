@@ -4,6 +4,7 @@ from statistics import mean
 from typing import Any
 
 from tmu.config import Params
+from tmu.data.records import SPLITS
 from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.history import History
 from tmu.steps.read_references import read_info, read_run
@@ -26,7 +27,7 @@ def facts_of(workspace: Workspace, ref: ReferencesRef, params: Params) -> dict[s
         "pairs": info["pairs"],
         "networks": info["nets"],
         "inner": info["inner"],
-        "records": info["records"],
+        "records": {split: info["records"][split] for split in SPLITS},
         "erased_records": info["erased_records"],
         "erased_pct": round(100 * renewal.erased, 3),
         "deletions": info["deletions"],

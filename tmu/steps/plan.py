@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tmu.data.index import Index
+from tmu.data.info import RETIRED
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.data.what_stays import what_stays
@@ -34,8 +35,8 @@ def plan_deletion(
 class Planner:
     """Plans many requests on one data revision: its digest, index, counts and history are looked up once.
 
-    data: another revision than the workspace's own as it is now. The index is built in memory: kept, it would link
-    erased records to people after their erasure. Raises StorageError where the data change while they are read.
+    data: another revision than the workspace's own as it is now. What is new of the index stays in memory: kept, it
+    would link erased records to people after their erasure. Raises StorageError where the data change meanwhile.
     """
 
     def __init__(self, workspace: Workspace, data: DataRef | None = None):
@@ -43,7 +44,7 @@ class Planner:
         folder = data_folder(workspace, data) if data else workspace.data
         before = _facts(folder)
         self.data = data or data_ref(workspace)
-        self.store = RecordStore.open(folder, contents=workspace.contents)
+        self.store = RecordStore.open(folder, cache=workspace.index_parts, contents=workspace.contents, keep=False)
         self.index = self.store.index()
         if _facts(folder) != before:
             raise StorageError("The data changed while they were read.", "Plan again when the erasure has ended.")
@@ -53,7 +54,8 @@ class Planner:
         """The plan of a request. method: by name, `auto`, or None for the one in params.yaml.
 
         Raises RequestError where the request cannot be honoured as it stands: nothing named, something unknown or
-        already erased, a class left empty, more than half of the training set. Raises ConfigError for an unknown
+        already erased, fewer than two classes left, more than half of the training set. A class that goes as a whole is
+        retired, by exact retraining. Raises ConfigError for an unknown
         method, option or feature.
         """
         resolved = self.resolved(asked)
@@ -73,6 +75,7 @@ class Planner:
         keys, splits = index.keys_at(chosen), index.splits[chosen]
         train = chosen[splits == SPLITS.index("train")]
         by_class = np.bincount(index.labels[train], minlength=len(classes))
+        retires = _retiring(self._train, by_class)
         stays = what_stays(self.store, chosen, asked.subjects)
         return Resolved(
             id=digest_of([self.data.digest, keys])[:16],
@@ -82,11 +85,12 @@ class Planner:
             records_digest=digest_of(keys),
             n_records=len(keys),
             by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
-            by_class={name: int(n) for name, n in zip(classes, by_class, strict=True) if n},
+            by_class=_counted(classes, by_class, retires),
             shards=tuple(np.unique(index.buckets[chosen]).tolist()),
             n_train=len(train),
-            warnings=stays.warnings(len(train)),
+            warnings=(*_said_of(retires, np.count_nonzero(self._train) - len(retires)), *stays.warnings(len(train))),
             stays=stays.sentences,
+            retires=retires,
         )
 
     def left_of(self, asked: Asked) -> Asked:
@@ -103,9 +107,9 @@ class Planner:
     def resolved(self, asked: Asked) -> Resolved:
         """What a request touches. Raises RequestError as `plan` does."""
         resolved = self.resolved_of_any_size(asked)
-        classes = self.store.info.classes
-        lost = np.array([resolved.by_class.get(name, 0) for name in classes])
-        _refuse_too_much(classes, self._train, lost)
+        names = self.store.info.retiring(resolved.retires).classes
+        lost = np.array([resolved.by_class.get(name, 0) for name in names])
+        _refuse_too_much(self._train, lost, resolved.retires)
         return resolved
 
     @cached_property
@@ -117,7 +121,7 @@ class Planner:
     def _chooser(self, method: str | None) -> Chooser:
         if method not in self._choosers:
             check_parameters(self.store, self._workspace.params, method)
-            self._choosers[method] = Chooser(self._workspace, self.store, self.data.digest, method)
+            self._choosers[method] = Chooser(self._workspace, self.store, self.data, method)
         return self._choosers[method]
 
 
@@ -150,16 +154,38 @@ def _refuse_missing(what: str, key: str, erased: bool) -> None:
     )
 
 
-def _refuse_too_much(classes: Sequence[str], train: np.ndarray, lost: np.ndarray) -> None:
-    """train, lost: training records by class (K,), there and to be erased."""
-    for name, there, gone in zip(classes, train, lost, strict=True):
-        if gone and gone >= there:
-            raise RequestError(
-                f"The request would leave class `{name}` without training records.",
-                "Retire the class with a new dataset and train again; unlearning cannot remove an output.",
-            )
+def _refuse_too_much(train: np.ndarray, lost: np.ndarray, retires: Sequence[int]) -> None:
+    """train, lost: training records by class (K,), there and to be erased. retires: classes that go as a whole."""
+    if retires and np.count_nonzero(train) - len(retires) < 2:
+        raise RequestError(
+            "The request would leave fewer than two classes with training records.",
+            "Erase the data with `tmu data erase`: what is left is nothing to classify.",
+        )
     if 2 * lost.sum() > train.sum():
         raise RequestError(
             f"The request takes {lost.sum()} of {train.sum()} training records, more than half.",
             "Erase the data with `tmu data erase` and train again: that is cheaper and exact.",
         )
+
+
+def _retiring(train: np.ndarray, lost: np.ndarray) -> tuple[int, ...]:
+    """The classes of which training records go, and none stays."""
+    return tuple(np.flatnonzero((lost > 0) & (lost >= train)).tolist())
+
+
+def _counted(classes: Sequence[str], lost: np.ndarray, retires: Sequence[int]) -> dict[str, int]:
+    """Training records to be erased, by class; a class that goes as a whole is not named: it can be a person."""
+    names = [RETIRED.format(label) if label in retires else name for label, name in enumerate(classes)]
+    return {name: int(n) for name, n in zip(names, lost, strict=True) if n}
+
+
+def _said_of(retires: Sequence[int], left: int) -> tuple[str, ...]:
+    """A warning. left: how many outputs the model keeps."""
+    if not retires:
+        return ()
+    whole = "One class goes" if len(retires) == 1 else f"{len(retires)} classes go"
+    outputs = "its output is" if len(retires) == 1 else "their outputs are"
+    return (
+        f"{whole} as a whole: {outputs} retired, the other {left} are numbered anew, and the model is trained again "
+        "without the records. Whoever calls the model must read its classes again.",
+    )

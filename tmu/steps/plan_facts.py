@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tmu.config import Config
-from tmu.steps.choose_method import RETRAIN, TOO_MANY
+from tmu.deletion.plan import RETRAIN, Cost
+from tmu.steps.choose_method import TOO_MANY
 
-AUDIT_GOLDS = 2
-"""Models that an audit retrains for comparison, besides the request's own."""
 OLD_MODELS = "model versions that learned the records and are superseded: MLflow keeps them, blocked from service"
 OLD_DATA = "old data revisions in DVC's cache and its remote"
 
@@ -52,12 +51,12 @@ def facts_of(plan: Mapping[str, Any]) -> PlanFacts:
     risk, asked = choice.get("risk") or {}, choice["method"]
     likely = RETRAIN if risk.get("refusal") else asked
     return PlanFacts(
-        warnings=(*_risks(risk, asked), *plan["warnings"]),
+        warnings=(*_risks(risk, asked), *plan["warnings"], *choice.get("notes", ())),
         risk=_level(risk, likely),
         likely=likely,
         asked=asked,
         why=choice["reason"],
-        price=_price(choice.get("forecast") or {}, likely),
+        price=_price(choice, likely),
         stays=(*plan.get("stays", ()), *((OLD_MODELS,) if plan["n_train"] else ()), OLD_DATA),
         n_records=plan["n_records"],
         n_shards=len(plan["shards"]),
@@ -77,7 +76,7 @@ def _risks(risk: Mapping[str, Any], method: str) -> list[str]:
     found = []
     if risk.get("refusal"):
         found.append(
-            f"The shift test will refuse `{method}`: {risk['refusal']}. "
+            f"A check will refuse `{method}`: {risk['refusal']}. "
             f"{'The model is retrained' if method == RETRAIN else 'Exact retraining takes over'}."
         )
     if risk.get("failed", 0) >= TOO_MANY:
@@ -95,14 +94,45 @@ def _level(risk: Mapping[str, Any], likely: str) -> str:
     return "not known yet" if risk["level"] == "unknown" and likely != RETRAIN else risk["level"]
 
 
-def _price(forecast: Mapping[str, Mapping[str, Any]], likely: str) -> str:
+def _price(choice: Mapping[str, Any], likely: str) -> str:
+    """Seconds and share of a retraining: the request itself, its audit, its part of what serves many requests."""
+    forecast = choice.get("forecast") or {}
     if likely not in forecast:
         return "erasing the records from the data; no model is trained"
-    retrain = forecast[RETRAIN]
-    seconds = retrain["seconds"] and AUDIT_GOLDS * retrain["seconds"]
-    golds = {"visits": AUDIT_GOLDS * retrain["visits"], "seconds": seconds, "measured": retrain["measured"]}
-    audit = f"{worded_cost(golds)} for the audit's {AUDIT_GOLDS} retrained models"
-    return f"{worded_cost(forecast[likely])}, and {audit}"
+    if likely == RETRAIN:
+        return f"{worded_cost(forecast[RETRAIN])} for the retraining"
+    parts = {f"{likely} alone": "for the request itself", "twin": "for its twin", "audit": "for its audit"}
+    said = [f"{_shared(forecast, name)} {what}" for name, what in parts.items() if name in forecast]
+    if "references" in forecast:
+        still = "which have still to be fitted" if choice.get("to_fit") else "which are there already"
+        said.append(f"{_shared(forecast, 'references')} as its part of the references, {still}")
+    return "; ".join(said) + _pays(choice)
+
+
+def _shared(forecast: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    share = share_of_retraining(forecast, name)
+    return worded_cost(forecast[name]) + (f" ({share} of a retraining)" if share else "")
+
+
+def share_of_retraining(forecast: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """A way's share in words; empty where it cannot be told."""
+    share = Cost(**forecast[name]).share_of(Cost(**forecast[RETRAIN]))
+    return "" if share is None else worded_share(share)
+
+
+def worded_share(share: float) -> str:
+    """A share as per cent, with what digits it needs."""
+    return f"{100 * share:.{0 if share >= 0.1 else 1}f} %"
+
+
+def _pays(choice: Mapping[str, Any]) -> str:
+    """From which deletion on the references have paid for themselves."""
+    if "references" not in choice["forecast"]:
+        return ""
+    if choice.get("pays_from") is None:
+        return "; at these prices the references never pay for themselves"
+    this = choice.get("deletions", 0) + 1
+    return f"; the references pay for themselves from deletion {choice['pays_from']} on, and this is number {this}"
 
 
 def _counts(plan: Mapping[str, Any]) -> str:

@@ -36,13 +36,14 @@ class Table:
     def __init__(self, store: RecordStore, params: Params):
         index = store.index()
         self.store, self.params = store, params
-        self.nets, self.classes = 2 * params.references.pairs, len(store.info.classes)
-        self._train = torch.from_numpy(index.splits == SPLITS.index("train"))
+        self.nets, self.classes = 2 * params.references.pairs, len(store.info.live)
+        self._labels = store.info.outputs[index.labels]  # -1: of a retired class, for which no network has an output
+        self._train = torch.from_numpy((index.splits == SPLITS.index("train")) & (self._labels >= 0))
         subjects = torch.from_numpy(key64(index.subject_keys))
         self._seen = learned_by(subjects, self._train, params.references.pairs, params.seed)
         self.buckets = _buckets(index.buckets, params)
         order = np.lexsort((index.rows, index.buckets))
-        self._asked = order[np.isin(index.buckets[order], self.buckets)]
+        self._asked = order[np.isin(index.buckets[order], self.buckets) & (self._labels[order] >= 0)]
 
     def half(self, network: int) -> Examples:
         """The records that a network learns."""
@@ -78,7 +79,7 @@ class Table:
 
     def _shard(self, here: np.ndarray, state: Path, rows: slice) -> ShardRows:
         index, references = self.store.index(), self.params.references
-        labels = torch.from_numpy(index.labels[here].astype(np.int32))
+        labels = torch.from_numpy(self._labels[here].astype(np.int32))
         return ShardRows(
             record_keys=torch.from_numpy(_bytes(index.record_keys[here])),
             labels=labels,
@@ -116,8 +117,8 @@ class Table:
         }
 
     def _examples(self, positions: np.ndarray) -> Examples:
-        arrays = self.store.at(positions)
-        return Examples(*(torch.from_numpy(each) for each in (arrays.images, arrays.labels, arrays.key64)))
+        arrays, labels = self.store.at(positions), self._labels[positions]
+        return Examples(*(torch.from_numpy(each) for each in (arrays.images, labels, arrays.key64)))
 
 
 def outputs_path(state: Path, network: int) -> Path:

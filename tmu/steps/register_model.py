@@ -5,20 +5,19 @@ from typing import Any
 
 from tmu import manifest
 from tmu.config import Params
-from tmu.data.info import read_info
 from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.refs import AuditRef, DataRef, ModelRef
 from tmu.steps.cases import Lineage
 from tmu.steps.check_version import record_version
-from tmu.steps.loading import data_folder, open_store, run_record
+from tmu.steps.loading import open_store, run_record
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
 
 def dataset_name(workspace: Workspace, data: DataRef) -> str:
     """The name under which a dataset's models are registered."""
-    return read_info(data_folder(workspace, data)).dataset
+    return open_store(workspace, data).info.dataset
 
 
 def register_model(

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tmu.data.store import RecordStore
+from tmu.data.index import Index
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.errors import DataError, RequestError
@@ -87,9 +87,12 @@ def refuse_other_data(workspace: Workspace, deletion: Deletion) -> None:
 
 
 def look(workspace: Workspace, deletion: Deletion) -> Found:
-    """What the live data hold of the records to be erased. No index of an earlier look is believed."""
+    """What the live data hold of the records to be erased, in the shards where they lay.
+
+    No index of an earlier look is believed. In another shard they cannot be without another digest of the data.
+    """
     keys = forget_keys(workspace, deletion.forget)
-    index = RecordStore.open(workspace.data).index()
+    index = Index.build(workspace.data, buckets=deletion.plan.shards)
     present = len(index.find_records(keys)[0])
     return Found(len(keys), present, sum(index.is_erased(key) for key in keys))
 

@@ -11,7 +11,7 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_store
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
@@ -74,7 +74,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        store = open_store(workspace, training.data)
+        store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
@@ -93,7 +93,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
 
 
 def arch_of(store: RecordStore, params: Params) -> Arch:
-    """The architecture of `params` for a store's images and classes."""
-    if len(store.info.classes) < 2:
+    """The architecture of `params` for a store's images and those of its classes that are not retired."""
+    if len(store.info.live) < 2:
         raise DataError("The dataset has one class.", "A classifier needs at least two.")
-    return Arch(params.model.name, tuple(store.info.shape), tuple(store.info.classes), dict(params.model.options))
+    return Arch(params.model.name, tuple(store.info.shape), store.info.live, dict(params.model.options))

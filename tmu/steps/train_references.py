@@ -52,7 +52,7 @@ def train_references(
     done = {network: steps[network] for network in nets if network not in missing}
 
     def said(network: int, step: int, numbers: dict[str, float]) -> None:
-        done[network] = step
+        done[network] = max(step, done.get(network, 0))  # one that was begun here begins again elsewhere
         if progress:
             progress(sum(done.values()), sum(steps.values()), numbers)
 

@@ -1,9 +1,11 @@
 """Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tmu.config import Params, Seeds, UnlearnConfig
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError
 from tmu.files import digest_of
 from tmu.manifest import digest
@@ -13,7 +15,16 @@ from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
 from tmu.steps.fit_twin import load_twin
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
+from tmu.steps.loading import (
+    engine,
+    examples,
+    forget_keys,
+    fresh_model,
+    load_model,
+    open_store,
+    open_without,
+    retired_with,
+)
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
@@ -99,8 +110,10 @@ def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progre
     from tmu.unlearn.problem import Problem
 
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
-    store, keys = open_store(workspace, case.data), forget_keys(workspace, case.forget)
+    store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
     model, arch = load_model(workspace, case.original)
+    if retired_with(workspace, case.forget):
+        arch = _without_outputs(arch, store.info.live, case.params)
     problem = Problem(
         model=model,
         forget=examples(store, "train", only=keys),
@@ -115,3 +128,13 @@ def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progre
         device=pick_device(workspace.settings.device),
     )
     return problem, arch
+
+
+def _without_outputs(arch: Arch, live: tuple[str, ...], params: Params) -> Arch:
+    """The architecture with the outputs of these classes alone, for a network that is trained anew."""
+    if params.unlearn.method != RETRAIN:
+        raise ConfigError(
+            f"`{params.unlearn.method}` cannot remove an output, and a class goes as a whole.",
+            "Use `--method retrain`.",
+        )
+    return replace(arch, classes=live)

@@ -1,7 +1,7 @@
 """Verify in the stores what a deletion was to do; nothing that an earlier stage reported is trusted."""
 
 from tmu.data.digest import manifest
-from tmu.data.store import RecordStore
+from tmu.data.index import Index
 from tmu.deletion.deletion import Deletion
 from tmu.errors import DataError
 from tmu.files import digest_of
@@ -13,12 +13,15 @@ from tmu.workspace import Workspace
 def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     """What was found to hold, in sentences. Raises DataError naming the first thing that does not.
 
-    Looked at: the live records, DVC's pointer, the model in service and what it superseded. Not looked at: caches, old
-    revisions and old versions in the stores, which stay until they are purged.
+    Looked at: the live records in the shards that the deletion rewrote, DVC's pointer, the model in service and what it
+    superseded. Not looked at: the other shards, of which `data.dvc` knows the digests (`tmu verify` reads them all);
+    caches, old revisions and old versions in the stores, which stay until they are purged.
     """
     keys = forget_keys(workspace, deletion.forget)
-    store = RecordStore.open(workspace.data)  # no cached index
-    left = len(store.index().find_records(keys)[0])
+    planned = deletion.plan.records_digest  # empty in the journal of an older tmu
+    _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
+    index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
+    left = len(index.find_records(keys)[0])
     _require(not left, f"{left} of {len(keys)} records are still in the data.")
     found = [f"None of the {len(keys)} records is in the live data."]
     current = data_ref(workspace)
@@ -36,7 +39,7 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
 
 def content_digest(workspace: Workspace) -> str:
     """SHA-256 over names and digests of all files of the live data: what `data_revision` evidence names."""
-    return digest_of(manifest(workspace.data))
+    return digest_of(manifest(workspace.data, workspace.md5s))
 
 
 def _require(holds: bool, otherwise: str) -> None:

@@ -65,7 +65,7 @@ class Artifacts(ABC):
         """Yield a folder for the files in which `kind/key` is to differ from `source`, an artifact of the same kind.
 
         On a clean exit all other files are the source's, by link, with the digests of its manifest: none is read. An
-        artifact that is there by then and has the same manifest stays.
+        artifact that is there by then stays if its manifest is the same and the files that differ are sound.
         """
 
     @abstractmethod
@@ -180,7 +180,7 @@ class LocalArtifacts(Artifacts):
                     link_or_copy(origin / name, building / name)
             manifest.seal(building, kind, identity, run, known=same)
             until_moved.enter_context(locked(folder.parent / ".lock"))
-            if (folder / manifest.MANIFEST).exists() and manifest.digest(folder) == manifest.digest(building):
+            if _has(folder, manifest.digest(building), set(manifest.read(building)["files"]) - set(same)):
                 raise _Present
 
     def remove(self, uri: str) -> None:
@@ -196,6 +196,14 @@ class LocalArtifacts(Artifacts):
         if source.uri.startswith("file:"):
             return self.workspace / source.uri.removeprefix("file:")
         return self.folder(*source.uri.split("/", 1))
+
+
+def _has(folder: Path, digest: str, names: Collection[str]) -> bool:
+    """Whether the artifact of that digest is there, and these files of it are sound."""
+    with contextlib.suppress(StorageError):
+        manifest.check_files(folder, names)
+        return manifest.digest(folder) == digest
+    return False
 
 
 class _Present(Exception):

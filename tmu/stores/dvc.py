@@ -9,6 +9,7 @@ import configparser
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from tmu.stores.s3_access import S3Access
 
 _SITE_CACHE = Path(".tmu", "dvc-site")
 _SECTION = 'remote "storage"'
+_LISTING = "listing"
 
 
 class DvcVersions:
@@ -58,8 +60,11 @@ class DvcVersions:
         self._configure("config.local", "core", {"site_cache_dir": str(_SITE_CACHE)})
 
     def commit(self, folder: Path) -> str:
-        """`dvc add` a folder below `root`: its files go to the cache, `<folder>.dvc` names the revision. → digest."""
-        self._dvc("add", self._relative(folder))
+        """`dvc add` a folder below `root`: its files go to the cache, `<folder>.dvc` names the revision. → digest.
+
+        Without links anew: they would copy every file of the folder, and give it another inode and date.
+        """
+        self._dvc("add", "--no-relink", self._relative(folder))
         return self.revision(folder)
 
     def revision(self, folder: Path) -> str:
@@ -81,21 +86,37 @@ class DvcVersions:
         Every file's MD5 is checked when the folder is made; a folder that is there already is used as it is. Nothing
         may write into it. It keeps the bytes of a revision alive, so that a purge has to remove it as well.
         """
+        target = self._revision_folder(digest)
+        if not target.is_dir():
+            cache = self._cache()
+            entries = _read_listing(_object(cache, digest), digest)
+            with new_folder(target) as building:
+                _link(cache, entries, building)
+                for name, md5 in entries.items():
+                    _check(building / name, md5)
+        return target
+
+    def linked(self, digest: str) -> tuple[Path, dict[str, str]]:
+        """A revision of which nothing was read yet: its folder, and the MD5 of each file by name.
+
+        Whoever reads a file of it compares the MD5 (`RecordStore.open(listed=...)`): so a part of a revision can be
+        read without hashing all of it. The list itself is checked at each call. Nothing may write into the folder.
+        """
+        place = self._revision_folder(digest).with_suffix(".linked")
+        if not place.is_dir():
+            cache = self._cache()
+            entries = _read_listing(_object(cache, digest), digest)
+            with new_folder(place) as building:
+                shutil.copyfile(_object(cache, digest), building / _LISTING)
+                _link(cache, entries, building / "files")
+        return place / "files", _read_listing(place / _LISTING, digest)
+
+    def _revision_folder(self, digest: str) -> Path:
         if not re.fullmatch(r"[0-9a-f]{32}\.dir", digest):
             raise DataError(
                 "That is no data revision.", "A revision is 32 hexadecimal digits and `.dir`, as in `data.dvc`."
             )
-        target = self.root / ".tmu" / "revisions" / digest
-        if target.is_dir():
-            return target
-        cache = self._cache()
-        entries = _read_listing(_object(cache, digest), digest)
-        with new_folder(target) as building:
-            for name, md5 in entries.items():
-                path = building / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _place(_object(cache, md5), path, md5)
-        return target
+        return self.root / ".tmu" / "revisions" / digest
 
     def push(self) -> None:
         """Send the current revision to the remote; nothing without one."""
@@ -183,10 +204,16 @@ def _read_listing(path: Path, digest: str) -> dict[str, str]:
     return entries
 
 
-def _place(cached: Path, path: Path, md5: str) -> None:
-    if not cached.is_file():
-        raise _absent(md5)
-    link_or_copy(cached, path)
+def _link(cache: Path, entries: dict[str, str], folder: Path) -> None:
+    for name, md5 in entries.items():
+        cached, path = _object(cache, md5), folder / name
+        if not cached.is_file():
+            raise _absent(md5)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(cached, path)
+
+
+def _check(path: Path, md5: str) -> None:
     if md5_file(path) != md5:
         raise StorageError(f"Object {md5} in DVC's cache was changed.", "Delete it from the cache and `dvc fetch`.")
 

@@ -48,6 +48,7 @@ Objective = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]  # → (loss to 
 # (model, steps done) → None; may change the weights in place. A function of these two alone: a resumed run calls it
 # from the snapshot's step on, so what it remembered from earlier steps would be lost.
 AfterStep = Callable[[nn.Module, int], None]
+Sampler = Callable[[int], list[Tensor]]  # epoch → the rows of each of its batches; as many batches in every epoch
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class _Run:
     seeds: Seeds
     objective: Objective
     after_step: AfterStep | None
+    sampler: Sampler
     precision: str
     optimiser: torch.optim.Optimizer
     steps: int
@@ -96,6 +98,7 @@ def fit(
     *,
     objective: Objective = soft_cross_entropy,
     after_step: AfterStep | None = None,
+    sampler: Sampler | None = None,
     device: torch.device | str = "cpu",
     threads: int | None = None,
     snapshot: Path | None = None,
@@ -105,6 +108,7 @@ def fit(
     """Train `model` in place (and leave it in evaluation mode on `device`).
 
     `after_step` is called after every optimiser step, before any snapshot of it, with the model in training mode.
+    `sampler` draws the batches of an epoch, in place of one pass over all records; a record may come in several.
     `snapshot` names the file that makes the run resumable; it is removed when the run is done. Raises DataError for
     an empty set and ModelError where the loss is no longer finite.
     """
@@ -112,7 +116,7 @@ def fit(
         raise DataError(f"There are {len(examples)} records to train on.", "Training needs at least two.")
     device = torch.device(device)
     with exact(threads):
-        run = _prepare(model, examples.to(device), config, seeds, objective, after_step, device)
+        run = _prepare(model, examples.to(device), config, seeds, (objective, after_step, sampler), device)
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
@@ -129,8 +133,7 @@ def _prepare(
     examples: Examples,
     config: TrainConfig,
     seeds: Seeds,
-    objective: Objective,
-    after_step: AfterStep | None,
+    calls: tuple[Objective, AfterStep | None, Sampler | None],
     device: torch.device,
 ) -> _Run:
     arrange(model, device).train()
@@ -149,9 +152,11 @@ def _prepare(
         nesterov=config.momentum > 0,
         fused=True,
     )
-    steps = config.epochs * batch_count(len(examples), config.batch_size)
+    objective, after_step, given = calls
+    sampler = given or (lambda epoch: batches(epoch_order(examples.keys, seeds.order, epoch), config.batch_size))
+    steps = config.epochs * (len(sampler(0)) if given else batch_count(len(examples), config.batch_size))
     precision = precision_for(config.precision, model, examples.images[:1])
-    return _Run(model, examples, targets, config, seeds, objective, after_step, precision, optimiser, steps)
+    return _Run(model, examples, targets, config, seeds, objective, after_step, sampler, precision, optimiser, steps)
 
 
 def _loop(
@@ -161,7 +166,7 @@ def _loop(
     saved = time.monotonic()
     while run.step < run.steps:
         epoch, first = divmod(run.step, per_epoch)
-        order = batches(epoch_order(run.examples.keys, run.seeds.order, epoch), run.config.batch_size)
+        order = run.sampler(epoch)
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
         for rows in order[first:]:
             _one_step(run, rows)
@@ -227,10 +232,10 @@ def _fingerprint(run: _Run) -> str:
     """Names this very run by all that enters it, so that another run's snapshot is never resumed.
 
     The number of threads enters too: sums in another order are other bytes. Objectives and hooks are told apart
-    by name alone.
+    by name alone, samplers by their first batches.
     """
     given = {f"examples.{name}": value for name, value in vars(run.examples).items() if value is not None}
-    given |= {"targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    given |= {"first batches": torch.cat(run.sampler(0)), "targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
     tensors = {
         name: hashlib.sha256(value.detach().cpu().contiguous().view(-1).numpy()).hexdigest()
         for name, value in given.items()

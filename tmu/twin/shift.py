@@ -4,8 +4,7 @@ Two comparisons: the class mix (`class_mix.py`), and the features within classes
 a cross-fitted discriminant (`separation.py`), and its p-value by permuting forget / hold-out within classes, with the
 discriminant fitted anew each time. A hold-out that differs may still cover the forget set: weights, class ratio times a
 tilt along the discriminant (`balance.py`), make it look like the forget set, and the verdict is what is left of it
-then. The weights are used for that alone: to fit the targets with them changes nothing (`docs/decisions/`), since the
-cross-fit models tell how hard the forget set itself is (`margins.py`).
+then.
 Features must come from a network that has learnt both sets alike, such as a curriculum net (fresh, trained on D ∪ D_h):
 between two networks, or between records learnt at other times, the test finds the networks and not a shift.
 Cost: about a second at 2,000 against 6,000 records. Failure mode: a difference that no linear function of the features

@@ -11,15 +11,11 @@ from torch import Tensor, nn
 
 from tmu.config import TwinConfig
 from tmu.train import Examples, predict
-from tmu.twin.cross_fit import CrossFit
 
 
 @dataclass(frozen=True)
 class Side:
-    """The side's models and outputs, computed once. logits (N, K); phi (N, F) and phi_reference (M, F), L2 norm 1.
-
-    unseen: log-probabilities (N, K) of the cross-fit model that has not seen the sample, or None without one.
-    """
+    """The side's models and outputs, computed once. logits (N, K); phi (N, F) and phi_reference (M, F), L2 norm 1."""
 
     model: nn.Module
     samples: Examples
@@ -30,7 +26,6 @@ class Side:
     curriculum: list[nn.Module]
     config: TwinConfig
     device: torch.device | str = "cpu"
-    unseen: Tensor | None = None
 
 
 def make_side(
@@ -40,12 +35,10 @@ def make_side(
     curriculum: list[nn.Module],
     config: TwinConfig,
     device: torch.device | str = "cpu",
-    cross_fit: CrossFit | None = None,
 ) -> Side:
     """Run the models over samples and reference; features are normalised to length one."""
     logits, phi = predict(model, samples.images, device=device)
     _, phi_reference = predict(model, reference.images, device=device)
     unit = torch.nn.functional.normalize
-    unseen = None if cross_fit is None else cross_fit.unseen(samples, device)
     seen = (model, samples, reference.labels.cpu(), logits, unit(phi), unit(phi_reference))
-    return Side(*seen, curriculum, config, device, unseen)
+    return Side(*seen, curriculum, config, device)

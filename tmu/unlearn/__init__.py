@@ -10,7 +10,7 @@ from tmu.errors import ConfigError
 from tmu.plugins import METHODS, Plugin, plugins
 
 _INTERFACE = ("NEEDS_TWIN", "NEEDS_HOLDOUT", "Options", "unlearn")
-_SHARED = {"problem", "calibration", "choose", "importance", "mixture", "teacher"}
+_SHARED = {"problem", "choose", "importance", "mixture", "teacher"}
 
 
 def built_in_methods() -> list[str]:
@@ -26,7 +26,7 @@ def method_names() -> list[str]:
 def get_method(name: str) -> ModuleType:
     """The method's module: `NEEDS_TWIN`, `NEEDS_HOLDOUT`, `Options` and `unlearn(problem, options) -> Outcome`.
 
-    It may have `CANDIDATES`: the options that the search on twin problems tries (`bench/tune.py`). `_` and `-` are the
+    A method that works with references says so by `NEEDS_REFERENCES`. It may have `CANDIDATES`: the options that the search on twin problems tries (`bench/tune.py`). `_` and `-` are the
     same in a name. Raises ConfigError for an unknown one, and for a plugin that cannot be used.
     """
     module = method_module(name)
@@ -72,6 +72,11 @@ def _plugins() -> dict[str, Plugin]:
 def needs_twin(name: str) -> bool:
     """Whether the method works with a twin."""
     return get_method(name).NEEDS_TWIN
+
+
+def needs_references(name: str) -> bool:
+    """Whether the method works with references, and so without passing over D."""
+    return getattr(get_method(name), "NEEDS_REFERENCES", False)
 
 
 def read_options(name: str, options: dict[str, Any]) -> Config:

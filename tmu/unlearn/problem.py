@@ -5,11 +5,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tmu.config import Seeds, TrainConfig
+from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit
+from tmu.twin.reference_twin import ReferenceTwin
 from tmu.twin.twin import Twin
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What the references say of a problem.
+
+    forget, replay: their outputs for `Problem.forget` and for `Problem.retain`, in the same order. twin: what was
+    fitted on their twin problems. lost: the share of D that goes, by class (K,) and in the last place of all: (K+1,).
+    """
+
+    forget: ReferenceRows
+    replay: ReferenceRows
+    twin: ReferenceTwin
+    lost: Tensor
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,7 @@ class Problem:
     recipe: how the original was trained. fit: the engine, bound to device, threads, snapshot and progress.
     fresh: a newly initialised network of the same architecture. twin: present where the method asks for one. holdout:
     D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
+    lessons: present where the method has `NEEDS_REFERENCES`; then `retain` is a part of D_r, drawn for replay.
     """
 
     model: nn.Module
@@ -32,6 +49,7 @@ class Problem:
     fresh: Callable[[], nn.Module]
     twin: Twin | None = None
     holdout: Examples | None = None
+    lessons: Lessons | None = None
     device: torch.device | str = "cpu"
 
 

@@ -7,13 +7,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tmu.config import AutoConfig, Params, TrainConfig, TwinConfig, UnlearnConfig
+from tmu.config import AuditConfig, AutoConfig, Params, TrainConfig, TwinConfig, UnlearnConfig
 from tmu.deletion.plan import Cost
 from tmu.errors import ConfigError
 from tmu.files import write_json
 from tmu.provenance import code_digest, hardware
+from tmu.refs import DataRef, ReferencesRef
 from tmu.settings import Settings
-from tmu.steps.choose_method import Forecast, _forecast, decide
+from tmu.steps import forecast as forecasting
+from tmu.steps.choose_method import decide
+from tmu.steps.fit_references import recipe_of
+from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
@@ -26,7 +30,8 @@ FEW, MANY = Cost(1000, 1.0, True), Cost(9000, 9.0, True)
 NOTHING = Cost(0, 0.0, True)
 ALIKE = class_shift(np.array([10, 10]), np.array([90, 90]), np.array([50, 50]))
 WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50]))
-COUNTS = [np.array([10, 10]), np.array([90, 90]), np.array([50, 50])]  # forget, retain, hold-out
+SIZES = Sizes(forget=20, kept=180, held=100)
+DATA = DataRef(uri="data", digest="d")
 PARAMS = Params(
     train=TrainConfig(epochs=10, batch_size=20),
     twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, cross_fit=False),
@@ -35,6 +40,13 @@ PARAMS = Params(
 
 def choice(asked: str = "auto", *, retrain: Cost = MANY, alone: Cost = FEW, twin: Cost = NOTHING, mix=ALIKE, audits=()):
     return decide(asked, "tmu-soft" if asked == "auto" else asked, Forecast(retrain, alone, twin), mix, list(audits))
+
+
+@pytest.fixture
+def by_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tmu-soft` works with references, `tmu` with a twin."""
+    monkeypatch.setattr(forecasting, "needs_references", lambda name: name == "tmu-soft")
+    monkeypatch.setattr(forecasting, "needs_twin", lambda name: name == "tmu")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +60,15 @@ def choice(asked: str = "auto", *, retrain: Cost = MANY, alone: Cost = FEW, twin
         ({"audits": [False]}, "tmu-soft", "not more expensive", "low"),
         ({"mix": WHOLE_CLASS}, "retrain", "cannot be used here: the request takes 100 %", "high"),
         ({"mix": WHOLE_CLASS, "audits": [False, False]}, "retrain", "cannot be used here", "high"),
-        ({"twin": Cost(20000, 20.0, True)}, "retrain", "9.0 s against 21 s with `tmu-soft`, 20 s of it", "unknown"),
+        (
+            {"twin": Cost(20000, 20.0, True)},
+            "retrain",
+            "against 21 s with `tmu-soft` and its audit, 20 s of it",
+            "unknown",
+        ),
         ({"alone": Cost(5000, 5.0, False)}, "tmu-soft", "an estimate from numbers of records", "unknown"),
+        ({"mix": "they hold no rows"}, "retrain", "The references cannot be used here: they hold no rows.", "high"),
+        ({"asked": "tmu-soft", "mix": "they hold no rows"}, "tmu-soft", "was requested", "high"),
         ({"retrain": FEW}, "tmu-soft", "not more expensive than retraining: 1.0 s against 1.0 s", "unknown"),
         ({"alone": Cost(9001, None, False)}, "retrain", "9.0 s against 9,001 record visits", "unknown"),
         ({"mix": None, "asked": "finetune"}, "finetune", "was requested", "unknown"),
@@ -81,7 +100,7 @@ def workspace(tmp_path: Path) -> SimpleNamespace:
 
 def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: str = "2026-01-01", **more) -> None:
     """A finished artifact of a stage, made on this machine unless `machine` says otherwise."""
-    kind = {"twin": "twin", "audit": "audit"}.get(stage, "model")
+    kind = stage if stage in ("twin", "audit", "references") else "model"
     here = hardware() | ({"processor": more.pop("machine")} if "machine" in more else {})
     run = {
         "seconds_total": seconds,
@@ -99,6 +118,8 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
         identity |= {"method": "tmu-soft", "options": read_options("tmu-soft", {}).model_dump(mode="json")}
     if stage == "twin":
         identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in _TWIN.items()}
+    if stage == "references":
+        identity |= recipe_of(PARAMS) | {"data": "an earlier revision"}
     passed = more.pop("passed", None)
     with workspace.artifacts.create(kind, key, identity | more, run) as folder:
         (folder / "weights.safetensors").write_text(key)
@@ -111,42 +132,99 @@ def weights(workspace: SimpleNamespace, key: str) -> str:
     return read(workspace.artifacts.folder("model", key))["files"]["weights.safetensors"]
 
 
-def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace) -> None:
-    found = _forecast(History(workspace, PARAMS), PARAMS, "tmu-soft", {"steps": 95}, COUNTS, "d")
+def forecast(workspace: SimpleNamespace, method: str, params: Params = PARAMS, sizes: Sizes = SIZES) -> Forecast:
+    return Forecaster(workspace, params, method, DATA).forecast(sizes)
+
+
+def test_a_table_pays_from_the_deletion_on_at_which_it_has_cost_less_than_retraining() -> None:
+    made = Forecast(Cost(100, 10.0, True), Cost(1, 1.0, True), audit=Cost(1, 1.0, True), once=Cost(400, 41.0, True))
+    assert made.pays_from == 6  # 41 / (10 - 2), rounded up
+    assert Forecast(MANY, MANY, once=FEW).pays_from is None  # never
+    assert Forecast(MANY, FEW).pays_from is None  # there are none
+    unknown = Forecast(Cost(100, None, False), Cost(10, None, False), once=Cost(400, 41.0, True))
+    assert unknown.pays_from == 5  # by visits: 400 / 90
+
+
+def test_what_is_paid_already_does_not_count_against_a_method() -> None:
+    parts = {"once": Cost(4000, 40.0, True), "among": 4, "audit": FEW}
+    assert Forecast(MANY, FEW, **parts).whole == FEW + FEW
+    assert Forecast(MANY, FEW, **parts, to_fit=True).whole == FEW + FEW + Cost(1000, 10.0, True)
+    assert decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts), None, []).method == "tmu-soft"
+    found = decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts, to_fit=True, deletions=2), None, [])
+    assert (found.method, found.pays_from, found.deletions, found.to_fit) == ("retrain", 6, 2, True)
+    assert "10 s of it as its part of the references" in found.reason
+
+
+def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, by_references: None) -> None:
+    found = forecast(workspace, "tmu")
     assert found.retrain == Cost(10 * 180, None, False)
-    assert found.alone == Cost(10 * 200, None, False)  # 95 steps of 20: ten epochs in whole numbers
     assert found.twin == Cost((5 + 1 * 2) * 300, None, False)
-    shared = PARAMS.model_copy(update={"auto": AutoConfig(requests_per_twin=3)})
-    assert _forecast(History(workspace, shared), shared, "tmu-soft", {}, COUNTS, "d").twin.visits == 700
-    more = PARAMS.model_copy(update={"twin": PARAMS.twin.model_copy(update={"cross_fit": True})})
-    assert _forecast(History(workspace, more), more, "tmu-soft", {}, COUNTS, "d").twin.visits == 2100 + 10 * 200
-    assert _forecast(History(workspace, PARAMS), PARAMS, "finetune", {}, COUNTS, "d").twin == NOTHING
-    assert _forecast(History(workspace, PARAMS), PARAMS, "ssd", {}, COUNTS, "d").alone.visits == 400
+    assert found.audit == Cost(54, None, False)  # three percent of a retraining
+    assert found.once == Cost(4 * 10 * 200, None, False) and found.to_fit  # for the audit
+    assert forecast(workspace, "finetune").twin == NOTHING
+    assert forecast(workspace, "ssd").alone.visits == 400
+    soft = forecast(workspace, "tmu-soft")
+    assert soft.alone.visits == 12 * (20 + 96)  # not one pass over D
+    assert soft.once == Cost((4 + 1) * 10 * 200, None, False) and soft.part.visits == 500
+    assert soft.alone == forecast(workspace, "tmu-soft", sizes=Sizes(20, 10**6, 100)).alone
+    assert forecast(workspace, "retrain") == Forecast(found.retrain, found.retrain)
 
 
-def test_an_original_tells_how_fast_a_visit_is(workspace: SimpleNamespace) -> None:
+def test_golds_are_paid_by_whoever_wants_them(workspace: SimpleNamespace, by_references: None) -> None:
+    golds = PARAMS.model_copy(update={"audit": AuditConfig(golds=True)})
+    found = forecast(workspace, "finetune", golds)
+    assert found.audit == Cost(2 * 1800, None, False) and found.once == NOTHING and not found.to_fit
+    assert forecast(workspace, "tmu-soft", golds).once.visits  # the method itself needs them
+
+
+def test_requests_share_what_serves_them_all(workspace: SimpleNamespace, by_references: None) -> None:
+    few = PARAMS.model_copy(update={"auto": AutoConfig(requests_per_references=2)})
+    found = forecast(workspace, "tmu-soft", few)
+    assert found.part.visits == found.once.visits / 2
+    assert list(shown(found, "tmu-soft")) == ["retrain", "tmu-soft alone", "audit", "references", "tmu-soft"]
+    assert shown(found, "tmu-soft")["tmu-soft"] == found.own + found.part
+    assert list(shown(forecast(workspace, "retrain"), "retrain")) == ["retrain"]
+
+
+def test_an_original_tells_how_fast_a_visit_is(workspace: SimpleNamespace, by_references: None) -> None:
     add(workspace, "a", "original", 10.0)  # 10 epochs of 100 records
     add(workspace, "b", "gold", 30.0)
     add(workspace, "c", "gold", 20.0)
     add(workspace, "cut", "gold", 0.1, run={"resumed_at": 5})
     add(workspace, "elsewhere", "gold", 0.1, machine="another")
     add(workspace, "other", "gold", 0.1, model={"name": "resnet18", "options": {}})
-    found = _forecast(History(workspace, PARAMS), PARAMS, "tmu-soft", {}, COUNTS, "d")
+    found = forecast(workspace, "tmu")
     assert found.retrain == Cost(1800, pytest.approx(36.0), True)  # the median, 20 s for 1,000 visits
     assert found.twin == Cost(2100, pytest.approx(42.0), False)
     assert not found.whole.measured
 
 
-def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespace) -> None:
+def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespace, by_references: None) -> None:
     add(workspace, "a", "original", 10.0)
-    add(workspace, "u", "unlearned", 3.0)
-    add(workspace, "v", "unlearned", 500.0, options={"steps": 1})
+    add(workspace, "u", "unlearned", 3.0, method="tmu", options=read_options("tmu", {}).model_dump(mode="json"))
+    add(workspace, "v", "unlearned", 500.0, method="tmu", options={"steps": 1})
     add(workspace, "t", "twin", 4.0, data="an earlier revision")
-    add(workspace, "longer", "twin", 40.0, recipe={"epochs": 100})
-    found = _forecast(History(workspace, PARAMS), PARAMS, "tmu-soft", {}, COUNTS, "d")
-    assert (found.alone.seconds, found.twin.seconds, found.whole.measured) == (3.0, 4.0, True)
+    add(workspace, "longer", "twin", 40.0, twin={"train": {"epochs": 100}})
+    add(workspace, "e", "audit", 0.5, models={}, forget="f", references="r", passed=True)
+    add(workspace, "gold-audit", "audit", 50.0, models={}, forget="f", passed=True)
+    add(workspace, "r", "references", 70.0)
+    add(workspace, "r-cut", "references", 7.0, run={"resumed_at": 3})
+    found = forecast(workspace, "tmu")
+    seconds = (found.alone.seconds, found.twin.seconds, found.audit.seconds, found.once.seconds)
+    assert seconds == (3.0, 4.0, 0.5, 70.0) and found.whole.measured
     add(workspace, "t2", "twin", 4.0)
-    assert _forecast(History(workspace, PARAMS), PARAMS, "tmu-soft", {}, COUNTS, "d").twin == NOTHING
+    assert forecast(workspace, "tmu").twin == NOTHING
+
+
+def test_a_table_that_is_there_is_not_paid_again_unless_it_is_due(
+    workspace: SimpleNamespace, by_references: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = ReferencesRef(uri="references/r", digest="e")
+    facts = {"deletions": 3, "erased": 9, "n_train": 200, "buckets": frozenset({1}), "seconds": 33.0}
+    for due, paid in (((), True), (("It is old.",), False)):
+        monkeypatch.setattr(Table, "of", lambda *_, due=due: Table(ref=ref, **facts, due=due))
+        found = forecast(workspace, "finetune")
+        assert (found.to_fit, found.deletions, found.once.seconds) == (not paid, 3 * paid, 33.0)
 
 
 def test_audits_count_once_a_request_and_only_for_the_method_as_it_is(

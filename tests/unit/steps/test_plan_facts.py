@@ -19,7 +19,13 @@ def plan(**more: Any) -> dict[str, Any]:
 
 
 def choice(method: str = "tmu-soft", forecast: dict | None = None, **risk: Any) -> dict[str, Any]:
-    standard = {"retrain": cost(2092), f"{method} alone": cost(9), "twin": cost(1), method: cost(10, 8.66, True)}
+    standard = {
+        "retrain": cost(2092, 200.0),
+        f"{method} alone": cost(9, 2.0, True),
+        "audit": cost(60, 6.0),
+        "references": cost(400, 40.0),
+        method: cost(469, 48.0),
+    }
     level = {"level": "low", "audits": 3, "failed": 0, "refusal": None}
     return {
         "method": method,
@@ -27,6 +33,8 @@ def choice(method: str = "tmu-soft", forecast: dict | None = None, **risk: Any) 
         "reason": f"`{method}` is configured.",
         "forecast": standard if forecast is None else forecast,
         "risk": level | risk,
+        "pays_from": 5,
+        "deletions": 2,
     }
 
 
@@ -34,7 +42,12 @@ def test_a_plan_without_risk_says_its_method_and_price() -> None:
     facts = facts_of(plan())
     assert (facts.warnings, facts.risk, facts.likely) == ((), "low", "tmu-soft")
     assert facts.method == "`tmu-soft`. `tmu-soft` is configured."
-    assert facts.price == "8.7 s, and 4,184 record visits for the audit's 2 retrained models"
+    assert facts.price == (
+        "2.0 s (1.0 % of a retraining) for the request itself; "
+        "6.0 s (estimated) (3.0 % of a retraining) for its audit; "
+        "40 s (estimated) (20 % of a retraining) as its part of the references, which are there already; "
+        "the references pay for themselves from deletion 5 on, and this is number 3"
+    )
     assert facts.counts == "34 train (4 of `0`, 30 of `7`), 17 test, 14 holdout."
     assert facts.headline == "Risk low, likely by tmu-soft, 65 records"
 
@@ -45,7 +58,20 @@ def test_a_refusal_that_is_foreseen_is_a_warning_and_makes_retraining_the_likely
     assert REFUSAL in warning and "Exact retraining takes over" in warning
     assert (facts.risk, facts.likely, facts.asked) == ("high", "retrain", "tmu-soft")
     assert facts.method.startswith("`retrain` (exact retraining), in place of `tmu-soft`")
-    assert facts.price.startswith("2,092 record visits, and ")  # of retraining, not of what will not be used
+    assert facts.price == "200 s (estimated) for the retraining"  # not of what will not be used
+
+
+def test_references_that_have_to_be_fitted_or_never_pay_are_said() -> None:
+    given = choice() | {"to_fit": True, "pays_from": None, "notes": ["The references are fitted anew first."]}
+    facts = facts_of(plan(choice=given))
+    assert "which have still to be fitted; at these prices the references never pay for themselves" in facts.price
+    assert facts.warnings == ("The references are fitted anew first.",)
+
+
+def test_without_seconds_the_share_is_of_record_visits() -> None:
+    ways = {"retrain": cost(1000), "finetune alone": cost(20), "finetune": cost(20)}
+    facts = facts_of(plan(choice=choice("finetune", ways)))
+    assert facts.price == "20 record visits (2.0 % of a retraining) for the request itself"
 
 
 def test_a_method_that_keeps_failing_is_a_warning() -> None:

@@ -115,7 +115,7 @@ def test_the_revision_is_named_and_the_index_built_once(
     for module, name in (("tmu.data.digest", "dvc_digest"), ("tmu.data.store", "dvc_digest")):
         target = __import__(module, fromlist=[name])
         real = getattr(target, name)
-        monkeypatch.setattr(target, name, lambda path, real=real: seen.append("digest") or real(path))
+        monkeypatch.setattr(target, name, lambda *given, real=real: seen.append("digest") or real(*given))
     real_build = step.RecordStore.index
     monkeypatch.setattr(step.RecordStore, "index", lambda self: seen.append(str(id(self))) or real_build(self))
     plan_requests(workspace, ledger, None, FLOW)
@@ -214,7 +214,7 @@ def test_other_rules_make_another_plan_and_what_auto_weighs_does_not() -> None:
     params = Params()
     looser = params.model_copy(update={"audit": params.audit.model_copy(update={"far_points": 100.0})})
     shorter = params.model_copy(update={"train": params.train.model_copy(update={"epochs": 1})})
-    shared = params.model_copy(update={"auto": params.auto.model_copy(update={"requests_per_twin": 9})})
+    shared = params.model_copy(update={"auto": params.auto.model_copy(update={"requests_per_references": 9})})
     assert len({rules_of(each) for each in (params, looser, shorter)}) == 3
     assert rules_of(shared) == rules_of(params)
 

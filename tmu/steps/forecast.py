@@ -1,0 +1,192 @@
+"""What the ways to answer a request cost, before any work starts: retraining, the method, its audit, what both rest on.
+
+Seconds are those of the same work done here before, where there was some; else record visits times the speed of the
+trainings here. The references and the twin problems on them are fitted once and serve many requests: each bears a part
+(`auto.requests_per_references`). Costs: `docs/references.md`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tmu.config import Params
+from tmu.deletion.plan import RETRAIN, Cost
+from tmu.refs import DataRef, ReferencesRef
+from tmu.steps.history import History
+from tmu.steps.read_references import find_references, read_info, read_run
+from tmu.steps.renewal import renewal_of
+from tmu.unlearn import needs_references, needs_twin, read_options
+from tmu.unlearn.finetune import recipe_of
+from tmu.workspace import Workspace
+
+AUDIT_GOLDS = 2
+"""Models that an audit with golds retrains for comparison, besides the request's own."""
+_PASSES = 2  # over the data, of a method whose options name no steps
+_AUDIT_SHARE = 0.03  # of a retraining, by the references' table
+_BATCH, _ROUNDS, _LEAST, _MOST = 96, 5, 12, 100  # of a step on forget set and replay (`tmu/twin/reference_twin.py`)
+_TWIN_TRAININGS = 1  # what choosing the step on the references' twin problems costs, in trainings
+_NOTHING = Cost(0, 0.0, True)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Training records to forget and that stay, hold-out records that stay."""
+
+    forget: int
+    kept: int
+    held: int
+
+    @property
+    def train(self) -> int:
+        """All training records there are now."""
+        return self.forget + self.kept
+
+
+@dataclass(frozen=True)
+class Table:
+    """The references of a data revision. deletions: erased with it so far. seconds: of the fit. buckets: with rows."""
+
+    ref: ReferencesRef
+    deletions: int
+    erased: int
+    n_train: int
+    buckets: frozenset[int]
+    seconds: float
+    due: tuple[str, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace, data: DataRef, params: Params) -> "Table | None":
+        """The table that was fitted for a revision or left by a deletion, due for renewal or not."""
+        ref = find_references(workspace, data, params)
+        if ref is None:
+            return None
+        info, renewal = read_info(workspace, ref), renewal_of(workspace, ref, params)
+        seconds = float(read_run(workspace, ref)["seconds_total"])
+        due = renewal.reasons if renewal.state == "due" else ()
+        counts = {"deletions": info["deletions"], "erased": info["erased_records"], "n_train": info["n_train"]}
+        return cls(ref=ref, **counts, buckets=frozenset(info["buckets"]), seconds=seconds, due=due)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """retrain: exact retraining. alone: the method. audit: its proof. once: references and twin, which serve many.
+
+    twin: what the method needs for this request alone. to_fit: `once` has still to be paid. among: requests that share
+    it. deletions: served from the table before.
+    """
+
+    retrain: Cost
+    alone: Cost
+    twin: Cost = _NOTHING
+    audit: Cost = _NOTHING
+    once: Cost = _NOTHING
+    to_fit: bool = False
+    among: int = 1
+    deletions: int = 0
+
+    @property
+    def part(self) -> Cost:
+        """This request's part of what serves many."""
+        return self.once.shared(self.among)
+
+    @property
+    def own(self) -> Cost:
+        """What this request and its proof take by themselves."""
+        return self.alone + self.twin + self.audit
+
+    @property
+    def whole(self) -> Cost:
+        """What decides: its own, and its part of what has still to be paid."""
+        return self.own + self.part if self.to_fit else self.own
+
+    @property
+    def pays_from(self) -> int | None:
+        """The deletion from which on references and twin have cost less than retraining would; None: never."""
+        if not self.once.visits:
+            return None
+        costs = (self.retrain, self.own, self.once)
+        known = [cost.seconds for cost in costs if cost.seconds is not None]
+        retrain, own, once = known if len(known) == len(costs) else [cost.visits for cost in costs]
+        return math.ceil(once / (retrain - own)) if retrain > own else None
+
+
+class Forecaster:
+    """Forecasts of one method on one data revision."""
+
+    def __init__(self, workspace: Workspace, params: Params, method: str, data: DataRef):
+        self._params, self._method, self._data = params, method, data
+        self._history = History(workspace, params)
+        self._own = params.with_method(method).unlearn.options
+        self.by_table = method != RETRAIN and (needs_references(method) or not params.audit.golds)
+        self.table = Table.of(workspace, data, params) if self.by_table else None
+
+    @property
+    def audits(self) -> list[bool]:
+        """How earlier audits of the method ended."""
+        return self._history.audited(self._method, self._own)
+
+    def forecast(self, sizes: Sizes) -> Forecast:
+        """By the sizes, on which alone it depends."""
+        visits = self._params.train.epochs * sizes.kept
+        retrain = self._cost(visits, self._history.seconds_per_visit() and self._history.seconds_per_visit() * visits)
+        if self._method == RETRAIN:
+            return Forecast(retrain, retrain)
+        measured = self._history.seconds_unlearning(self._method, self._own)
+        made = {"alone": self._cost(self._step(sizes), measured), "twin": self._twin(sizes)}
+        made |= {"audit": self._audit(retrain), "once": self._once(sizes) if self.by_table else _NOTHING}
+        renewed = self.table is not None and not self.table.due
+        return Forecast(
+            retrain,
+            **made,
+            to_fit=self.by_table and not renewed,
+            among=self._params.auto.requests_per_references,
+            deletions=self.table.deletions if renewed and self.table else 0,
+        )
+
+    def _cost(self, visits: int, seconds: float | None) -> Cost:
+        speed = self._history.seconds_per_visit()
+        return Cost(visits, seconds if seconds is not None else (speed and speed * visits), seconds is not None)
+
+    def _step(self, sizes: Sizes) -> int:
+        """Record visits of the method alone."""
+        options = read_options(self._method, self._own)
+        if needs_references(self._method):
+            batch = min(sizes.forget, _BATCH)
+            batches = min(max(round(_ROUNDS * sizes.forget / max(batch, 1)), _LEAST), _MOST)
+            return batches * (batch + _BATCH)
+        if hasattr(options, "steps"):
+            recipe = recipe_of(self._params.train, options.steps, self._params.train.lr, sizes.train)
+            return recipe.epochs * sizes.train
+        return _PASSES * sizes.train
+
+    def _audit(self, retrain: Cost) -> Cost:
+        """Its proof: by the table, or by retrained golds."""
+        if self._params.audit.golds:
+            return retrain.times(AUDIT_GOLDS)
+        return self._cost(round(_AUDIT_SHARE * retrain.visits), self._history.seconds_audit())
+
+    def _twin(self, sizes: Sizes) -> Cost:
+        """The fine-tuned twin of the methods that need one."""
+        if not needs_twin(self._method) or self._history.has_twin(self._data.digest):
+            return _NOTHING
+        twin = self._params.twin
+        epochs = twin.train.epochs + twin.curriculum_nets * twin.curriculum_epochs
+        return self._cost(epochs * (sizes.train + sizes.held), self._history.seconds_twin())
+
+    def _once(self, sizes: Sizes) -> Cost:
+        """The networks of the references, each of which learns half of D, and the twin problems on their table."""
+        training = self._params.train.epochs * sizes.train
+        measured = self.table.seconds if self.table else self._history.seconds_references()
+        networks = self._cost(self._params.references.pairs * training, measured)
+        if not needs_references(self._method):
+            return networks
+        return networks + self._cost(_TWIN_TRAININGS * training, self._history.seconds_reference_twin())
+
+
+def shown(forecast: Forecast, method: str) -> dict[str, Cost]:
+    """Costs by name: each way as a whole; and the method's parts."""
+    if method == RETRAIN:
+        return {RETRAIN: forecast.retrain}
+    parts: dict[str, Any] = {"twin": forecast.twin, "audit": forecast.audit, "references": forecast.part}
+    ways = {RETRAIN: forecast.retrain, f"{method} alone": forecast.alone}
+    return ways | {name: cost for name, cost in parts.items() if cost.visits} | {method: forecast.whole}

@@ -1,0 +1,188 @@
+"""Choose learning rate and lead on twin problems of the references, before any deletion and without a gold.
+
+One pair of references is put aside as the judge: of a record that a network of it never saw, that network is the gold.
+Whole people are drawn from D as forget sets, of three sizes; the original takes the step on them with targets from the
+other pairs. A trial is scored by
+
+    J = ( |Δp| + |ΔRA| + |ΔTA| ) / 3  +  100 · AD
+
+Δp: mean true-class probability less the judge's, in points; ΔRA, ΔTA: accuracy on D and on the hold-out less the
+original's, in points; AD: distance to the judge's answers on a gold's scale. The rate climbs from a tenth of the
+recipe's while J falls; then leads up to the one that brings Δp to 0 are tried. Cost: about half a retraining, once.
+Failure mode: the judge learned half of D, so what it shows of a gold is only as good as the map of the margins.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from tmu.config import Seeds, TrainConfig
+from tmu.references.rows import ReferenceRows
+from tmu.train import Examples, Fit, logits_of
+from tmu.train.order import hash_keys, stream
+from tmu.twin.margins import margin_of, with_margin
+from tmu.twin.reference_twin import Rate, ReferenceTwin, fit_answers
+from tmu.twin.replay import StepCase, replay_weights, take_step
+
+FACTORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the recipe's rate
+_SHARES = (0.01, 0.05)  # of D: sizes of forget sets beside one person
+_PEOPLE = 4  # single people, over whom a trial is averaged
+_WATCHED = 1000  # records of D and of the hold-out whose accuracy is watched
+_LAG = 0.25  # weight of Δp while the rate is chosen: a lead takes it away later
+
+
+@dataclass(frozen=True, eq=False)
+class TwinProblems:
+    """An original and records of its training set and hold-out, with their references.
+
+    train: random records of D, whole people; subjects: int64 (N,), whose they are. recipe: the original's. fit: the
+    engine.
+    """
+
+    original: nn.Module
+    train: Examples
+    rows: ReferenceRows
+    subjects: Tensor
+    holdout: Examples
+    holdout_rows: ReferenceRows
+    recipe: TrainConfig
+    seeds: Seeds
+    fit: Callable[..., Fit]
+    device: torch.device | str = "cpu"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A rate tried on forget sets of about `records`: means over them, accuracies and probabilities in points."""
+
+    records: int
+    lr: float
+    lead: float
+    distance: float
+    probability: float
+    retain: float
+    holdout: float
+
+    def score(self, lag: float = 1.0) -> float:
+        """J, with Δp weighted by `lag`."""
+        return (lag * abs(self.probability) + abs(self.retain) + abs(self.holdout)) / 3 + 100 * self.distance
+
+
+def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
+    """The twin with its rates, and a JSON-ready report of the trials. Needs two pairs of references."""
+    own, held = (
+        logits_of(problems.original, part.images, device=problems.device).log_softmax(1)
+        for part in (problems.train, problems.holdout)
+    )
+    twin = fit_answers(problems.rows, own, problems.holdout_rows, held)
+    bench = _Bench(problems, twin, own, held)
+    rates: list[Rate] = []
+    for sets in bench.forget_sets():
+        start = rates[-1].lr if rates else 0.1 * problems.recipe.lr
+        rates.append(bench.choose(sets, start))
+    report = {"terms": [float(a) for a in twin.a], "label": float(twin.b), "trials": [asdict(t) for t in bench.trials]}
+    return replace(twin, rates=tuple(rates)), report | {"rates": [asdict(rate) for rate in rates]}
+
+
+@dataclass(eq=False)
+class _Bench:
+    problems: TwinProblems
+    twin: ReferenceTwin
+    own: Tensor
+    held: Tensor
+    trials: list[Trial] = field(default_factory=list)
+
+    def forget_sets(self) -> list[list[Tensor]]:
+        """By ascending size: lists of masks (N,) of whole people."""
+        people, counts = torch.unique(self.problems.subjects, return_counts=True)
+        order = torch.from_numpy(hash_keys(people, stream(self.problems.seeds.unlearn, "rates")).argsort().copy())
+        people, counts = people[order], counts[order]
+        sets = [[self._of(person[None]) for person in people[:_PEOPLE]]]
+        for share in _SHARES:
+            number = int((counts.cumsum(0) < share * len(self.problems.subjects)).sum()) + 1
+            mask = self._of(people[-number:])
+            if int(mask.sum()) >= 2 * self._records(sets[-1]) and 2 * int(mask.sum()) < len(mask):
+                sets.append([mask])
+        return sets
+
+    def _of(self, people: Tensor) -> Tensor:
+        return torch.isin(self.problems.subjects, people)
+
+    @staticmethod
+    def _records(sets: list[Tensor]) -> int:
+        return max(1, round(sum(int(mask.sum()) for mask in sets) / len(sets)))
+
+    def choose(self, sets: list[Tensor], start: float) -> Rate:
+        """The best rate for forget sets of this size, then the best lead."""
+        records, peak = self._records(sets), self.problems.recipe.lr
+        at = min(range(len(FACTORS)), key=lambda i: abs(FACTORS[i] * peak - start))
+        found = {at: self.tried(sets, Rate(records, FACTORS[at] * peak, 0.0))}
+        for way in (1, -1):
+            while 0 <= at + way < len(FACTORS):
+                after = found.get(at + way) or self.tried(sets, Rate(records, FACTORS[at + way] * peak, 0.0))
+                found[at + way] = after
+                if after.score(_LAG) >= found[at].score(_LAG):
+                    break
+                at += way
+        best = found[at]
+        if best.probability > 0:
+            best = min([best, *self._with_leads(sets, best)], key=Trial.score)
+        return Rate(records, best.lr, best.lead)
+
+    def _with_leads(self, sets: list[Tensor], plain: Trial) -> list[Trial]:
+        first = self.tried(sets, Rate(plain.records, plain.lr, 0.5))
+        moved = plain.probability - first.probability
+        if moved <= 0:
+            return [first]
+        whole = min(0.5 * plain.probability / moved, 1.5)
+        return [first, self.tried(sets, Rate(plain.records, plain.lr, whole))]
+
+    def tried(self, sets: list[Tensor], rate: Rate) -> Trial:
+        """A trial, averaged over forget sets; it is noted."""
+        found = torch.tensor([self._one(mask, rate) for mask in sets], dtype=torch.float64).mean(0)
+        trial = Trial(rate.records, rate.lr, rate.lead, *(float(value) for value in found))
+        self.trials.append(trial)
+        return trial
+
+    def _one(self, mask: Tensor, rate: Rate) -> tuple[float, float, float, float]:
+        given, model = self.problems, copy.deepcopy(self.problems.original)
+        judges = [given.rows.nets - 2, given.rows.nets - 1]
+        rows, rest = given.rows.take(mask), given.rows.take(~mask).without(judges)
+        lost = torch.zeros(self.own.shape[1] + 1)
+        targets = self.twin.targets(rows.without(judges), self.own[mask], lost, rate.lead)
+        case = StepCase(
+            given.train.take(mask),
+            given.train.take(~mask),
+            replay_weights(rest),
+            self.own.shape[1],
+            given.recipe,
+            given.seeds,
+            given.fit,
+        )
+        take_step(model, case, targets, replace(self.twin, rates=(rate,)).plan(int(mask.sum())))
+        answers = logits_of(model, case.forget.images, device=given.device).softmax(1)
+        judged = self._judged(rows, judges)
+        true = (answers - judged).gather(1, rows.labels[:, None])
+        distance = float((answers - judged).norm(dim=1).mean())
+        return distance, 100 * float(true.mean()), *self._watched(model, ~mask)
+
+    def _judged(self, rows: ReferenceRows, judges: list[int]) -> Tensor:
+        """The judge's answers (F, K) on a gold's scale: of its two networks the one that never saw the record."""
+        p = torch.where(rows.seen[:, judges[0], None], rows.logp[:, judges[1]], rows.logp[:, judges[0]]).exp()
+        return with_margin(p, rows.labels, self.twin.margins.as_gold(margin_of(p, rows.labels), 0.0))
+
+    def _watched(self, model: nn.Module, stays: Tensor) -> tuple[float, float]:
+        """Accuracy less the original's, in points, on records that stay and on the hold-out."""
+        given, changes = self.problems, []
+        places = stays.nonzero()[:, 0]
+        for part, own, chosen in (
+            (given.train, self.own, places[:: max(1, len(places) // _WATCHED)]),
+            (given.holdout, self.held, torch.arange(0, len(given.holdout), max(1, len(given.holdout) // _WATCHED))),
+        ):
+            labels, images = part.labels[chosen].cpu(), part.images[chosen]
+            now = logits_of(model, images, device=given.device).argmax(1) == labels
+            changes.append(100 * float(now.float().mean() - (own[chosen].argmax(1) == labels).float().mean()))
+        return changes[0], changes[1]

@@ -1,0 +1,124 @@
+"""What the twin problems of the references teach, as numbers: how to foresee a gold's answers, and how to step.
+
+A reference network has not seen the half of D that the original has: it is the gold of that twin problem, in hand, and
+the half is distributed as D is by construction. Ours; it replaces the fine-tuned twin (`docs/method.md`).
+
+Targets: a conditional logit (McFadden 1974), its coefficients shared by all classes, foresees the outputs of a network
+that never saw the record:
+
+    q_k(x)  ∝  exp( Σ_j a_j · f_jk(x)  +  1[k = y] · b )
+
+f (`TERMS`): log of the mean probability and mean log-probability of the references that never saw the record, and
+log-probability of the original. Then margins are mapped to a gold's (`margins.py`), and to what the references show on
+this very forget set. Failure mode: with half of D a network knows less than a gold does; the map corrects what the
+hold-out shows of it, not what single records do.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tmu.references.rows import FLOOR, ReferenceRows
+from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
+from tmu.twin.replay import StepPlan
+from tmu.twin.target import fit_logit, logit_answers, moved_by_loss
+
+TERMS = ("mean", "mean of logs", "original")
+_LEAST = 6e-6  # probability, e^FLOOR
+_RECORDS = 4000  # of each network, at most, on which the logit is fitted
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What was chosen for forget sets of about `records`: peak learning rate, and lead of the targets in nats."""
+
+    records: int
+    lr: float
+    lead: float
+
+
+@dataclass(frozen=True)
+class ReferenceTwin:
+    """Coefficients a (3,) in the order of `TERMS`, b (1,), the map of the margins, and rates by ascending size."""
+
+    a: Tensor
+    b: Tensor
+    margins: MarginMap
+    rates: tuple[Rate, ...] = ()
+
+    def targets(self, rows: ReferenceRows, original: Tensor, lost: Tensor, lead: float = 0.0) -> Tensor:
+        """Probabilities (N, K) that a gold would give the records of a forget set.
+
+        original: log-probabilities (N, K) of the model that learned them. lost: by class the share (K,) of D that goes,
+        in its last place (K+1) that of all. lead: nats by which the true class's margin is lowered, since a short step
+        lags behind its targets.
+        """
+        q = logit_answers(terms(rows, original), rows.labels, self.a, self.b)
+        single = rows.margins()[~rows.seen]
+        margins = self.margins.quantile(margin_of(q, rows.labels), float(lost[-1]), single)
+        return with_margin(q, rows.labels, moved_by_loss(margins, rows.labels, lost) - lead)
+
+    def plan(self, records: int) -> StepPlan:
+        """The step for a forget set of this size: half of it in a batch, and every record in at least five batches.
+
+        At least 24 batches, since a small set lags behind its targets; at most 100: half of D is seen twice.
+        """
+        forget = min(max(1, records // 2), _LARGEST)
+        batches = min(max(_FEWEST, round(_ROUNDS * records / forget)), _MOST)
+        rate = self.rate(records)
+        return StepPlan(batches, forget, min(max(_LEAST_REPLAY, forget), _LARGEST), rate.lr, rate.lead)
+
+    def rate(self, records: int) -> Rate:
+        """Rate and lead between those of the next smaller and the next larger size, by the logarithm of the size."""
+        lower = max((rate for rate in self.rates if rate.records <= records), default=self.rates[0], key=_size)
+        upper = min((rate for rate in self.rates if rate.records >= records), default=self.rates[-1], key=_size)
+        if lower.records == upper.records:
+            return Rate(records, lower.lr, lower.lead)
+        at = math.log(records / lower.records) / math.log(upper.records / lower.records)
+        lr = math.exp((1 - at) * math.log(lower.lr) + at * math.log(upper.lr))
+        return Rate(records, lr, (1 - at) * lower.lead + at * upper.lead)
+
+
+_LARGEST, _LEAST_REPLAY = 96, 32  # of forget set or replay in a batch
+_FEWEST, _MOST, _ROUNDS = 24, 100, 5  # batches; how often each record comes, at least
+
+
+def _size(rate: Rate) -> int:
+    return rate.records
+
+
+def terms(rows: ReferenceRows, original: Tensor) -> Tensor:
+    """f (N, K, 3) from the networks that never saw each record, and the original's log-probabilities (N, K)."""
+    weights = (~rows.seen).float()
+    of_logs = (rows.logp * weights[:, :, None]).sum(1) / weights.sum(1).clamp_min(1)[:, None]
+    return torch.stack([rows.unseen().clamp_min(_LEAST).log(), of_logs, original.clamp_min(FLOOR)], 2)
+
+
+def fit_answers(
+    rows: ReferenceRows, original: Tensor, holdout: ReferenceRows, original_holdout: Tensor
+) -> ReferenceTwin:
+    """The twin without rates.
+
+    rows: random records of D; original: its log-probabilities (N, K) of them. holdout, original_holdout: the same of
+    the hold-out. Each network in turn is the gold: the logit foresees it from the others. Needs two pairs: without a
+    network left that never saw a record there is nothing to foresee it from.
+    """
+    f, labels, goals = _left_out(rows, original)
+    a, b = fit_logit(f, labels, goals)
+    foreseen = margin_of(logit_answers(terms(rows, original), rows.labels, a, b), rows.labels)
+    own = margin_of(original_holdout.exp(), holdout.labels)
+    return ReferenceTwin(a, b, fit_margins(foreseen, own, holdout.margins().flatten()))
+
+
+def _left_out(rows: ReferenceRows, original: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Terms, labels and goals, network by network, of the records that it never saw."""
+    f, labels, goals = [], [], []
+    for net in range(rows.nets):
+        chosen = (~rows.seen[:, net]).nonzero()[:, 0][:_RECORDS]
+        part = rows.take(chosen)
+        f.append(terms(part.without([net]), original[chosen]))
+        labels.append(part.labels)
+        goals.append(part.logp[:, net].exp())
+    return torch.cat(f), torch.cat(labels), torch.cat(goals)
