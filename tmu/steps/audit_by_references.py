@@ -84,6 +84,7 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
             drawn.rows,
             drawn.subjects,
             {model: each[name] for model, each in inner.items()} if inner else None,
+            drawn.acquainted,
         )
         for name, drawn in sets.parts.items()
     }
@@ -94,7 +95,6 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
         method=case.method,
         weights_changed=case.original.weights != case.unlearned.weights,
         parameters_moved=moved,
-        strangers=sets.strangers,
         names=sets.names,
     )
 

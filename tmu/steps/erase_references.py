@@ -21,7 +21,7 @@ from tmu.files import digest_of, write_json
 from tmu.provenance import now
 from tmu.references.shards import read_shard, shard_name, write_rows
 from tmu.refs import DataRef, ForgetRef, ReferencesRef
-from tmu.steps.loading import data_folder, forget_keys
+from tmu.steps.loading import data_folder, data_ref, forget_keys
 from tmu.steps.making import identity_of
 from tmu.steps.read_references import read_info, read_run
 from tmu.steps.references_table import INFO
@@ -81,6 +81,19 @@ def drop_references(workspace: Workspace, ref: ReferencesRef) -> None:
     others = [held.uri for held in tables if held.manifest["identity"]["data"] == data and held.uri != ref.uri]
     for uri in [*others, ref.uri]:  # the one that was named goes last: until then a killed run begins again
         workspace.artifacts.remove(uri)
+
+
+def drop_tables_of(workspace: Workspace, data: DataRef) -> None:
+    """Remove all tables of a data revision from which records were erased since, by whatever recipe they were fitted.
+
+    For the end of a deletion (see `drop_references`), also where no table follows: such as one with an output less.
+    Raises RequestError for the revision that lies in the workspace. Calling it again changes nothing.
+    """
+    if data_ref(workspace).digest == data.digest:
+        raise RequestError("These are the references of the data as they are.", "Erase the records first.")
+    for held in workspace.artifacts.manifests("references"):
+        if held.manifest["identity"]["data"] == data.digest:
+            workspace.artifacts.remove(held.uri)
 
 
 def _held(workspace: Workspace, ref: ReferencesRef) -> Held:

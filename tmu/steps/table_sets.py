@@ -23,29 +23,29 @@ from tmu.train import Examples
 from tmu.train.order import hash_keys, stream
 from tmu.workspace import Workspace
 
-ENOUGH = 500  # test records below which the hold-out is looked at, too, and people of D are kept among them
+ENOUGH = 500  # test records below which the hold-out is looked at, too
 SHOWN = 12  # hex digits of a subject's keyed hash
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """One part: its records, their references' rows in the same order, and a number for each person."""
+    """One part: its records, their references' rows in the same order, and a number for each person.
+
+    acquainted: see `tmu.audit.by_table.Part`.
+    """
 
     examples: Examples
     rows: ReferenceRows
     subjects: np.ndarray
+    acquainted: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class TableSets:
-    """parts: forget, retain (a sample), test. names: what the report shows for a person's number.
-
-    strangers: whether the test records are of people of whom D holds nothing.
-    """
+    """parts: forget, retain (a sample), test. names: what the report shows for a person's number."""
 
     parts: dict[str, Drawn]
     names: dict[int, str]
-    strangers: bool
 
 
 def table_sets(
@@ -63,7 +63,6 @@ def table_sets(
         raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
     held = read_info(workspace, references)["buckets"]
     retain, test = _sample(store, np.array(held), gone, sample, seed)
-    test, strangers = _of_strangers(store, test)
     places = {"forget": forgotten, "retain": retain, "test": test}
     buckets = np.unique(index.buckets[np.concatenate([*places.values()])])
     rows = read_rows(workspace, references, [int(bucket) for bucket in buckets])
@@ -75,10 +74,12 @@ def table_sets(
     for (name, positions), subjects in zip(places.items(), split, strict=True):
         arrays = store.at(positions)
         keys = torch.from_numpy(key64(arrays.record_keys))
-        examples = Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), keys)
-        parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64))
+        labels = torch.from_numpy(store.info.outputs[arrays.labels])
+        examples = Examples(torch.from_numpy(arrays.images), labels, keys)
+        acquainted = _acquainted(store, positions, rows) if name == "test" else None
+        parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
     shown = zip(parts["forget"].subjects, people["forget"], strict=True)
-    return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown}, strangers)
+    return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown})
 
 
 def _sample(
@@ -91,7 +92,7 @@ def _sample(
     index = store.index()
     train, holdout, test = (index.splits == SPLITS.index(name) for name in ("train", "holdout", "test"))
     never = test if test.sum() >= ENOUGH else test | holdout
-    stays = np.ones(len(index), bool)
+    stays = store.info.outputs[index.labels] >= 0  # of a retired class no network has an output
     stays[gone] = False
     staying, unseen = [], []
     for bucket in _in_order(held, seed):
@@ -110,14 +111,22 @@ def _in_order(buckets: np.ndarray, seed: int) -> Iterator[int]:
     yield from (int(bucket) for bucket in buckets[np.argsort(place, kind="stable")])
 
 
-def _of_strangers(store: RecordStore, test: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The test records of people of whom D holds no training record; all of them where there are too few of those."""
+def _acquainted(store: RecordStore, test: np.ndarray, rows: ReferenceRows) -> np.ndarray | None:
+    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
+
+    All records of a person lie in one shard, so that the rows are among those that were read.
+    """
     index = store.index()
-    known: dict[str, bool] = {}
-    people = to_hex(index.subject_keys[test])
-    for person in set(people):
-        known[person] = bool((index.splits[index.find_subject(person)] == SPLITS.index("train")).any())
-    unknown = np.array([not known[person] for person in people], dtype=bool)
-    if unknown.all() or unknown.sum() >= ENOUGH:
-        return test[unknown], True
-    return test, False
+    people, person = np.unique(index.subject_keys[test], return_inverse=True)
+    example = np.full(len(people), -1)
+    for number, key in enumerate(to_hex(people)):
+        own = index.find_subject(key)
+        own = own[(index.splits[own] == SPLITS.index("train")) & (index.subject_keys[own] == people[number])]
+        example[number] = own[0] if len(own) else -1
+    known = example >= 0
+    if not known.any():
+        return None
+    learned = np.zeros((len(people), rows.nets), bool)
+    keys = torch.from_numpy(key64(index.record_keys[example[known]]))
+    learned[known] = rows.aligned(keys).seen.numpy()
+    return learned[person]

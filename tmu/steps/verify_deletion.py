@@ -28,7 +28,8 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     _require(workspace.versions.revision(workspace.data) == current.digest, "data.dvc names another revision.")
     found.append("`data.dvc` names the revision that lies in the workspace.")
     champion = workspace.registry.get_alias(dataset_name(workspace, current), "champion")
-    if champion is not None and current.digest == deletion.data.digest and deletion.base:
+    waits = deletion.outcome is not None and deletion.outcome.waits
+    if champion is not None and not waits and current.digest == deletion.data.digest and deletion.base:
         _require(champion.tags["data_revision"] == current.digest, "The model in service is of another revision.")
         learned = champion.weights_sha256 == deletion.base.weights
         _require(not learned, "The model in service is the one that learned the records.")

@@ -111,7 +111,7 @@ def never_learned(layer: Layer, scale: Calibration | None) -> list[Never]:
     for net in range(2 * layer.pairs):
         rows = np.flatnonzero((layer.retain.net == net).any(1))
         faced = faced_by(layer.retain, kept_pairs(layer, net // 2), rows)
-        own = _scaled(layer, partial(_of_net, net=net), layer.retain, net // 2, scale)[rows]
+        own = _scaled(layer, partial(_of_net, net=net), layer.retain, net // 2, scale, net)[rows]
         found.append(Never(own, faced, layer.retain.subjects[rows]))
     return found
 
@@ -130,18 +130,25 @@ def fit_attack(layer: Layer, kind: str, never: list[Never], scale: Calibration |
 
 
 def scale_of(layer: Layer) -> Calibration | None:
-    """The references' scale, where there is a second pair to measure it by and test records of unknown people."""
-    return reference_scale(layer) if layer.pairs > 1 and layer.strangers else None
+    """The references' scale, where there is a second pair to measure it by."""
+    return reference_scale(layer) if layer.pairs > 1 else None
 
 
 def reference_scale(layer: Layer) -> Calibration:
     """What a reference says of records that it never saw, all of them together, as the other pairs face them."""
-    margins, faced = [], []
+    margins, faced, labels = [], [], []
     for net in range(2 * layer.pairs):
-        margins.append(layer.test.every[:, net])
-        faced.append(layer.test.unseen[:, kept_pairs(layer, net // 2)].mean(1))
-    labels = np.tile(layer.test.labels, 2 * layer.pairs)
-    return calibrate(np.concatenate(margins), np.concatenate(faced), labels, layer.classes)
+        rows = _like(layer, net)
+        margins.append(layer.test.every[rows, net])
+        faced.append(layer.test.unseen[rows][:, kept_pairs(layer, net // 2)].mean(1))
+        labels.append(layer.test.labels[rows])
+    return calibrate(*map(np.concatenate, (margins, faced, labels)), layer.classes)
+
+
+def _like(layer: Layer, net: int) -> np.ndarray:
+    """The test records by which a network is calibrated: where people are known, those of whom it learned others."""
+    everyone = np.arange(len(layer.test))
+    return everyone[layer.test.net[:, net // 2] == net] if layer.acquainted else everyone
 
 
 def drops_of(layer: Layer) -> Sequence[int | None]:
@@ -172,12 +179,15 @@ def _of_net(side: Side, net: int) -> np.ndarray:
     return side.every[:, net]
 
 
-def _scaled(layer: Layer, margins: Margins, side: Side, drop: int | None, scale: Calibration | None) -> np.ndarray:
-    """A model's margins (N,) on the references' scale; as they are where nothing tells that scale."""
+def _scaled(
+    layer: Layer, margins: Margins, side: Side, drop: int | None, scale: Calibration | None, net: int | None = None
+) -> np.ndarray:
+    """A model's margins (N,) on the references' scale; as they are where there is none. net: of a reference."""
     if scale is None:
         return margins(side)
     pairs, test = kept_pairs(layer, drop), layer.test
-    own = calibrate(margins(test), test.unseen[:, pairs].mean(1), test.labels, layer.classes)
+    rows = np.arange(len(test)) if net is None else _like(layer, net)
+    own = calibrate(margins(test)[rows], test.unseen[rows][:, pairs].mean(1), test.labels[rows], layer.classes)
     return own.translate(scale, margins(side), side.unseen[:, pairs].mean(1), side.labels)
 
 

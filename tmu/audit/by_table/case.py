@@ -21,13 +21,15 @@ class Part:
     """N records. logits: float32 (N, K) by model (`unlearned`, `original`). rows: the references' outputs of them.
 
     subjects: int64 (N,), one number a person; equal numbers in two parts are one person. inner: the same logits with
-    fresh heads (`tmu/audit/probes/head_refit.py`), or None where nobody looked.
+    fresh heads (`tmu/audit/probes/head_refit.py`), or None where nobody looked. acquainted: of records that no model
+    learned, bool (N, M), which networks learned others of the same person; None where D holds none of these people.
     """
 
     logits: dict[str, np.ndarray]
     rows: ReferenceRows
     subjects: np.ndarray
     inner: dict[str, np.ndarray] | None = None
+    acquainted: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for given in (self.logits, self.inner):
@@ -58,7 +60,8 @@ class Part:
         logits, inner = (
             given and {name: each[rows] for name, each in given.items()} for given in (self.logits, self.inner)
         )
-        return Part(logits, self.rows.take(torch.from_numpy(rows)), self.subjects[rows], inner)
+        known = None if self.acquainted is None else self.acquainted[rows]
+        return Part(logits, self.rows.take(torch.from_numpy(rows)), self.subjects[rows], inner, known)
 
     def outputs(self, *, inner: bool = False) -> dict[str, np.ndarray]:
         """Logits by model, of the outputs or of fresh heads. Raises DataError where nobody looked at those."""
@@ -78,10 +81,9 @@ class Part:
 class TableCase:
     """One deletion to be judged.
 
-    forget: D_f. retain: a sample of the people who stay. test: records that no model learned. strangers: whether they
-    are of people of whom no model learned anything, so that they show what a never-seen person looks like. config: what
-    the rules allow. method: name of the row that is judged. weights_changed, parameters_moved: as for `gate.judge`.
-    names: what the report shows for a subject's number.
+    forget: D_f. retain: a sample of the people who stay. test: records that no model learned, of people whom the
+    audited models know or of such as nobody does. config: what the rules allow. method: name of the row that is judged.
+    weights_changed, parameters_moved: as for `gate.judge`. names: what the report shows for a subject's number.
     """
 
     forget: Part
@@ -92,7 +94,6 @@ class TableCase:
     method: str = "unlearned"
     weights_changed: bool = True
     parameters_moved: float | None = None
-    strangers: bool = True
     names: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -72,11 +72,10 @@ def _envelope(values: list[Value]) -> Value:
 
 
 def _mapping(case: TableCase, inner: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Quantiles of the references' margins on never-seen records, and of the original's; equal ones where unknown."""
+    """Quantiles of the references' margins on never-seen records, and of the original's."""
     test = layer_of(case, inner=inner).test
     places = np.linspace(0, 1, 201)
-    ours = np.quantile(test.every, places)
-    return ours, np.quantile(test.margins["original"], places) if case.strangers else ours
+    return np.quantile(test.unseen, places), np.quantile(test.margins["original"], places)
 
 
 def _mapped(mean: np.ndarray, labels: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

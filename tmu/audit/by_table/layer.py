@@ -1,7 +1,8 @@
 """One layer of a case, outputs or fresh heads, as arrays that the evidence is computed from.
 
-A pair of references has one network that learned a record and one that did not. A test record is in neither; its side
-is drawn by hash of its key, so that it faces as many networks as a record of D does.
+A pair of references has one network that learned a record and one that did not. A test record is in neither. If D holds
+others of that person, the audited models know the person: the record then faces the network of the pair that does, too.
+Otherwise its side is drawn by hash of its key, so that it faces as many networks as a record of D does.
 """
 
 from dataclasses import dataclass
@@ -38,13 +39,13 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """forget, retain and test of one layer. strangers: whether the test records are of people whom no model knows."""
+    """forget, retain and test of one layer. acquainted: whether networks know people of the test set."""
 
     forget: Side
     retain: Side
     test: Side
     classes: int
-    strangers: bool = True
+    acquainted: bool = False
 
     @property
     def pairs(self) -> int:
@@ -55,18 +56,24 @@ class Layer:
 def layer_of(case: TableCase, *, inner: bool = False) -> Layer:
     """Outputs, or with `inner` the outputs of fresh heads."""
     forget, retain, test = (_side(case.parts[name], case.seed, inner) for name in ("forget", "retain", "test"))
-    return Layer(forget, retain, test, case.classes, case.strangers)
+    return Layer(forget, retain, test, case.classes, case.test.acquainted is not None)
 
 
 def unseen_nets(part: Part, seed: int) -> np.ndarray:
-    """The network of each pair that never saw the record, int (N, R). Raises DataError where both of a pair did."""
+    """The network of each pair that a record faces, int (N, R): it never saw the record.
+
+    Raises DataError where both of a pair did.
+    """
     seen = part.rows.seen.numpy().reshape(len(part), -1, 2)
     if seen.all(axis=2).any():
         raise DataError("A record was learned by both networks of a pair.", "Run `tmu references fit` again.")
     pairs = seen.shape[1]
     drawn = [hash_keys(part.rows.keys, stream(seed, "facing", pair)) & np.uint64(1) for pair in range(pairs)]
-    chosen = np.where(seen.any(axis=2), seen[:, :, 0], np.stack(drawn, 1).astype(bool))
-    return 2 * np.arange(pairs) + chosen.astype(np.int64)
+    second = np.where(seen.any(axis=2), seen[:, :, 0], np.stack(drawn, 1).astype(bool))
+    if part.acquainted is not None:
+        known = part.acquainted.reshape(seen.shape)
+        second = np.where(known.any(axis=2), known[:, :, 1], second)
+    return 2 * np.arange(pairs) + second.astype(np.int64)
 
 
 def _side(part: Part, seed: int, inner: bool) -> Side:
