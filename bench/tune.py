@@ -37,7 +37,6 @@ from tmu.stores.lock import locked
 from tmu.train import Examples, logits_of
 from tmu.train.lane import exact
 from tmu.train.order import hash_keys, stream
-from tmu.twin.side import make_side
 from tmu.twin.twin import Twin, fit_on_side
 from tmu.unlearn import get_method, method_names
 from tmu.unlearn.problem import Problem

@@ -87,9 +87,10 @@ def facts_markdown(facts: PlanFacts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:
-    """A table of two columns in markdown, under the headings given."""
-    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ("what", "")) -> str:
+    """A table in markdown, under the headings given."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def _tell_of(what: str, facts: PlanFacts) -> None:

@@ -89,7 +89,9 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
             said(network, step, numbers)
             if not begun[0]:  # the first steps take what is loaded with them
                 begun = step, time.monotonic()
-            elif (time.monotonic() - begun[1]) / (step - begun[0]) * (left - step) > _PATIENCE:  # noqa: B023
+                return
+            done = step - begun[0]  # none where an epoch ends just after the first report
+            if done and (time.monotonic() - begun[1]) / done * (left - step) > _PATIENCE:  # noqa: B023
                 raise _Long
 
         try:
