@@ -98,8 +98,7 @@ def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
     data, base, params, table, twin = deletion.plan.data, deletion.base, deletion.params, None, None
     if needs_references(deletion.method):
         table = deletion.references
-        tell("Fitting the twin problems of the references (once for all requests that they serve)")
-        twin = fit_twin(workspace, data, base, params, table)
+        twin = deletion.twin or fit_twin(workspace, data, base, params, table)
     elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)

@@ -1,16 +1,20 @@
 """The proof of a deletion: the references made sure of before it, the audit after it, their rows erased at its end."""
 
+from contextlib import suppress
+
 from flows.audit_flow import audited
+from flows.fit_references import references_of
 from flows.tell import tell
 from flows.train_original import original_of
 from tasks.data import drop_references, erase_references
-from tasks.models import fit_references, unlearn
-from tasks.registry import register_references
+from tasks.models import fit_twin, unlearn
 from tmu.deletion.deletion import AuditVerdict, Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
-from tmu.refs import ReferencesRef
+from tmu.errors import GateError
+from tmu.refs import ReferencesRef, TwinRef
 from tmu.steps.cases import UnlearnCase
+from tmu.steps.fit_reference_twin import find_reference_twin
 from tmu.steps.read_references import find_references
 from tmu.steps.register_model import champion_of
 from tmu.steps.renewal import serving_references
@@ -31,7 +35,17 @@ def prepared(workspace: Workspace, deletion: Deletion) -> Deletion:
         deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, base=base)
     if deletion.references is None and not deletion.plan.retires:
         deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, references=_references(workspace, deletion))
+    if deletion.twin is None and deletion.references and needs_references(deletion.method):
+        with suppress(GateError):  # the stage `unlearned` meets it again, and retrains
+            deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, twin=_twin(workspace, deletion))
     return deletion
+
+
+def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef:
+    """What the twin problems of the references teach; fitted for the first deletion, found for all others."""
+    if find_reference_twin(workspace, deletion.references, deletion.params) is None:
+        tell("Fitting the twin problems of the references, once for many requests")
+    return fit_twin(workspace, deletion.plan.data, deletion.base, deletion.params, deletion.references)
 
 
 def _references(workspace: Workspace, deletion: Deletion) -> ReferencesRef | None:
@@ -41,10 +55,7 @@ def _references(workspace: Workspace, deletion: Deletion) -> ReferencesRef | Non
     by_table = not deletion.exact and deletion.audited and not deletion.by_golds
     if found is not None or deletion.plan.choice.risk.refusal or not (needs_references(deletion.method) or by_table):
         return found
-    tell(f"Fitting the references: {2 * params.references.pairs} networks, once for many requests")
-    made = fit_references(workspace, before, params)
-    register_references(workspace, before, made, params)
-    return made
+    return references_of(workspace, before, params)
 
 
 def proved(workspace: Workspace, deletion: Deletion) -> Deletion:

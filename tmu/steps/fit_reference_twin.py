@@ -58,6 +58,11 @@ def fit_reference_twin(
     Raises GateError where the hold-out is too small to show what a model says of records that it never saw.
     """
     info = read_info(workspace, references)
+    if info["pairs"] < 2:
+        raise GateError(
+            "The references are one pair of networks: none is left to judge what the others foresee.",
+            "Set `references.pairs` to 2 or more and run `tmu references fit`.",
+        )
     found = None if out else find_reference_twin(workspace, references, params)
     if found is not None:
         return found
