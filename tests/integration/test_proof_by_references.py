@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SMALL = {
     "model": {"options": {"width": 4}},
     "references": {"pairs": 2, "inner": False},
-    "audit": {"bootstrap": 100, "probes": False},
+    "audit": {"golds": False, "probes": False},
 }
 
 
