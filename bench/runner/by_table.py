@@ -16,7 +16,7 @@ from bench.runner.cache import read_run
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made
 from bench.runner.models import Workshop
-from bench.runner.references import of_pairs, read_table
+from bench.runner.references import read_table
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.probes.head_refit import fit_head, some
 from tmu.config import AuditConfig
@@ -111,12 +111,7 @@ def kept_audit(shop: Workshop, request: Forgotten, model: Made, original: Made, 
 
 def with_pairs(case: TableCase, pairs: int) -> TableCase:
     """The same case under fewer references."""
-    return replace(case, **{name: _with_pairs(part, pairs) for name, part in case.parts.items()})
-
-
-def _with_pairs(part: Part, pairs: int) -> Part:
-    known = None if part.acquainted is None else part.acquainted[:, : 2 * pairs]
-    return replace(part, rows=of_pairs(part.rows, pairs), acquainted=known)
+    return replace(case, **{name: part.of_pairs(pairs) for name, part in case.parts.items()})
 
 
 def asked_by(case: TableCase, rows: np.ndarray, persons: np.ndarray) -> TableCase:

@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 
 from tests.integration.conftest import make_workspace
+from tmu.cli import upkeep
 from tmu.config import Params, ReferencesConfig
 from tmu.data.keys import key64
 from tmu.errors import DataError, RequestError, StorageError
@@ -25,7 +26,7 @@ from tmu.refs import DataRef, ForgetRef, ReferencesRef
 from tmu.steps import fit_references as fitting
 from tmu.steps import train_references as training
 from tmu.steps.erase_data import erase_data
-from tmu.steps.erase_references import drop_references, erase_references
+from tmu.steps.erase_references import drop_references, erase_references, rows_left
 from tmu.steps.fit_references import fit_references
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.log_references import facts_of, log_references
@@ -204,11 +205,14 @@ def test_a_superseded_table_is_dropped_with_all_others_of_its_revision_and_the_o
     other = workspace.params.model_copy(update={"references": ReferencesConfig(pairs=1)})
     fit_references(workspace, data, other)
     forget, keys = person(workspace, data)
-    made = erase_references(workspace, ref, forget, erase_data(workspace, data, forget))
+    after = erase_data(workspace, data, forget)
+    made = erase_references(workspace, ref, forget, after)
+    assert rows_left(workspace, forget, after) == 2 * len(keys)
     with pytest.raises(RequestError, match="follows"):
         drop_references(workspace, made)
     drop_references(workspace, ref)
     drop_references(workspace, ref)
+    assert rows_left(workspace, forget, after) == 0
     assert [held.uri for held in workspace.artifacts.manifests("references")] == [made.uri]
     gone = {bytes.fromhex(key) for key in keys}
     for path in workspace.root.rglob("*.safetensors"):
@@ -304,6 +308,20 @@ def test_tidy_removes_what_an_interrupted_fit_left_unless_one_is_running(copied)
     assert left.exists()
     assert tidy(workspace)["unfinished_fits"] == 1
     assert not left.parent.exists()
+
+
+def test_a_fit_removes_what_fits_of_other_revisions_left_and_keeps_its_own(copied) -> None:
+    workspace, data, _ = copied
+    other, mine = (
+        workspace.state("references", f"{name}-{'1' * 32}", "00.safetensors") for name in ("0" * 32, data.digest[:32])
+    )
+    for path in (other, mine):
+        path.parent.mkdir()
+        path.write_bytes(b"rows of people")
+    assert "interrupted" in upkeep.references(workspace).text
+    fit_references(workspace, data, workspace.params)
+    assert not other.parent.exists()
+    assert mine.exists()
 
 
 def test_mlflow_has_one_run_with_the_tables_numbers(copied) -> None:

@@ -96,6 +96,22 @@ def drop_tables_of(workspace: Workspace, data: DataRef) -> None:
             workspace.artifacts.remove(held.uri)
 
 
+def rows_left(workspace: Workspace, forget: ForgetRef, data_after: DataRef) -> int:
+    """How many rows of the forget set any table of the artifact store holds: 0 once the superseded ones are dropped.
+
+    Only the shards are read that the records were erased from.
+    """
+    keys, left = forget_keys(workspace, forget), 0
+    names = [shard_name(bucket) for bucket in _touched(data_folder(workspace, data_after), keys)]
+    for held in workspace.artifacts.manifests("references"):
+        mine = [name for name in names if name in held.manifest["files"]]
+        folder = workspace.artifacts.fetch(held.uri, held.digest, mine)
+        for name in mine:
+            present = {bytes(key).hex() for key in read_shard(folder / name).record_keys.numpy()}
+            left += len(present & keys)
+    return left
+
+
 def _held(workspace: Workspace, ref: ReferencesRef) -> Held:
     return Held(ref.uri, ref.digest, manifest.read(workspace.artifacts.fetch(ref.uri, ref.digest, [INFO])))
 

@@ -69,8 +69,9 @@ def train_references(
         )
         for network in missing
     ]
-    left = _train_here(jobs, steps, said)
-    side_by_side(train_network, left, workers_for(len(left), settings.threads, device), said)
+    workers = workers_for(len(jobs), settings.threads, device)
+    left = jobs if workers == 1 else _train_here(jobs, steps, said)
+    side_by_side(train_network, left, min(workers, max(1, len(left))), said)
     return [read_report(state, network) or {} for network in nets]
 
 

@@ -15,7 +15,7 @@ from bench.runner.made import Forgotten
 from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
 from bench.runner.plan import Task, measuring, needs, steps, stream_name, with_needs
-from bench.runner.references import of_pairs, read_table, references
+from bench.runner.references import read_table, references
 from bench.runner.start import Wish, start
 from bench.suite import Suite
 from bench.tables.cells import Cells
@@ -99,7 +99,6 @@ def test_the_table_holds_halves_by_person_and_no_network_knows_hold_out_or_test(
         assert not table[split].seen.any()
         assert len(table[split]) == len(getattr(shop.ground, split))
     assert rows.inner.shape == rows.logp.shape
-    assert of_pairs(rows, 1).nets == 2
 
 
 def test_networks_are_surer_of_what_they_learned(shop):
