@@ -26,7 +26,6 @@ from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.config import AuditConfig
 from tmu.errors import RequestError
 
-
 _UTILITY = 5  # place of that rule
 
 
