@@ -1,4 +1,4 @@
-"""Flow `audit`: golds, control, numbers, verdict. The flow behind `delete`'s proof; it can be run again on its own."""
+"""Audits: by the references' table, or beside golds and control. The flow `audit` runs the latter again, on its own."""
 
 from typing import Any
 
@@ -8,13 +8,15 @@ from flows.observer import Observer
 from flows.report import show_audit
 from flows.tell import tell
 from flows.train_gold import golds_of
-from tasks.models import audit, unlearn
+from tasks.models import audit, audit_by_references, fit_twin, unlearn
 from tasks.registry import register
 from tmu.deletion.deletion import AuditVerdict, Deletion, Outcome
 from tmu.deletion.journal import Journal
-from tmu.errors import RequestError
-from tmu.steps.cases import AuditCase, Lineage, UnlearnCase
+from tmu.errors import GateError, RequestError
+from tmu.refs import AuditRef, ModelRef, TwinRef
+from tmu.steps.cases import AuditCase, Lineage, TableAuditCase, UnlearnCase
 from tmu.steps.loading import run_record
+from tmu.steps.price import price_of
 from tmu.steps.register_model import log_audit, refuse_other_recipe
 from tmu.steps.unlearn_model import CONTROL
 from tmu.stores.mlflow import Version
@@ -23,67 +25,111 @@ from tmu.workspace import Workspace
 
 @flow(name="audit")
 def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
-    """Audit (again) what a request led to, with more golds if wanted. What passes goes into service, if it is current.
+    """Audit a completed request again, with golds, whatever proved it first: the rows of its records are erased.
 
-    Raises RequestError where the request has led to no model (yet).
+    What passes goes into service, if it is current. Raises RequestError where the request has led to no model (yet).
     """
     workspace = Workspace.open(home)
     deletion = Journal(workspace).find(request)
     if deletion.unlearned is None:
         raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
-    outcome = audited(workspace, deletion, golds)
+    outcome = audited_by_golds(workspace, deletion, golds)
     service = Observer(workspace).put_into_service(deletion.data, outcome)
     shown = outcome.model_dump(mode="json") | {"service": service}
     return {"request": request, "ui": workspace.registry.ui_command(), **shown}
 
 
-def audited(workspace: Workspace, deletion: Deletion, golds: int) -> Outcome:
-    """Train what the audit compares with, audit, register every row, and tie the numbers to them."""
+def audited(workspace: Workspace, deletion: Deletion, golds: int = 2) -> Outcome:
+    """Audit by what the parameters say is the proof, register every row, and tie the numbers to them."""
+    if deletion.by_golds:
+        return audited_by_golds(workspace, deletion, golds)
+    tell("Auditing by the references")
+    case = TableAuditCase(
+        data=deletion.plan.data,
+        forget=deletion.forget,
+        original=deletion.base,
+        unlearned=deletion.unlearned,
+        references=deletion.references,
+        params=deletion.params,
+        notes=_notes(workspace, deletion),
+    )
+    proof = audit_by_references(workspace, case)
+    return _concluded(workspace, deletion, proof, ())
+
+
+def audited_by_golds(workspace: Workspace, deletion: Deletion, golds: int) -> Outcome:
+    """Train golds and control, and audit beside them."""
     refuse_other_recipe(workspace, deletion.base, deletion.params)  # of an earlier version of tmu: see `earlier.py`
     case = _case(workspace, deletion, golds)
-    tell("Auditing")
-    proof = audit(workspace, case)
-    versions = _registered(workspace, deletion, case)
+    tell("Auditing beside golds")
+    return _concluded(workspace, deletion, audit(workspace, case), case.golds)
+
+
+def _concluded(workspace: Workspace, deletion: Deletion, proof: AuditRef, golds: tuple[ModelRef, ...]) -> Outcome:
+    """What follows from an audit: versions with its numbers, and which of them goes into service."""
+    versions = _registered(workspace, deletion, golds)
     tell("Writing the numbers to MLflow")
     numbers = log_audit(workspace, proof, versions)
+    workspace.registry.log_audit(versions[deletion.method], price_of(workspace, deletion, proof).shares)
     show_audit(numbers)
     verdict = AuditVerdict.model_validate(numbers["verdict"])
-    proved = verdict.outcome == "passed"
-    row = deletion.method if proved or deletion.exact else "gold"  # the gold is there, and exact
+    row = "gold" if golds and verdict.outcome != "passed" and not deletion.exact else deletion.method
+    waits = _waits(deletion, verdict, golds)
+    if waits:
+        workspace.registry.mark_waiting(versions[row])
     return Outcome(
         audit=proof,
         verdict=verdict,
         versions={name: version.version for name, version in versions.items()},
         champion=versions[row].version,
-        serves=deletion.unlearned if row == deletion.method else case.golds[0],
-        service=_service(deletion, verdict),
+        serves=deletion.unlearned if row == deletion.method else golds[0],
+        waits=waits,
+        service=_service(deletion, verdict, numbers.get("sentence", ""), by_golds=bool(golds)),
+        sentence=numbers.get("sentence", ""),
         compare=workspace.registry.compare_url_hint(list(versions.values())),
         alignment=workspace.registry.alignment_url_hint(list(versions.values())),
     )
 
 
+def _waits(deletion: Deletion, verdict: AuditVerdict, golds: tuple[ModelRef, ...]) -> bool:
+    """Whether nothing goes into service before the next request, because nothing can be said of so few records."""
+    unsure = verdict.outcome == "inconclusive" and not deletion.exact and not golds
+    return unsure and deletion.params.audit.inconclusive == "wait"
+
+
 def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
     """The unlearned model with newly made golds and control."""
-    learned = {name: getattr(deletion, name) for name in ("forget", "twin", "params")}
-    learned |= {"data": deletion.plan.data, "original": deletion.base}
+    learned = {name: getattr(deletion, name) for name in ("forget", "params")}
+    learned |= {"data": deletion.plan.data, "original": deletion.base, "twin": _twin(workspace, deletion)}
     # a retrained model is the paired gold itself: then all golds are independent ones
-    references, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
-    if deletion.twin:
+    retrained, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
+    if learned["twin"]:
         tell("Unlearning a random choice, as control")
         params = deletion.params.model_copy(update={"unlearn": CONTROL})
         control = unlearn(workspace, UnlearnCase(**learned | {"params": params}))
-    models = {"golds": tuple(references), "control": control, "unlearned": deletion.unlearned}
+    models = {"golds": tuple(retrained), "control": control, "unlearned": deletion.unlearned}
     return AuditCase(**learned, **models, notes=_notes(workspace, deletion))
 
 
-def _registered(workspace: Workspace, deletion: Deletion, case: AuditCase) -> dict[str, Version]:
+def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef | None:
+    """The fine-tuned twin, for the control; None for a retrained model, and where the twin's gate refuses."""
+    if deletion.exact:
+        return None
+    try:
+        return fit_twin(workspace, deletion.plan.data, deletion.base, deletion.params)
+    except GateError as refusal:
+        tell(f"There is no control: {refusal.what}")
+        return None
+
+
+def _registered(workspace: Workspace, deletion: Deletion, golds: tuple[ModelRef, ...]) -> dict[str, Version]:
     """A version for each row that may be compared later; the one that is judged comes last."""
     before, after, params = deletion.plan.data, deletion.data, deletion.params
     lineage = Lineage(forget=deletion.forget, parent=deletion.base, request=deletion.id, run=deletion.run)
     # a version of its own where the base is an earlier deletion's model: that one keeps the numbers of its own audit
     original = deletion.base.model_copy(update={"role": "original"})
     versions = {"original": register(workspace, before, original, params, [])}
-    for row, model in zip(("gold", "second gold"), case.golds, strict=False):
+    for row, model in zip(("gold", "second gold"), golds, strict=False):
         aliases = ["gold"] if row == "gold" else []
         versions[row] = register(workspace, after, model, params, aliases, lineage)
     versions[deletion.method] = register(workspace, after, deletion.unlearned, params, ["candidate"], lineage)
@@ -98,15 +144,19 @@ def _notes(workspace: Workspace, deletion: Deletion) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _service(deletion: Deletion, verdict: AuditVerdict) -> str:
-    """Which model goes into service and why, in a sentence."""
+def _service(deletion: Deletion, verdict: AuditVerdict, sentence: str, *, by_golds: bool) -> str:
+    """Which model goes into service and why. sentence: what the audit says of the people."""
     method = deletion.method
     if deletion.exact:
         return "The retrained model goes into service: it was trained without the records."
+    if verdict.outcome == "passed":
+        return f"`{method}` goes into service: it passed its audit."
+    if not by_golds:
+        if _waits(deletion, verdict, ()):
+            return f"Nothing goes into service before the next request, which goes on from this model. {sentence}"
+        return f"`{method}` goes into service, though its audit is inconclusive. {sentence}"
     if verdict.outcome == "failed":
         reasons = [reason.partition(": ") for reason in verdict.reasons]
         failed = "; ".join(text.rstrip(".") for outcome, _, text in reasons if outcome == "failed")
         return f"The retrained gold goes into service: `{method}` did not pass its audit ({failed})."
-    if verdict.outcome == "inconclusive":
-        return f"The retrained gold goes into service: the audit of `{method}` is inconclusive for so few records."
-    return f"`{method}` goes into service: it passed its audit."
+    return f"The retrained gold goes into service: the audit of `{method}` is inconclusive for so few records."

@@ -1,16 +1,15 @@
 """The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, verify.
 
-The order is: write down, erase the data, then the model. Every stage is idempotent and journalled, so that a crash
-anywhere is fixed by running the same again; it takes effect once. All that a stage needs is in the `Deletion`; nothing
-is read from params.yaml. The observer is told how far it has come.
+The order is: write down, find or fit the references, erase the data, then the model. Every stage is idempotent and
+journalled, so that a crash anywhere is fixed by running the same again; it takes effect once. All that a stage needs is
+in the `Deletion`; nothing is read from params.yaml. The observer is told how far it has come.
 """
 
 from typing import Any
 
-from flows.audit_flow import audited
 from flows.observer import Observer
+from flows.prove import prepared, proved, references_erased
 from flows.tell import tell
-from flows.train_original import original_of
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
@@ -22,15 +21,19 @@ from tmu.errors import GateError
 from tmu.ledger.states import State
 from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
+from tmu.steps.price import price_of
 from tmu.steps.register_model import champion_of
 from tmu.stores.mlflow import Version
-from tmu.unlearn import needs_twin
+from tmu.unlearn import needs_references, needs_twin
 from tmu.workspace import Workspace
 
 UNAUDITED = "Without an audit nothing goes into service."
 RETIRED = (
     "The retrained model goes into service: it was trained without the records, and has no output for what went as a "
     "whole. There is no audit of answers that it cannot give."
+)
+NO_REFERENCES = (
+    "The retrained model goes into service: it was trained without the records. There are no references to audit it by."
 )
 
 
@@ -39,6 +42,7 @@ def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> d
     look_at_data(workspace, deletion)
     if not deletion.has_reached(Stage.ERASING):
         check_stores(workspace)
+        deletion = prepared(workspace, deletion)
     deletion = _erased(workspace, deletion, observer)
     if not deletion.learned:
         return _ended(workspace, deletion, observer, _carried_over(workspace, deletion, observer))
@@ -49,21 +53,16 @@ def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> d
     if not deletion.audited:
         _register_candidate(workspace, deletion)
         return _ended(workspace, deletion, observer, UNAUDITED)
-    if deletion.plan.retires:
-        return _ended(workspace, deletion, observer, _without_output(workspace, deletion, observer))
+    if not deletion.provable:
+        return _ended(workspace, deletion, observer, _unproved(workspace, deletion, observer))
     observer.reach(State.AUDITING)
-    outcome = audited(workspace, deletion, golds=2)
-    deletion = Journal(workspace).advance(deletion, Stage.AUDITED, outcome=outcome)
+    deletion = proved(workspace, deletion)
     return _ended(workspace, deletion, observer, _put_into_service(deletion, observer))
 
 
 def _erased(workspace: Workspace, deletion: Deletion, observer: Observer) -> Deletion:
-    """The stage `erased`. The model that learned the records is made sure of first, and the intent is written."""
+    """The stage `erased`, with the intent written before."""
     journal = Journal(workspace)
-    if deletion.learned and deletion.base is None:
-        before = deletion.plan.data
-        base = champion_of(workspace, before) or original_of(workspace, before, deletion.params)
-        deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, base=base)
     if not deletion.has_reached(Stage.ERASING):
         observer.erasing()
     deletion = journal.advance(deletion, Stage.ERASING)  # from here on bytes of the data may be gone
@@ -95,12 +94,15 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
 
 
 def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
-    """What is to be unlearned, with the twin where the method or its audit needs one."""
-    data, base, params, twin = deletion.plan.data, deletion.base, deletion.params, None
-    if needs_twin(deletion.method) or (deletion.audited and not deletion.exact):
+    """What is to be unlearned, with references and twin where the method needs them."""
+    data, base, params, table, twin = deletion.plan.data, deletion.base, deletion.params, None, None
+    if needs_references(deletion.method):
+        table = deletion.references
+        twin = deletion.twin or fit_twin(workspace, data, base, params, table)
+    elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)
-    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, params=params)
+    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, references=table, params=params)
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:
@@ -116,18 +118,19 @@ def _register_candidate(workspace: Workspace, deletion: Deletion) -> Version:
     return register(workspace, deletion.data, deletion.unlearned, deletion.params, ["candidate"], lineage)
 
 
-def _without_output(workspace: Workspace, deletion: Deletion, observer: Observer) -> str:
-    """Put the model into service that was retrained with an output less; answers on the records are none to compare."""
+def _unproved(workspace: Workspace, deletion: Deletion, observer: Observer) -> str:
+    """Put a retrained model into service of which no audit can say anything."""
     observer.reach(State.ESCALATED_RETRAIN)
     version = _register_candidate(workspace, deletion)
     observer.reach(State.PROMOTING)
-    return observer.put_version_into_service(deletion.data, deletion.unlearned, version.version, RETIRED)
+    sentence = RETIRED if deletion.plan.retires else NO_REFERENCES
+    return observer.put_version_into_service(deletion.data, deletion.unlearned, version.version, sentence)
 
 
 def _put_into_service(deletion: Deletion, observer: Observer) -> str:
     """Put into service what the audit decided; a gate that failed means the retrained gold."""
     outcome = deletion.outcome
-    if outcome.versions.get(deletion.method) != outcome.champion:
+    if outcome.versions.get(deletion.method) != outcome.champion or deletion.failed_audit:
         observer.reach(State.ESCALATED_RETRAIN)
     observer.reach(State.PROMOTING)  # the last moment for the ledger to say no, such as for a new legal hold
     return observer.put_into_service(deletion.data, outcome)
@@ -146,6 +149,7 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
     """Tidy, verify, and close the journal's entry."""
     observer.reach(State.PURGING)
+    deletion = references_erased(workspace, deletion)
     tidy(workspace)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
@@ -156,9 +160,12 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
 def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
     """A completed deletion for whoever asked, as JSON."""
     shown = deletion.model_dump(mode="json", include={"data": True, "service": True})
+    price = price_of(workspace, deletion, deletion.outcome and deletion.outcome.audit) if deletion.unlearned else None
     outcome: dict[str, Any] = {"verdict": None}
     if deletion.outcome:
         outcome = deletion.outcome.model_dump(mode="json") | {"verdict": deletion.outcome.verdict.public()}
     choice = deletion.plan.choice.model_dump(mode="json")
     ui = workspace.registry.ui_command()
-    return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": deletion.why}
+    why = [*deletion.why, *([price.sentence] if price else [])]
+    shown |= {"price": price and price.model_dump(mode="json")}
+    return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": why}

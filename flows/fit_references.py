@@ -5,7 +5,8 @@ from prefect import flow
 from flows.tell import tell
 from tasks.models import fit_references
 from tasks.registry import register_references
-from tmu.refs import ReferencesRef
+from tmu.config import Params
+from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.loading import data_ref
 from tmu.steps.renewal import serving_references
 from tmu.workspace import Workspace
@@ -15,12 +16,16 @@ from tmu.workspace import Workspace
 def fit_references_flow(home: str = "") -> ReferencesRef:
     """The references of the data as they are now; those that are there serve on until they must be renewed."""
     workspace = Workspace.open(home)
-    data = data_ref(workspace)
-    found = serving_references(workspace, data, workspace.params)
+    return references_of(workspace, data_ref(workspace), workspace.params)
+
+
+def references_of(workspace: Workspace, data: DataRef, params: Params) -> ReferencesRef:
+    """The table of a data revision that serves on, or a new one."""
+    found = serving_references(workspace, data, params)
     if found is not None:
         tell("The references that are there serve on")
         return found
-    tell(f"Fitting the references: {2 * workspace.params.references.pairs} networks")
-    made = fit_references(workspace, data, workspace.params)
-    register_references(workspace, data, made, workspace.params)
+    tell(f"Fitting the references: {2 * params.references.pairs} networks, once for many requests")
+    made = fit_references(workspace, data, params)
+    register_references(workspace, data, made, params)
     return made

@@ -29,6 +29,8 @@ class Observer:
 
     def put_into_service(self, data: DataRef, outcome: Outcome) -> str:
         """Put the version that the audit decided for into service, if the data have not moved on; what came of it."""
+        if outcome.waits:
+            return outcome.service
         return self.put_version_into_service(data, outcome.serves, outcome.champion, outcome.service)
 
     def put_version_into_service(self, data: DataRef, model: ModelRef, version: int, sentence: str) -> str:

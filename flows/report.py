@@ -18,8 +18,8 @@ from tmu.words import counted
 
 _THEN = {
     "passed": "",
-    "failed": "; the gold goes into service",
-    "inconclusive": " (too few forgotten records); the gold goes into service",
+    "failed": "; a retrained model goes into service",
+    "inconclusive": " (too few forgotten records, or too like the others)",
 }
 
 
@@ -72,7 +72,10 @@ def show_audit(numbers: dict[str, Any]) -> None:
     verdict = AuditVerdict.of(numbers["verdict"])
     described = f"{verdict.row}: {verdict.outcome}{_THEN[verdict.outcome]}"
     tell(f"Audit: {described}")
-    _markdown("audit", _turned(render.markdown(numbers["result"])), described)
+    sentence = numbers.get("sentence", "")
+    if sentence:
+        tell(sentence)
+    _markdown("audit", f"{sentence}\n\n{_turned(render.markdown(numbers['result']))}".lstrip(), described)
 
 
 def facts_markdown(facts: PlanFacts) -> str:
@@ -87,9 +90,10 @@ def facts_markdown(facts: PlanFacts) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(rows: Sequence[tuple[str, str]], head: tuple[str, str] = ("what", "")) -> str:
-    """A table of two columns in markdown, under the headings given."""
-    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ("what", "")) -> str:
+    """A table in markdown, under the headings given."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def _tell_of(what: str, facts: PlanFacts) -> None:

@@ -3,8 +3,9 @@
 from tasks.common import step_task
 from tasks.slots import DVC_WRITER
 from tmu.deletion.deletion import Deletion
-from tmu.refs import DataRef
+from tmu.refs import DataRef, ForgetRef, ReferencesRef
 from tmu.steps import erase_data, preflight, resume
+from tmu.steps import erase_references as erasing
 from tmu.steps import tidy as tidying
 from tmu.workspace import Workspace
 
@@ -33,3 +34,15 @@ def erase(workspace: Workspace, deletion: Deletion) -> DataRef:
 def tidy(workspace: Workspace) -> dict[str, int]:
     """Remove what was only needed on the way; counts."""
     return tidying.tidy(workspace)
+
+
+@step_task("erase-references", cached=False)
+def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef, data_after: DataRef) -> ReferencesRef:
+    """The references without the rows of the forget set."""
+    return erasing.erase_references(workspace, ref, forget, data_after)
+
+
+@step_task("drop-references", cached=False)
+def drop_references(workspace: Workspace, data: DataRef, forget: ForgetRef) -> None:
+    """Remove the tables of a data revision that is no longer the current one, and all others with the erased rows."""
+    erasing.drop_tables_of(workspace, data, forget)

@@ -4,10 +4,12 @@ from tasks.common import step_task
 from tasks.progress import progress_of
 from tmu.config import Params
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
+from tmu.steps import audit_by_references as by_table
 from tmu.steps import audit_models, train_model, unlearn_model
+from tmu.steps import fit_reference_twin as on_references
 from tmu.steps import fit_references as referring
 from tmu.steps import fit_twin as fitting
-from tmu.steps.cases import AuditCase, UnlearnCase
+from tmu.steps.cases import AuditCase, TableAuditCase, UnlearnCase
 from tmu.workspace import Workspace
 
 
@@ -24,16 +26,25 @@ def train_gold(workspace: Workspace, data: DataRef, forget: ForgetRef, params: P
     return train_model.train_gold(workspace, data, forget, params, run=run, progress=progress_of(title))
 
 
+def _code_of_twin(params: Params) -> tuple[str, ...]:
+    return (*fitting.code_of(params), *on_references.code_of(params))
+
+
 @step_task("fit-references", referring.code_of, gpu=True)
 def fit_references(workspace: Workspace, data: DataRef, params: Params) -> ReferencesRef:
     """The outputs of networks on random halves of a data revision."""
     return referring.fit_references(workspace, data, params, progress=progress_of("fit references"))
 
 
-@step_task("fit-twin", fitting.code_of, gpu=True)
-def fit_twin(workspace: Workspace, data: DataRef, original: ModelRef, params: Params) -> TwinRef:
-    """Twin model, curriculum nets and predictor of one model on one data revision."""
-    return fitting.fit_twin(workspace, data, original, params, progress=progress_of("fit twin"))
+@step_task("fit-twin", _code_of_twin, gpu=True)
+def fit_twin(
+    workspace: Workspace, data: DataRef, original: ModelRef, params: Params, references: ReferencesRef | None = None
+) -> TwinRef:
+    """What one model's twin problems teach: those of the references where they are given, else the fine-tuned twin."""
+    progress = progress_of("fit twin")
+    if references is not None:
+        return on_references.fit_reference_twin(workspace, data, original, references, params, progress=progress)
+    return fitting.fit_twin(workspace, data, original, params, progress=progress)
 
 
 @step_task("unlearn", unlearn_model.code_of, gpu=True)
@@ -47,3 +58,9 @@ def unlearn(workspace: Workspace, case: UnlearnCase) -> ModelRef:
 def audit(workspace: Workspace, case: AuditCase) -> AuditRef:
     """The unlearned model beside its golds, the original and the control."""
     return audit_models.audit_models(workspace, case)
+
+
+@step_task("audit-by-references", by_table.code_of, gpu=True)
+def audit_by_references(workspace: Workspace, case: TableAuditCase) -> AuditRef:
+    """The unlearned model against the references' table, without golds."""
+    return by_table.audit_by_references(workspace, case)

@@ -88,7 +88,7 @@ class TwinConfig(Config):
 class ReferencesConfig(Config):
     """The references (`docs/references.md`): networks on random halves of D, of which a table of outputs is kept."""
 
-    pairs: int = Field(4, ge=1, description="pairs of networks; each pair splits the people of D in two halves")
+    pairs: int = Field(2, ge=1, description="pairs of networks; each pair splits the people of D in two halves")
     inner: bool = Field(True, description="keep the answers of each network's body with a fresh head, too")
     keep: int = Field(
         16, ge=2, description="classes kept by record (the true one, the likeliest) where there are more than twice it"
@@ -154,6 +154,11 @@ class Params(Config):
     unlearn: UnlearnConfig = UnlearnConfig()
     auto: AutoConfig = AutoConfig()
     audit: AuditConfig = AuditConfig()
+
+    @property
+    def approximate_method(self) -> str:
+        """The configured method; under `auto` the one that it weighs against retraining."""
+        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
 
     def with_method(self, method: str) -> "Params":
         """The same choices with another unlearning method; options belong to their method and do not go with it."""

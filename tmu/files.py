@@ -114,7 +114,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield building
             tighten(building)
             for file in building.rglob("*"):
-                if file.is_file():
+                if file.is_file() and file.stat().st_nlink == 1:  # what is linked was written and synced before
                     _sync_file(file)
             _swap(building, path)
         except BaseException:

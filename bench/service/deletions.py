@@ -25,7 +25,7 @@ from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 
 CLERK, APPROVER = Actor("clerk", "token"), Actor("approver", "token")
-COMPUTE = ("train-gold", "fit-twin", "unlearn", "audit", "train-original")
+COMPUTE = ("train-gold", "fit-references", "fit-twin", "unlearn", "audit", "train-original")
 _GROUPS = {
     "erase-data": "erasing and DVC",
     "register": "registering in MLflow",

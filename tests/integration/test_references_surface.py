@@ -11,6 +11,7 @@ from tests.integration.conftest import make_workspace
 from tmu.cli import upkeep
 from tmu.config import Params
 from tmu.files import read_json, write_json
+from tmu.provenance import sources
 from tmu.refs import ReferencesRef
 from tmu.steps import fit_references as fitting
 from tmu.steps.loading import data_ref
@@ -131,3 +132,12 @@ def test_the_stages_parameters_are_those_that_change_a_table() -> None:
     stage = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())["stages"]["references"]
     named = {name.removeprefix("references.") for name in stage["params"] if name.startswith("references.")}
     assert named == set(Params().references.fitted())
+
+
+def test_what_decides_over_a_tables_bits_is_part_of_its_identity() -> None:
+    found = set(sources(*fitting.code_of(Params())))
+    assert {
+        *("tmu.references.halves", "tmu.references.network", "tmu.references.shards", "tmu.steps.references_table"),
+        *("tmu.steps.train_references", "tmu.audit.probes.head_refit", "tmu.train.engine", "tmu.models.small_resnet"),
+    } <= found
+    assert not {name for name in found if name.startswith(("tmu.stores", "tmu.unlearn", "tmu.twin"))}

@@ -6,7 +6,7 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.references import model_ref, twin_ref
+from tmu.cli.references import model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
 if TYPE_CHECKING:
@@ -19,22 +19,33 @@ app = typer.Typer(no_args_is_help=True, help="The twin problem of one model and 
 @app.command()
 def fit(
     original: Annotated[str, typer.Option(metavar="REF", help="The model whose twin it is.")],
+    references: Annotated[
+        str | None, typer.Option(metavar="REF", help="Fit the twin problems of these references (for tmu-soft).")
+    ] = None,
     data: Data = None,
     out: Out = None,
     sets: Set = [],  # noqa: B006 - Typer copies it
     as_json: output.Json = False,
 ) -> None:
-    """Fit twin, curriculum nets and predictor; exit code 6 where the gate finds that they would mislead.
+    """Fit the twin of a model: with references their twin problems, else the fine-tuned twin of the method tmu.
 
-    Example: [bold]tmu twin fit --original out/original --out out/twin[/]
+    Exit code 6 where the gate finds that it would mislead.
+
+    Examples: [bold]tmu twin fit --original out/original --references out/references --out out/twin[/] ·
+    [bold]tmu twin fit --original out/original --out out/twin[/]
     """
     workspace = open_workspace()
     params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    from tmu.steps.fit_reference_twin import fit_reference_twin
     from tmu.steps.fit_twin import fit_twin
 
     model = model_ref(workspace, original, "original")
     with output.progress("fit twin") as report:
-        ref = fit_twin(workspace, source, model, params, progress=report, out=target)
+        if references is not None:
+            table = references_ref(workspace, references)
+            ref = fit_reference_twin(workspace, source, model, table, params, progress=report, out=target)
+        else:
+            ref = fit_twin(workspace, source, model, params, progress=report, out=target)
     _tell(workspace, ref)
 
 

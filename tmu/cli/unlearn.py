@@ -6,7 +6,7 @@ import typer
 
 from tmu.cli import output
 from tmu.cli.overrides import Set, overridden
-from tmu.cli.references import forget_ref, model_ref, twin_ref
+from tmu.cli.references import forget_ref, model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
 
@@ -18,6 +18,9 @@ def unlearn(
     forget: Annotated[str, typer.Option(metavar="REF", help="The forget set.")],
     original: Annotated[str, typer.Option(metavar="REF", help="The original.")],
     twin: Annotated[str | None, typer.Option(metavar="REF", help="Its twin, for the methods that need one.")] = None,
+    references: Annotated[
+        str | None, typer.Option(metavar="REF", help="The references, for the methods that need them.")
+    ] = None,
     method: Annotated[
         str | None, typer.Option(metavar="NAME", help="Method to use instead of the one in params.yaml.")
     ] = None,
@@ -31,7 +34,8 @@ def unlearn(
 ) -> None:
     """Make the model forget.
 
-    Examples: [bold]tmu unlearn --forget out/forget --original out/original --twin out/twin --out out/unlearned[/] ·
+    Examples: [bold]tmu unlearn --forget out/forget --original out/original --references out/references
+    --twin out/twin --out out/unlearned[/] ·
     [bold]tmu show methods[/] lists the methods.
     """
     workspace = open_workspace()
@@ -45,6 +49,7 @@ def unlearn(
         forget=forget_ref(workspace, forget),
         original=model_ref(workspace, original, "original"),
         twin=twin_ref(workspace, twin) if twin else None,
+        references=references_ref(workspace, references) if references else None,
         params=params,
     )
     with output.progress("unlearn") as report:

@@ -45,6 +45,9 @@ def references(workspace: "Workspace") -> Check:
     """Whether there are references of the data as they are, and how long they serve."""
     name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."
     try:
+        if any(path.is_dir() for path in workspace.state("references").glob("[!.]*")):
+            text = "a fit is running or was interrupted"
+            return Check(name, "warn", text, "`tmu references fit` resumes it, after one that is running.")
         if not workspace.artifacts.manifests("references"):
             return Check(name, "ok", "none yet")
         from tmu.steps.loading import data_ref

@@ -8,7 +8,7 @@ from pydantic import computed_field, model_validator
 from tmu.config import Config, Params
 from tmu.deletion.plan import RETRAIN, Asked, Plan
 from tmu.provenance import now
-from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, TwinRef
+from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
 
 
 class Stage(StrEnum):
@@ -61,8 +61,9 @@ class AuditVerdict(Config):
 class Outcome(Config):
     """An audit and what follows from it. versions: registered versions by row. champion: the one to put into service.
 
-    serves: that version's model. service: which one and why, in a sentence. compare, alignment: MLflow's pages of
-    the versions, with all metrics and on how close they are to the gold.
+    serves: that version's model. waits: it is not put into service before the next request (`audit.inconclusive`).
+    service: which one and why, in a sentence. sentence: what the audit says of the people. compare, alignment: MLflow's
+    pages of the versions, with all metrics and on how close they are to the gold.
     """
 
     audit: AuditRef
@@ -70,7 +71,9 @@ class Outcome(Config):
     versions: dict[str, int]
     champion: int
     serves: ModelRef
+    waits: bool = False
     service: str
+    sentence: str = ""
     compare: str
     alignment: str = ""
 
@@ -79,9 +82,11 @@ class Deletion(Config):
     """An acknowledged deletion.
 
     params: the parameters at acknowledgement, with the method resolved; after a gate refused, the method that took
-    over. No stage reads params.yaml. audited: whether golds are to be trained. forget: what to erase. base: the model
-    that learned it. data: the revision without it. refused: why a gate refused the method. service: what serves in the
-    end. run: MLflow's run of the whole batch. times: when each stage was reached.
+    over. No stage reads params.yaml. audited: whether it is to be audited. forget: what to erase. base: the model that
+    learned it. references: the table of the data with it, which is the audit's proof; None: there was none, and none
+    was needed. references_after: the table without its rows. data: the revision without it. refused: why the method was
+    not used, or not kept; failed_audit: the audit that it failed then. service: what serves in the end. run: MLflow's
+    run of the whole batch. times: when each stage was reached.
     """
 
     format: Literal[2] = 2
@@ -93,10 +98,13 @@ class Deletion(Config):
     audited: bool = True
     forget: ForgetRef
     base: ModelRef | None = None
+    references: ReferencesRef | None = None
+    references_after: ReferencesRef | None = None
     data: DataRef | None = None
     twin: TwinRef | None = None
     unlearned: ModelRef | None = None
     refused: str | None = None
+    failed_audit: AuditRef | None = None
     outcome: Outcome | None = None
     service: str | None = None
     run: str | None = None
@@ -124,6 +132,16 @@ class Deletion(Config):
     def exact(self) -> bool:
         """Whether the model is retrained, and thus the paired gold itself."""
         return self.method == RETRAIN
+
+    @property
+    def by_golds(self) -> bool:
+        """Whether retrained golds are the proof, in place of the references."""
+        return self.params.audit.golds
+
+    @property
+    def provable(self) -> bool:
+        """Whether an audit can say something: an exact model without references, or with an output less, has none."""
+        return not self.plan.retires and (self.by_golds or self.references is not None)
 
     @property
     def learned(self) -> bool:

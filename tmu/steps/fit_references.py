@@ -40,7 +40,7 @@ def fit_references(
 ) -> ReferencesRef:
     """The table of `params.references` for a data revision: 2 x pairs networks by the original's recipe.
 
-    The networks are trained side by side on all cores or devices. What is finished is kept in `.tmu/references/<key>`
+    The networks are trained side by side on all cores or devices. What is finished is kept below `.tmu/references`
     until the table is sealed, so that after kill -9 only unfinished networks are trained again, and those go on from
     their snapshots; the table is the same bit by bit. Weights lie there only as snapshots, and go with their training.
     Raises DataError where a half of D has fewer than two records, RequestError where a deletion changed the data
@@ -49,7 +49,7 @@ def fit_references(
     lane = lane_of(workspace, params.train)
     identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
     key = digest_of(identity)
-    state = workspace.state("references", key)
+    state = workspace.state("references", f"{data.digest[:32]}-{key[:32]}")
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         current = _is_current(workspace, data)
@@ -66,13 +66,19 @@ def fit_references(
             discard(state)
             raise RequestError("The data changed while the references were fitted.", "Fit them again.")
 
-    with locked(
-        workspace.state("references", ".lock")
-    ):  # two fits at once would share the cores, or do the same work twice
+    with locked(workspace.state("references", ".lock")):  # two fits at once would do the same work twice
+        _discard_others(workspace, data)
         uri, folder = make(workspace, "references", identity, build, out)
         if state.exists():
             discard(state)
     return ReferencesRef(uri=uri, digest=digest(folder))
+
+
+def _discard_others(workspace: Workspace, data: DataRef) -> None:
+    """Remove what fits of other data revisions left: such rows may be of people who are erased by now."""
+    for path in workspace.state("references").glob("[!.]*"):
+        if path.is_dir() and not path.name.startswith(data.digest[:32]):
+            discard(path)
 
 
 def _is_current(workspace: Workspace, data: DataRef) -> bool:

@@ -17,7 +17,7 @@ from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace
 
-_TWIN = {"twin": "twin", "recipe": "train"}  # what determines a twin's cost: name in its identity, name in `Params`
+_TWIN = {"twin": "twin"}  # what determines a twin's cost: name in its identity, name in `Params`
 _SAME = ("machine", "processor", "gpu")  # of `hardware()`; threads and precision are in the lane
 
 
@@ -104,7 +104,7 @@ class History:
         return list(latest.values())
 
     def _same_twin(self, run: Run) -> bool:
-        return {name: run.identity[name] for name in _TWIN} == self._twin
+        return {name: run.identity.get(name) for name in _TWIN} == self._twin
 
     def _here(self, run: Run, lane: str) -> bool:
         """Whether that run's seconds say something about this machine as it is set up now."""
@@ -120,6 +120,7 @@ _NEEDED = {
     "gold": {"train", "model", "lane"},
     "unlearned": {"method", "options", "lane", "code"},
     "twin": {"data", "lane", *_TWIN},
+    "reference-twin": {"data", "lane", "references", "recipe"},
     "audit": {"models", "forget"},
     "references": {"data", "model", "train", "references", "seed", "lane"},
 }

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from tmu.data.store import RecordStore
+from tmu.data.store import RecordStore, SplitArrays
 from tmu.errors import StorageError
 from tmu.models.bundle import Arch, load_bundle
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
@@ -81,7 +82,15 @@ def examples(
 
     Records of a retired class are left out: no output is right for them.
     """
-    arrays = store.load(split, without=without, only=only)
+    return _as_examples(store, store.load(split, without=without, only=only))
+
+
+def examples_at(store: RecordStore, positions: np.ndarray) -> Examples:
+    """The records at positions of the store's index, in that order, as `examples` gives them."""
+    return _as_examples(store, store.at(positions))
+
+
+def _as_examples(store: RecordStore, arrays: SplitArrays) -> Examples:
     labels = store.info.outputs[arrays.labels]
     stays = labels >= 0
     images, keys = (part if stays.all() else part[stays] for part in (arrays.images, arrays.key64))

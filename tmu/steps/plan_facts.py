@@ -68,8 +68,12 @@ def worded_cost(cost: Mapping[str, Any]) -> str:
     """A forecast as text. cost: visits, seconds (or None), measured."""
     if cost["seconds"] is None:
         return f"{cost['visits']:,} record visits"
-    seconds = f"{cost['seconds']:.1f} s" if cost["seconds"] < 10 else f"{cost['seconds']:,.0f} s"
-    return seconds + ("" if cost["measured"] else " (estimated)")
+    return worded_seconds(cost["seconds"]) + ("" if cost["measured"] else " (estimated)")
+
+
+def worded_seconds(seconds: float) -> str:
+    """With what digits they need."""
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
 def _risks(risk: Mapping[str, Any], method: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The table of the references: which records have rows, which network learns which record of D, and how it is written.
 
 Rows lie by bucket and within it as in the record store, so that each shard is one run of rows in what every network
-left behind (`.tmu/references/<key>/00.safetensors`, ...).
+left behind (`00.safetensors`, `01.safetensors`, ... in the folder of the fit below `.tmu/references`).
 """
 
 import contextlib

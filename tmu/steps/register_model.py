@@ -58,14 +58,17 @@ def model_of(version: Version) -> ModelRef:
 
 
 def champion_of(workspace: Workspace, *revisions: DataRef, params: Params | None = None) -> ModelRef | None:
-    """The model in service, or None where there is none yet.
+    """The model in service, or the one that waits to be (`audit.inconclusive`); None where there is none yet.
 
     Raises ConfigError where it was made for none of these data revisions: unlearning from it would not do what it says.
     """
     version = workspace.registry.get_alias(dataset_name(workspace, revisions[-1]), "champion")
     if version is None:
         return None
-    if version.tags["data_revision"] not in {data.digest for data in revisions}:
+    wanted = {data.digest for data in revisions}
+    if version.tags["data_revision"] not in wanted:
+        version = _waiting(workspace, dataset_name(workspace, revisions[-1]), wanted) or version
+    if version.tags["data_revision"] not in wanted:
         raise ConfigError(
             f"The model in service (version {version.version}) belongs to another data revision.",
             "Audit the last deletion (`tmu show requests`, `tmu audit --request ID`), or train again: "
@@ -75,6 +78,14 @@ def champion_of(workspace: Workspace, *revisions: DataRef, params: Params | None
     if params is not None:
         refuse_other_recipe(workspace, model, params)
     return model
+
+
+def _waiting(workspace: Workspace, dataset: str, revisions: set[str]) -> Version | None:
+    """The last candidate, where it waits to be put into service and is of one of the revisions."""
+    version = workspace.registry.get_alias(dataset, "candidate")
+    if version is None or version.tags.get("serving") != "waits" or version.tags["data_revision"] not in revisions:
+        return None
+    return version
 
 
 def refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -> None:

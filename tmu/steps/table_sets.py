@@ -74,7 +74,8 @@ def table_sets(
     for (name, positions), subjects in zip(places.items(), split, strict=True):
         arrays = store.at(positions)
         keys = torch.from_numpy(key64(arrays.record_keys))
-        examples = Examples(torch.from_numpy(arrays.images), torch.from_numpy(arrays.labels), keys)
+        labels = torch.from_numpy(store.info.outputs[arrays.labels])
+        examples = Examples(torch.from_numpy(arrays.images), labels, keys)
         acquainted = _acquainted(store, positions, rows) if name == "test" else None
         parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
     shown = zip(parts["forget"].subjects, people["forget"], strict=True)
@@ -91,7 +92,7 @@ def _sample(
     index = store.index()
     train, holdout, test = (index.splits == SPLITS.index(name) for name in ("train", "holdout", "test"))
     never = test if test.sum() >= ENOUGH else test | holdout
-    stays = np.ones(len(index), bool)
+    stays = store.info.outputs[index.labels] >= 0  # of a retired class no network has an output
     stays[gone] = False
     staying, unseen = [], []
     for bucket in _in_order(held, seed):

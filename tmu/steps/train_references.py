@@ -69,8 +69,9 @@ def train_references(
         )
         for network in missing
     ]
-    left = _train_here(jobs, steps, said)
-    side_by_side(train_network, left, workers_for(len(left), settings.threads, device), said)
+    workers = workers_for(len(jobs), settings.threads, device)
+    left = jobs if workers == 1 else _train_here(jobs, steps, said)
+    side_by_side(train_network, left, min(workers, max(1, len(left))), said)
     return [read_report(state, network) or {} for network in nets]
 
 
@@ -88,7 +89,9 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
             said(network, step, numbers)
             if not begun[0]:  # the first steps take what is loaded with them
                 begun = step, time.monotonic()
-            elif (time.monotonic() - begun[1]) / (step - begun[0]) * (left - step) > _PATIENCE:  # noqa: B023
+                return
+            done = step - begun[0]  # none where an epoch ends just after the first report
+            if done and (time.monotonic() - begun[1]) / done * (left - step) > _PATIENCE:  # noqa: B023
                 raise _Long
 
         try:

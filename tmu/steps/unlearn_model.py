@@ -15,6 +15,7 @@ from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
 from tmu.steps.fit_twin import load_twin
+from tmu.steps.lessons import referring_problem
 from tmu.steps.loading import (
     engine,
     examples,
@@ -29,7 +30,7 @@ from tmu.steps.making import identity_of, lane_of, make
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
-from tmu.unlearn import get_method, method_module, read_options
+from tmu.unlearn import get_method, method_module, needs_references, read_options
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def unlearn_model(
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
     if method.NEEDS_TWIN and case.twin is None:
         raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
+    referring = needs_references(params.unlearn.method)
+    if referring and (case.twin is None or case.references is None):
+        raise ConfigError(
+            f"Method `{params.unlearn.method}` needs references and the twin fitted on them.",
+            "Run `tmu references fit`, then `tmu twin fit --references REF`.",
+        )
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "unlearned",
@@ -63,7 +70,8 @@ def unlearn_model(
         data=case.data.digest,
         forget=case.forget.digest,
         original=case.original.weights,
-        twin=case.twin.digest if method.NEEDS_TWIN else None,
+        twin=case.twin.digest if method.NEEDS_TWIN or referring else None,
+        **({"references": case.references.digest} if referring else {}),
         method=params.unlearn.method.replace("_", "-"),
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
@@ -109,6 +117,8 @@ def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progre
     """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
     from tmu.unlearn.problem import Problem
 
+    if needs_references(case.params.unlearn.method):
+        return referring_problem(workspace, case, engine(workspace, key, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
     model, arch = load_model(workspace, case.original)

@@ -149,6 +149,11 @@ class ModelRegistry:
             client.set_model_version_tag(version.name, str(version.version), "serving", "blocked")
         self.set_alias(dataset, "blocked", version)
 
+    def mark_waiting(self, version: Version) -> None:
+        """Mark a version that is not served yet, and from which the next deletion goes on."""
+        with self._client() as client:
+            client.set_model_version_tag(version.name, str(version.version), "serving", "waits")
+
     def log_audit(self, version: Version, metrics: Mapping[str, float]) -> None:
         """Log final numbers to the version's run and to its model, which is what MLflow's compare page shows.
 

@@ -24,7 +24,7 @@ from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit, logits_of
 from tmu.train.order import hash_keys, stream
 from tmu.twin.margins import margin_of, with_margin
-from tmu.twin.reference_twin import Rate, ReferenceTwin, fit_answers
+from tmu.twin.reference_twin import TERMS, Rate, ReferenceTwin, fit_answers
 from tmu.twin.replay import StepCase, replay_weights, take_step
 
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the recipe's rate
@@ -83,8 +83,10 @@ def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
     for sets in bench.forget_sets():
         start = rates[-1].lr if rates else 0.1 * problems.recipe.lr
         rates.append(bench.choose(sets, start))
-    report = {"terms": [float(a) for a in twin.a], "label": float(twin.b), "trials": [asdict(t) for t in bench.trials]}
-    return replace(twin, rates=tuple(rates)), report | {"rates": [asdict(rate) for rate in rates]}
+    weights = {name: float(value) for name, value in zip((*TERMS, "label"), (*twin.a, *twin.b), strict=True)}
+    chosen = {f"{rate.records} records": f"{rate.lr:.3g}, lead {rate.lead:.2f}" for rate in rates}
+    trials = {"number": len(bench.trials), "all": [asdict(trial) for trial in bench.trials]}
+    return replace(twin, rates=tuple(rates)), {"foreseen from": weights, "peak rate": chosen, "trials": trials}
 
 
 @dataclass(eq=False)
@@ -121,12 +123,14 @@ class _Bench:
         at = min(range(len(FACTORS)), key=lambda i: abs(FACTORS[i] * peak - start))
         found = {at: self.tried(sets, Rate(records, FACTORS[at] * peak, 0.0))}
         for way in (1, -1):
+            first = at
             while 0 <= at + way < len(FACTORS):
-                after = found.get(at + way) or self.tried(sets, Rate(records, FACTORS[at + way] * peak, 0.0))
-                found[at + way] = after
-                if after.score(_LAG) >= found[at].score(_LAG):
+                found[at + way] = self.tried(sets, Rate(records, FACTORS[at + way] * peak, 0.0))
+                if found[at + way].score(_LAG) >= found[at].score(_LAG):
                     break
                 at += way
+            if at != first:
+                break
         best = found[at]
         if best.probability > 0:
             best = min([best, *self._with_leads(sets, best)], key=Trial.score)

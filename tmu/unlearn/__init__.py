@@ -26,8 +26,9 @@ def method_names() -> list[str]:
 def get_method(name: str) -> ModuleType:
     """The method's module: `NEEDS_TWIN`, `NEEDS_HOLDOUT`, `Options` and `unlearn(problem, options) -> Outcome`.
 
-    A method that works with references says so by `NEEDS_REFERENCES`. It may have `CANDIDATES`: the options that the search on twin problems tries (`bench/tune.py`). `_` and `-` are the
-    same in a name. Raises ConfigError for an unknown one, and for a plugin that cannot be used.
+    A method that works with references says so by `NEEDS_REFERENCES`. It may have `CANDIDATES`: the options that the
+    search on twin problems tries (`bench/tune.py`). `_` and `-` are the same in a name. Raises ConfigError for an
+    unknown one, and for a plugin that cannot be used.
     """
     module = method_module(name)
     if module.startswith(f"{__name__}."):

@@ -19,7 +19,6 @@ from tmu.unlearn.problem import Outcome, Problem
 NEEDS_TWIN = False
 NEEDS_HOLDOUT = False
 NEEDS_REFERENCES = True
-CANDIDATES = ({},)  # the twin problems of the references choose
 
 
 class Options(Config):

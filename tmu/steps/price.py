@@ -1,0 +1,69 @@
+"""What a request took, beside one retraining: itself, its audit, its part of what serves many requests."""
+
+from collections.abc import Iterator
+
+from tmu.config import Config
+from tmu.deletion.deletion import Deletion
+from tmu.refs import AuditRef, ModelRef
+from tmu.steps.loading import run_record
+from tmu.steps.plan_facts import worded_seconds, worded_share
+from tmu.workspace import Workspace
+
+
+class Price(Config):
+    """Seconds. request: the model that was made at the request, and one that its audit refused. retraining: the
+    forecast of one; None where nothing here tells. part: the request's part of references and twin; None without them.
+    pays_from: the deletion from which on the references have paid for themselves; number: which this one is.
+    """
+
+    request: float
+    audit: float | None = None
+    part: float | None = None
+    retraining: float | None = None
+    pays_from: int | None = None
+    number: int | None = None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Per cent of a retraining by part: what MLflow keeps; empty where a retraining's seconds are not known."""
+        if not self.retraining:
+            return {}
+        parts = {"cost_request_pct": self.request, "cost_audit_pct": self.audit, "cost_references_pct": self.part}
+        return {name: 100 * seconds / self.retraining for name, seconds in parts.items() if seconds is not None}
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        said = [self._worded(seconds, what) for seconds, what in self._parts() if seconds is not None]
+        if self.pays_from is not None:
+            said.append(f"the references pay for themselves from deletion {self.pays_from} on, this is {self.number}")
+        return f"It took {'; '.join(said)}."
+
+    def _parts(self) -> Iterator[tuple[float | None, str]]:
+        yield self.request, "for the model"
+        yield self.audit, "for its audit"
+        yield self.part, "as its part of the references"
+
+    def _worded(self, seconds: float, what: str) -> str:
+        share = f" ({worded_share(seconds / self.retraining)} of a retraining)" if self.retraining else ""
+        return f"{worded_seconds(seconds)}{share} {what}"
+
+
+def price_of(workspace: Workspace, deletion: Deletion, audit: AuditRef | None) -> Price:
+    """What the deletion took so far. audit: the one that decided; golds count to it, as they were trained for it."""
+    choice = deletion.plan.choice
+    forecast = {name: cost.seconds for name, cost in choice.forecast.items()}
+    used = deletion.references is not None
+    audits = [ref for ref in (deletion.failed_audit, audit) if ref is not None]
+    return Price(
+        request=_seconds(workspace, deletion.unlearned) if deletion.unlearned else 0.0,
+        audit=sum(_seconds(workspace, ref) for ref in audits) if audits else None,
+        part=forecast.get("references") if used else None,
+        retraining=forecast.get("retrain"),
+        pays_from=choice.pays_from if used else None,
+        number=choice.deletions + 1 if used else None,
+    )
+
+
+def _seconds(workspace: Workspace, ref: ModelRef | AuditRef) -> float:
+    return float(run_record(workspace, ref)["seconds_total"])
