@@ -67,5 +67,5 @@ def solved(one_thread: None) -> Solved:
     def fresh(index: int) -> object:
         return tiny_net(100 + index)
 
-    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter, "cpu", MEMORISE)
+    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter, "cpu")
     return Solved(original, train, holdout, twin, report)
