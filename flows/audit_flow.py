@@ -8,19 +8,18 @@ from flows.observer import Observer
 from flows.report import show_audit
 from flows.tell import tell
 from flows.train_gold import golds_of
-from tasks.models import audit, audit_by_references, unlearn
+from tasks.models import audit, audit_by_references, fit_twin, unlearn
 from tasks.registry import register
 from tmu.deletion.deletion import AuditVerdict, Deletion, Outcome
 from tmu.deletion.journal import Journal
-from tmu.errors import RequestError
-from tmu.refs import AuditRef, ModelRef
+from tmu.errors import GateError, RequestError
+from tmu.refs import AuditRef, ModelRef, TwinRef
 from tmu.steps.cases import AuditCase, Lineage, TableAuditCase, UnlearnCase
 from tmu.steps.loading import run_record
 from tmu.steps.price import price_of
 from tmu.steps.register_model import log_audit, refuse_other_recipe
 from tmu.steps.unlearn_model import CONTROL
 from tmu.stores.mlflow import Version
-from tmu.unlearn import needs_twin
 from tmu.workspace import Workspace
 
 
@@ -100,17 +99,27 @@ def _waits(deletion: Deletion, verdict: AuditVerdict, golds: tuple[ModelRef, ...
 
 def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
     """The unlearned model with newly made golds and control."""
-    twin = deletion.twin if needs_twin(deletion.method) else None
-    learned = {"data": deletion.plan.data, "forget": deletion.forget, "original": deletion.base}
-    learned |= {"twin": twin, "params": deletion.params}
+    learned = {name: getattr(deletion, name) for name in ("forget", "params")}
+    learned |= {"data": deletion.plan.data, "original": deletion.base, "twin": _twin(workspace, deletion)}
     # a retrained model is the paired gold itself: then all golds are independent ones
-    references, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
-    if twin:
+    retrained, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
+    if learned["twin"]:
         tell("Unlearning a random choice, as control")
         params = deletion.params.model_copy(update={"unlearn": CONTROL})
         control = unlearn(workspace, UnlearnCase(**learned | {"params": params}))
-    models = {"golds": tuple(references), "control": control, "unlearned": deletion.unlearned}
+    models = {"golds": tuple(retrained), "control": control, "unlearned": deletion.unlearned}
     return AuditCase(**learned, **models, notes=_notes(workspace, deletion))
+
+
+def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef | None:
+    """The fine-tuned twin, for the control; None for a retrained model, and where the twin's gate refuses."""
+    if deletion.exact:
+        return None
+    try:
+        return fit_twin(workspace, deletion.plan.data, deletion.base, deletion.params)
+    except GateError as refusal:
+        tell(f"There is no control: {refusal.what}")
+        return None
 
 
 def _registered(workspace: Workspace, deletion: Deletion, golds: tuple[ModelRef, ...]) -> dict[str, Version]:

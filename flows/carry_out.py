@@ -94,17 +94,15 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
 
 
 def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
-    """What is to be unlearned, with the twin where the method needs one."""
-    data, base, params, twin = deletion.plan.data, deletion.base, deletion.params, None
+    """What is to be unlearned, with references and twin where the method needs them."""
+    data, base, params, table, twin = deletion.plan.data, deletion.base, deletion.params, None, None
     if needs_references(deletion.method):
-        twin = deletion.twin or fit_twin(workspace, data, base, params, deletion.references)
+        table = deletion.references
+        twin = deletion.twin or fit_twin(workspace, data, base, params, table)
     elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)
-    references = deletion.references
-    return UnlearnCase(
-        data=data, forget=deletion.forget, original=base, twin=twin, references=references, params=params
-    )
+    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, references=table, params=params)
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:

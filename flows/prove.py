@@ -97,5 +97,5 @@ def references_erased(workspace: Workspace, deletion: Deletion) -> Deletion:
             tell("Erasing the rows of the records from the references")
             table = erase_references(workspace, held, deletion.forget, after)
             deletion = Journal(workspace).advance(deletion, deletion.stage, references_after=table)
-    drop_references(workspace, before)
+    drop_references(workspace, before, deletion.forget)
     return deletion

@@ -18,8 +18,8 @@ from tmu.words import counted
 
 _THEN = {
     "passed": "",
-    "failed": "; the gold goes into service",
-    "inconclusive": " (too few forgotten records); the gold goes into service",
+    "failed": "; a retrained model goes into service",
+    "inconclusive": " (too few forgotten records, or too like the others)",
 }
 
 
@@ -72,7 +72,10 @@ def show_audit(numbers: dict[str, Any]) -> None:
     verdict = AuditVerdict.of(numbers["verdict"])
     described = f"{verdict.row}: {verdict.outcome}{_THEN[verdict.outcome]}"
     tell(f"Audit: {described}")
-    _markdown("audit", _turned(render.markdown(numbers["result"])), described)
+    sentence = numbers.get("sentence", "")
+    if sentence:
+        tell(sentence)
+    _markdown("audit", f"{sentence}\n\n{_turned(render.markdown(numbers['result']))}".lstrip(), described)
 
 
 def facts_markdown(facts: PlanFacts) -> str:

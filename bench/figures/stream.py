@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.figures.style import Look, ends, looks, panels
 from bench.statistics import Estimate, over_seeds
 from bench.tables.cells import FLOOR, GOLD, ORIGINAL, Cells
-from bench.tables.columns import Column, column
+from bench.tables.columns import FIRST, Column, column
 from bench.tables.markdown import label
 from bench.tables.stream import ASKED, at, beside, stream_methods
 from tmu.audit.drawing import headline
@@ -17,7 +17,8 @@ from tmu.audit.palette import GOLD as COLOUR
 def draw(cells: Cells) -> Figure | None:
     """One panel a number; None without a stream."""
     methods = stream_methods(cells)
-    columns = [c for c in (column(cells, m) for m in ASKED[:3]) if any(_path(cells, row, c) for row in methods)]
+    shown = [*ASKED[:3], *(metric for metric in ASKED if metric.startswith(FIRST))]
+    columns = [c for c in (column(cells, metric) for metric in shown) if _measured(cells, methods, c)]
     if not columns:
         return None
     figure, axes = panels(len(columns), size=(3.8, 3.0))
@@ -31,6 +32,13 @@ def draw(cells: Cells) -> Figure | None:
         "gold band: range of the floor over all deletions (TA: of each deletion's golds); other bands: 95 % over seeds",
     )
     return figure
+
+
+def _measured(cells: Cells, methods: list[str], column: Column) -> bool:
+    """Whether a method has the number; that of the first deletions only once more have followed."""
+    if column.metric.startswith(FIRST):
+        return any(cells.values(name, row, column.metric) for name in cells.stream().values() for row in methods)
+    return any(_path(cells, row, column) for row in methods)
 
 
 def _path(cells: Cells, row: str, column: Column) -> dict[int, Estimate]:

@@ -16,7 +16,7 @@ from bench.runner.cache import read_run
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made
 from bench.runner.models import Workshop
-from bench.runner.references import of_pairs, read_table
+from bench.runner.references import read_table
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.probes.head_refit import fit_head, some
 from tmu.config import AuditConfig
@@ -111,14 +111,12 @@ def kept_audit(shop: Workshop, request: Forgotten, model: Made, original: Made, 
 
 def with_pairs(case: TableCase, pairs: int) -> TableCase:
     """The same case under fewer references."""
-    return replace(case, **{name: replace(part, rows=of_pairs(part.rows, pairs)) for name, part in case.parts.items()})
+    return replace(case, **{name: part.of_pairs(pairs) for name, part in case.parts.items()})
 
 
 def asked_by(case: TableCase, rows: np.ndarray, persons: np.ndarray) -> TableCase:
     """The same case for some of the forgotten records, int (n,), as if `persons` (n,) had asked."""
-    part = case.forget
-    some_of = [None if each is None else {m: z[rows] for m, z in each.items()} for each in (part.logits, part.inner)]
-    return replace(case, forget=Part(some_of[0], part.rows.take(torch.from_numpy(rows)), persons, some_of[1]))
+    return replace(case, forget=replace(case.forget.take(rows), subjects=persons))
 
 
 def asked(shop: Workshop, sight: Sight, made: Made) -> Asked:

@@ -1,10 +1,10 @@
 """What a method gets that works with references: their rows, and the twin that is fitted on them.
 
-The one place where the bench meets `tmu/twin/reference_twin.py`.
+The one place where the bench meets `tmu/twin/rates.py`; sizes are those of the product (`tmu/steps/`).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,68 +18,68 @@ from bench.runner.references import read_table
 from tmu.config import Seeds
 from tmu.files import write_json
 from tmu.references.rows import ReferenceRows
+from tmu.train.order import hash_keys, stream
 from tmu.twin.freeze import Tensors, empty, freeze, thaw
+from tmu.twin.rates import TwinProblems, fit_reference_twin
+from tmu.twin.reference_twin import ReferenceTwin
 from tmu.unlearn.choose import random_choice
-from tmu.unlearn.problem import Problem
+from tmu.unlearn.problem import Lessons, Problem
 
 if TYPE_CHECKING:
     from bench.runner.models import Workshop
 
-POOL = 4096  # records of D_r from which the replay is drawn
-CODE = ("tmu.twin.reference_twin", "tmu.references.rows")
+POOL = 4096  # records of D_r from which a method without a plan draws its replay
+_DRAWN = 2  # records in the pool for each that a plan draws from it
+_RECORDS, _HELD = 12_000, 3_000  # of D, whole people, and of the hold-out, on which twin problems are posed
+CODE = ("tmu.twin.rates", "tmu.references.rows")
 
 
-@dataclass(frozen=True)
-class Lessons:
-    forget: ReferenceRows
-    replay: ReferenceRows
-    twin: Any
-    lost: Tensor
-
-
-@dataclass(frozen=True)
-class Taught(Problem):
-    lessons: Lessons | None = None
-
-
-def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds) -> Tensor:
-    """The records that stand for D_r, bool (N,): at most `POOL` of those that are kept, drawn by their keys."""
+def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds, size: int = POOL) -> Tensor:
+    """The records that stand for D_r, bool (N,): at most `size` of those that are kept, drawn by their keys."""
     rows = kept.nonzero()[:, 0]
-    drawn = random_choice(keys[rows], POOL, seeds.unlearn, "replay pool")
+    drawn = random_choice(keys[rows], size, seeds.unlearn, "replay pool")
     return torch.zeros_like(kept).index_fill_(0, rows[drawn], True)
 
 
-def lessons_of(shop: "Workshop", problem: Problem, forgotten: Forgotten, given: Help) -> Problem:
-    """The problem with its lessons; as it is for a method that works without references."""
-    if given.table is None:
+def pool_size(shop: "Workshop", forgotten: Forgotten, given: Help) -> int:
+    """How large the pool is for this deletion."""
+    if given.lessons is None:
+        return POOL
+    return _DRAWN * load_lessons(shop, given.lessons).plan(int(forgotten.now.sum())).draws
+
+
+def known_rows(given: Help) -> ReferenceRows | None:
+    """The references' outputs of D; None for a method that works without them."""
+    return None if given.table is None else read_table(given.table.folder)["train"]
+
+
+def with_lessons(
+    problem: Problem, rows: ReferenceRows | None, forgotten: Forgotten, labels: Tensor, twin: ReferenceTwin | None
+) -> Problem:
+    """The problem with its lessons; as it is for a method that works without references. labels: (N,) of D."""
+    if rows is None:
         return problem
-    rows = read_table(given.table.folder)["train"]
-    twin = load_lessons(shop, given.lessons) if given.lessons else None
-    lost = shares_lost(shop.ground.train.labels.cpu(), forgotten.gone, problem.classes)
     parts = (rows.aligned(part.keys.cpu()) for part in (problem.forget, problem.retain))
-    return Taught(**vars(problem), lessons=Lessons(*parts, twin, lost))
+    return replace(problem, lessons=Lessons(*parts, twin, shares_lost(labels, forgotten, problem.classes)))
 
 
-def shares_lost(labels: Tensor, gone: Tensor, classes: int) -> Tensor:
-    """The share of D that is gone, by class and in the last place of all: float32 (K+1,)."""
-    counts = [torch.bincount(part, minlength=classes).float() for part in (labels[gone], labels)]
-    gone_, all_ = (torch.cat([count, count.sum()[None]]) for count in counts)
-    return gone_ / all_.clamp_min(1)
+def shares_lost(labels: Tensor, forgotten: Forgotten, classes: int) -> Tensor:
+    """The share of what is left of D that goes now, by class and in the last place of all: float32 (K+1,)."""
+    there = forgotten.now | ~forgotten.gone
+    counts = [torch.bincount(labels[part], minlength=classes).float() for part in (forgotten.now, there)]
+    gone, before = (torch.cat([count, count.sum()[None]]) for count in counts)
+    return gone / before.clamp_min(1)
 
 
 def fit_lessons(shop: "Workshop", seed: int, original: Made, table: Made) -> Made:
     """The twin of an original that is fitted on its references, made once."""
-    from tmu.twin.reference_twin import fit_reference_twin
-
-    suite, ground, seeds = shop.suite, shop.ground, Seeds.all(seed)
-    inputs = shop.inputs(suite.train, seeds) | {"original": original.key, "table": table.key}
+    seeds = Seeds.all(seed)
+    inputs = shop.inputs(shop.suite.train, seeds) | {"original": original.key, "table": table.key}
     key = shop.cache.key(inputs, *shop.net_code, *CODE)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        rows, fit, started = read_table(table.folder), shop.engine(key), clock(shop.device)
-        net = shop.net(original).to(shop.device)
-        asked = (net, ground.train, rows["train"], ground.holdout, rows["holdout"], suite.train, seeds, fit)
-        twin, report = fit_reference_twin(*asked)
+        fit, started = shop.engine(key), clock(shop.device)
+        twin, report = fit_reference_twin(_problems(shop, original, table, seeds, fit))
         run.update(seconds=clock(shop.device) - started + fit.earlier, report=report)
         tensors: Tensors = {}
         write_json(folder / "lessons.json", freeze(twin, tensors))
@@ -88,7 +88,34 @@ def fit_lessons(shop: "Workshop", seed: int, original: Made, table: Made) -> Mad
     return shop.made("lessons", key, build)
 
 
-def load_lessons(shop: "Workshop", made: Made) -> Any:
+def load_lessons(shop: "Workshop", made: Made) -> ReferenceTwin:
     """The twin that `fit_lessons` kept."""
     tree = json.loads((made.folder / "lessons.json").read_text())
     return thaw(tree, load_file(made.folder / "lessons.safetensors"), lambda: empty(shop.build))
+
+
+def _problems(shop: "Workshop", original: Made, table: Made, seeds: Seeds, fit: Any) -> TwinProblems:
+    ground, rows = shop.ground, read_table(table.folder)
+    people = ground.people["train"]
+    some, held = some_people(people, _RECORDS, seeds.unlearn), slice(None, None, -(-len(ground.holdout) // _HELD))
+    on = some.to(shop.device)
+    return TwinProblems(
+        shop.net(original).to(shop.device),
+        ground.train.take(on),
+        rows["train"].take(some),
+        people[some],
+        ground.holdout.take(torch.arange(len(ground.holdout))[held].to(shop.device)),
+        rows["holdout"].take(torch.arange(len(ground.holdout))[held]),
+        shop.suite.train,
+        seeds,
+        fit,
+        shop.device,
+    )
+
+
+def some_people(people: Tensor, records: int, seed: int) -> Tensor:
+    """So many whole people, drawn by their keys, that they have about `records` records, bool (N,)."""
+    named, counts = people.unique(return_counts=True)
+    order = torch.from_numpy(hash_keys(named, stream(seed, "twin problems")).argsort(kind="stable"))
+    before = counts[order].cumsum(0) - counts[order]
+    return torch.isin(people, named[order][before < records])

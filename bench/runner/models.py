@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.runner.cache import Cache, load_net, save_net, save_outputs
 from bench.runner.engine import Engine, clock
 from bench.runner.ground import Ground
-from bench.runner.lessons import fit_lessons, lessons_of, pool_of
+from bench.runner.lessons import fit_lessons, known_rows, load_lessons, pool_of, pool_size, with_lessons
 from bench.runner.made import Forgotten, Help, Made
 from bench.runner.references import references
 from bench.suite import Suite
@@ -134,9 +134,10 @@ class Workshop:
 
         def build(folder: Path, run: dict[str, Any]) -> None:
             fit = self.engine(key)
-            problem = self.problem(name, seeds, start, forgotten, given, fit)
+            problem, rows = self.problem(name, seeds, start, forgotten, given, fit), known_rows(given)
+            lessons, labels = given.lessons and load_lessons(self, given.lessons), self.ground.train.labels.cpu()
             started = clock(self.device)
-            outcome = method.unlearn(lessons_of(self, problem, forgotten, given), options)
+            outcome = method.unlearn(with_lessons(problem, rows, forgotten, labels, lessons), options)
             run.update(seconds=clock(self.device) - started + fit.earlier, notes=outcome.notes)
             self.keep(folder, outcome.model)
 
@@ -163,7 +164,7 @@ class Workshop:
         """What a method gets, to be unlearned from `start`; of one that works with references, D_r is their pool."""
         train, kept = self.ground.train, ~forgotten.gone
         if needs_references(method):
-            kept = pool_of(train.keys.cpu(), kept, seeds)
+            kept = pool_of(train.keys.cpu(), kept, seeds, pool_size(self, forgotten, given))
         return Problem(
             model=self.net(start).to(self.device),
             forget=train.take(forgotten.now.to(self.device)),

@@ -65,11 +65,6 @@ def read_table(folder: Path) -> dict[str, ReferenceRows]:
     return found
 
 
-def of_pairs(rows: ReferenceRows, pairs: int) -> ReferenceRows:
-    """The same records under the first `pairs` pairs of networks alone."""
-    return rows.without(list(range(2 * pairs, rows.nets)))
-
-
 def _everything(shop: "Workshop") -> Examples:
     """All records, split by split."""
     parts = [getattr(shop.ground, split) for split in SPLITS]

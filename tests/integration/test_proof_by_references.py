@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SMALL = {
     "model": {"options": {"width": 4}},
     "references": {"pairs": 2, "inner": False},
-    "audit": {"bootstrap": 100, "probes": False},
+    "audit": {"golds": False, "probes": False},
 }
 
 
@@ -127,6 +127,16 @@ def test_what_fails_gives_way_to_a_retrained_model_that_the_table_audits(place, 
     assert outcome["service"].startswith("The retrained model goes into service")
     seconds = [run_record(place, ref)["seconds_total"] for ref in (deletion.failed_audit, deletion.outcome.audit)]
     assert outcome["price"]["audit"] == pytest.approx(sum(seconds))  # both are paid
+
+
+def test_the_default_method_works_with_the_table_and_fits_its_twin_once(place, monkeypatch):
+    verdict_is("passed", monkeypatch)
+    first, outcome = served(place, asked_for(place, 12, "tmu-soft"))
+    assert outcome["versions"].keys() == {"original", "tmu-soft"} and first.method == "tmu-soft"
+    second = asked_for(place, 13, "tmu-soft")
+    assert second.plan.choice.forecast["tmu-soft alone"].measured
+    second, _ = served(place, second)
+    assert second.twin == first.twin and second.base.weights == first.unlearned.weights
 
 
 @pytest.mark.parametrize(("setting", "serves"), [("serve", "finetune"), ("retrain", "retrain")])

@@ -26,13 +26,15 @@ from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.config import AuditConfig
 from tmu.errors import RequestError
 
+_UTILITY = 5  # place of that rule
+
 
 @dataclass(frozen=True)
 class Verdict:
     """The outcome, and a sentence with its numbers for every rule, each opening with the rule's own outcome.
 
     passed: no rule failed. Not `conclusive`: the forget set is so small that even the unchanged original is within the
-    noise floor, by activation distance and by average gap.
+    noise floor, by activation distance and by average gap; or the test set is so small that utility cannot be told.
     """
 
     passed: bool
@@ -76,9 +78,10 @@ def judge(
         rules.utility(result, method_row, config),
         rules.sets(result, config),
     ]
+    useful = findings[_UTILITY].outcome != "inconclusive"
     passed = all(found.outcome != "failed" for found in findings)
     reasons = [f"{found.outcome}: {found.text}" for found in findings]
-    return Verdict(passed, reasons, conclusive=rules.original_shows(result))
+    return Verdict(passed, reasons, conclusive=useful and rules.original_shows(result))
 
 
 def _check(result: AuditResult, method_row: str) -> None:

@@ -11,6 +11,7 @@ from tmu.audit.table import ORIGINAL, AuditResult
 from tmu.config import AuditConfig
 
 Outcome = Literal["passed", "failed", "inconclusive"]
+BLIND = 50.0  # points: an interval that wide says nothing
 LEAST_MOVE = 1e-6  # relative change of the parameters that rounding could cause
 
 
@@ -84,7 +85,7 @@ def over_unlearning(result: AuditResult, row: str, config: AuditConfig) -> Findi
     if own.low > limit:
         text = f"{text}: over-unlearned. The model is wrong far more often than one that never saw the records."
         return Finding("failed", text)
-    return Finding("passed", f"{text}.")
+    return _seen(f"{text}.", own)
 
 
 def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
@@ -96,14 +97,14 @@ def membership(result: AuditResult, row: str, config: AuditConfig) -> Finding:
         return Finding("failed", f"{text}: the forgotten records stand out by low confidence (Streisand effect).")
     if own.low > most:
         return Finding("failed", f"{text}: the forgotten records are still recognised as members.")
-    return Finding("passed", f"{text}.")
+    return _seen(f"{text}.", own)
 
 
 def utility(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """Test accuracy not far below the weakest gold's."""
     own, limit, _ = _allowed(result, row, "accuracy_test", config.utility_drop_pct)
     text = f"test accuracy {_percent(own)}, limit {limit:.1f} % (weakest gold - {config.utility_drop_pct:g} points)"
-    return _found(own.value >= limit, f"{text}.")
+    return Finding("failed", f"{text}.") if own.value < limit else _seen(f"{text}.", own)
 
 
 def sets(result: AuditResult, config: AuditConfig) -> Finding:
@@ -128,7 +129,7 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
                 "set: the sets are mixed up.",
             )
     text = f"the models know what they were trained on (original: {_percent(forget)} of the forget set right)."
-    return Finding("passed", text)
+    return _seen(text, forget, retain, result.value(ORIGINAL, "accuracy_test"))
 
 
 def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, gained: str) -> Finding:
@@ -145,6 +146,13 @@ def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, g
     if closed < config.share_closed:
         return Finding("failed", f"{text}, less than the {100 * config.share_closed:.0f} % asked for.")
     return Finding("passed", f"{text}.")
+
+
+def _seen(text: str, *values: Value) -> Finding:
+    """Passed, unless an interval is so wide that nearly every number would have been allowed."""
+    if any(value.high - value.low > BLIND for value in values):
+        return Finding("inconclusive", f"{text} There are too few records to tell.")
+    return Finding("passed", text)
 
 
 def _found(ok: bool, text: str) -> Finding:

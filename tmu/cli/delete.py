@@ -29,9 +29,7 @@ def delete(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     yes: Yes = False,
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Unlearn by this method, or `auto`.")] = None,
-    no_audit: Annotated[
-        bool, typer.Option("--no-audit", help="Train no golds: no audit, and nothing goes into service.")
-    ] = False,
+    no_audit: Annotated[bool, typer.Option("--no-audit", help="No audit, and nothing goes into service.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Resume an interrupted request.")] = None,
     withdraw: Annotated[
         str | None, typer.Option(metavar="ID", help="Withdraw a request of which nothing was erased yet.")

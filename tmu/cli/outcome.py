@@ -22,12 +22,13 @@ _STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "yellow
 
 
 def read_audit(folder: Path) -> dict[str, Any]:
-    """`table`, `verdict` and `report` of an audit's folder."""
+    """`table`, `verdict`, `sentence` (of the people, where there is one) and `report` of an audit's folder."""
     from tmu.deletion.deletion import AuditVerdict
 
     raw = json.loads((folder / "audit.json").read_text())
     verdict = AuditVerdict.of(raw["verdict"]).public()
-    return {"table": raw["result"], "verdict": verdict, "report": str(folder / "report.html")}
+    said = {"sentence": raw["sentence"]} if "sentence" in raw else {}
+    return {"table": raw["result"], "verdict": verdict, "report": str(folder / "report.html")} | said
 
 
 def shown_outcome(summary: dict[str, Any]) -> list[Any]:
@@ -40,6 +41,7 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
+    parts += [Text(summary["sentence"])] if summary.get("sentence") else []
     parts += [Text(sentence) for sentence in summary.get("why", [])]
     names = {
         "Versions": _versions(summary),

@@ -19,6 +19,7 @@ from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, shown
 from tmu.steps.foresee_mix import foresee_mix
 from tmu.twin.class_mix import ClassShift
+from tmu.unlearn import needs_references
 from tmu.words import counted
 from tmu.workspace import Workspace
 
@@ -68,6 +69,9 @@ class Chooser:
         """What forbids the method, or the class mix that may: text for the references, counts for the hold-out."""
         table = self._forecaster.table
         absent = len(set(resolved.shards) - table.buckets) if table else 0
+        held, least = int(counts[2].sum()), 2 * len(self._store.info.live)
+        if needs_references(self._method) and held < least:
+            return f"the hold-out has {held} records, and their twin problems need {least}"
         if absent:
             return f"they hold no rows of {counted(absent, 'shard')} of the {len(resolved.shards)} that it touches"
         if self._learns_from_holdout:
@@ -135,7 +139,8 @@ def decide(
 def _compared(forecast: Forecast, method: str) -> str:
     whole, retrain = forecast.whole, forecast.retrain
     parts = [f"{forecast.twin} of it for the twin"] if forecast.twin.visits else []
-    parts += [f"{forecast.part} of it as its part of the references"] if forecast.to_fit else []
+    if forecast.left.visits:
+        parts.append(f"{forecast.left.shared(forecast.among)} of it as its part of the references")
     said = "".join(f", {part}" for part in parts)
     basis = "measured here" if whole.measured and retrain.measured else "an estimate from numbers of records"
     return f"{retrain} against {whole} with `{method}` and its audit{said} ({basis})."

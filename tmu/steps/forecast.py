@@ -12,6 +12,7 @@ from typing import Any
 from tmu.config import Params
 from tmu.deletion.plan import RETRAIN, Cost
 from tmu.refs import DataRef, ReferencesRef
+from tmu.steps.fit_reference_twin import find_reference_twin
 from tmu.steps.history import History
 from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.steps.renewal import renewal_of
@@ -44,7 +45,10 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Table:
-    """The references of a data revision. deletions: erased with it so far. seconds: of the fit. buckets: with rows."""
+    """The references of a data revision. deletions: erased with it so far. seconds: of the fit. buckets: with rows.
+
+    twin: whether their twin problems are fitted. due: why they must be renewed; empty where they serve on.
+    """
 
     ref: ReferencesRef
     deletions: int
@@ -52,6 +56,7 @@ class Table:
     n_train: int
     buckets: frozenset[int]
     seconds: float
+    twin: bool
     due: tuple[str, ...]
 
     @classmethod
@@ -64,15 +69,16 @@ class Table:
         seconds = float(read_run(workspace, ref)["seconds_total"])
         due = renewal.reasons if renewal.state == "due" else ()
         counts = {"deletions": info["deletions"], "erased": info["erased_records"], "n_train": info["n_train"]}
-        return cls(ref=ref, **counts, buckets=frozenset(info["buckets"]), seconds=seconds, due=due)
+        twin = find_reference_twin(workspace, ref, params) is not None
+        return cls(ref=ref, **counts, buckets=frozenset(info["buckets"]), seconds=seconds, twin=twin, due=due)
 
 
 @dataclass(frozen=True)
 class Forecast:
     """retrain: exact retraining. alone: the method. audit: its proof. once: references and twin, which serve many.
 
-    twin: what the method needs for this request alone. to_fit: `once` has still to be paid. among: requests that share
-    it. deletions: served from the table before.
+    twin: what the method needs for this request alone. left: what of `once` has still to be paid; to_fit: the
+    references are among it. among: requests that share it. deletions: served from the table before.
     """
 
     retrain: Cost
@@ -80,6 +86,7 @@ class Forecast:
     twin: Cost = _NOTHING
     audit: Cost = _NOTHING
     once: Cost = _NOTHING
+    left: Cost = _NOTHING
     to_fit: bool = False
     among: int = 1
     deletions: int = 0
@@ -97,7 +104,7 @@ class Forecast:
     @property
     def whole(self) -> Cost:
         """What decides: its own, and its part of what has still to be paid."""
-        return self.own + self.part if self.to_fit else self.own
+        return self.own + self.left.shared(self.among)
 
     @property
     def pays_from(self) -> int | None:
@@ -133,15 +140,8 @@ class Forecaster:
             return Forecast(retrain, retrain)
         measured = self._history.seconds_unlearning(self._method, self._own)
         made = {"alone": self._cost(self._step(sizes), measured), "twin": self._twin(sizes)}
-        made |= {"audit": self._audit(retrain), "once": self._once(sizes) if self.by_table else _NOTHING}
-        renewed = self.table is not None and not self.table.due
-        return Forecast(
-            retrain,
-            **made,
-            to_fit=self.by_table and not renewed,
-            among=self._params.auto.requests_per_references,
-            deletions=self.table.deletions if renewed and self.table else 0,
-        )
+        made |= {"audit": self._audit(retrain)}
+        return Forecast(retrain, **made, **(self._once(sizes) if self.by_table else {}))
 
     def _cost(self, visits: int, seconds: float | None) -> Cost:
         speed = self._history.seconds_per_visit()
@@ -173,14 +173,19 @@ class Forecaster:
         epochs = twin.train.epochs + twin.curriculum_nets * twin.curriculum_epochs
         return self._cost(epochs * (sizes.train + sizes.held), self._history.seconds_twin())
 
-    def _once(self, sizes: Sizes) -> Cost:
+    def _once(self, sizes: Sizes) -> dict[str, Any]:
         """The networks of the references, each of which learns half of D, and the twin problems on their table."""
-        training = self._params.train.epochs * sizes.train
-        measured = self.table.seconds if self.table else self._history.seconds_references()
-        networks = self._cost(self._params.references.pairs * training, measured)
-        if not needs_references(self._method):
-            return networks
-        return networks + self._cost(_TWIN_TRAININGS * training, self._history.seconds_reference_twin())
+        training, table = self._params.train.epochs * sizes.train, self.table
+        measured = table.seconds if table else self._history.seconds_references()
+        networks, twin = self._cost(self._params.references.pairs * training, measured), _NOTHING
+        if needs_references(self._method):
+            twin = self._cost(_TWIN_TRAININGS * training, self._history.seconds_reference_twin())
+        there = table is not None and not table.due
+        left = _NOTHING if there else networks
+        left += _NOTHING if there and table and table.twin else twin
+        among = self._params.auto.requests_per_references
+        deletions = table.deletions if there and table else 0
+        return {"once": networks + twin, "left": left, "to_fit": not there, "among": among, "deletions": deletions}
 
 
 def shown(forecast: Forecast, method: str) -> dict[str, Cost]:

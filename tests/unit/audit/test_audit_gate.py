@@ -260,3 +260,14 @@ def test_the_second_gold_always_passes_and_the_original_never_where_it_can_be_to
     distances = [result.value(row, "activation_distance") for row in ("original", "second gold")]
     if distances[0].value > distances[1].high:
         assert not judge(result, "original", AuditConfig(), weights_changed=True).passed
+
+
+@pytest.mark.parametrize(("half", "outcome"), [(24.9, "passed"), (25.1, "inconclusive")])
+def test_intervals_that_allow_nearly_everything_pass_no_rule(half, outcome):
+    """A model below chance on a handful of records is not called useful."""
+    tiny = {"half": half}
+    result = _result(tiny | {"activation_distance": 90.0}, tiny, tiny)
+    verdict = judge(result, "tmu", AuditConfig(), weights_changed=True)
+    rules = ("over-unlearning", "membership", "utility", "sets")
+    assert [reason.partition(":")[0] for reason in verdict.reasons[3:]] == [outcome for _ in rules]
+    assert verdict.outcome == outcome

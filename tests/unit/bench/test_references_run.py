@@ -10,12 +10,12 @@ import torch
 from bench import results
 from bench.runner.cache import Cache
 from bench.runner.ground import ground_file, load_ground
-from bench.runner.lessons import POOL, pool_of, shares_lost
+from bench.runner.lessons import POOL, pool_of, shares_lost, some_people
 from bench.runner.made import Forgotten
 from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
 from bench.runner.plan import Task, measuring, needs, steps, stream_name, with_needs
-from bench.runner.references import of_pairs, read_table, references
+from bench.runner.references import read_table, references
 from bench.runner.start import Wish, start
 from bench.suite import Suite
 from bench.tables.cells import Cells
@@ -41,7 +41,7 @@ SUITE = Suite.model_validate(
             "finetune": {"options": {"steps": 4}},
             "never-step": {"only_on": []},
         },
-        "verdicts": {"sizes": [1, 3], "pairs": [1, 2], "requests": 6, "alone": 2},
+        "verdicts": {"sizes": [1, 3], "pairs": [1, 2], "requests": 6, "alone": 1},
         "stream": {
             "deletions": 3,
             "people": True,
@@ -99,7 +99,6 @@ def test_the_table_holds_halves_by_person_and_no_network_knows_hold_out_or_test(
         assert not table[split].seen.any()
         assert len(table[split]) == len(getattr(shop.ground, split))
     assert rows.inner.shape == rows.logp.shape
-    assert of_pairs(rows, 1).nets == 2
 
 
 def test_networks_are_surer_of_what_they_learned(shop):
@@ -139,8 +138,19 @@ def test_the_replay_pool_is_drawn_from_what_is_kept(shop):
 
 
 def test_the_shares_that_are_lost_are_by_class_and_of_all():
-    labels, gone = torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([1, 0, 0, 0, 1, 1]).bool()
-    assert shares_lost(labels, gone, 3).tolist() == [0.25, 1.0, 0.0, 0.5]
+    labels, now = torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([1, 0, 0, 0, 1, 1]).bool()
+    assert shares_lost(labels, Forgotten(now, now), 3).tolist() == [0.25, 1.0, 0.0, 0.5]
+    gone = now | torch.tensor([0, 1, 1, 0, 0, 0]).bool()  # two are gone already: of what is left, more goes now
+    assert shares_lost(labels, Forgotten(now, gone), 3).tolist() == [0.5, 1.0, 0.0, 0.75]
+
+
+def test_twin_problems_are_posed_on_whole_people():
+    people = torch.arange(40).repeat_interleave(5)
+    chosen = some_people(people, 60, 0)
+    assert int(chosen.sum()) == 60
+    assert set(torch.bincount(people[chosen], minlength=40).tolist()) == {0, 5}
+    assert not chosen.equal(some_people(people, 60, 1))
+    assert some_people(people, 1000, 0).all()
 
 
 def test_a_verdict_stands_beside_the_one_with_golds(measured):
@@ -150,7 +160,7 @@ def test_a_verdict_stands_beside_the_one_with_golds(measured):
         for who in ("table", "golds"):
             assert sum(found[f"{who}/{said}"] for said in ("passed", "failed", "inconclusive")) == 1
         assert found["requests/1/2/count"] == found["requests/3/1/count"] == 6
-        assert found["alone/3/2/count"] == 2
+        assert found["alone/3/2/count"] == 1
         assert found["seconds_ratio_audit"] > 0
         assert 0 <= found["people/found"] <= 1
     assert stored(home, "never-step") == {}  # a control of the verdicts alone

@@ -147,10 +147,11 @@ def test_a_table_pays_from_the_deletion_on_at_which_it_has_cost_less_than_retrai
 
 def test_what_is_paid_already_does_not_count_against_a_method() -> None:
     parts = {"once": Cost(4000, 40.0, True), "among": 4, "audit": FEW}
+    unpaid = {"left": parts["once"], "to_fit": True}
     assert Forecast(MANY, FEW, **parts).whole == FEW + FEW
-    assert Forecast(MANY, FEW, **parts, to_fit=True).whole == FEW + FEW + Cost(1000, 10.0, True)
+    assert Forecast(MANY, FEW, **parts, **unpaid).whole == FEW + FEW + Cost(1000, 10.0, True)
     assert decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts), None, []).method == "tmu-soft"
-    found = decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts, to_fit=True, deletions=2), None, [])
+    found = decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts, **unpaid, deletions=2), None, [])
     assert (found.method, found.pays_from, found.deletions, found.to_fit) == ("retrain", 6, 2, True)
     assert "10 s of it as its part of the references" in found.reason
 
@@ -220,11 +221,15 @@ def test_a_table_that_is_there_is_not_paid_again_unless_it_is_due(
     workspace: SimpleNamespace, by_references: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref = ReferencesRef(uri="references/r", digest="e")
-    facts = {"deletions": 3, "erased": 9, "n_train": 200, "buckets": frozenset({1}), "seconds": 33.0}
+    facts = {"deletions": 3, "erased": 9, "n_train": 200, "buckets": frozenset({1}), "seconds": 33.0, "twin": True}
     for due, paid in (((), True), (("It is old.",), False)):
         monkeypatch.setattr(Table, "of", lambda *_, due=due: Table(ref=ref, **facts, due=due))
         found = forecast(workspace, "finetune")
         assert (found.to_fit, found.deletions, found.once.seconds) == (not paid, 3 * paid, 33.0)
+        assert found.left == (NOTHING if paid else found.once)
+    monkeypatch.setattr(Table, "of", lambda *_: Table(ref=ref, **facts | {"twin": False}, due=()))
+    soft = forecast(workspace, "tmu-soft")
+    assert not soft.to_fit and soft.left.visits == 10 * 200 < soft.once.visits  # its twin problems are still to be paid
 
 
 def test_audits_count_once_a_request_and_only_for_the_method_as_it_is(

@@ -3,7 +3,7 @@
 The order of records is one for logits, rows and subjects of a part.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class Part:
                 self._check(given)
         if len(self.subjects) != len(self.rows):
             raise DataError(f"There are {len(self.subjects)} subjects for {len(self.rows)} records.", "Give one each.")
+        if self.acquainted is not None and self.acquainted.shape != tuple(self.rows.seen.shape):
+            raise DataError("Who knows whom is not said for every record and network.", "Give bool (N, M).")
 
     def _check(self, given: dict[str, np.ndarray]) -> None:
         for name in MODELS:
@@ -62,6 +64,12 @@ class Part:
         )
         known = None if self.acquainted is None else self.acquainted[rows]
         return Part(logits, self.rows.take(torch.from_numpy(rows)), self.subjects[rows], inner, known)
+
+    def of_pairs(self, pairs: int) -> "Part":
+        """The same records under the first `pairs` pairs of references alone."""
+        known = None if self.acquainted is None else self.acquainted[:, : 2 * pairs]
+        rows = self.rows.without(list(range(2 * pairs, self.rows.nets)))
+        return replace(self, rows=rows, acquainted=known)
 
     def outputs(self, *, inner: bool = False) -> dict[str, np.ndarray]:
         """Logits by model, of the outputs or of fresh heads. Raises DataError where nobody looked at those."""

@@ -3,7 +3,8 @@
 1. weights: as in `gate_rules.py`.
 2. membership: fails where the request's records are known at 1 % (or stand out by low confidence) and more than
    `share_left` of the original's evidence is left on that side. Both: an effect that is significant alone may be a
-   hair's breadth, one that is large alone may be chance.
+   hair's breadth, one that is large alone may be chance. Such a one is inconclusive where a deletion done by half
+   would not be seen either.
 3. persons: the same for each; fails where a person is found at 1 % for all together, or more are found than chance has.
 4. inner layers: rule 2 on fresh heads, so that a change of the last layer does not pass.
 5. distance: within what references show among themselves, or a material part of the way closed; 6. on fresh heads.
@@ -43,6 +44,9 @@ def membership(found: Membership, config: AuditConfig) -> Finding:
             f"{text}: even the untouched original cannot be told from a model that never saw these "
             f"{counted(int(own.records[0]), 'record')}. {_smallest(found)}",
         )
+    if p_member > LEVEL and _material(found.left, config) and not _sees_half(found):
+        text = f"{text}: the original is found and this model is not, but that is no proof{_left(found)}"
+        return Finding("inconclusive", f"{text}. {_smallest(found)}")
     left = f" What is left ({100 * (found.left or 0):.0f} % of the original's evidence) is significant but small." * (
         p_member <= LEVEL
     )
@@ -174,12 +178,16 @@ def _left(found: Membership) -> str:
     return "" if found.left is None else f" ({100 * found.left:.0f} % of the original's evidence is left)"
 
 
+def _sees_half(found: Membership) -> bool:
+    return found.power.share is not None and found.power.share <= HALF
+
+
 def _smallest(found: Membership) -> str:
     """The power in a sentence."""
     power = found.power
     if power.smallest is None:
         return "No effect could have been shown on so few records."
-    half = "" if power.share is None or not power.convicted else _half(power.share <= HALF)
+    half = "" if power.share is None or not power.convicted else _half(_sees_half(found))
     share = f" ({100 * power.share:.0f} % of the original's evidence)" if power.share else ""
     return f"A lift of {power.smallest:.1f} nats on every record would be seen in 8 of 10 cases{share}{half}."
 
