@@ -116,9 +116,7 @@ def with_pairs(case: TableCase, pairs: int) -> TableCase:
 
 def asked_by(case: TableCase, rows: np.ndarray, persons: np.ndarray) -> TableCase:
     """The same case for some of the forgotten records, int (n,), as if `persons` (n,) had asked."""
-    part = case.forget
-    some_of = [None if each is None else {m: z[rows] for m, z in each.items()} for each in (part.logits, part.inner)]
-    return replace(case, forget=Part(some_of[0], part.rows.take(torch.from_numpy(rows)), persons, some_of[1]))
+    return replace(case, forget=replace(case.forget.take(rows), subjects=persons))
 
 
 def asked(shop: Workshop, sight: Sight, made: Made) -> Asked:

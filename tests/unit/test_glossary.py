@@ -12,7 +12,8 @@ NEEDED = {
     *("forget set", "retain set", "hold-out", "test set", "original", "gold", "unlearned model", "twin", "record"),
     *("subject", "record key, subject key", "data revision", "plan", "plan hash", "request", "batch", "deletion"),
     *("stage", "journal", "ledger", "verdict", "hint", "workspace", "observer", "group commit", "references"),
-    *("table", "unseen outputs", "receipt", "certificate", "legal hold", "approval code", "lane"),
+    *("table", "unseen outputs", "reference twin", "replay", "lead", "step", "power", "receipt", "certificate"),
+    *("legal hold", "approval code", "lane"),
 }
 # words that no name and no sentence of those rooms may use
 GONE = re.compile(r"\b(levell\w+|Leveller|sharpness|FAIL|mends?|prove nothing|proves little)\b")

@@ -26,10 +26,15 @@ def test_the_suites_are_listed(call):
 def test_status_counts_cells(call):
     entries = json.loads(call("cpu-small", "--status", "--json").stdout)
     suite = suites.load("cpu-small")
-    assert [entry["forget_set"] for entry in entries] == list(suite.forget_sets)
+    assert [entry["forget_set"] for entry in entries] == [
+        *suite.forget_sets,
+        *(f"verdict/{n}" for n in suite.forget_sets),
+    ]
     for entry in entries:
         rows = sum(row.runs_on(entry["forget_set"]) for row in suite.methods.values())
         cells = len(suite.seeds) * (rows + 4)  # three controls and the predictor
+        if entry["forget_set"].startswith("verdict/"):
+            cells = len(suite.verdicts.seeds) * (len(suite.verdicts.methods) + 3)  # retrain, nothing done, half-way
         assert entry["done"] + entry["missing"] == cells
 
 

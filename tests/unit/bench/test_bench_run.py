@@ -10,6 +10,7 @@ from bench import results
 from bench.runner import cells
 from bench.runner.plan import in_stream, measuring
 from bench.runner.start import Wish, start
+from bench.sections import MethodRow
 from bench.suite import Suite, load
 from tests.bench_runs import does_nothing, kept, tasks_started
 from tmu.errors import ConfigError
@@ -133,7 +134,7 @@ def test_when_the_time_is_up_nothing_is_lost_and_nothing_is_a_failure(tmp_path):
 def test_a_failing_twin_is_reported_and_the_rest_goes_on(measured):
     impossible = SUITE.model_copy(
         update={
-            "methods": {"tmu-soft": SUITE.methods["finetune"], "finetune": SUITE.methods["finetune"]},
+            "methods": {"tmu": MethodRow(), "finetune": SUITE.methods["finetune"]},
             "twin": SUITE.twin.model_copy(update={"max_rounds": 1, "accuracy_tolerance": 1e-9}),
             "stream": None,
         }
@@ -141,16 +142,23 @@ def test_a_failing_twin_is_reported_and_the_rest_goes_on(measured):
     summary = start(replace(wish(measured[0]), suite=impossible, only=("random/*/0",)))
     assert "GateError" in summary["failed"]["twin 0"]
     assert summary["skipped"] == {
-        "method random tmu-soft 0": "needs twin 0",
+        "method random tmu 0": "needs twin 0",
         "predictor random 0": "needs twin 0",
     }
     assert not summary["complete"]
 
 
-@pytest.mark.parametrize("name", ["gpu-cifar10"])
-def test_a_suite_for_a_gpu_runs_as_a_toy(tmp_path, name):
-    given = {"only": ("random-10/original/*", "random-10/tmu-soft/*", "random-10/scrub/*", "random-10/twin/*")}
-    summary = start(replace(wish(tmp_path, **given), suite=load(name, toy=True)))
+@pytest.mark.parametrize(
+    ("name", "only", "cells"),
+    [
+        ("gpu-cifar10", ("random-10/original/*", "random-10/tmu-soft/*", "random-10/scrub/*", "random-10/twin/*"), 6),
+        ("people", ("person-0/*/*", "verdict/person-0/half-way/*", "verdict/person-0/second gold/*"), 10),
+        ("stream-people", ("*",), 8),
+    ],
+)
+def test_suites_that_no_short_run_could_measure_run_as_toys(tmp_path, name, only, cells):
+    summary = start(replace(wish(tmp_path, only=only), suite=load(name, toy=True)))
     assert summary["failed"] == {}
-    assert (summary["done"], summary["cells"]) == (6, 6)
+    assert summary["refused"] == []
+    assert (summary["done"], summary["cells"]) == (cells, cells)
     assert summary["results"].startswith(str(tmp_path))

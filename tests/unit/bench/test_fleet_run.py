@@ -105,23 +105,23 @@ def test_each_side_has_the_models_that_it_should(measured):
     assert len(set(weights)) == 16
 
 
-def test_model_i_starts_from_original_i_with_its_own_twin():
+def test_model_i_starts_from_original_i_with_what_was_made_for_it():
     class Shop:
         suite = SUITE
 
         def original(self, number):
             return f"original {number}"
 
-        def twin(self, number):
-            return f"twin {number}"
+        def help(self, row, number):
+            return f"help of {row} {number}"
 
-        def unlearned(self, row, number, start, request, twin):
-            made.append((row, number, start, twin))
+        def unlearned(self, row, number, start, request, given, forget):
+            made.append((row, number, start, given, forget))
 
     made, masks = [], {"random": np.ones(3, bool)}
     for row in ("finetune", "tmu-soft"):
         fleet.unlearn(Shop(), Task("unlearn", "random", row, 2), masks)
-    assert made == [("finetune", 2, "original 2", None), ("tmu-soft", 2, "original 2", "twin 2")]
+    assert made == [(row, 2, "original 2", f"help of {row} 2", "random") for row in ("finetune", "tmu-soft")]
 
 
 def test_a_method_that_refuses_is_a_result(measured):
@@ -179,7 +179,8 @@ def test_the_plan_holds_what_each_row_needs_and_no_more():
     assert sum(each.kind == "gold" for each in of["original"]) == 8
     assert not any(each.kind == "unlearn" for each in (*of["original"], *of["second gold"]))
     assert [each.number for each in of["finetune"] if each.kind == "unlearn"] == [0, 1, 2, 3]
-    assert Task("twin", number=2) in needs(SUITE, Task("unlearn", "random", "tmu-soft", 2))
+    for kind in ("references", "lessons"):
+        assert Task(kind, number=2) in needs(SUITE, Task("unlearn", "random", "tmu-soft", 2))
     assert needs(SUITE, Task("unlearn", "random", "finetune", 2)) == [
         Task("original", number=2),
         Task("forget", "random"),

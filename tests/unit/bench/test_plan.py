@@ -10,7 +10,7 @@ SUITE = Suite(
     golds=3,
     seeds=(0, 1),
     forget_sets={"easy": {"kind": "random"}, "worst": {"kind": "worst-case"}},
-    methods={"tmu-soft": {}, "finetune": {}, "tmu-soft/x": {"only_on": ["worst"]}, "ssd": {"skip_on": ["worst"]}},
+    methods={"tmu": {}, "finetune": {}, "tmu/x": {"only_on": ["worst"]}, "ssd": {"skip_on": ["worst"]}},
     stream={"deletions": 2, "share": 0.1, "seeds": (1,), "methods": ("finetune",)},
 )
 
@@ -23,8 +23,8 @@ def test_forget_sets_then_rows_then_seeds_and_the_stream_last():
     found = [task.forget for task in measuring(SUITE)]
     assert found == sorted(found, key=["easy", "worst", "stream/01", "stream/02"].index)
     rows = [(task.row, task.number) for task in measuring(SUITE) if task.kind == "method" and task.forget == "easy"]
-    assert rows == [(row, seed) for row in ("tmu-soft", "finetune", "ssd") for seed in (0, 1)]
-    assert ("worst", "tmu-soft/x", 0) in cells(measuring(SUITE))
+    assert rows == [(row, seed) for row in ("tmu", "finetune", "ssd") for seed in (0, 1)]
+    assert ("worst", "tmu/x", 0) in cells(measuring(SUITE))
     assert ("worst", "ssd", 0) not in cells(measuring(SUITE))
     assert steps(SUITE) == ["stream/01", "stream/02"]
 
@@ -52,7 +52,7 @@ def test_a_stored_mask_needs_no_cross_fit():
 
 
 def test_only_methods_with_a_twin_wait_for_it():
-    assert Task("twin", number=0) in needs(SUITE, Task("method", "easy", "tmu-soft", 0))
+    assert Task("twin", number=0) in needs(SUITE, Task("method", "easy", "tmu", 0))
     assert Task("twin", number=0) not in needs(SUITE, Task("method", "easy", "finetune", 0))
 
 

@@ -41,7 +41,7 @@ SUITE = Suite.model_validate(
             "finetune": {"options": {"steps": 4}},
             "never-step": {"only_on": []},
         },
-        "verdicts": {"sizes": [1, 3], "pairs": [1, 2], "requests": 6, "alone": 2},
+        "verdicts": {"sizes": [1, 3], "pairs": [1, 2], "requests": 6, "alone": 1},
         "stream": {
             "deletions": 3,
             "people": True,
@@ -160,7 +160,7 @@ def test_a_verdict_stands_beside_the_one_with_golds(measured):
         for who in ("table", "golds"):
             assert sum(found[f"{who}/{said}"] for said in ("passed", "failed", "inconclusive")) == 1
         assert found["requests/1/2/count"] == found["requests/3/1/count"] == 6
-        assert found["alone/3/2/count"] == 2
+        assert found["alone/3/2/count"] == 1
         assert found["seconds_ratio_audit"] > 0
         assert 0 <= found["people/found"] <= 1
     assert stored(home, "never-step") == {}  # a control of the verdicts alone

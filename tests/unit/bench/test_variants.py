@@ -41,7 +41,7 @@ def taught(make_problem):
         even = torch.full((len(problem.forget), CLASSES), 1 / CLASSES)
         sure = torch.nn.functional.one_hot(problem.retain.labels, CLASSES).float() * 0.95 + 0.05 / CLASSES
         lessons = SimpleNamespace(forget=rows_of(problem.forget, even), replay=rows_of(problem.retain, sure))
-        return SimpleNamespace(**vars(problem), lessons=lessons)
+        return replace(problem, lessons=lessons)
 
     return make
 
