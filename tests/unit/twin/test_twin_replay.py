@@ -32,7 +32,7 @@ def test_a_batch_holds_so_many_of_each_and_no_record_of_the_pool_twice():
         forgotten, pool = batch[batch < 24], batch[batch >= 24]
         assert (len(forgotten), len(pool)) == (8, 6)
         assert len(set(batch.tolist())) == 14
-        assert 24 <= int(pool.min()) and int(pool.max()) < 74
+        assert int(pool.min()) >= 24 and int(pool.max()) < 74
 
 
 def test_sets_smaller_than_asked_for_come_whole():
