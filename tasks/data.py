@@ -43,6 +43,6 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
 
 
 @step_task("drop-references", cached=False)
-def drop_references(workspace: Workspace, data: DataRef) -> None:
-    """Remove the tables of a data revision that is no longer the current one."""
-    erasing.drop_tables_of(workspace, data)
+def drop_references(workspace: Workspace, data: DataRef, forget: ForgetRef) -> None:
+    """Remove the tables of a data revision that is no longer the current one, and all others with the erased rows."""
+    erasing.drop_tables_of(workspace, data, forget)

@@ -13,16 +13,20 @@ from tmu.workspace import Workspace
 
 QUICK = {
     "train": {"epochs": 4},
+    "references": {"pairs": 2, "inner": False},
     "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
-    "audit": {"bootstrap": 100},
+    "audit": {"bootstrap": 100, "golds": True},
 }
 LAYOUT = {"holdout": 0.35, "test": 0.35}
 
 
 def make_workspace(folder: Path, **extra: object) -> Workspace:
-    """A workspace with the embedded digits and quick parameters."""
+    """A workspace with the embedded digits and quick parameters. audit: beside golds, unless it says otherwise."""
     workspace = Workspace.create(folder)
-    params = Params.model_validate({**QUICK, **extra}).model_dump(mode="json")  # every key: DVC asks for them by name
+    audit = {"audit": {**QUICK["audit"], **extra.pop("audit", {})}}
+    params = Params.model_validate({**QUICK, **extra, **audit}).model_dump(
+        mode="json"
+    )  # every key: DVC asks for them by name
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     workspace = Workspace.open(folder)
     import_data(workspace, "digits", {}, **LAYOUT)

@@ -15,7 +15,12 @@ from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 PERSON = "contributor-033"
-SMALL = {"model": {"options": {"width": 8}}, "audit": {"bootstrap": 100, "probes": False}}
+SMALL = {
+    "unlearn": {"method": "tmu"},
+    "auto": {"method": "tmu"},
+    "model": {"options": {"width": 8}},
+    "audit": {"bootstrap": 100, "probes": False},
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +54,8 @@ def test_where_retraining_is_cheaper_it_is_chosen_before_any_work(chosen: tuple[
     forecast = plan["choice"]["forecast"]
     assert plan["choice"]["method"] == "retrain"
     assert "Retraining is cheaper" in plan["choice"]["reason"]
-    assert forecast["retrain"]["visits"] < forecast["tmu-soft"]["visits"]
-    assert not forecast["tmu-soft"]["measured"]
+    assert forecast["retrain"]["visits"] < forecast["tmu"]["visits"]
+    assert not forecast["tmu"]["measured"]
     deletion = Journal(workspace).find(outcome["request"])
     assert deletion.plan.choice.model_dump(mode="json") == outcome["choice"] == plan["choice"]
     assert (deletion.method, deletion.plan.hash) == ("retrain", plan["hash"])
@@ -80,7 +85,7 @@ def test_why_is_said_in_the_result_and_kept(chosen: tuple[Workspace, dict, dict]
 def test_the_next_plan_is_forecast_from_what_was_measured(chosen: tuple[Workspace, dict, dict]) -> None:
     workspace, _, _ = chosen
     plan = good(workspace.root, "plan", "--subject", "contributor-050")
-    assert plan["choice"]["reason"] == "`tmu-soft` is configured."
+    assert plan["choice"]["reason"] == "`tmu` is configured."
     assert plan["choice"]["forecast"]["retrain"]["measured"]
     assert 0 < plan["choice"]["forecast"]["retrain"]["seconds"] < 60
     text = tmu(workspace.root, "plan", "--subject", "contributor-050", "--method", "auto").stdout
@@ -98,7 +103,7 @@ def test_a_forget_set_unlike_the_hold_out_is_retrained(chosen: tuple[Workspace, 
     first = [key for key, label in zip(train.keys, train.labels, strict=True) if label == 0]
     outcome = delete_local_flow(home=str(workspace.root), records=first[: round(0.6 * len(first))], audit=False)
     deletion = Journal(workspace).find(outcome["request"])
-    assert (deletion.plan.choice.method, deletion.method, deletion.twin) == ("tmu-soft", "retrain", None)
+    assert (deletion.plan.choice.method, deletion.method, deletion.twin) == ("tmu", "retrain", None)
     assert deletion.plan.choice.risk.level == "high"
     assert "of the training records of class `0`, more than 50 %. Exact retraining took over" in deletion.refused
     assert deletion.refused in outcome["why"]

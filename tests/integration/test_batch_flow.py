@@ -30,7 +30,7 @@ from tmu.workspace import Workspace
 pytestmark = pytest.mark.slow
 
 
-def ask(workspace: Workspace, id_: str, *people: str, urgent: bool = False, method: str = "retrain") -> None:
+def ask(workspace: Workspace, id_: str, *people: str, urgent: bool = False, method: str = "tmu-soft") -> None:
     """A request brought to `approved`."""
     keys = workspace.keys(simulated=True)
     intake = Intake(id=id_, dataset="digits", subjects=tuple(map(keys.subject, people)), urgent=urgent)
@@ -59,7 +59,7 @@ def served(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tu
     from flows.nightly_batch import nightly_batch_flow
     from flows.train_original import train_original_flow
 
-    workspace = make_workspace(tmp_path_factory.mktemp("batch") / "w")
+    workspace = make_workspace(tmp_path_factory.mktemp("batch") / "w", audit={"golds": False})
     train_original_flow(home=str(workspace.root))
     ask(workspace, "one", *people_of(range(4)))
     ask(workspace, "two", *people_of(range(3, 6)))

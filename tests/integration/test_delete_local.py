@@ -23,7 +23,7 @@ def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tupl
     """A workspace after its first deletion: (workspace, outcome, state before)."""
     from flows.delete_local import delete_local_flow
 
-    workspace = make_workspace(tmp_path_factory.mktemp("workspace") / "w")
+    workspace = make_workspace(tmp_path_factory.mktemp("workspace") / "w", unlearn={"method": "tmu"})
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     before = {"files": manifest(workspace.data), "digest": data_ref(workspace).digest, "subjects": subjects}
     outcome = delete_local_flow(home=str(workspace.root), subjects=subjects)

@@ -26,7 +26,7 @@ from tmu.refs import DataRef, ForgetRef, ReferencesRef
 from tmu.steps import fit_references as fitting
 from tmu.steps import train_references as training
 from tmu.steps.erase_data import erase_data
-from tmu.steps.erase_references import drop_references, erase_references, rows_left
+from tmu.steps.erase_references import drop_tables_of, erase_references, rows_left
 from tmu.steps.fit_references import fit_references
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.log_references import facts_of, log_references
@@ -200,24 +200,41 @@ def test_a_killed_erasure_is_completed_by_the_same_call(copied, monkeypatch) -> 
     assert read_rows(workspace, again)
 
 
-def test_a_superseded_table_is_dropped_with_all_others_of_its_revision_and_the_one_in_use_is_not(copied) -> None:
+def test_superseded_tables_are_dropped_with_all_that_hold_the_rows_and_the_one_in_use_is_not(copied) -> None:
     workspace, data, ref = copied
     other = workspace.params.model_copy(update={"references": ReferencesConfig(pairs=1)})
-    fit_references(workspace, data, other)
+    older = fit_references(workspace, data, other)
+    (held,) = (held for held in workspace.artifacts.manifests("references") if held.uri == older.uri)
+    for name in ("older", "unreadable"):
+        with workspace.artifacts.derive(held, name, held.manifest["identity"] | {"data": f"{name}.dir"}):
+            pass  # as of a revision before an import
     forget, keys = person(workspace, data)
-    after = erase_data(workspace, data, forget)
-    made = erase_references(workspace, ref, forget, after)
-    assert rows_left(workspace, forget, after) == 2 * len(keys)
-    with pytest.raises(RequestError, match="follows"):
-        drop_references(workspace, made)
-    drop_references(workspace, ref)
-    drop_references(workspace, ref)
-    assert rows_left(workspace, forget, after) == 0
+    with pytest.raises(RequestError, match="as they are"):
+        drop_tables_of(workspace, data, forget)
+    made = erase_references(workspace, ref, forget, erase_data(workspace, data, forget))
+    assert rows_left(workspace, forget) == 4 * len(keys)
+    for path in workspace.artifacts.folder("references", "unreadable").glob("*.safetensors"):
+        path.unlink()
+    drop_tables_of(workspace, data, forget)
+    drop_tables_of(workspace, data, forget)
+    assert rows_left(workspace, forget) == 0
     assert [held.uri for held in workspace.artifacts.manifests("references")] == [made.uri]
     gone = {bytes.fromhex(key) for key in keys}
     for path in workspace.root.rglob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
             assert not gone & {bytes(key) for key in file.get_tensor("record_keys").numpy()}
+
+
+def test_a_table_does_not_follow_where_a_class_is_retired(copied) -> None:
+    workspace, data, ref = copied
+
+    def build(folder: Path, run: dict) -> None:
+        write_json(folder / "forget.json", {"data": data.digest, "records": [], "retires": [3]})
+
+    uri, folder = make(workspace, "forget", {"stage": "forget", "retires": [3]}, build)
+    forget = ForgetRef(uri=uri, digest=digest(folder), data_digest=data.digest)
+    with pytest.raises(RequestError, match="retired"):
+        erase_references(workspace, ref, forget, data)
 
 
 def test_a_second_deletion_goes_on_from_the_first_ones_table(copied) -> None:
@@ -226,8 +243,8 @@ def test_a_second_deletion_goes_on_from_the_first_ones_table(copied) -> None:
     for number in (0, 60):
         forget, keys = person(workspace, data, number)
         after = erase_data(workspace, data, forget)
-        ref, previous = erase_references(workspace, ref, forget, after), ref
-        drop_references(workspace, previous)
+        ref = erase_references(workspace, ref, forget, after)
+        drop_tables_of(workspace, data, forget)
         data, erased = after, erased + len(keys)
     assert read_info(workspace, ref)["deletions"] == 2
     assert len(read_rows(workspace, ref)) == len(open_store(workspace, data).index())

@@ -21,7 +21,7 @@ from tmu.files import digest_of, write_json
 from tmu.provenance import now
 from tmu.references.shards import read_shard, shard_name, write_rows
 from tmu.refs import DataRef, ForgetRef, ReferencesRef
-from tmu.steps.loading import data_folder, data_ref, forget_keys
+from tmu.steps.loading import data_folder, data_ref, forget_keys, retired_with
 from tmu.steps.making import identity_of
 from tmu.steps.read_references import read_info, read_run
 from tmu.steps.references_table import INFO
@@ -36,8 +36,11 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
 
     data_after: the revision from which they were erased; its tombstones say which shards are touched. Calling it again
     gives the same table, also after kill -9. The old table stays: unlearning and audit read the forget set's rows from
-    it until `drop_references`. Raises DataError where some of the records are not erased in `data_after`.
+    it until `drop_tables_of`. Raises DataError where some of the records are not erased in `data_after`, RequestError
+    where a class went with them: the networks have an output that models of `data_after` have not.
     """
+    if retired_with(workspace, forget):
+        raise RequestError("The references have an output for a class that is retired.", "Fit them anew.")
     source, keys = _held(workspace, ref), forget_keys(workspace, forget)
     touched = _touched(data_folder(workspace, data_after), keys)
     if source.manifest["identity"]["data"] == data_after.digest:
@@ -62,54 +65,52 @@ def erase_references(workspace: Workspace, ref: ReferencesRef, forget: ForgetRef
     return made
 
 
-def drop_references(workspace: Workspace, ref: ReferencesRef) -> None:
-    """Remove a superseded table and all others of its data revision, and with them the rows of the erased records.
+def drop_tables_of(workspace: Workspace, data: DataRef, forget: ForgetRef) -> None:
+    """Remove all tables of a revision from which records were erased since, and any older one with rows of theirs.
 
     The flow of a deletion must call this once its audit is sealed and its verdict is on record (stage `audited`), and
     before the deletion counts as completed: until then a resumed run may have to unlearn or audit again from the rows
-    of the forget set, afterwards nothing needs them. It must do so whatever method served the request. Calling it again
-    changes nothing. Raises RequestError where no table follows this one: the one in use is never dropped. A folder of a
-    `dvc.yaml` stage (`file:`) is DVC's: the next `dvc repro` replaces it.
+    of the forget set, afterwards nothing needs them. It must do so whatever method served the request, also where no
+    table follows, such as one with an output less. Calling it again changes nothing. Raises RequestError for the
+    revision that lies in the workspace. A folder of a `dvc.yaml` stage is DVC's: the next `dvc repro` replaces it.
     """
-    tables = workspace.artifacts.manifests("references")
-    mine = [held for held in tables if held.uri == ref.uri]
-    if not mine:
-        return
-    if all(held.manifest["identity"].get("before") != ref.digest for held in tables):
-        raise RequestError("No table of the references follows that one.", "Erase its rows first.")
-    data = mine[0].manifest["identity"]["data"]
-    others = [held.uri for held in tables if held.manifest["identity"]["data"] == data and held.uri != ref.uri]
-    for uri in [*others, ref.uri]:  # the one that was named goes last: until then a killed run begins again
-        workspace.artifacts.remove(uri)
-
-
-def drop_tables_of(workspace: Workspace, data: DataRef) -> None:
-    """Remove all tables of a data revision from which records were erased since, by whatever recipe they were fitted.
-
-    For the end of a deletion (see `drop_references`), also where no table follows: such as one with an output less.
-    Raises RequestError for the revision that lies in the workspace. Calling it again changes nothing.
-    """
-    if data_ref(workspace).digest == data.digest:
+    current = data_ref(workspace)
+    if current.digest == data.digest:
         raise RequestError("These are the references of the data as they are.", "Erase the records first.")
+    keys = forget_keys(workspace, forget)
+    names = [shard_name(bucket) for bucket in _touched(workspace.data, keys)]
     for held in workspace.artifacts.manifests("references"):
-        if held.manifest["identity"]["data"] == data.digest:
+        revision = held.manifest["identity"]["data"]
+        if revision == data.digest or (revision != current.digest and _holds(workspace, held, names, keys)):
             workspace.artifacts.remove(held.uri)
 
 
-def rows_left(workspace: Workspace, forget: ForgetRef, data_after: DataRef) -> int:
-    """How many rows of the forget set any table of the artifact store holds: 0 once the superseded ones are dropped.
+def rows_left(workspace: Workspace, forget: ForgetRef) -> int:
+    """How many rows of erased records any table of the artifact store holds: 0 at the end of their deletion.
 
-    Only the shards are read that the records were erased from.
+    Only the shards are read that the records were erased from, as the data in the workspace have it.
     """
-    keys, left = forget_keys(workspace, forget), 0
-    names = [shard_name(bucket) for bucket in _touched(data_folder(workspace, data_after), keys)]
-    for held in workspace.artifacts.manifests("references"):
-        mine = [name for name in names if name in held.manifest["files"]]
-        folder = workspace.artifacts.fetch(held.uri, held.digest, mine)
-        for name in mine:
-            present = {bytes(key).hex() for key in read_shard(folder / name).record_keys.numpy()}
-            left += len(present & keys)
-    return left
+    tables = workspace.artifacts.manifests("references")
+    if not tables:
+        return 0
+    keys = forget_keys(workspace, forget)
+    names = [shard_name(bucket) for bucket in _touched(workspace.data, keys)]
+    return sum(_rows(workspace, held, names, keys) for held in tables)
+
+
+def _holds(workspace: Workspace, held: Held, names: list[str], keys: frozenset[str]) -> bool:
+    """Whether a table holds rows of these records; one that cannot be read is taken for such."""
+    with suppress(StorageError):
+        return _rows(workspace, held, names, keys) > 0
+    return True
+
+
+def _rows(workspace: Workspace, held: Held, names: list[str], keys: frozenset[str]) -> int:
+    """The rows of these records in these shards of a table."""
+    mine = [name for name in names if name in held.manifest["files"]]
+    folder = workspace.artifacts.fetch(held.uri, held.digest, mine)
+    shards = (read_shard(folder / name).record_keys.numpy() for name in mine)
+    return sum(bytes(key).hex() in keys for shard in shards for key in shard)
 
 
 def _held(workspace: Workspace, ref: ReferencesRef) -> Held:

@@ -5,6 +5,7 @@ from tmu.data.index import Index
 from tmu.deletion.deletion import Deletion
 from tmu.errors import DataError
 from tmu.files import digest_of
+from tmu.steps.erase_references import rows_left
 from tmu.steps.loading import data_ref, forget_keys
 from tmu.steps.register_model import dataset_name
 from tmu.workspace import Workspace
@@ -13,9 +14,9 @@ from tmu.workspace import Workspace
 def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     """What was found to hold, in sentences. Raises DataError naming the first thing that does not.
 
-    Looked at: the live records in the shards that the deletion rewrote, DVC's pointer, the model in service and what it
-    superseded. Not looked at: the other shards, of which `data.dvc` knows the digests (`tmu verify` reads them all);
-    caches, old revisions and old versions in the stores, which stay until they are purged.
+    Looked at: the live records in the shards that the deletion rewrote, DVC's pointer, the rows of the references, the
+    model in service and what it superseded. Not looked at: the other shards, of which `data.dvc` knows the digests
+    (`tmu verify` reads them all); caches, old revisions and old versions in the stores, which stay until a purge.
     """
     keys = forget_keys(workspace, deletion.forget)
     planned = deletion.plan.records_digest  # empty in the journal of an older tmu
@@ -27,6 +28,9 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
     current = data_ref(workspace)
     _require(workspace.versions.revision(workspace.data) == current.digest, "data.dvc names another revision.")
     found.append("`data.dvc` names the revision that lies in the workspace.")
+    rows = rows_left(workspace, deletion.forget)
+    _require(not rows, f"{rows} rows of the records are still in the references.")
+    found.append("No row of the references is of them.")
     champion = workspace.registry.get_alias(dataset_name(workspace, current), "champion")
     waits = deletion.outcome is not None and deletion.outcome.waits
     if champion is not None and not waits and current.digest == deletion.data.digest and deletion.base:

@@ -18,6 +18,8 @@ def conclusion(outcome: str, found: Membership, findings: dict[str, Finding]) ->
             f"Nothing can be told apart on {who}: the untouched model already answers like one that never saw them"
             f"{_unless(found)}."
         )
+    if outcome == "inconclusive" and findings["membership"].outcome == "inconclusive":
+        return f"The model is not found to know {who}, but a deletion done by half would not be found either."
     if outcome == "inconclusive":
         return f"The model seems to have forgotten {who}, but there are too few test records to say what that cost."
     if not found.power.convicted:
