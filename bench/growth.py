@@ -32,7 +32,7 @@ from tmu.workspace import Workspace
 PERSON, CLASSES, SHAPE = 30, 10, (1, 14, 14)
 COMMAND = "python -m bench.growth"
 PARAMS = {
-    "model": {"options": {"width": 8}},
+    "model": {"options": {"width": 4}},
     "train": {"epochs": 1, "batch_size": 256},
     "references": {"pairs": 2, "inner": False},
     "unlearn": {"method": "tmu-soft"},
