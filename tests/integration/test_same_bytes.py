@@ -1,4 +1,4 @@
-"""One deletion through Prefect, by `tmu delete` and by `dvc repro`: the same weights, the same rest where comparable."""
+"""One deletion through Prefect, by `tmu delete` and by `dvc repro`: the same weights, and the same rest."""
 
 import json
 import os

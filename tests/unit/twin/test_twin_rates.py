@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.synthetic import MEMORISE, SEEDS, same_weights, weights_of
-from tmu.train import fit
+from tests.synthetic import MEMORISE, SEEDS, same_weights, tiny_net, weights_of
+from tmu.train import fit, logits_of
 from tmu.twin import rates
 from tmu.twin.rates import FACTORS, Trial, TwinProblems, _Bench, fit_reference_twin
 from tmu.twin.reference_twin import Rate, ReferenceTwin
@@ -24,10 +24,10 @@ def problems(solved, referred) -> TwinProblems:
 
 @pytest.fixture
 def planted(monkeypatch, problems, referred):
-    """A bench whose trials are answered by a formula: (distance, probability, retain, holdout) of a rate."""
+    """A bench whose trials are answered by a formula: (AD, Δp_f, Δp_r, Δp_h) of a rate."""
 
     def plant(answer) -> _Bench:
-        monkeypatch.setattr(_Bench, "_one", lambda bench, mask, rate: answer(rate))
+        monkeypatch.setattr(_Bench, "_one", lambda bench, mask, rate, number, sets: answer(rate))
         nothing = torch.zeros(240, 3)
         return _Bench(problems, referred.twin, nothing, nothing)
 
@@ -87,7 +87,7 @@ def test_a_lead_that_costs_more_than_it_brings_is_not_taken(planted):
 
 @pytest.mark.parametrize(
     ("trial", "lag", "score"),
-    [((0.1, 3.0, 0.0, 0.0), 1.0, 11.0), ((0.1, -3.0, 1.5, -1.5), 1.0, 12.0), ((0.1, 12.0, 0.0, 0.0), 0.25, 11.0)],
+    [((0.1, 3.0, 0.0, 0.0), 1.0, 6.5), ((0.1, -3.0, 1.5, -1.5), 1.0, 7.25), ((0.1, 12.0, 0.0, 0.0), 0.25, 6.5)],
 )
 def test_the_score_is_the_documented_one(trial, lag, score):
     assert Trial(9, 0.1, 0.0, *trial).score(lag) == pytest.approx(score)
@@ -95,12 +95,13 @@ def test_the_score_is_the_documented_one(trial, lag, score):
 
 def test_a_trial_is_the_mean_over_its_forget_sets(planted):
     bench = planted(lambda rate: (0.0,) * 4)
-    bench_of = iter([(0.1, 2.0, -1.0, 0.5), (0.3, 4.0, 0.0, -0.5)])
+    answers, asked = [(0.1, 2.0, -1.0, 0.5), (0.3, 4.0, 0.0, -0.5)], []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Bench, "_one", lambda *_: next(bench_of))
+        patch.setattr(_Bench, "_one", lambda *given: asked.append(given[3:]) or answers[given[3]])
         trial = bench.tried(SETS, Rate(6, 0.01, 0.2))
     assert trial == Trial(6, 0.01, 0.2, pytest.approx(0.2), pytest.approx(3.0), pytest.approx(-0.5), pytest.approx(0.0))
     assert bench.trials == [trial]
+    assert asked == [(0, 2), (1, 2)]
 
 
 def test_forget_sets_are_whole_people_and_grow(problems, referred, planted):
@@ -197,6 +198,26 @@ def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referr
             float(p[others[0]] / p[others[1]]), rel=1e-2
         )
     assert torch.allclose(judged.sum(1), torch.ones(240), atol=1e-5)
+
+
+def test_who_stays_and_the_hold_out_are_watched_by_other_records_for_each_set(problems, solved, monkeypatch):
+    own, held = (logits_of(solved.original, part.images).log_softmax(1) for part in (solved.train, solved.holdout))
+    bench, stays = _Bench(problems, None, own, held), torch.arange(240) >= 40
+    assert bench._watched(solved.original, stays, 0, 1) == pytest.approx((0.0, 0.0), abs=1e-3)
+    assert max(map(abs, bench._watched(tiny_net(9), stays, 0, 1))) > 10
+    monkeypatch.setattr(rates, "_WATCHED", 80)
+    seen = []
+    monkeypatch.setattr(
+        rates, "logits_of", lambda model, images, **_: seen.append(images) or torch.zeros(len(images), 3)
+    )
+    for number in range(2):
+        bench._watched(solved.original, stays, number, 2)
+    of_train, of_holdout = seen[::2], seen[1::2]
+    for first, second in (of_train, of_holdout):
+        assert 30 <= len(first) <= 60
+        assert not {bytes(image.numpy()) for image in first} & {bytes(image.numpy()) for image in second}
+    forgotten = {bytes(image.numpy()) for image in solved.train.images[:40]}
+    assert not forgotten & {bytes(image.numpy()) for images in of_train for image in images}
 
 
 def test_the_report_is_json_and_holds_no_record(chosen, solved):
