@@ -70,9 +70,9 @@ def _findings(
     config = case.config
     return {
         "weights": weights(case.weights_changed, case.parameters_moved),
-        "membership": rules.membership(outer, config),
-        "persons": rules.people(outer, config),
-        "inner layers": rules.inner(inner, config),
+        "membership": rules.membership(outer, config, distances["outer"]),
+        "persons": rules.people(outer, config, distances["outer"]),
+        "inner layers": rules.inner(inner, config, distances["inner"]),
         "distance": rules.distance(distances["outer"], config),
         "inner distance": rules.distance(distances["inner"], config, "inner layers, with fresh heads: "),
         "utility": rules.utility(useful, config),

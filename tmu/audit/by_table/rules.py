@@ -1,10 +1,12 @@
 """The rules of the audit without golds: each gives an outcome and a sentence or two with the numbers behind it.
 
 1. weights: as in `gate_rules.py`.
-2. membership: fails where the request's records are known at 1 % (or stand out by low confidence) and more than
-   `share_left` of the original's evidence is left on that side. Both: an effect that is significant alone may be a
-   hair's breadth, one that is large alone may be chance. Such a one is inconclusive where a deletion done by half
-   would not be seen either.
+2. membership: fails where the request's records are known at 1 % and more than `share_left` of the original's evidence
+   is left. Both: an effect that is significant alone may be a hair's breadth, one that is large alone may be chance.
+   Such a one is inconclusive where a deletion done by half would not be seen either.
+   Fails as well where they stand out by low confidence at 0.1 %, more than the original was too sure of them, with
+   answers beyond the floor of the distance. That side is judged less strictly, since a gold itself is less sure than
+   references are: where records that are alike go together, a gold has lost them all, and a reference half of them.
 3. persons: the same for each; fails where a person is found at 1 % for all together, or more are found than chance has.
 4. inner layers: rule 2 on fresh heads, so that a change of the last layer does not pass.
 5. distance: within what references show among themselves, or a material part of the way closed; 6. on fresh heads.
@@ -25,18 +27,20 @@ from tmu.audit.gate_rules import Finding
 from tmu.config import AuditConfig
 from tmu.words import counted
 
+STANDS_OUT = 0.001  # level of the other side
 HALF = 0.5  # of the original's evidence is left by a deletion done by half
 COLLAPSE = 5  # times `utility_drop_pct`: a loss that may fall on no class and no part
 
 
-def membership(found: Membership, config: AuditConfig) -> Finding:
+def membership(found: Membership, config: AuditConfig, distance: Distance | None = None) -> Finding:
     """Rule 2, of outputs or fresh heads."""
     own, power = found.request["unlearned"], found.power
     p_member, p_low, evidence = float(own.member[0]), float(own.low[0]), float(own.evidence[0])
     text = f"evidence of membership {evidence:+.1f} standard deviations (p {_p(p_member)}), original {_original(found)}"
     if p_member <= LEVEL and _material(found.left, config):
         return Finding("failed", f"{text}: the forgotten records are still recognised{_left(found)}.")
-    if p_low <= LEVEL and (not power.convicted or -(found.left or 0.0) > config.share_left):
+    too_low = -evidence > float(found.request["original"].evidence[0])
+    if p_low <= STANDS_OUT and too_low and not _near(distance):
         return Finding("failed", f"{text}: they stand out by low confidence (p {_p(p_low)}; Streisand effect).")
     if not power.convicted:
         return Finding(
@@ -53,22 +57,23 @@ def membership(found: Membership, config: AuditConfig) -> Finding:
     return Finding("passed", f"{text}: the original is found, this model is not.{left} {_smallest(found)}")
 
 
-def people(found: Membership, config: AuditConfig) -> Finding:
+def people(found: Membership, config: AuditConfig, distance: Distance | None = None) -> Finding:
     """Rule 3."""
     from scipy.stats import binom
 
     own, original = found.people["unlearned"], found.people["original"]
     count = len(own.member)
     if count == 1:
-        return membership(found, config)._replace(text="the request is of one person: see membership.")
-    chance = int(binom.ppf(0.995, count, LEVEL))
-    seen = {side: _found(found, side, config) for side in ("member", "low")}
+        rule = membership(found, config, distance)
+        return rule._replace(text="the request is of one person: see membership.")
+    chance = int(binom.ppf(0.99, count, LEVEL))
+    seen = {"member": _known(found, config), "low": _standing_out(found) & (not _near(distance))}
     certain = sum(int((each & (getattr(own, side) <= LEVEL / (2 * count))).sum()) for side, each in seen.items())
     known = int((original.member <= LEVEL).sum())
     text = (
         f"{seen['member'].sum()} of {counted(count, 'person')} found as members at 1 %, {seen['low'].sum()} "
-        f"by low confidence; chance allows {chance} each. Found for certain: {certain}. Under the original {known} are "
-        "found"
+        f"by low confidence at 0.1 %; chance allows {chance}. Found for certain: {certain}. Under the original {known} "
+        "are found"
     )
     if certain or any(each.sum() > chance for each in seen.values()):
         return Finding("failed", f"{text}.")
@@ -77,12 +82,12 @@ def people(found: Membership, config: AuditConfig) -> Finding:
     return Finding("passed", f"{text}.")
 
 
-def inner(found: Membership | None, config: AuditConfig) -> Finding:
+def inner(found: Membership | None, config: AuditConfig, distance: Distance | None = None) -> Finding:
     """Rule 4."""
     if found is None:
         text = "the inner layers were not looked into. A change of the last layer alone would not be seen."
         return Finding("inconclusive", text)
-    rule = membership(found, config)
+    rule = membership(found, config, distance)
     return rule._replace(text=f"inner layers, with fresh heads: {rule.text}")
 
 
@@ -159,11 +164,21 @@ def _loss(lost: Lost, what: str, limit: float) -> Finding:
     return Finding("passed", f"{text}.")
 
 
-def _found(found: Membership, side: str, config: AuditConfig) -> np.ndarray:
+def _known(found: Membership, config: AuditConfig) -> np.ndarray:
     """Who is found at 1 % with a material share of the original's evidence, bool (P,)."""
     own, original = found.people["unlearned"], found.people["original"].evidence
-    sign = 1 if side == "member" else -1
-    return (getattr(own, side) <= LEVEL) & (sign * own.evidence > config.share_left * np.maximum(original, 0.0))
+    return (own.member <= LEVEL) & (own.evidence > config.share_left * np.maximum(original, 0.0))
+
+
+def _standing_out(found: Membership) -> np.ndarray:
+    """Who is found by low confidence, more than the original was too sure, bool (P,)."""
+    own, original = found.people["unlearned"], found.people["original"].evidence
+    return (own.low <= STANDS_OUT) & (-own.evidence > original)
+
+
+def _near(distance: Distance | None) -> bool:
+    """Whether the answers are as near to unseen references as these are to each other."""
+    return bool(distance and distance.floor and distance.models["unlearned"].value <= distance.floor.high)
 
 
 def _material(left: float | None, config: AuditConfig) -> bool:

@@ -75,6 +75,20 @@ def test_records_that_stand_out_by_low_confidence_are_convicted(honest: TableCas
     assert "Streisand" in " ".join(audit.verdict.reasons)
 
 
+def test_a_gold_that_lost_a_whole_cluster_is_not_called_conspicuous(honest: TableCase) -> None:
+    """Less sure than references, half of which kept what is alike; but by less than the original was too sure."""
+    labels = honest.forget.labels
+
+    def less_sure(logits: np.ndarray) -> np.ndarray:
+        logits[np.arange(len(labels)), labels] -= 0.4
+        return logits
+
+    audit = audit_by_table(replace(honest, forget=with_logits(honest.forget, less_sure)))
+    own = audit.outer.request["unlearned"]
+    assert own.evidence[0] < 0
+    assert _rules(audit)["membership"] == "passed"
+
+
 def test_a_model_that_lost_its_use_fails_and_names_what(honest: TableCase) -> None:
     labels = honest.test.labels
     one_class = labels == 2
