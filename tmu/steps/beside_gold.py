@@ -1,4 +1,4 @@
-"""Set models beside a gold on one forget set: accuracy, distance and what each took. For the demo; it judges nothing."""
+"""Set models beside a gold on one forget set: accuracy, distance, cost. For the demo; it judges nothing."""
 
 from torch import Tensor
 
