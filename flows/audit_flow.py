@@ -87,7 +87,7 @@ def _concluded(workspace: Workspace, deletion: Deletion, proof: AuditRef, golds:
         service=_service(deletion, verdict, numbers.get("sentence", ""), by_golds=bool(golds)),
         sentence=numbers.get("sentence", ""),
         compare=workspace.registry.compare_url_hint(list(versions.values())),
-        alignment=workspace.registry.alignment_url_hint(list(versions.values())),
+        alignment=workspace.registry.alignment_url_hint(list(versions.values())) if golds else "",
     )
 
 

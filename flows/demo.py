@@ -1,7 +1,8 @@
-"""The demonstration: twenty simulated contributors ask to be deleted from a digit classifier.
+"""The demonstration: one simulated contributor, then nineteen more, ask to be deleted from a digit classifier.
 
-Everything is real but the people: import, training, a deletion request through the `delete` flow with its audit, MLflow
-versions. It runs in a folder of its own, which each run makes anew.
+Everything is real but the people: import, training, references, two deletion requests through the `delete` flow with
+their audits, MLflow versions. One gold is retrained at the end, for comparison alone: no deletion needs it. It runs in
+a folder of its own, which each run makes anew.
 """
 
 import json
@@ -18,7 +19,7 @@ from tmu.steps.import_data import import_data
 from tmu.workspace import Workspace
 
 MARK = ".tmu-demo"
-CONTRIBUTORS = [f"contributor-{number:03d}" for number in range(20)]
+PEOPLE = [f"contributor-{number:03d}" for number in range(20)]
 
 
 def run(home: str | None = None) -> dict[str, Any]:
@@ -27,23 +28,47 @@ def run(home: str | None = None) -> dict[str, Any]:
     folder = _anew(Path(home or "demo"))
     workspace = Workspace.create(folder)
     tell("Importing 1,797 handwritten digits of 100 simulated contributors")
-    data, imported = import_data(workspace, "digits", {}, holdout=0.35, test=0.35)
-    keys = workspace.keys(simulated=True)
+    data, imported = import_data(workspace, "digits", {})
     prepare(str(folder))
-    from flows.delete_local import delete_local_flow
-
-    outcome = run_flow(delete_local_flow, home=str(folder), subjects=[keys.subject(name) for name in CONTRIBUTORS])
+    tell("The first request: one person")
+    first = _deleted(workspace, PEOPLE[:1])
+    tell("The second request: nineteen more")
+    outcome = _deleted(workspace, PEOPLE[1:])
+    beside = _beside_gold(workspace, outcome["request"])
     audit = workspace.artifacts.fetch(outcome["audit"]["uri"], outcome["audit"]["digest"])
     return {
         **outcome,
+        "first": first,
         "home": str(folder),
         "records": imported.records,
         "data_before": data.digest,
         "table": json.loads((audit / "audit.json").read_text())["result"],
+        "beside_gold": beside,
         "report": str(audit / "report.html"),
         "pictures": sorted(str(path) for path in audit.glob("*.png")),
         "seconds": time.perf_counter() - started,
     }
+
+
+def _deleted(workspace: Workspace, people: list[str]) -> dict[str, Any]:
+    from flows.delete_local import delete_local_flow
+
+    keys = workspace.keys(simulated=True)
+    return run_flow(delete_local_flow, home=str(workspace.root), subjects=[keys.subject(name) for name in people])
+
+
+def _beside_gold(workspace: Workspace, request: str) -> list[dict[str, Any]]:
+    """The model before a request and after it, beside one that is retrained without its records."""
+    from tasks.models import train_gold
+    from tmu.deletion.journal import Journal
+    from tmu.steps.beside_gold import beside_gold
+
+    deletion = Journal(workspace).find(request)
+    data, forget = deletion.plan.data, deletion.forget
+    tell("Retraining without the nineteen people, for comparison alone")
+    gold = train_gold(workspace, data, forget, deletion.params, 0)
+    models = {"original": deletion.base, "gold": gold, deletion.method: deletion.unlearned}
+    return [row.model_dump() for row in beside_gold(workspace, data, forget, models, gold)]
 
 
 def _anew(folder: Path) -> Path:

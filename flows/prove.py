@@ -66,8 +66,7 @@ def proved(workspace: Workspace, deletion: Deletion) -> Deletion:
     outcome = deletion.outcome or audited(workspace, deletion, golds=2)
     if not _gives_way(deletion, outcome.verdict):
         return Journal(workspace).advance(deletion, Stage.AUDITED, outcome=outcome)
-    reasons = "; ".join(reason.partition(": ")[2].rstrip(".") for reason in outcome.verdict.reasons)
-    refused = f"The audit of `{deletion.method}` is {outcome.verdict.outcome} ({reasons}). Exact retraining took over."
+    refused = f"{_said(deletion.method, outcome.verdict)} Exact retraining took over."
     tell(refused)
     exactly = deletion.params.with_method(RETRAIN)
     case = UnlearnCase(data=deletion.plan.data, forget=deletion.forget, original=deletion.base, params=exactly)
@@ -75,6 +74,14 @@ def proved(workspace: Workspace, deletion: Deletion) -> Deletion:
     retrained = unlearn(workspace, case)
     deletion = Journal(workspace).advance(deletion, Stage.UNLEARNED, **facts, unlearned=retrained)
     return proved(workspace, deletion)
+
+
+def _said(method: str, verdict: AuditVerdict) -> str:
+    """The verdict with the reasons for it, without those of rules that ended otherwise."""
+    reasons = [reason.partition(": ") for reason in verdict.reasons]
+    decided = "; ".join(text.rstrip(".") for outcome, _, text in reasons if outcome == verdict.outcome)
+    ended = "failed" if verdict.outcome == "failed" else "is inconclusive"
+    return f"The audit of `{method}` {ended} ({decided})."
 
 
 def _gives_way(deletion: Deletion, verdict: AuditVerdict) -> bool:

@@ -16,12 +16,6 @@ from tmu.deletion.plan import Plan
 from tmu.steps.plan_facts import PlanFacts, facts_of, share_of_retraining, worded_cost
 from tmu.words import counted
 
-_THEN = {
-    "passed": "",
-    "failed": "; a retrained model goes into service",
-    "inconclusive": " (too few forgotten records, or too like the others)",
-}
-
 
 def show_plan_of_request(request: str, facts: PlanFacts) -> None:
     """What waits for an approval."""
@@ -57,8 +51,8 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        links = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and "
-        links += f"[Compare these versions in MLflow]({outcome['compare']}): all metrics"
+        beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(outcome["alignment"])
+        links = f"{beside}[Compare these versions in MLflow]({outcome['compare']}): all metrics"
         parts += [table(rows, ("model", "in MLflow")), links]
         proof = outcome["audit"]
         parts.append(f"Evidence: `{store.rstrip('/')}/{proof['uri']}/manifest.json`, SHA-256 `{proof['digest']}`")
@@ -68,9 +62,12 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
 
 
 def show_audit(numbers: dict[str, Any]) -> None:
-    """The audit's headline numbers as an artifact: a column a model, a row a metric with its unit and direction."""
+    """The audit's headline numbers as an artifact: a column a model, a row a metric with its unit and direction.
+
+    What follows from the verdict is told where it happens.
+    """
     verdict = AuditVerdict.of(numbers["verdict"])
-    described = f"{verdict.row}: {verdict.outcome}{_THEN[verdict.outcome]}"
+    described = f"{verdict.row}: {verdict.outcome}"
     tell(f"Audit: {described}")
     sentence = numbers.get("sentence", "")
     if sentence:

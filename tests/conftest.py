@@ -67,5 +67,34 @@ def solved(one_thread: None) -> Solved:
     def fresh(index: int) -> object:
         return tiny_net(100 + index)
 
-    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter, "cpu", MEMORISE)
+    twin, report = build_twin(original, fresh, train, holdout, TWIN, SEEDS, fit, time.perf_counter)
     return Solved(original, train, holdout, twin, report)
+
+
+@dataclass(frozen=True)
+class Referred:
+    """Two pairs of references of the solved world: their rows of D and hold-out, whose records they are, and a twin."""
+
+    rows: object
+    holdout_rows: object
+    subjects: object
+    twin: object
+
+
+@pytest.fixture(scope="session")
+def referred(solved: Solved) -> Referred:
+    """The solved world's people have four records each; the twin has rates for 4 and for 48 records."""
+    import dataclasses
+
+    import torch
+
+    from tests.synthetic import MEMORISE, SEEDS, referring_rows
+    from tmu.train import logits_of
+    from tmu.twin.reference_twin import Rate, fit_answers
+
+    subjects = torch.arange(240) // 4
+    rows, held = referring_rows(solved.train, subjects, solved.holdout, 2, MEMORISE, SEEDS)
+    own, unseen = (logits_of(solved.original, part.images).log_softmax(1) for part in (solved.train, solved.holdout))
+    twin = fit_answers(rows, own, held, unseen)
+    rates = (Rate(4, 0.02, 0.2), Rate(48, 0.05, 0.5))
+    return Referred(rows, held, subjects, dataclasses.replace(twin, rates=rates))

@@ -5,7 +5,9 @@ from torch import nn
 
 from tmu.config import Seeds, TrainConfig, TwinConfig
 from tmu.models.registry import build
-from tmu.train import Examples
+from tmu.references.halves import learned_by
+from tmu.references.rows import FLOOR, ReferenceRows
+from tmu.train import Examples, fit, logits_of
 
 CLASSES = 3
 SHAPE = (1, 8, 8)
@@ -35,6 +37,24 @@ def tiny_net(seed: int = 0, width: int = 4) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build("small_resnet", SHAPE, CLASSES, {"width": width})
+
+
+def referring_rows(
+    train: Examples, subjects: torch.Tensor, holdout: Examples, pairs: int, recipe: TrainConfig, seeds: Seeds
+) -> tuple[ReferenceRows, ReferenceRows]:
+    """Rows of D and of the hold-out: networks of other beginnings that each learned its half of D, by person."""
+    seen = learned_by(subjects, torch.ones(len(train), dtype=torch.bool), pairs, seeds.evaluate)
+    answers: list[list[torch.Tensor]] = []
+    for net in range(2 * pairs):
+        model = tiny_net(500 + net)
+        fit(model, train.take(seen[:, net]), recipe, Seeds.all(500 + net))
+        answers.append([logits_of(model, part.images).log_softmax(1).clamp_min(FLOOR) for part in (train, holdout)])
+    of_train, of_holdout = (torch.stack(part, 1) for part in zip(*answers, strict=True))
+    never = torch.zeros(len(holdout), 2 * pairs, dtype=torch.bool)
+    return (
+        ReferenceRows(train.keys, train.labels, seen, of_train),
+        ReferenceRows(holdout.keys, holdout.labels, never, of_holdout),
+    )
 
 
 def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:

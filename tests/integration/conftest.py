@@ -13,7 +13,7 @@ from tmu.workspace import Workspace
 
 QUICK = {
     "train": {"epochs": 4},
-    "references": {"pairs": 1, "inner": False},
+    "references": {"pairs": 2, "inner": False},
     "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
     "audit": {"bootstrap": 100, "golds": True},
 }

@@ -23,7 +23,7 @@ KEYS = Keys(DEMO_SECRET)
 QUICK = {
     "model": {"options": {"width": 8}},
     "train": {"epochs": 4},
-    "references": {"pairs": 1, "inner": False},
+    "references": {"pairs": 2, "inner": False},
     "twin": {
         "train": {"epochs": 4, "batch_size": 64, "lr": 0.05},
         "attack_steps": 1,

@@ -104,7 +104,7 @@ def hex_keys(workspace: Workspace, ref: ReferencesRef) -> set[str]:
 
 def test_the_next_request_uses_the_same_table(place, monkeypatch):
     verdict_is("passed", monkeypatch)
-    monkeypatch.setattr(prove, "fit_references", _fail)
+    monkeypatch.setattr(prove, "references_of", _fail)
     deletion = asked_for(place, 4, "finetune")
     assert not deletion.plan.choice.to_fit and deletion.plan.choice.deletions == 1
     deletion, outcome = served(place, deletion)
@@ -169,7 +169,7 @@ def test_exact_retraining_with_a_table_is_audited_by_it(place):
 
 
 def test_exact_retraining_without_a_table_fits_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(prove, "fit_references", _fail)
+    monkeypatch.setattr(prove, "references_of", _fail)
     workspace = make_workspace(tmp_path / "w", **SMALL)
     deletion, outcome = served(workspace, asked_for(workspace, 3, "retrain"))
     assert "There are no references to audit it by" in outcome["service"] and outcome["verdict"] is None

@@ -205,13 +205,16 @@ def test_superseded_tables_are_dropped_with_all_that_hold_the_rows_and_the_one_i
     other = workspace.params.model_copy(update={"references": ReferencesConfig(pairs=1)})
     older = fit_references(workspace, data, other)
     (held,) = (held for held in workspace.artifacts.manifests("references") if held.uri == older.uri)
-    with workspace.artifacts.derive(held, "older", held.manifest["identity"] | {"data": "f.dir"}):
-        pass  # as of a revision before an import
+    for name in ("older", "unreadable"):
+        with workspace.artifacts.derive(held, name, held.manifest["identity"] | {"data": f"{name}.dir"}):
+            pass  # as of a revision before an import
     forget, keys = person(workspace, data)
     with pytest.raises(RequestError, match="as they are"):
         drop_tables_of(workspace, data, forget)
     made = erase_references(workspace, ref, forget, erase_data(workspace, data, forget))
-    assert rows_left(workspace, forget) == 3 * len(keys)
+    assert rows_left(workspace, forget) == 4 * len(keys)
+    for path in workspace.artifacts.folder("references", "unreadable").glob("*.safetensors"):
+        path.unlink()
     drop_tables_of(workspace, data, forget)
     drop_tables_of(workspace, data, forget)
     assert rows_left(workspace, forget) == 0

@@ -70,4 +70,4 @@ def test_a_second_repro_runs_nothing(both: tuple[Workspace, Workspace, Deletion]
 
 
 def _numbers(audit: dict) -> dict:
-    return {row["name"]: row["metrics"] for row in audit["result"]["rows"]} | {"verdict": audit["verdict"]["passed"]}
+    return {row["name"]: row["metrics"] for row in audit["result"]["rows"]} | {"verdict": audit["verdict"]["outcome"]}

@@ -8,11 +8,13 @@ import torch
 
 from tests.synthetic import CLASSES, MEMORISE, SEEDS, tiny_net
 from tmu.train import fit
-from tmu.unlearn.problem import Problem
+from tmu.unlearn.problem import Lessons, Problem
+
+LOST = torch.tensor([48 / 240] * (CLASSES + 1))
 
 
 @pytest.fixture
-def make_problem(solved) -> Callable[..., Problem]:
+def make_problem(solved, referred) -> Callable[..., Problem]:
     """A new problem around a copy of the original; keyword arguments replace its fields."""
 
     def make(**fields) -> Problem:
@@ -28,6 +30,7 @@ def make_problem(solved) -> Callable[..., Problem]:
             "fresh": tiny_net,
             "twin": solved.twin,
             "holdout": solved.holdout,
+            "lessons": Lessons(referred.rows.take(forgotten), referred.rows.take(~forgotten), referred.twin, LOST),
         }
         return Problem(**{**given, **fields})
 

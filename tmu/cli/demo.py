@@ -1,14 +1,56 @@
 """`tmu demo`."""
 
+from typing import Any
+
 from tmu.cli import flow, output
 from tmu.cli.outcome import shown_outcome
 from tmu.cli.workspace import home
+from tmu.steps.plan_facts import worded_seconds, worded_share
 
 
 def demo(as_json: output.Json = False) -> None:
-    """See it all work: twenty simulated people are deleted from a small digit classifier, with audit and report.
+    """See it all work: one simulated person, then nineteen more, are deleted from a digit classifier, with audit.
 
     It runs in a folder of its own (--home, else `demo`), which each run makes anew. Example: [bold]tmu demo[/]
     """
     summary = flow.load("demo")(home())
-    output.emit(summary, lambda: shown_outcome(summary))
+    output.emit(summary, lambda: [*shown_outcome(summary), *_beside_gold(summary)])
+
+
+def _beside_gold(summary: dict[str, Any]) -> list[Any]:
+    """The closing table: what the deletion of nineteen people cost beside a retraining, and how near it came to it."""
+    from rich import box
+    from rich.table import Table
+
+    rows = summary["beside_gold"]
+    gold = next(row for row in rows if row["name"] == "gold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title="Nineteen people, beside a retrained gold")
+    for head in ("", "test\n(%)", "forgotten\n(%)", "distance to\nthe gold ↓", "step", "of the\ngold's", "in all"):
+        table.add_column(head, justify="right" if head else "left")
+    for row in rows:
+        table.add_row(row["name"], *_cells(row, gold))
+    return ["", table, *_closing(summary, gold)]
+
+
+def _cells(row: dict[str, Any], gold: dict[str, Any]) -> list[str]:
+    answers = [f"{row['accuracy_test']:.1f}", f"{row['accuracy_forgotten']:.1f}"]
+    distance = "–" if row is gold else f"{row['distance']:.3f}"
+    if row["name"] == "original":
+        return [*answers, distance, "–", "–", "–"]
+    share = worded_share(row["seconds_step"] / gold["seconds_step"])
+    return [*answers, distance, worded_seconds(row["seconds_step"]), share, worded_seconds(row["seconds_whole"])]
+
+
+def _closing(summary: dict[str, Any], gold: dict[str, Any]) -> list[str]:
+    """In sentences: one person's price, from when on references pay, the verdict on the people, the pictures."""
+    one, pays = summary["first"]["price"], summary["choice"]["pays_from"]
+    share = worded_share(one["request"] / gold["seconds_whole"])
+    paid = "On so few records they never do" if pays is None else f"They do from deletion {pays} on"
+    pictures = [f"Picture: {path}" for path in summary["pictures"][:1]]
+    return [
+        f"The first request, one person: {worded_seconds(one['request'])} in all, {share} of this retraining in all.",
+        f"When do the references pay for themselves? {paid}, by the seconds of this machine.",
+        *([summary["sentence"]] if summary["sentence"] else []),
+        *pictures,
+        f"Everything took {worded_seconds(summary['seconds'])}.",
+    ]

@@ -41,8 +41,10 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
         parts += ["", rich_table(summary["table"])]
     parts += _verdict(summary.get("verdict"))
-    parts += [Text(summary["sentence"])] if summary.get("sentence") else []
-    parts += [Text(sentence) for sentence in summary.get("why", [])]
+    why, sentence = summary.get("why", []), summary.get("sentence", "")
+    if sentence and not any(sentence in each for each in why):
+        parts.append(Text(sentence))
+    parts += [Text(each) for each in why]
     names = {
         "Versions": _versions(summary),
         "Report": summary.get("report"),
@@ -62,8 +64,7 @@ def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
         return ["There was no audit: nothing is known about how well the model forgot."]
     outcome = verdict["outcome"]
-    tail = " With so few forgotten records even the unchanged model would pass." if outcome == "inconclusive" else ""
-    line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.{tail}", _STYLES[outcome])
+    line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.", _STYLES[outcome])
     return [line, *(f"  {reason}" for reason in verdict["reasons"])]
 
 

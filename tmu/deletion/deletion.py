@@ -63,7 +63,7 @@ class Outcome(Config):
 
     serves: that version's model. waits: it is not put into service before the next request (`audit.inconclusive`).
     service: which one and why, in a sentence. sentence: what the audit says of the people. compare, alignment: MLflow's
-    pages of the versions, with all metrics and on how close they are to the gold.
+    pages of the versions, with all metrics and on how close they are to the gold (empty without golds).
     """
 
     audit: AuditRef

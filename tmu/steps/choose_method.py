@@ -24,6 +24,7 @@ from tmu.words import counted
 from tmu.workspace import Workspace
 
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
+_PAIRS = 2  # one is judged by what the others foresee (`tmu/twin/rates.py`)
 _RETIRED = "A class goes as a whole: exact retraining removes its output."
 
 
@@ -70,6 +71,8 @@ class Chooser:
         table = self._forecaster.table
         absent = len(set(resolved.shards) - table.buckets) if table else 0
         held, least = int(counts[2].sum()), 2 * len(self._store.info.live)
+        if needs_references(self._method) and self._params.references.pairs < _PAIRS:
+            return f"their twin problems need {_PAIRS} pairs of networks (`references.pairs`)"
         if needs_references(self._method) and held < least:
             return f"the hold-out has {held} records, and their twin problems need {least}"
         if absent:

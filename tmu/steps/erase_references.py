@@ -81,7 +81,7 @@ def drop_tables_of(workspace: Workspace, data: DataRef, forget: ForgetRef) -> No
     names = [shard_name(bucket) for bucket in _touched(workspace.data, keys)]
     for held in workspace.artifacts.manifests("references"):
         revision = held.manifest["identity"]["data"]
-        if revision == data.digest or (revision != current.digest and _rows(workspace, held, names, keys)):
+        if revision == data.digest or (revision != current.digest and _holds(workspace, held, names, keys)):
             workspace.artifacts.remove(held.uri)
 
 
@@ -96,6 +96,13 @@ def rows_left(workspace: Workspace, forget: ForgetRef) -> int:
     keys = forget_keys(workspace, forget)
     names = [shard_name(bucket) for bucket in _touched(workspace.data, keys)]
     return sum(_rows(workspace, held, names, keys) for held in tables)
+
+
+def _holds(workspace: Workspace, held: Held, names: list[str], keys: frozenset[str]) -> bool:
+    """Whether a table holds rows of these records; one that cannot be read is taken for such."""
+    with suppress(StorageError):
+        return _rows(workspace, held, names, keys) > 0
+    return True
 
 
 def _rows(workspace: Workspace, held: Held, names: list[str], keys: frozenset[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tmu.config import Config
 from tmu.deletion.deletion import Deletion
 from tmu.refs import AuditRef, ModelRef
+from tmu.steps.history import History
 from tmu.steps.loading import run_record
 from tmu.steps.plan_facts import worded_seconds, worded_share
 from tmu.workspace import Workspace
@@ -51,8 +52,11 @@ class Price(Config):
 
 def price_of(workspace: Workspace, deletion: Deletion, audit: AuditRef | None) -> Price:
     """What the deletion took so far. audit: the one that decided; golds count to it, as they were trained for it."""
-    choice = deletion.plan.choice
-    forecast = {name: cost.seconds for name, cost in choice.forecast.items()}
+    choice, speed = deletion.plan.choice, History(workspace, deletion.params).seconds_per_visit()
+    forecast = {  # what the plan could not tell in seconds: by the speed that is known since
+        name: cost.visits * speed if cost.seconds is None and speed else cost.seconds
+        for name, cost in choice.forecast.items()
+    }
     used = deletion.references is not None
     audits = [ref for ref in (deletion.failed_audit, audit) if ref is not None]
     return Price(

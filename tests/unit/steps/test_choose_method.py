@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tmu.config import AuditConfig, AutoConfig, Params, TrainConfig, TwinConfig, UnlearnConfig
+from tmu.config import AuditConfig, AutoConfig, Params, ReferencesConfig, TrainConfig, TwinConfig, UnlearnConfig
 from tmu.deletion.plan import Cost
 from tmu.errors import ConfigError
 from tmu.files import write_json
@@ -15,7 +15,7 @@ from tmu.provenance import code_digest, hardware
 from tmu.refs import DataRef, ReferencesRef
 from tmu.settings import Settings
 from tmu.steps import forecast as forecasting
-from tmu.steps.choose_method import decide
+from tmu.steps.choose_method import Chooser, decide
 from tmu.steps.fit_references import recipe_of
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
 from tmu.steps.history import _TWIN, History
@@ -33,6 +33,7 @@ WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50
 SIZES = Sizes(forget=20, kept=180, held=100)
 DATA = DataRef(uri="data", digest="d")
 PARAMS = Params(
+    references=ReferencesConfig(pairs=4),
     train=TrainConfig(epochs=10, batch_size=20),
     twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, cross_fit=False),
 )
@@ -271,3 +272,48 @@ def test_options_go_with_the_method_that_auto_weighs() -> None:
     params = Params(unlearn=UnlearnConfig(method="auto", options={"steps": 7}))
     assert params.with_method("tmu-soft").unlearn == UnlearnConfig(method="tmu-soft", options={"steps": 7})
     assert params.with_method("retrain").unlearn.options == {}
+
+
+def looked_at(method: str, *, shards=(1, 2), held=50, pairs=2, table=None, n_train=10, **limits) -> Chooser:
+    """A chooser whose table and store are given; what a request of these shards meets."""
+    chooser = object.__new__(Chooser)
+    params = PARAMS.model_copy(update={"references": ReferencesConfig(pairs=pairs, **limits)})
+    facts = {"ref": ReferencesRef(uri="references/r", digest="e"), "deletions": 0, "erased": 5, "n_train": 100}
+    facts |= {"buckets": frozenset({1, 2}), "seconds": 1.0, "twin": True, "due": ()} | (table or {})
+    chooser._params, chooser._method = params, method
+    chooser._forecaster = SimpleNamespace(table=None if table is None else Table(**facts))
+    chooser._store = SimpleNamespace(info=SimpleNamespace(live=("a", "b"), classes=("a", "b")))
+    chooser.resolved = SimpleNamespace(shards=shards, n_train=n_train)
+    chooser.counts = [np.array([5, 5]), np.array([40, 40]), np.array([held, 0])]
+    return chooser
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"table": {}}, None),
+        ({}, None),  # there is no table yet: it will be fitted
+        ({"table": {}, "shards": (1, 3)}, "they hold no rows of 1 shard of the 2 that it touches"),
+        ({"held": 3}, "the hold-out has 3 records, and their twin problems need 4"),
+        ({"pairs": 1}, "their twin problems need 2 pairs of networks"),
+    ],
+)
+def test_what_the_references_cannot_serve_is_known_from_the_plan(given: dict, refused: str | None) -> None:
+    chooser = looked_at("tmu-soft", **given)
+    found = chooser._against(chooser.resolved, chooser.counts)
+    assert (found is None) if refused is None else found.startswith(refused)
+
+
+def test_a_method_that_only_its_audit_needs_references_for_is_not_held_to_the_twin_problems() -> None:
+    chooser = looked_at("finetune", held=3, pairs=1)
+    assert chooser._against(chooser.resolved, chooser.counts) is None
+
+
+def test_the_plan_says_when_the_references_must_be_renewed() -> None:
+    assert looked_at("tmu-soft")._notes(looked_at("tmu-soft").resolved) == ()
+    fine = looked_at("tmu-soft", table={}, renew_erased=0.5)
+    assert fine._notes(fine.resolved) == ()
+    soon = looked_at("tmu-soft", table={}, renew_erased=0.15)
+    assert "After this request the references are due: 15.0 % of D" in soon._notes(soon.resolved)[0]
+    due = looked_at("tmu-soft", table={"due": ("It is old.",)})
+    assert due._notes(due.resolved) == ("The references are fitted anew first: It is old.",)

@@ -58,13 +58,10 @@ def test_a_stored_twin_predicts_the_same(workspace, built, solved) -> None:
     back = step.load_twin(workspace, step.fit_twin(workspace, DATA, ORIGINAL, PARAMS))
     rows = torch.arange(240) < 48
     given = (solved.original, solved.train.take(rows), solved.train.take(~rows), "cpu")
-    (side, was), lost = (twin.side(*given) for twin in (back, solved.twin)), torch.tensor([0.3, 0.1, 0.2, 0.2])
+    side, was = (twin.side(*given) for twin in (back, solved.twin))
     # a network in another memory format sums in another order
-    assert torch.allclose(side.unseen, was.unseen, atol=1e-3)
     assert torch.allclose(back.p_wrong(side), solved.twin.p_wrong(was), atol=1e-3)
-    expected = solved.twin.targets.probabilities(was, lost=lost)
-    assert torch.allclose(back.targets.probabilities(side, lost=lost), expected, atol=1e-3)
-    assert not torch.allclose(back.targets.probabilities(side), expected, atol=1e-2)
+    assert float(back.p_wrong(side).std()) > 0.05
 
 
 def test_report_and_seconds_are_kept_beside_it(workspace, built, solved) -> None:
@@ -87,25 +84,16 @@ def test_a_twin_that_was_changed_on_disk_is_refused(workspace, built) -> None:
         step.load_twin(workspace, ref)
 
 
-def test_the_originals_recipe_trains_the_cross_fit_models_and_is_part_of_the_identity(workspace, built) -> None:
-    first = step.fit_twin(workspace, DATA, ORIGINAL, PARAMS)
-    assert step.fit_twin(workspace, DATA, ORIGINAL, PARAMS) == first
-    assert len(built) == 1
-    longer = _changed("train", epochs=21)
-    assert step.fit_twin(workspace, DATA, ORIGINAL, longer).uri != first.uri
-    assert [args[-1] for args in built] == [PARAMS.train, longer.train]
-
-
 @pytest.mark.parametrize(
     "other",
     [
-        {"params": _changed("twin", cross_fit=False)},
+        {"params": _changed("twin", attack_steps=6)},
         {"params": _changed("twin", curriculum_nets=3)},
         {"params": PARAMS.model_copy(update={"seed": 1})},
         {"data": DataRef(uri="data", digest="d1.dir")},
         {"original": ORIGINAL.model_copy(update={"weights": "w1"})},
     ],
-    ids=["no cross_fit", "nets", "seed", "data", "original"],
+    ids=["attack", "nets", "seed", "data", "original"],
 )
 def test_another_problem_has_another_twin(workspace, built, other) -> None:
     given = {"data": DATA, "original": ORIGINAL, "params": PARAMS}
@@ -116,6 +104,11 @@ def test_another_problem_has_another_twin(workspace, built, other) -> None:
 def test_what_the_twin_does_not_use_makes_no_other(workspace, built) -> None:
     first = step.fit_twin(workspace, DATA, ORIGINAL, PARAMS)
     assert isinstance(first, TwinRef)
-    for params in (_changed("unlearn", options={"steps": 7}), _changed("audit", bootstrap=200)):
+    for params in (
+        _changed("unlearn", options={"steps": 7}),
+        _changed("audit", bootstrap=200),
+        _changed("references", pairs=3),
+        _changed("train", epochs=21),  # no network of it is trained by the original's recipe any more
+    ):
         assert step.fit_twin(workspace, DATA, ORIGINAL, params) == first
     assert len(built) == 1

@@ -7,20 +7,18 @@ import time
 import pytest
 import torch
 
-from tests.synthetic import MEMORISE, SEEDS, TWIN, same_weights, tiny_net, weights_of
+from tests.synthetic import SEEDS, TWIN, same_weights, tiny_net, weights_of
 from tmu.train import fit, logits_of
 from tmu.twin import twin as twin_room
 from tmu.twin.features import compute_features
-from tmu.twin.target import TERMS, terms_of
 from tmu.twin.twin import build_twin
 
 
-def _build(solved, trainer=fit, *, config=TWIN, recipe=MEMORISE):
+def _build(solved, trainer=fit):
     def fresh(number: int):
         return tiny_net(100 + number)
 
-    given = (solved.original, fresh, solved.train, solved.holdout, config, SEEDS, trainer, time.perf_counter)
-    return build_twin(*given, original_recipe=recipe)
+    return build_twin(solved.original, fresh, solved.train, solved.holdout, TWIN, SEEDS, trainer, time.perf_counter)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +41,7 @@ def watched(solved):
         patch.setattr(twin_room, name, call)
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("fit_predictor", "fit_targets", "random_side", "compute_features", "predictor_quality"):
+        for name in ("fit_predictor", "compute_features", "predictor_quality"):
             watch(patch, name)
         seen["twin"], seen["report"] = _build(solved, train)
     return seen
@@ -66,37 +64,11 @@ def test_curriculum_nets_start_fresh_and_see_both_sets(solved, watched):
     assert not same_weights(*(weights_of(net) for net in twin.curriculum))
 
 
-def test_the_cross_fit_models_are_trained_as_the_original_was_and_never_see_the_hold_out(solved, watched):
-    twin = watched["twin"]
-    cross_fit = [run for run in watched["runs"] if run[2] == MEMORISE]
-    assert len(cross_fit) == len(twin.cross_fit.nets) == 2
-    trained = [set(examples.keys.tolist()) for _, examples, _, _ in cross_fit]
-    assert not trained[0] & trained[1]
-    assert trained[0] | trained[1] == set(solved.train.keys.tolist())
-    assert not (trained[0] | trained[1]) & set(solved.holdout.keys.tolist())
-    for number, (start, examples, _, seeds) in enumerate(cross_fit):
-        assert same_weights(start, weights_of(tiny_net(1100 + number)))  # not as the curriculum nets started
-        assert seeds not in [SEEDS, *(run[3] for run in watched["runs"] if run[1] is not examples)]
-
-
-@pytest.mark.parametrize("given", [{"cross_fit": False}, {"recipe": None}])
-def test_without_cross_fit_models_or_a_recipe_for_them_nothing_more_is_trained(solved, given):
-    sizes = []
-
-    def watch(model, examples, recipe, seeds):
-        sizes.append(len(examples))
-        return fit(model, examples, recipe, seeds)
-
-    hasty = {"max_rounds": 1, "accuracy_tolerance": 1.0, "confidence_tolerance": 1.0, "predictor_epochs": 5}
-    hasty |= {"train": TWIN.train.model_copy(update={"epochs": 1}), "cross_fit": given.get("cross_fit", True)}
-    recipe = given.get("recipe", MEMORISE)
-    twin, _ = _build(solved, watch, config=TWIN.model_copy(update=hasty), recipe=recipe)
-    assert sizes == [480] * (1 + TWIN.curriculum_nets)
-    assert twin.cross_fit is None
-    side = twin.side(solved.original, solved.train.take(torch.arange(240) < 48), solved.train, "cpu")
-    assert side.unseen is None
-    assert float(twin.targets.a[0]) == 0
-    assert twin.targets.probabilities(side).sum(1).tolist() == pytest.approx([1.0] * 48, abs=1e-5)
+def test_no_network_is_trained_beside_the_twin_model_and_the_curriculum_nets(solved, watched):
+    """Every training sees D and the hold-out alike: none is a way to a model that never saw a record of D."""
+    keys = set(torch.cat([solved.train.keys, solved.holdout.keys]).tolist())
+    assert [set(run[1].keys.tolist()) == keys for run in watched["runs"]] == [True] * len(watched["runs"])
+    assert len(watched["runs"]) == solved.report.gate.rounds + TWIN.curriculum_nets
 
 
 def test_the_labels_are_the_originals_and_the_features_the_twins(solved, watched):
@@ -118,36 +90,6 @@ def test_quality_is_measured_on_what_the_predictor_says_of_records_it_was_not_fi
     assert not torch.allclose(held_out, predictor.p_wrong(features, solved.holdout.labels), atol=0.01)
 
 
-def test_targets_are_fitted_on_the_hold_out_to_the_original_and_the_half_that_was_not_asked(solved, watched):
-    f, labels, original, other, _ = watched["fit_targets"]
-    (side,), cross_fit = watched["compute_features"], watched["twin"].cross_fit
-    assert torch.equal(f, terms_of(side))
-    assert torch.equal(labels, solved.holdout.labels)
-    assert torch.equal(original, logits_of(solved.original, solved.holdout.images))
-    assert torch.equal(other, cross_fit.other(solved.holdout))
-    assert torch.equal(f[:, :, TERMS.index("unseen")], cross_fit.unseen(solved.holdout))
-    assert not torch.allclose(other, f[:, :, TERMS.index("unseen")], atol=0.1)  # never the half it is compared with
-
-
-def test_margins_are_calibrated_on_random_records_of_d_under_the_original(solved, watched):
-    side, (f, labels) = watched["random_side gave"], watched["fit_targets"][4]
-    assert side.model is solved.original
-    assert torch.equal(f, terms_of(side))
-    assert torch.equal(labels, side.samples.labels)
-    rows = (side.samples.keys[:, None] == solved.train.keys).int().argmax(1)
-    assert torch.equal(solved.train.keys[rows], side.samples.keys)
-    assert len(set(rows.tolist())) == 80  # a third of D ...
-    assert rows.float().mean() > 90  # ... drawn from all of it
-    rest = torch.ones(240, dtype=torch.bool).index_fill(0, rows, False)
-    assert torch.equal(side.reference_labels, solved.train.labels[rest])
-    assert torch.equal(side.unseen, watched["twin"].cross_fit.unseen(side.samples))
-
-
-def test_every_term_has_a_coefficient_and_no_model_is_fitted_that_no_deletion_uses(watched):
-    assert (watched["twin"].targets.a != 0).all()
-    assert "ablated" not in {field.name for field in dataclasses.fields(watched["twin"])}
-
-
 def test_easy_and_hard_confidence_are_those_of_the_original_on_the_hold_out(solved):
     p = logits_of(solved.original, solved.holdout.images).softmax(1)
     right = [float(p[i, y]) for i, y in enumerate(solved.holdout.labels) if int(p[i].argmax()) == int(y)]
@@ -162,7 +104,7 @@ def test_easy_and_hard_confidence_are_those_of_the_original_on_the_hold_out(solv
 def test_the_report_is_json_and_counts_every_part(solved):
     text = json.dumps(dataclasses.asdict(solved.report))
     assert '"n": 240' in text
-    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "cross_fit_models", "predictor"}
+    assert set(solved.report.seconds) == {"twin_model", "curriculum_nets", "predictor"}
     assert all(seconds > 0 for seconds in solved.report.seconds.values())
 
 
@@ -176,10 +118,6 @@ def test_building_twice_gives_the_same_twin(solved, watched):
     assert same_weights(weights_of(first.model), weights_of(solved.twin.model))
     for name, value in first.predictor.state().items():
         assert torch.equal(value, solved.twin.predictor.state()[name])
-    assert torch.equal(first.targets.a, solved.twin.targets.a)
-    assert torch.equal(first.targets.margins.shift, solved.twin.targets.margins.shift)
-    for mine, known in zip(first.cross_fit.nets, solved.twin.cross_fit.nets, strict=True):
-        assert same_weights(weights_of(mine), weights_of(known))
 
 
 def test_p_wrong_of_a_real_side_is_a_probability_and_ranks_the_noisy_ones(solved):

@@ -64,8 +64,8 @@ def test_they_are_listed_and_refuse_what_they_do_not_know():
             read_options(name, {"epochs": 3})
 
 
-def test_only_regun_and_tmu_soft_ask_for_the_hold_out():
-    assert {name for name in method_names() if get_method(name).NEEDS_HOLDOUT} == {"regun", "tmu-soft"}
+def test_only_regun_asks_for_the_hold_out():
+    assert {name for name in method_names() if get_method(name).NEEDS_HOLDOUT} == {"regun"}
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -6,7 +6,7 @@ import torch
 from tests.synthetic import CLASSES, MEMORISE, SEEDS, same_weights, tiny_net, weights_of
 from tmu.train import Fit, fit, logits_of
 from tmu.train.examples import as_probabilities
-from tmu.unlearn import get_method, method_names, read_options
+from tmu.unlearn import get_method, method_names, needs_references, read_options
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.random_label import wrong_labels
 
@@ -48,10 +48,10 @@ def test_each_method_repeats_bit_by_bit(make_problem, name):
 
 @pytest.mark.parametrize("name", method_names())
 def test_a_method_works_with_no_more_than_it_asks_for(make_problem, solved, name):
-    """The step hands over a twin and a hold-out only where the module says so."""
+    """The step hands over a twin, a hold-out and lessons only where the module says so."""
     method = get_method(name)
-    kept = [field for field in ("twin", "holdout") if getattr(method, f"NEEDS_{field.upper()}")]
-    problem = make_problem(**{field: None for field in ("twin", "holdout") if field not in kept})
+    needs = {"twin": method.NEEDS_TWIN, "holdout": method.NEEDS_HOLDOUT, "lessons": needs_references(name)}
+    problem = make_problem(**{field: None for field, needed in needs.items() if not needed})
     assert not same_weights(weights_of(_run(name, problem).model), weights_of(solved.original))
 
 

@@ -12,9 +12,11 @@ import pytest
 import tmu
 from tmu import unlearn
 from tmu.errors import ConfigError
+from tmu.references.rows import ReferenceRows
+from tmu.twin.reference_twin import ReferenceTwin
 from tmu.twin.twin import Twin
 from tmu.unlearn import get_method, method_names, read_options
-from tmu.unlearn.problem import Problem
+from tmu.unlearn.problem import Lessons, Problem
 
 FOLDER = Path(unlearn.__file__).parent
 
@@ -78,7 +80,7 @@ def test_underscore_and_hyphen_are_the_same():
         ("tmu", {"alpha": 1}, "Method `tmu`, option `alpha`.*Its options: steps, lr"),
         ("tmu", {"steps": 0}, "option `steps`"),
         ("tmu", {"hard_label": "any"}, "option `hard_label`"),
-        ("tmu-soft", {"forget_weight": -1}, "option `forget_weight`"),
+        ("tmu-soft", {"steps": 9}, "option `steps`.*Its options: none"),
         ("retrain", {"epochs": 3}, "Its options: none"),
     ],
 )
@@ -91,8 +93,14 @@ def test_a_problem_holds_no_gold_and_no_test_data():
     """What a method cannot reach it cannot be tuned on."""
     given = {field.name for field in dataclasses.fields(Problem)}
     assert given == {
-        "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "device"
+        "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "lessons",
+        "device",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {
-        "model", "curriculum", "predictor", "targets", "easy_confidence", "hard_confidence", "config", "cross_fit",
+        "model", "curriculum", "predictor", "easy_confidence", "hard_confidence", "config",
+    }  # fmt: skip
+    assert {field.name for field in dataclasses.fields(Lessons)} == {"forget", "replay", "twin", "lost"}
+    assert {field.name for field in dataclasses.fields(ReferenceTwin)} == {"a", "b", "margins", "rates"}
+    assert {field.name for field in dataclasses.fields(ReferenceRows)} == {
+        "keys", "labels", "seen", "logp", "inner",
     }  # fmt: skip

@@ -8,7 +8,6 @@ from tmu.train import fit, logits_of
 from tmu.train.examples import as_probabilities
 from tmu.unlearn import read_options
 from tmu.unlearn import tmu as method
-from tmu.unlearn import tmu_soft as soft
 from tmu.unlearn.choose import hard_count, hardest, random_choice
 
 
@@ -37,13 +36,11 @@ def _hard(make_problem, solved) -> tuple[torch.Tensor, torch.Tensor]:
     return hardest(solved.twin.p_wrong(side), count), side.logits
 
 
-@pytest.mark.parametrize("run", [method.unlearn, soft.unlearn])
-def test_it_starts_from_the_original_and_not_from_the_twin(make_problem, solved, run):
+def test_it_starts_from_the_original_and_not_from_the_twin(make_problem, solved):
     """The published code starts from M_t, which contains the hold-out."""
     watched = _Watched()
     problem = make_problem(fit=watched)
-    name = "tmu" if run is method.unlearn else "tmu-soft"
-    outcome = run(problem, read_options(name, {"steps": 8}))
+    outcome = method.unlearn(problem, read_options("tmu", {"steps": 8}))
     assert same_weights(watched.start, weights_of(solved.original))
     assert not same_weights(watched.start, weights_of(solved.twin.model))
     assert outcome.model is problem.model
