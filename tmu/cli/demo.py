@@ -5,7 +5,6 @@ from typing import Any
 from tmu.cli import flow, output
 from tmu.cli.outcome import shown_outcome
 from tmu.cli.workspace import home
-from tmu.steps.plan_facts import worded_seconds, worded_share
 
 
 def demo(as_json: output.Json = False) -> None:
@@ -37,19 +36,23 @@ def _cells(row: dict[str, Any], gold: dict[str, Any]) -> list[str]:
     distance = "–" if row is gold else f"{row['distance']:.3f}"
     if row["name"] == "original":
         return [*answers, distance, "–", "–", "–"]
+    from tmu.steps.plan_facts import worded_seconds, worded_share
+
     share = worded_share(row["seconds_step"] / gold["seconds_step"])
     return [*answers, distance, worded_seconds(row["seconds_step"]), share, worded_seconds(row["seconds_whole"])]
 
 
 def _closing(summary: dict[str, Any], gold: dict[str, Any]) -> list[str]:
     """In sentences: one person's price, from when on references pay, the verdict on the people, the pictures."""
+    from tmu.steps.plan_facts import worded_seconds, worded_share
+
     one, pays = summary["first"]["price"], summary["choice"]["pays_from"]
     share = worded_share(one["request"] / gold["seconds_whole"])
-    paid = "On so few records they never do" if pays is None else f"They do from deletion {pays} on"
+    paid = "never pay for themselves on so few records" if pays is None else f"pay for themselves from deletion {pays} on"
     pictures = [f"Picture: {path}" for path in summary["pictures"][:1]]
     return [
         f"The first request, one person: {worded_seconds(one['request'])} in all, {share} of this retraining in all.",
-        f"When do the references pay for themselves? {paid}, by the seconds of this machine.",
+        f"The references {paid}, by the seconds of this machine.",
         *([summary["sentence"]] if summary["sentence"] else []),
         *pictures,
         f"Everything took {worded_seconds(summary['seconds'])}.",
