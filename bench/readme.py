@@ -8,7 +8,7 @@ import pyarrow as pa
 from bench import results
 from bench.figures import tradeoff
 from bench.statistics import over_seeds
-from bench.tables.cells import DEFAULT, EARLIER, Cells
+from bench.tables.cells import DEFAULT, EARLIER, VERDICT, Cells
 from bench.tables.columns import times
 from bench.tables.summary import summary
 from tmu.audit.drawing import png
@@ -99,8 +99,10 @@ def _costs(table: pa.Table) -> str:
     known = [f"{words}: {value}" for words, value in found.items() if value]
     if not known:
         return ""
-    once = _ratio(table, "random-10", "references")
-    return f"Retrainings that one deletion by `{DEFAULT}` costs: {', '.join(known)}; its references, once: {once}. "
+    audit = _ratio(table, f"{VERDICT}random-10", "audit")
+    known += [f"its audit without golds: {audit}"] if audit else []
+    known.append(f"its references, once: {_ratio(table, 'random-10', 'references')}")
+    return f"Retrainings that one deletion by `{DEFAULT}` costs: {', '.join(known)}. "
 
 
 def _ratio(table: pa.Table, forget: str, kind: str) -> str:

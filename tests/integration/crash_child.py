@@ -39,6 +39,18 @@ def after(function: Callable, wanted: str) -> Callable:
     return wrapped
 
 
+def after_fact(function: Callable, wanted: str) -> Callable:
+    """`Journal.advance`, but the process dies right after it has written a fact of that name."""
+
+    def wrapped(journal: Any, deletion: Any, stage: str, **facts: Any) -> Any:
+        result = function(journal, deletion, stage, **facts)
+        if wanted in facts:
+            die()
+        return result
+
+    return wrapped
+
+
 def plant(point: str) -> None:
     """Put the death where it belongs."""
     import tmu.data.erase as erase
@@ -47,7 +59,7 @@ def plant(point: str) -> None:
     import tmu.stores.mlflow_runs as runs
     import tmu.train.engine as engine
 
-    if point in ("training the original", "training the gold"):
+    if point in ("training the original", "trying rates", "training the gold"):
         engine._one_step = on_call(17, engine._one_step)
     elif point == "between two shards":
         real, calls = erase.os.replace, iter(range(1, 10**9))
@@ -66,6 +78,8 @@ def plant(point: str) -> None:
         dvc.DvcVersions.commit = die
     elif point in ("acknowledged", "erasing", "erased", "unlearned", "audited"):
         journal.Journal.advance = after(journal.Journal.advance, point)
+    elif point in ("references", "twin"):
+        journal.Journal.advance = after_fact(journal.Journal.advance, point)
     elif point == "in the middle of registering":
         runs.log_params = die
     elif point != "none":

@@ -158,7 +158,7 @@ def test_nothing_is_left_to_do(served: tuple[Workspace, list[dict]]) -> None:
 def test_an_attempt_that_stopped_is_gone_on_with_and_takes_effect_once(
     served: tuple[Workspace, list[dict]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import carry_out as stages
+    from flows import prove as stages
     from flows.nightly_batch import nightly_batch_flow
 
     workspace, _ = served

@@ -21,6 +21,7 @@ from tmu.deletion.deletion import Stage
 from tmu.deletion.journal import Journal
 from tmu.errors import RequestError
 from tmu.steps.loading import data_ref
+from tmu.steps.read_references import read_info, read_rows
 from tmu.steps.resume import resumed, withdraw
 from tmu.workspace import Workspace
 
@@ -29,6 +30,9 @@ PEOPLE = [f"contributor-{number:03d}" for number in range(20, 28)]
 POINTS = (
     "training the original",
     "acknowledged",
+    "references",
+    "trying rates",
+    "twin",
     "erasing",
     "between two shards",
     "before DVC knows",
@@ -109,6 +113,23 @@ def test_the_models_end_in_the_same_weights_and_once_each(twice: tuple[Workspace
     for alias in ("original", "gold", "candidate", "champion"):
         first, second = (workspace.registry.get_alias("digits", alias) for workspace in twice)
         assert first.weights_sha256 == second.weights_sha256
+
+
+def test_references_and_twin_are_fitted_once_and_the_rows_go_once(twice: tuple[Workspace, Workspace]) -> None:
+    held = [
+        [[each.digest for each in workspace.artifacts.manifests(kind)] for kind in ("references", "twin")]
+        for workspace in twice
+    ]
+    assert held[0] == held[1]
+    assert list(map(len, held[0])) == [1, 1]
+    for workspace in twice:
+        (deletion,) = Journal(workspace).all()
+        assert deletion.method == "tmu-soft"
+        assert deletion.references.digest != deletion.references_after.digest == held[0][0][0]
+        assert deletion.twin.digest == held[0][1][0]
+        table = read_info(workspace, deletion.references_after)
+        assert table["deletions"] == 1
+        assert len(read_rows(workspace, deletion.references_after)) == len(RecordStore.open(workspace.data).index())
 
 
 def test_the_journal_holds_one_completed_request(twice: tuple[Workspace, Workspace]) -> None:

@@ -1,4 +1,4 @@
-"""One deletion through Prefect and through `dvc repro`: the same weights, and the same rest where it is comparable."""
+"""One deletion through Prefect, by `tmu delete` and by `dvc repro`: the same weights, and the same rest."""
 
 import json
 import os
@@ -18,14 +18,18 @@ pytestmark = pytest.mark.slow
 PEOPLE = [f"contributor-{number:03d}" for number in range(40, 48)]
 
 
-def repro(root: Path) -> str:
-    """`dvc repro` as a user types it; the stages call the `tmu` of this environment."""
+def call(root: Path, *command: str) -> str:
+    """A command as a user types it, without a Prefect server; its `tmu` is that of this environment."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    environment.pop("TMU_HOME", None)
-    command = [sys.executable, "-m", "dvc", "repro"]
+    for name in ("TMU_HOME", "PREFECT_API_URL"):
+        environment.pop(name, None)
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
+
+
+def repro(root: Path) -> str:
+    return call(root, sys.executable, "-m", "dvc", "repro")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,32 @@ def both(
     (by_dvc.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
     repro(by_dvc.root)
     return by_flow, by_dvc, Journal(by_flow).find(outcome["request"])
+
+
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
+    """The same request once more, by the command line and without a server."""
+    workspace = make_workspace(tmp_path_factory.mktemp("command") / "w", audit={"golds": False})
+    subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
+    (workspace.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
+    call(workspace.root, str(Path(sys.executable).parent / "tmu"), "delete", "--file", "request.json", "--yes")
+    (deletion,) = Journal(workspace).all()
+    return workspace, deletion
+
+
+def test_the_command_line_makes_what_the_flow_makes(
+    both: tuple[Workspace, Workspace, Deletion], commanded: tuple[Workspace, Deletion]
+) -> None:
+    """References, twin and unlearned model, and the table that is left for the next request."""
+    _, _, flow = both
+    workspace, command = commanded
+    assert command.stage is flow.stage and command.method == flow.method == "tmu-soft"
+    for name in ("base", "unlearned"):
+        assert getattr(command, name).weights == getattr(flow, name).weights
+    for name in ("references", "twin", "forget", "data", "references_after"):
+        assert getattr(command, name).digest == getattr(flow, name).digest, name
+    assert workspace.registry.get_alias("digits", "champion").weights_sha256 == command.outcome.serves.weights
+    assert command.outcome.serves.weights == flow.outcome.serves.weights
 
 
 def test_the_weights_are_equal(both: tuple[Workspace, Workspace, Deletion]) -> None:

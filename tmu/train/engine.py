@@ -235,9 +235,9 @@ def _fingerprint(run: _Run) -> str:
     by name alone, samplers by their first batches.
     """
     given = {f"examples.{name}": value for name, value in vars(run.examples).items() if value is not None}
-    given |= {"first batches": torch.cat(run.sampler(0)), "targets": run.targets} | {
-        f"model.{name}": value for name, value in run.model.state_dict().items()
-    }
+    first = run.sampler(0)
+    given |= {"first batches": torch.cat(first), "sizes": torch.tensor([len(rows) for rows in first])}
+    given |= {"targets": run.targets} | {f"model.{name}": value for name, value in run.model.state_dict().items()}
     tensors = {
         name: hashlib.sha256(value.detach().cpu().contiguous().view(-1).numpy()).hexdigest()
         for name, value in given.items()

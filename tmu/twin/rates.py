@@ -4,11 +4,13 @@ One pair of references is put aside as the judge: of a record that a network of 
 Whole people are drawn from D as forget sets, of three sizes; the original takes the step on them with targets from the
 other pairs. A trial is scored by
 
-    J = ( |Δp| + |ΔRA| + |ΔTA| ) / 3  +  100 · AD
+    J = ( 2 |Δp_f| + |Δp_r| + |Δp_h| ) / 4  +  50 · AD
 
-Δp: mean true-class probability less the judge's, in points; ΔRA, ΔTA: accuracy on D and on the hold-out less the
-original's, in points; AD: distance to the judge's answers on a gold's scale. The rate climbs from a tenth of the
-recipe's while J falls; then leads up to the one that brings Δp to 0 are tried. Cost: about half a retraining, once.
+Δp: mean true-class probability, in points, on the forget set less the judge's, and on records of D and of the hold-out
+less the original's; probabilities, since accuracies of a thousand records are too coarse to choose by. They weigh as
+UA and MIA, RA and TA do in the average gap. AD: distance to the judge's answers on a gold's scale. The rate climbs from
+a tenth of the recipe's while J falls; then leads up to the one that brings Δp_f to 0 are tried. Cost: about half a
+retraining, once.
 Failure mode: the judge learned half of D, so what it shows of a gold is only as good as the map of the margins.
 """
 
@@ -24,14 +26,14 @@ from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit, logits_of
 from tmu.train.order import hash_keys, stream
 from tmu.twin.margins import margin_of, with_margin
-from tmu.twin.reference_twin import TERMS, Rate, ReferenceTwin, fit_answers
+from tmu.twin.reference_twin import TERMS, Rate, ReferenceTwin, Unseen, fit_answers
 from tmu.twin.replay import StepCase, replay_weights, take_step
 
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the recipe's rate
 _SHARES = (0.01, 0.05)  # of D: sizes of forget sets beside one person
 _PEOPLE = 4  # single people, over whom a trial is averaged
-_WATCHED = 1000  # records of D and of the hold-out whose accuracy is watched
-_LAG = 0.25  # weight of Δp while the rate is chosen: a lead takes it away later
+_WATCHED = 1000  # records of D and of the hold-out that are watched, over all forget sets of a trial
+_LAG = 0.5  # of the weight of Δp_f while the rate is chosen: a lead takes some of it away later
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class TwinProblems:
     """An original and records of its training set and hold-out, with their references.
 
     train: random records of D, whole people; subjects: int64 (N,), whose they are. recipe: the original's. fit: the
-    engine.
+    engine. acquainted: see `Unseen`.
     """
 
     original: nn.Module
@@ -52,23 +54,24 @@ class TwinProblems:
     seeds: Seeds
     fit: Callable[..., Fit]
     device: torch.device | str = "cpu"
+    acquainted: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A rate tried on forget sets of about `records`: means over them, accuracies and probabilities in points."""
+    """A rate tried on forget sets of about `records`: means over them; Δp_f, Δp_r and Δp_h in points."""
 
     records: int
     lr: float
     lead: float
     distance: float
-    probability: float
+    forget: float
     retain: float
     holdout: float
 
     def score(self, lag: float = 1.0) -> float:
-        """J, with Δp weighted by `lag`."""
-        return (lag * abs(self.probability) + abs(self.retain) + abs(self.holdout)) / 3 + 100 * self.distance
+        """J, with the weight of Δp_f times `lag`."""
+        return (2 * lag * abs(self.forget) + abs(self.retain) + abs(self.holdout)) / 4 + 50 * self.distance
 
 
 def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
@@ -77,7 +80,7 @@ def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
         logits_of(problems.original, part.images, device=problems.device).log_softmax(1)
         for part in (problems.train, problems.holdout)
     )
-    twin = fit_answers(problems.rows, own, problems.holdout_rows, held)
+    twin = fit_answers(problems.rows, own, Unseen(problems.holdout_rows, held, problems.acquainted))
     bench = _Bench(problems, twin, own, held)
     rates: list[Rate] = []
     for sets in bench.forget_sets():
@@ -132,26 +135,28 @@ class _Bench:
             if at != first:
                 break
         best = found[at]
-        if best.probability > 0:
+        if best.forget > 0:
             best = min([best, *self._with_leads(sets, best)], key=Trial.score)
         return Rate(records, best.lr, best.lead)
 
     def _with_leads(self, sets: list[Tensor], plain: Trial) -> list[Trial]:
         first = self.tried(sets, Rate(plain.records, plain.lr, 0.5))
-        moved = plain.probability - first.probability
+        moved = plain.forget - first.forget
         if moved <= 0:
             return [first]
-        whole = min(0.5 * plain.probability / moved, 1.5)
+        whole = min(0.5 * plain.forget / moved, 1.5)
         return [first, self.tried(sets, Rate(plain.records, plain.lr, whole))]
 
     def tried(self, sets: list[Tensor], rate: Rate) -> Trial:
         """A trial, averaged over forget sets; it is noted."""
-        found = torch.tensor([self._one(mask, rate) for mask in sets], dtype=torch.float64).mean(0)
+        each = [self._one(mask, rate, number, len(sets)) for number, mask in enumerate(sets)]
+        found = torch.tensor(each, dtype=torch.float64).mean(0)
         trial = Trial(rate.records, rate.lr, rate.lead, *(float(value) for value in found))
         self.trials.append(trial)
         return trial
 
-    def _one(self, mask: Tensor, rate: Rate) -> tuple[float, float, float, float]:
+    def _one(self, mask: Tensor, rate: Rate, number: int, sets: int) -> tuple[float, float, float, float]:
+        """AD, Δp_f, Δp_r, Δp_h of forget set `number` of `sets`, each of which watches other records."""
         given, model = self.problems, copy.deepcopy(self.problems.original)
         judges = [given.rows.nets - 2, given.rows.nets - 1]
         rows, rest = given.rows.take(mask), given.rows.take(~mask).without(judges)
@@ -171,22 +176,23 @@ class _Bench:
         judged = self._judged(rows, judges)
         true = (answers - judged).gather(1, rows.labels[:, None])
         distance = float((answers - judged).norm(dim=1).mean())
-        return distance, 100 * float(true.mean()), *self._watched(model, ~mask)
+        return distance, 100 * float(true.mean()), *self._watched(model, ~mask, number, sets)
 
     def _judged(self, rows: ReferenceRows, judges: list[int]) -> Tensor:
         """The judge's answers (F, K) on a gold's scale: of its two networks the one that never saw the record."""
         p = torch.where(rows.seen[:, judges[0], None], rows.logp[:, judges[1]], rows.logp[:, judges[0]]).exp()
         return with_margin(p, rows.labels, self.twin.margins.as_gold(margin_of(p, rows.labels), 0.0))
 
-    def _watched(self, model: nn.Module, stays: Tensor) -> tuple[float, float]:
-        """Accuracy less the original's, in points, on records that stay and on the hold-out."""
+    def _watched(self, model: nn.Module, stays: Tensor, number: int, sets: int) -> tuple[float, float]:
+        """Mean true-class probability less the original's, in points, on records that stay and on the hold-out."""
         given, changes = self.problems, []
-        places = stays.nonzero()[:, 0]
-        for part, own, chosen in (
-            (given.train, self.own, places[:: max(1, len(places) // _WATCHED)]),
-            (given.holdout, self.held, torch.arange(0, len(given.holdout), max(1, len(given.holdout) // _WATCHED))),
+        held = torch.arange(len(given.holdout))
+        for part, own, places in (
+            (given.train, self.own, stays.nonzero()[:, 0]),
+            (given.holdout, self.held, held),
         ):
-            labels, images = part.labels[chosen].cpu(), part.images[chosen]
-            now = logits_of(model, images, device=given.device).argmax(1) == labels
-            changes.append(100 * float(now.float().mean() - (own[chosen].argmax(1) == labels).float().mean()))
+            chosen = places[number :: max(1, sets * len(places) // _WATCHED)]
+            labels = part.labels[chosen].cpu()[:, None]
+            now = logits_of(model, part.images[chosen], device=given.device).softmax(1)
+            changes.append(100 * float((now - own[chosen].exp()).gather(1, labels).mean()))
         return changes[0], changes[1]

@@ -3,7 +3,8 @@
 import pytest
 
 from bench import results
-from bench.readme import BEGIN, END, NATURAL, README, SUITE, measured
+from bench.readme import BEGIN, END, NATURAL, README, SUITE, _costs, measured
+from tests.result_tables import rows, table
 
 
 def test_the_readme_holds_exactly_what_the_stored_results_say() -> None:
@@ -13,10 +14,21 @@ def test_the_readme_holds_exactly_what_the_stored_results_say() -> None:
 
 @pytest.mark.parametrize("suite", [SUITE, NATURAL])
 def test_every_row_names_its_origin(suite: str) -> None:
-    rows = results.read(suite).to_pylist()
-    assert rows
-    for row in rows:
+    stored = results.read(suite).to_pylist()
+    assert stored
+    for row in stored:
         assert row["command"].startswith("python -m bench ")
         assert row["hardware"]
         assert len(row["commit"]) == 40
         assert row["seconds"] is not None
+
+
+def test_the_costs_of_a_deletion_are_said_once_they_are_measured() -> None:
+    made = rows("tmu-soft", "seconds_ratio_alone", [0.08, 0.1]) + rows(
+        "tmu-soft", "seconds_ratio_references", [4.0, 4.2]
+    )
+    made += rows("tmu-soft", "seconds_ratio_alone", [0.01, 0.01], "person")
+    made += rows("tmu-soft", "seconds_ratio_audit", [0.02, 0.03], "verdict/random-10")
+    said = _costs(table(made))
+    assert "a random tenth: 0.09, one person: 0.01, its audit without golds: 0.025, its references, once: 4.1." in said
+    assert _costs(table(rows("finetune", "seconds_ratio_alone", [0.3, 0.3]))) == ""

@@ -162,12 +162,12 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, 
     assert found.retrain == Cost(10 * 180, None, False)
     assert found.twin == Cost((5 + 1 * 2) * 300, None, False)
     assert found.audit == Cost(54, None, False)  # three percent of a retraining
-    assert found.once == Cost(4 * 10 * 200, None, False) and found.to_fit  # for the audit
+    assert found.once == Cost(2 * 10 * 200, None, False) and found.to_fit  # for the audit
     assert forecast(workspace, "finetune").twin == NOTHING
     assert forecast(workspace, "ssd").alone.visits == 400
     soft = forecast(workspace, "tmu-soft")
     assert soft.alone.visits == 12 * (20 + 96)  # not one pass over D
-    assert soft.once == Cost((4 + 1) * 10 * 200, None, False) and soft.part.visits == 500
+    assert soft.once == Cost((2 + 1) * 10 * 200, None, False) and soft.part.visits == 300
     assert soft.alone == forecast(workspace, "tmu-soft", sizes=Sizes(20, 10**6, 100)).alone
     assert forecast(workspace, "retrain") == Forecast(found.retrain, found.retrain)
 

@@ -23,17 +23,18 @@ RECIPE = TrainConfig(epochs=3, batch_size=10, lr=0.05, augment="flip_shift", lab
 PROCESS = """
 import os, signal, sys
 from pathlib import Path
-from test_train_resume import digest, run
+from test_train_resume import digest, run, sampler
 import torch
 
 torch.set_num_threads(1)
 kill_at, snapshot = int(sys.argv[1]), Path(sys.argv[2])
+drawn = {"sampler": sampler} if sys.argv[3] == "drawn" else {}
 
 def progress(step, steps, numbers):
     if step == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-print(digest(*run(snapshot=snapshot, snapshot_seconds=0, progress=progress)))
+print(digest(*run(snapshot=snapshot, snapshot_seconds=0, progress=progress, **drawn)))
 """
 
 
@@ -55,10 +56,16 @@ def digest(net, report) -> str:
     return hashlib.sha256(save(tensors) + json.dumps(report.history, sort_keys=True).encode()).hexdigest()
 
 
-def _process(kill_at: int, snapshot: Path) -> subprocess.Popen:
+def sampler(epoch: int) -> list[torch.Tensor]:
+    """Ten batches an epoch of seven records each, drawn with repetition."""
+    generator = torch.Generator().manual_seed(epoch)
+    return list(torch.randint(0, 100, (10, 7), generator=generator))
+
+
+def _process(kill_at: int, snapshot: Path, how: str = "whole") -> subprocess.Popen:
     here = Path(__file__).parent
     paths = os.pathsep.join(map(str, [here, here.parents[2]]))
-    command = [sys.executable, "-c", PROCESS, str(kill_at), str(snapshot)]
+    command = [sys.executable, "-c", PROCESS, str(kill_at), str(snapshot), how]
     env = {**os.environ, "PYTHONPATH": paths}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
@@ -85,6 +92,16 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(tmp_path, kill_at,
     assert digest(net, report) == digest(whole, expected)
     assert report.history == expected.history
     assert not snapshot.exists()
+
+
+def test_a_killed_run_on_drawn_batches_resumes_to_the_same_weights_and_history(tmp_path):
+    snapshot = tmp_path / "snapshot"
+    killed = _process(16, snapshot, "drawn")
+    _, errors = killed.communicate(timeout=120)
+    assert killed.returncode == -9, errors
+    net, report = run(snapshot=snapshot, snapshot_seconds=0, sampler=sampler)
+    assert report.resumed_at == 16
+    assert digest(net, report) == digest(*run(sampler=sampler)) != digest(*run())
 
 
 class _Stop(Exception):
@@ -130,6 +147,7 @@ OTHERS = {
     "weights": lambda: {"examples": replace(_examples(), weights=None)},
     "noise": lambda: {"examples": replace(_examples(), noise=None)},
     "objective": lambda: {"objective": _climb},
+    "sampler": lambda: {"sampler": sampler},
 }
 
 

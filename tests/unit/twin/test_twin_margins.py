@@ -2,15 +2,14 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from tmu.twin.margins import MarginMap, fit_margins, margin_of, mean_shift, with_margin
+from tmu.twin.margins import MarginMap, fit_margins, margin_of, quantiles, with_margin
 
 N = 3000
-WAYS = ("mean", "quantile", "apply")
 INNER = (0.01, 0.99)  # quantiles between which a map of 400 steps is exact to a few hundredths
+NOBODY = torch.full((1,), 0.0)
 
 
 def _margins(seed: int, mean: float, spread: float, n: int = N) -> torch.Tensor:
@@ -24,9 +23,9 @@ def _inner(values: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, MarginMap]:
-    """(predicted, the original's, the cross-fit models', map); regression has shrunk the predicted ones."""
-    predicted, original, cross_fit = _margins(1, 1.5, 1.5), _margins(2, 3.0, 3.0), _margins(3, 1.0, 2.0)
-    return predicted, original, cross_fit, fit_margins(predicted, original, cross_fit)
+    """(foreseen, the original's, the references', map); regression has shrunk the foreseen ones."""
+    foreseen, original, reference = _margins(1, 1.5, 1.5), _margins(2, 3.0, 3.0), _margins(3, 1.0, 2.0)
+    return foreseen, original, reference, fit_margins(foreseen, original, reference)
 
 
 @pytest.mark.parametrize(
@@ -36,113 +35,95 @@ def fitted() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, MarginMap]:
 )
 def test_a_planted_monotone_distortion_is_undone(distort):
     truth = _margins(0, 1.0, 2.0)
-    predicted = distort(truth)
-    found = fit_margins(predicted, truth[torch.randperm(N, generator=torch.Generator().manual_seed(1))], None)
+    foreseen = distort(truth)
+    shuffled = truth[torch.randperm(N, generator=torch.Generator().manual_seed(1))]
+    found = fit_margins(foreseen, shuffled, shuffled)
     part = _inner(truth)
-    assert torch.allclose(found.quantile(predicted, 0.0)[part], truth[part], atol=0.06)
-    assert float((found.mean(predicted, 0.0) - truth)[part].abs().max()) > 0.3  # a shift cannot
+    assert torch.allclose(found.quantile(foreseen, 0.0, shuffled)[part], truth[part], atol=0.06)
+    assert float((foreseen + (truth - foreseen).mean() - truth)[part].abs().max()) > 0.3  # a shift cannot
 
 
 def test_the_order_of_records_is_kept(fitted):
-    predicted, _, _, found = fitted
-    for way in WAYS:
-        mapped = getattr(found, way)(predicted.sort().values, 0.2)
+    foreseen, _, _, found = fitted
+    for unseen in (_margins(7, 0.0, 4.0, 50), NOBODY):
+        mapped = found.quantile(foreseen.sort().values, 0.2, unseen)
         assert (mapped.diff() >= -1e-5).all()
+        turned = torch.randperm(N, generator=torch.Generator().manual_seed(4))
+        again = found.quantile(foreseen[turned], 0.2, unseen)
+        assert torch.allclose(again, found.quantile(foreseen, 0.2, unseen)[turned], atol=1e-5)
 
 
-def test_the_mean_probability_is_the_goals(fitted):
-    predicted, original, cross_fit, found = fitted
-    for lost, goal in ((0.0, original), (0.5, cross_fit)):
-        reached = torch.sigmoid(found.mean(predicted, lost)).mean()
-        assert float(reached) == pytest.approx(float(torch.sigmoid(goal).mean()), abs=1e-3)
-        assert abs(float(torch.sigmoid(predicted).mean() - reached)) > 0.02
-
-
-@pytest.mark.parametrize("lost", [0.0, 0.1, 0.5])
-def test_the_envelope_is_the_lower_of_the_two(fitted, lost):
-    predicted, _, _, found = fitted
-    mean, quantile, envelope = (getattr(found, way)(predicted, lost) for way in WAYS)
-    assert (envelope <= quantile).all()
-    part = _inner(predicted)  # beyond it, and within a step of the map, the two differ a little
-    assert torch.allclose(envelope[part], torch.minimum(mean, quantile)[part], atol=0.05)
-    assert 0 < int((mean < quantile).sum()) < N  # both have their say: the clear ones are held back, the hard ones fall
-    assert float(mean[mean < quantile].min()) > float(quantile[quantile < mean].min())
-
-
-def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_cross_fit_models(fitted):
-    predicted, original, cross_fit, found = fitted
+def test_nothing_lost_gives_the_originals_distribution_and_half_lost_the_references(fitted):
+    foreseen, original, reference, found = fitted
     levels = torch.linspace(*INNER, 50)
-    for lost, goal in ((0.0, original), (0.5, cross_fit), (0.9, cross_fit)):
-        mapped = found.quantile(predicted, lost)
-        assert torch.allclose(mapped.quantile(levels), goal.quantile(levels), atol=0.1), lost
-    assert not torch.allclose(original.quantile(levels), cross_fit.quantile(levels), atol=0.5)
+    for lost, goal in ((0.0, original), (0.5, reference), (0.9, reference)):
+        mapped = found.quantile(foreseen, lost, reference)  # drawn as the hold-out is
+        assert torch.allclose(mapped.quantile(levels), goal.quantile(levels), atol=0.15), lost
+    assert not torch.allclose(original.quantile(levels), reference.quantile(levels), atol=0.5)
 
 
 def test_between_them_it_is_linear_in_the_logarithm_of_the_share_kept(fitted):
-    predicted, _, _, found = fitted
-    for way in WAYS[:2]:
-        none, half = (getattr(found, way)(predicted, lost) for lost in (0.0, 0.5))
-        for lost in (0.05, 0.1, 0.3):
-            at = -math.log2(1 - lost)
-            assert torch.allclose(getattr(found, way)(predicted, lost), none + at * (half - none), atol=1e-4)
-    a_tenth = found.mean(predicted, 0.1) - found.mean(predicted, 0.0)
-    assert a_tenth.mean() < -0.01  # a gold of fewer records is less sure here
+    *_, found = fitted
+    none, half = found.of_gold(0.0), found.of_gold(0.5)
+    for lost in (0.05, 0.1, 0.3):
+        at = -math.log2(1 - lost)
+        assert torch.allclose(found.of_gold(lost), none + at * (half - none), atol=1e-4)
+    assert torch.equal(none, found.gold[0]) and torch.equal(half, found.gold[1])
+    assert torch.equal(found.of_gold(1.0), half)  # beyond half there is nothing to go by
+    assert float((found.of_gold(0.1) - none).mean()) < -0.01  # a gold of fewer records is less sure here
 
 
 @pytest.mark.parametrize("harder", [-2.0, 0.0, 2.0])
-def test_a_set_unlike_the_hold_out_is_told_by_the_unseen_cross_fit_models(fitted, harder):
-    *_, found = fitted
-    predicted = _margins(4, 1.5, 1.5)  # what is seen of the set does not tell that it is harder
-    unseen = _margins(5, 1.0, 2.0) + harder
-    alone, told = (found.quantile(predicted, 0.0, of) for of in (None, unseen))
-    # a half's margin m stands at a gold's 3 + 1.5 (m - 1): both are normal here
-    expected = 3.0 + 1.5 * harder
-    assert float(alone.median()) == pytest.approx(3.0, abs=0.2)
-    assert float(told.median()) == pytest.approx(expected, abs=0.4)
-    assert torch.equal(told.argsort(), alone.argsort())  # ranks stay the predicted ones
-    shifted = predicted + mean_shift(predicted, float(torch.sigmoid(told).mean()))
-    assert float(torch.sigmoid(shifted).mean()) == pytest.approx(float(torch.sigmoid(told).mean()), abs=1e-3)
-    # what random records of a margin are held back by is what these are
-    envelope, of_random = found.apply(predicted, 0.0, unseen), found.apply(predicted, 0.0)
-    back, of_random = told - envelope, alone - of_random
-    assert 0 == float(back.min()) < float(back.max())
-    levels = torch.linspace(0, 5, 20)
-    curves = [np.interp(levels, *map(np.sort, pair)) for pair in ((told, back), (alone, of_random))]
-    assert np.abs(curves[0] - curves[1]).max() < 0.1
+def test_a_set_unlike_the_hold_out_is_told_by_the_references_that_never_saw_it(fitted, harder):
+    _, _, reference, found = fitted
+    foreseen = _margins(4, 1.5, 1.5)  # what is foreseen of the set does not tell that it is harder
+    told = found.quantile(foreseen, 0.0, _margins(5, 1.0, 2.0) + harder)
+    # a reference's margin m stands at a gold's 3 + 1.5 (m - 1): both are normal here
+    assert float(told.median()) == pytest.approx(3.0 + 1.5 * harder, abs=0.4)
+    assert float(found.quantile(foreseen, 0.0, reference).median()) == pytest.approx(3.0, abs=0.2)
+    assert torch.equal(told.argsort(), foreseen.argsort())  # ranks stay the foreseen ones
 
 
 def test_few_records_say_little_of_their_own_distribution(fitted):
-    _, _, _, found = fitted
-    predicted = _margins(4, 1.5, 1.5)
-    moved = []
+    _, _, reference, found = fitted
+    foreseen, moved = _margins(4, 1.5, 1.5), []
     for n in (10, 200, N):
-        part = predicted[:n]
-        alone = found.quantile(part, 0.0)
-        moved.append(float((found.quantile(part, 0.0, part - 3.0) - alone).mean()))
+        part = foreseen[:n]
+        alone = found.quantile(part, 0.0, reference)
+        moved.append(float((found.quantile(part, 0.0, _margins(5, 1.0, 2.0, n) - 3.0) - alone).mean()))
     assert 0 > moved[0] > moved[1] / 5 > moved[2] / 5
     assert moved[2] < -2
 
 
-def test_without_cross_fit_models_the_share_lost_moves_nothing(fitted):
-    predicted, original, _, _ = fitted
-    alone = fit_margins(predicted, original, None)
-    for way in WAYS:
-        assert torch.equal(getattr(alone, way)(predicted, 0.0), getattr(alone, way)(predicted, 0.5))
+def test_a_references_margin_stands_where_it_stands_on_a_golds_scale(fitted):
+    *_, found = fitted
+    margins = torch.linspace(-2, 4, 20)
+    assert torch.allclose(found.as_gold(margins, 0.0), 3.0 + 1.5 * (margins - 1.0), atol=0.35)
+    assert torch.allclose(found.as_gold(margins, 0.5), margins, atol=1e-4)
 
 
 def test_margins_beyond_all_that_was_seen_stay_within_the_golds(fitted):
     _, original, _, found = fitted
-    mapped = found.quantile(torch.tensor([-50.0, 50.0]), 0.0)
+    mapped = found.as_gold(torch.tensor([-50.0, 50.0]), 0.0)
     assert original.min() <= mapped[0] < original.quantile(0.01)
     assert original.quantile(0.99) < mapped[1] <= original.max()
 
 
-@pytest.mark.parametrize("sure", [13.8, -13.8])
-def test_the_shift_reaches_its_goal_however_far_off_the_predictions_are(sure):
-    original = _margins(0, 0.0, 2.0)
-    found = fit_margins(torch.full((200,), sure), original, None)
-    reached = torch.sigmoid(found.mean(torch.full((1,), sure), 0.0))
-    assert float(reached) == pytest.approx(float(torch.sigmoid(original).mean()), abs=1e-3)
+@pytest.mark.parametrize("n", [1, 2, 500])
+def test_sets_of_any_size_are_mapped_to_finite_margins(fitted, n):
+    *_, found = fitted
+    mapped = found.quantile(_margins(8, 0.0, 5.0, n), 0.01, _margins(9, 0.0, 5.0, 2 * n))
+    assert mapped.shape == (n,)
+    assert torch.isfinite(mapped).all()
+
+
+def test_quantiles_are_those_of_the_sorted_values():
+    values = _margins(0, 0.0, 1.0, 801)
+    found = quantiles(values)
+    assert found.shape == (400,)
+    assert (found.diff() >= 0).all()
+    below = (values[None] <= found[:, None]).float().mean(1)
+    assert torch.allclose(below, torch.linspace(0.0005, 0.9995, 400), atol=2e-3)
 
 
 def test_a_margin_is_the_log_odds_of_the_true_class():

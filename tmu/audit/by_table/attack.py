@@ -15,12 +15,13 @@ With one pair there is no second to attack a network by: only the offline scores
 under the audited model itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from tmu.audit.by_table.facing import Faced, drops_of, faced_by, kept_pairs, sigmoid
 from tmu.audit.by_table.layer import Layer, Side
 from tmu.audit.by_table.scale import Calibration, calibrate, hats, knots_of, solve
 
@@ -40,16 +41,6 @@ class Records:
     distance: np.ndarray
     spread: np.ndarray
     subjects: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Faced:
-    """What the references of some pairs say of N records: margins and probabilities, each (N,)."""
-
-    margin: np.ndarray
-    lift: np.ndarray
-    unseen: np.ndarray
-    seen: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,30 +140,6 @@ def _like(layer: Layer, net: int) -> np.ndarray:
     """The test records by which a network is calibrated: where people are known, those of whom it learned others."""
     everyone = np.arange(len(layer.test))
     return everyone[layer.test.net[:, net // 2] == net] if layer.acquainted else everyone
-
-
-def drops_of(layer: Layer) -> Sequence[int | None]:
-    """The pairs that are left out in turn; none where there is one alone."""
-    return range(layer.pairs) if layer.pairs > 1 else [None]
-
-
-def kept_pairs(layer: Layer, drop: int | None) -> list[int]:
-    """The pairs but `drop`."""
-    return [pair for pair in range(layer.pairs) if pair != drop]
-
-
-def faced_by(side: Side, pairs: list[int], rows: np.ndarray | slice = slice(None)) -> Faced:
-    """What these pairs say of the records."""
-    unseen, seen = side.unseen[rows][:, pairs], side.seen[rows][:, pairs]
-    means = (sigmoid(each).mean(1) for each in (unseen, seen))
-    return Faced(unseen.mean(1), (seen - unseen).mean(1), *means)
-
-
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    """Probabilities of margins."""
-    from scipy.special import expit
-
-    return expit(values)
 
 
 def _of_net(side: Side, net: int) -> np.ndarray:

@@ -24,7 +24,8 @@ LIMITS = (
     "by construction.",
     "References learned from half of the people. What that changes is taken off by never-seen records, as far as their "
     "ease and class tell; a forget set unlike all of them may be judged wrongly by a little.",
-    "Networks on half the data differ more among themselves than retrained models do: the distance has a wide floor.",
+    "Networks that learned from half of the people differ more among themselves than retrained models do: the floor of "
+    "the distance is wide.",
     "The evidence is of membership: that the records are known. Another attack may see what this one does not.",
     "Inner layers are tested with a fresh last layer on the model's body. A trace that is not linear in the last "
     "features, or lies in earlier layers alone, escapes it.",

@@ -18,17 +18,25 @@ A rule that could not have told is `inconclusive` and says how large an effect w
 
 import numpy as np
 
-from tmu.audit.bootstrap import Value
 from tmu.audit.by_table.distance import Distance
 from tmu.audit.by_table.law import LEVEL
 from tmu.audit.by_table.membership import Membership
 from tmu.audit.by_table.utility import Lost, Utility
+from tmu.audit.by_table.wording import (
+    left_text,
+    original_text,
+    p_text,
+    percent,
+    points,
+    sees_half,
+    shown,
+    smallest_text,
+)
 from tmu.audit.gate_rules import Finding
 from tmu.config import AuditConfig
 from tmu.words import counted
 
 STANDS_OUT = 0.001  # level of the other side
-HALF = 0.5  # of the original's evidence is left by a deletion done by half
 COLLAPSE = 5  # times `utility_drop_pct`: a loss that may fall on no class and no part
 
 
@@ -36,25 +44,26 @@ def membership(found: Membership, config: AuditConfig, distance: Distance | None
     """Rule 2, of outputs or fresh heads."""
     own, power = found.request["unlearned"], found.power
     p_member, p_low, evidence = float(own.member[0]), float(own.low[0]), float(own.evidence[0])
-    text = f"evidence of membership {evidence:+.1f} standard deviations (p {_p(p_member)}), original {_original(found)}"
+    said = f"evidence of membership {evidence:+.1f} standard deviations (p {p_text(p_member)})"
+    text = f"{said}, original {original_text(found)}"
     if p_member <= LEVEL and _material(found.left, config):
-        return Finding("failed", f"{text}: the forgotten records are still recognised{_left(found)}.")
+        return Finding("failed", f"{text}: the forgotten records are still recognised{left_text(found)}.")
     too_low = -evidence > float(found.request["original"].evidence[0])
     if p_low <= STANDS_OUT and too_low and not _near(distance):
-        return Finding("failed", f"{text}: they stand out by low confidence (p {_p(p_low)}; Streisand effect).")
+        return Finding("failed", f"{text}: they stand out by low confidence (p {p_text(p_low)}; Streisand effect).")
     if not power.convicted:
         return Finding(
             "inconclusive",
             f"{text}: even the untouched original cannot be told from a model that never saw these "
-            f"{counted(int(own.records[0]), 'record')}. {_smallest(found)}",
+            f"{counted(int(own.records[0]), 'record')}. {smallest_text(found)}",
         )
-    if p_member > LEVEL and _material(found.left, config) and not _sees_half(found):
-        text = f"{text}: the original is found and this model is not, but that is no proof{_left(found)}"
-        return Finding("inconclusive", f"{text}. {_smallest(found)}")
+    if p_member > LEVEL and _material(found.left, config) and not sees_half(found):
+        text = f"{text}: the original is found and this model is not, but that is no proof{left_text(found)}"
+        return Finding("inconclusive", f"{text}. {smallest_text(found)}")
     left = f" What is left ({100 * (found.left or 0):.0f} % of the original's evidence) is significant but small." * (
         p_member <= LEVEL
     )
-    return Finding("passed", f"{text}: the original is found, this model is not.{left} {_smallest(found)}")
+    return Finding("passed", f"{text}: the original is found, this model is not.{left} {smallest_text(found)}")
 
 
 def people(found: Membership, config: AuditConfig, distance: Distance | None = None) -> Finding:
@@ -96,17 +105,17 @@ def distance(found: Distance | None, config: AuditConfig, what: str = "") -> Fin
     if found is None:
         return Finding("inconclusive", f"{what}the distance was not measured.")
     own, original = found.models["unlearned"], found.models["original"]
-    text = f"{what}distance to the answers of references that never saw the records {_shown(own)}"
+    text = f"{what}distance to the answers of references that never saw the records {shown(own)}"
     if found.floor is None:
-        return Finding("inconclusive", f"{text}, original {_shown(original)}; one pair of references has no floor.")
-    text = f"{text}; among references {_shown(found.floor)}, original {_shown(original)}"
+        return Finding("inconclusive", f"{text}, original {shown(original)}; one pair of references has no floor.")
+    text = f"{text}; among references {shown(found.floor)}, original {shown(original)}"
     if own.value <= found.floor.high:
         if found.told_apart:
             return Finding("passed", f"{text}: within the floor.")
         return Finding("inconclusive", f"{text}: even the original is within the floor.")
     if not found.told_apart:
         return Finding("failed", f"{text}: farther than references and original are.")
-    text = f"{text}: gained {_shown(found.gain)}, {100 * found.closed:.0f} % of the way to the floor"
+    text = f"{text}: gained {shown(found.gain)}, {100 * found.closed:.0f} % of the way to the floor"
     if found.gain.low <= 0 or found.closed < config.share_closed:
         return Finding("failed", f"{text}; at least {100 * config.share_closed:.0f} % are asked for.")
     return Finding("passed", f"{text}.")
@@ -121,7 +130,7 @@ def staying(found: Utility, config: AuditConfig) -> Finding:
     """Rule 8."""
     all_, exposed = found.retain, found.exposed
     rule = _loss(all_, "accuracy on people who stay", config.utility_drop_pct)
-    text = f"{rule.text} On the most exposed tenth of them: {_points(exposed)}."
+    text = f"{rule.text} On the most exposed tenth of them: {points(exposed)}."
     if exposed.lost.low > COLLAPSE * config.utility_drop_pct:
         return Finding("failed", f"{text} They pay for the deletion.")
     return rule._replace(text=text)
@@ -131,9 +140,9 @@ def classes(found: Utility, config: AuditConfig) -> Finding:
     """Rule 9."""
     limit = COLLAPSE * config.utility_drop_pct
     number, worst = max(found.classes.items(), key=lambda item: (item[1].lost.low, item[1].lost.value))
-    text = f"no class loses more than {limit:g} points for certain; the worst hit is class {number}: {_points(worst)}"
+    text = f"no class loses more than {limit:g} points for certain; the worst hit is class {number}: {points(worst)}"
     if worst.lost.low > limit:
-        return Finding("failed", f"class {number} collapses: {_points(worst)}, limit {limit:g}.")
+        return Finding("failed", f"class {number} collapses: {points(worst)}, limit {limit:g}.")
     blind = [each for each, lost in found.classes.items() if lost.lost.high > 2 * limit + max(lost.lost.value, 0)]
     if len(blind) * 2 > len(found.classes):
         return Finding("inconclusive", f"{text}. Most classes have too few test records to tell a loss.")
@@ -143,11 +152,11 @@ def classes(found: Utility, config: AuditConfig) -> Finding:
 def sets(found: Utility) -> Finding:
     """Rule 10."""
     forget, retain, test = (found.accuracy[name]["original"] for name in ("forget", "retain", "test"))
-    said = f"the original gets {_percent(forget)} of the forgotten and {_percent(retain)} of the staying records right"
+    said = f"the original gets {percent(forget)} of the forgotten and {percent(retain)} of the staying records right"
     if forget.high < retain.value / 2:
         return Finding("failed", f"{said}, though it learned both: sets or labels are mixed up.")
     if retain.high < test.low - 5:
-        return Finding("failed", f"{said}, and {_percent(test)} of the test set: the sets are mixed up.")
+        return Finding("failed", f"{said}, and {percent(test)} of the test set: the sets are mixed up.")
     if forget.high - forget.low > 50 or retain.high - retain.low > 50 or test.high - test.low > 50:
         return Finding("inconclusive", f"{said}: too few records to tell whether the sets are mixed up.")
     return Finding("passed", f"{said}.")
@@ -155,7 +164,7 @@ def sets(found: Utility) -> Finding:
 
 def _loss(lost: Lost, what: str, limit: float) -> Finding:
     """Fails where more than `limit` is lost, and some of it for certain; tells nothing where much could be unseen."""
-    text = f"{what}: {_points(lost)}, limit {limit:g}"
+    text = f"{what}: {points(lost)}, limit {limit:g}"
     if lost.lost.value > limit and lost.lost.low > 0:
         return Finding("failed", f"{text}.")
     if lost.lost.high > COLLAPSE * limit:
@@ -183,46 +192,3 @@ def _near(distance: Distance | None) -> bool:
 
 def _material(left: float | None, config: AuditConfig) -> bool:
     return left is None or left > config.share_left
-
-
-def _original(found: Membership) -> str:
-    return f"{float(found.request['original'].evidence[0]):+.1f} (p {_p(found.power.p_value)})"
-
-
-def _left(found: Membership) -> str:
-    return "" if found.left is None else f" ({100 * found.left:.0f} % of the original's evidence is left)"
-
-
-def _sees_half(found: Membership) -> bool:
-    return found.power.share is not None and found.power.share <= HALF
-
-
-def _smallest(found: Membership) -> str:
-    """The power in a sentence."""
-    power = found.power
-    if power.smallest is None:
-        return "No effect could have been shown on so few records."
-    half = "" if power.share is None or not power.convicted else _half(_sees_half(found))
-    share = f" ({100 * power.share:.0f} % of the original's evidence)" if power.share else ""
-    return f"A lift of {power.smallest:.1f} nats on every record would be seen in 8 of 10 cases{share}{half}."
-
-
-def _half(seen: bool) -> str:
-    return f", a deletion done by half {'too' if seen else 'not reliably'}"
-
-
-def _points(lost: Lost) -> str:
-    value = lost.lost
-    return f"{value.value:.1f} points lost [{value.low:.1f}, {value.high:.1f}]"
-
-
-def _percent(value: Value) -> str:
-    return f"{value.value:.1f} % [{value.low:.1f}, {value.high:.1f}]"
-
-
-def _shown(value: Value) -> str:
-    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
