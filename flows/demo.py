@@ -58,16 +58,19 @@ def _deleted(workspace: Workspace, people: list[str]) -> dict[str, Any]:
 
 
 def _beside_gold(workspace: Workspace, request: str) -> list[dict[str, Any]]:
-    """The model before a request and after it, beside one that is retrained without its records."""
+    """The model before a request and what the method made of it, beside one that is retrained without its records."""
     from tasks.models import train_gold
     from tmu.deletion.journal import Journal
-    from tmu.steps.beside_gold import beside_gold
+    from tmu.steps.beside_gold import beside_gold, unlearned_for
 
     deletion = Journal(workspace).find(request)
-    data, forget = deletion.plan.data, deletion.forget
-    tell("Retraining without the nineteen people, for comparison alone")
-    gold = train_gold(workspace, data, forget, deletion.params, 0)
-    models = {"original": deletion.base, "gold": gold, deletion.method: deletion.unlearned}
+    data, forget, gold = deletion.plan.data, deletion.forget, deletion.unlearned
+    if not deletion.exact:
+        tell("Retraining without the nineteen people, for comparison alone")
+        gold = train_gold(workspace, data, forget, deletion.params, 0)
+    tried = unlearned_for(workspace, forget)
+    refused = ", refused" if deletion.exact else ""
+    models = {"original": deletion.base, "gold": gold, **{f"{name}{refused}": model for name, model in tried.items()}}
     return [row.model_dump() for row in beside_gold(workspace, data, forget, models, gold)]
 
 

@@ -51,7 +51,9 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(outcome["alignment"])
+        beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(
+            outcome["alignment"]
+        )
         links = f"{beside}[Compare these versions in MLflow]({outcome['compare']}): all metrics"
         parts += [table(rows, ("model", "in MLflow")), links]
         proof = outcome["audit"]

@@ -90,11 +90,11 @@ def referred(solved: Solved) -> Referred:
 
     from tests.synthetic import MEMORISE, SEEDS, referring_rows
     from tmu.train import logits_of
-    from tmu.twin.reference_twin import Rate, fit_answers
+    from tmu.twin.reference_twin import Rate, Unseen, fit_answers
 
     subjects = torch.arange(240) // 4
     rows, held = referring_rows(solved.train, subjects, solved.holdout, 2, MEMORISE, SEEDS)
     own, unseen = (logits_of(solved.original, part.images).log_softmax(1) for part in (solved.train, solved.holdout))
-    twin = fit_answers(rows, own, held, unseen)
+    twin = fit_answers(rows, own, Unseen(held, unseen))
     rates = (Rate(4, 0.02, 0.2), Rate(48, 0.05, 0.5))
     return Referred(rows, held, subjects, dataclasses.replace(twin, rates=rates))

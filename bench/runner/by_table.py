@@ -16,7 +16,7 @@ from bench.runner.cache import read_run
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made
 from bench.runner.models import Workshop
-from bench.runner.references import read_table
+from bench.runner.references import acquainted_with, read_table
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.probes.head_refit import fit_head, some
 from tmu.config import AuditConfig
@@ -77,23 +77,12 @@ def audited(shop: Workshop, sight: Sight, model: Made, original: Made, table: Ma
         inner = None if said["original"].inner is None else {who: each.inner[name] for who, each in said.items()}
         logits = {who: each.logits[name] for who, each in said.items()}
         people = shop.ground.people[split][rows]
-        known = _acquainted(people, shop.ground.people["train"], tables["train"].seen) if name == "test" else None
+        known = acquainted_with(people, shop.ground.people["train"], tables["train"].seen) if name == "test" else None
         parts[name] = Part(logits, tables[split].take(rows), people.numpy(), inner, known)
     case = TableCase(**parts, config=CONFIG, seed=shop.suite.sample_seed)
     started = clock(shop.device)
     audit = audit_by_table(case)
     return Audited(case, audit, clock(shop.device) - started + sum(each.seconds for each in said.values()))
-
-
-def _acquainted(people: torch.Tensor, trained: torch.Tensor, seen: torch.Tensor) -> np.ndarray | None:
-    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
-
-    people (N,); trained (D,), seen bool (D, M): the people of D, and which networks learned each record of it.
-    """
-    order = trained.argsort()
-    place = torch.searchsorted(trained[order], people).clamp_max(len(trained) - 1)
-    known = trained[order][place] == people
-    return (seen[order[place]] & known[:, None]).numpy() if known.any() else None
 
 
 def kept_audit(shop: Workshop, request: Forgotten, model: Made, original: Made, table: Made) -> Path:

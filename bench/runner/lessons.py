@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Help, Made
-from bench.runner.references import read_table
+from bench.runner.references import acquainted_with, read_table
 from tmu.config import Seeds
 from tmu.files import write_json
 from tmu.references.rows import ReferenceRows
@@ -97,19 +97,21 @@ def load_lessons(shop: "Workshop", made: Made) -> ReferenceTwin:
 def _problems(shop: "Workshop", original: Made, table: Made, seeds: Seeds, fit: Any) -> TwinProblems:
     ground, rows = shop.ground, read_table(table.folder)
     people = ground.people["train"]
-    some, held = some_people(people, _RECORDS, seeds.unlearn), slice(None, None, -(-len(ground.holdout) // _HELD))
-    on = some.to(shop.device)
+    some, on = some_people(people, _RECORDS, seeds.unlearn), shop.device
+    held = torch.arange(len(ground.holdout))[:: -(-len(ground.holdout) // _HELD)]
+    known = acquainted_with(ground.people["holdout"][held], people, rows["train"].seen)
     return TwinProblems(
         shop.net(original).to(shop.device),
-        ground.train.take(on),
+        ground.train.take(some.to(on)),
         rows["train"].take(some),
         people[some],
-        ground.holdout.take(torch.arange(len(ground.holdout))[held].to(shop.device)),
-        rows["holdout"].take(torch.arange(len(ground.holdout))[held]),
+        ground.holdout.take(held.to(on)),
+        rows["holdout"].take(held),
         shop.suite.train,
         seeds,
         fit,
         shop.device,
+        None if known is None else torch.from_numpy(known),
     )
 
 

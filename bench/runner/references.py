@@ -7,6 +7,7 @@ three splits are kept, their weights are not.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -75,3 +76,14 @@ def _facts(shop: "Workshop") -> dict[str, Tensor]:
     parts = {split: getattr(shop.ground, split) for split in SPLITS}
     keys = {f"{split}.keys": part.keys.cpu() for split, part in parts.items()}
     return keys | {f"{split}.labels": part.labels.cpu() for split, part in parts.items()}
+
+
+def acquainted_with(people: Tensor, trained: Tensor, seen: Tensor) -> np.ndarray | None:
+    """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
+
+    people (N,); trained (D,), seen bool (D, M): the people of D, and which networks learned each record of it.
+    """
+    order = trained.argsort()
+    place = torch.searchsorted(trained[order], people).clamp_max(len(trained) - 1)
+    known = trained[order][place] == people
+    return (seen[order[place]] & known[:, None]).numpy() if known.any() else None

@@ -40,7 +40,8 @@ def both(
     from flows.delete_local import delete_local_flow
 
     folder = tmp_path_factory.mktemp("paths")
-    by_flow, by_dvc = (make_workspace(folder / name, audit={"golds": False}) for name in ("flow", "dvc"))
+    quick = {"audit": {"golds": False}, "references": {"pairs": 2}}
+    by_flow, by_dvc = (make_workspace(folder / name, **quick) for name in ("flow", "dvc"))
     subjects = [by_flow.keys(simulated=True).subject(name) for name in PEOPLE]
     outcome = delete_local_flow(home=str(by_flow.root), subjects=subjects)
     (by_dvc.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))

@@ -5,7 +5,6 @@ from typing import Any
 from tmu.cli import flow, output
 from tmu.cli.outcome import shown_outcome
 from tmu.cli.workspace import home
-from tmu.steps.plan_facts import worded_seconds, worded_share
 
 
 def demo(as_json: output.Json = False) -> None:
@@ -25,7 +24,8 @@ def _beside_gold(summary: dict[str, Any]) -> list[Any]:
     rows = summary["beside_gold"]
     gold = next(row for row in rows if row["name"] == "gold")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title="Nineteen people, beside a retrained gold")
-    for head in ("", "test\n(%)", "forgotten\n(%)", "distance to\nthe gold ↓", "step", "of the\ngold's", "in all"):
+    share = "of the\ngold's"
+    for head in ("", "test\n(%)", "forgotten\n(%)", "distance to\nthe gold ↓", "step", share, "in all", share):
         table.add_column(head, justify="right" if head else "left")
     for row in rows:
         table.add_row(row["name"], *_cells(row, gold))
@@ -33,23 +33,33 @@ def _beside_gold(summary: dict[str, Any]) -> list[Any]:
 
 
 def _cells(row: dict[str, Any], gold: dict[str, Any]) -> list[str]:
+    from tmu.steps.plan_facts import worded_seconds, worded_share
+
     answers = [f"{row['accuracy_test']:.1f}", f"{row['accuracy_forgotten']:.1f}"]
     distance = "–" if row is gold else f"{row['distance']:.3f}"
     if row["name"] == "original":
-        return [*answers, distance, "–", "–", "–"]
-    share = worded_share(row["seconds_step"] / gold["seconds_step"])
-    return [*answers, distance, worded_seconds(row["seconds_step"]), share, worded_seconds(row["seconds_whole"])]
+        return [*answers, distance, *["–"] * 4]
+    costs = [
+        text
+        for part in ("seconds_step", "seconds_whole")
+        for text in (worded_seconds(row[part]), worded_share(row[part] / gold[part]))
+    ]
+    return [*answers, distance, *costs]
 
 
 def _closing(summary: dict[str, Any], gold: dict[str, Any]) -> list[str]:
     """In sentences: one person's price, from when on references pay, the verdict on the people, the pictures."""
+    from tmu.steps.plan_facts import worded_seconds, worded_share
+
     one, pays = summary["first"]["price"], summary["choice"]["pays_from"]
     share = worded_share(one["request"] / gold["seconds_whole"])
-    paid = "On so few records they never do" if pays is None else f"They do from deletion {pays} on"
+    paid = (
+        "never pay for themselves on so few records" if pays is None else f"pay for themselves from deletion {pays} on"
+    )
     pictures = [f"Picture: {path}" for path in summary["pictures"][:1]]
     return [
         f"The first request, one person: {worded_seconds(one['request'])} in all, {share} of this retraining in all.",
-        f"When do the references pay for themselves? {paid}, by the seconds of this machine.",
+        f"The references {paid}, by the seconds of this machine.",
         *([summary["sentence"]] if summary["sentence"] else []),
         *pictures,
         f"Everything took {worded_seconds(summary['seconds'])}.",

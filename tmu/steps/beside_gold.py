@@ -1,8 +1,9 @@
-"""Set models beside a gold on one forget set: accuracy, distance and what each took. For the demo; it judges nothing."""
+"""Set models beside a gold on one forget set: accuracy, distance, cost. For the demo; it judges nothing."""
 
 from torch import Tensor
 
 from tmu.config import Config
+from tmu.deletion.plan import RETRAIN
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import examples, forget_keys, load_model, open_store, run_record
 from tmu.train import Examples, logits_of
@@ -45,6 +46,18 @@ def beside_gold(
             )
         )
     return rows
+
+
+def unlearned_for(workspace: Workspace, forget: ForgetRef) -> dict[str, ModelRef]:
+    """What approximate methods made for a forget set, by method: also a model that its audit refused."""
+    found = {}
+    for held in workspace.artifacts.manifests("model"):
+        identity = held.manifest["identity"]
+        if (identity["stage"], identity.get("forget")) == ("unlearned", forget.digest):
+            weights = held.manifest["files"]["weights.safetensors"]
+            found[identity["method"]] = ModelRef(uri=held.uri, digest=held.digest, weights=weights, role="unlearned")
+    found.pop(RETRAIN, None)
+    return found
 
 
 def _answers(workspace: Workspace, model: ModelRef, part: Examples) -> Tensor:

@@ -24,6 +24,7 @@ from tmu.refs import DataRef, ModelRef, ReferencesRef, TwinRef
 from tmu.steps.loading import engine, examples_at, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.read_references import read_info, read_rows
+from tmu.steps.table_sets import acquainted_with
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.train.order import stream
@@ -136,6 +137,7 @@ def _problems(
     learned, unseen = examples_at(store, train), examples_at(store, held)
     rows = read_rows(workspace, references, buckets)
     model, _ = load_model(workspace, original)
+    known = acquainted_with(store, held, rows)
     return TwinProblems(
         model,
         learned,
@@ -147,6 +149,7 @@ def _problems(
         Seeds.all(params.seed),
         fit,
         pick_device(workspace.settings.device),
+        None if known is None else torch.from_numpy(known),
     )
 
 

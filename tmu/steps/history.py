@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from tmu import manifest
+from tmu.audit.table import ORIGINAL
 from tmu.config import Params
 from tmu.errors import StorageError
 from tmu.files import read_json
@@ -93,12 +94,15 @@ class History:
         return any(run.identity["data"] == data_digest and self._same_twin(run) for run in self.twins)
 
     def audited(self, method: str, options: dict[str, Any]) -> list[bool]:
-        """Whether this method, as coded and configured now, passed its audits: one a request, oldest first."""
+        """Whether this method, as coded and configured now, passed its audits: one a request, oldest first.
+
+        An audit of what came after a model of the method is none of the method.
+        """
         asked, code = _asked(method, options), code_digest(*code_of(self._params.with_method(method)))
         mine = {run.weights for run in self.models if _method_of(run) == asked and run.identity["code"] == code}
         latest: dict[str, bool] = {}
         for run in sorted(self.audits, key=lambda run: run.record["at"]):
-            if mine & set(run.identity["models"].values()):
+            if mine & {weights for row, weights in run.identity["models"].items() if row != ORIGINAL}:
                 latest.pop(run.identity["forget"], None)
                 latest[run.identity["forget"]] = bool(run.passed)
         return list(latest.values())

@@ -76,7 +76,7 @@ def table_sets(
         keys = torch.from_numpy(key64(arrays.record_keys))
         labels = torch.from_numpy(store.info.outputs[arrays.labels])
         examples = Examples(torch.from_numpy(arrays.images), labels, keys)
-        acquainted = _acquainted(store, positions, rows) if name == "test" else None
+        acquainted = acquainted_with(store, positions, rows) if name == "test" else None
         parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
     shown = zip(parts["forget"].subjects, people["forget"], strict=True)
     return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown})
@@ -111,7 +111,7 @@ def _in_order(buckets: np.ndarray, seed: int) -> Iterator[int]:
     yield from (int(bucket) for bucket in buckets[np.argsort(place, kind="stable")])
 
 
-def _acquainted(store: RecordStore, test: np.ndarray, rows: ReferenceRows) -> np.ndarray | None:
+def acquainted_with(store: RecordStore, test: np.ndarray, rows: ReferenceRows) -> np.ndarray | None:
     """Which networks learned others of the same person, bool (N, M); None where D holds none of these people.
 
     All records of a person lie in one shard, so that the rows are among those that were read.

@@ -34,7 +34,7 @@ class MarginMap:
         unseen: (M,), margins of single references on these records, each of a network that never saw the record.
         """
         gold = self.of_gold(lost)
-        mapped = _interpolated(margins, self.foreseen, gold)
+        mapped = interpolated(margins, self.foreseen, gold)
         return torch.lerp(mapped, self._of_this_set(margins, unseen, gold), len(margins) / (len(margins) + _ALIKE))
 
     def of_gold(self, lost: float) -> Tensor:
@@ -43,11 +43,11 @@ class MarginMap:
 
     def as_gold(self, margins: Tensor, lost: float) -> Tensor:
         """Margins (N,) of a reference on a gold's scale."""
-        return _interpolated(margins, self.gold[1], self.of_gold(lost))
+        return interpolated(margins, self.gold[1], self.of_gold(lost))
 
     def _of_this_set(self, margins: Tensor, unseen: Tensor, gold: Tensor) -> Tensor:
         """The references' margins on a gold's scale, in the order of the foreseen ones: (N,)."""
-        shown = _interpolated(unseen, self.gold[1], gold).to(margins).sort().values
+        shown = interpolated(unseen, self.gold[1], gold).to(margins).sort().values
         levels = (torch.arange(len(margins)) + 0.5) / len(margins)
         drawn = torch.empty_like(margins)
         drawn[margins.argsort(stable=True)] = shown[(levels * len(shown)).long()]
@@ -82,7 +82,7 @@ def with_margin(p: Tensor, labels: Tensor, margins: Tensor) -> Tensor:
     return (others * (1 - true)).scatter(1, labels[:, None], true)
 
 
-def _interpolated(margins: Tensor, start: Tensor, end: Tensor) -> Tensor:
+def interpolated(margins: Tensor, start: Tensor, end: Tensor) -> Tensor:
     """Each margin (N,) at the same level of `end` (Q,) as it has in `start` (Q,)."""
     mapped = np.interp(margins.double().numpy(), start.double().numpy(), end.double().numpy())
     return torch.from_numpy(mapped).to(margins.dtype)

@@ -26,7 +26,7 @@ from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit, logits_of
 from tmu.train.order import hash_keys, stream
 from tmu.twin.margins import margin_of, with_margin
-from tmu.twin.reference_twin import TERMS, Rate, ReferenceTwin, fit_answers
+from tmu.twin.reference_twin import TERMS, Rate, ReferenceTwin, Unseen, fit_answers
 from tmu.twin.replay import StepCase, replay_weights, take_step
 
 FACTORS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the recipe's rate
@@ -41,7 +41,7 @@ class TwinProblems:
     """An original and records of its training set and hold-out, with their references.
 
     train: random records of D, whole people; subjects: int64 (N,), whose they are. recipe: the original's. fit: the
-    engine.
+    engine. acquainted: see `Unseen`.
     """
 
     original: nn.Module
@@ -54,6 +54,7 @@ class TwinProblems:
     seeds: Seeds
     fit: Callable[..., Fit]
     device: torch.device | str = "cpu"
+    acquainted: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
         logits_of(problems.original, part.images, device=problems.device).log_softmax(1)
         for part in (problems.train, problems.holdout)
     )
-    twin = fit_answers(problems.rows, own, problems.holdout_rows, held)
+    twin = fit_answers(problems.rows, own, Unseen(problems.holdout_rows, held, problems.acquainted))
     bench = _Bench(problems, twin, own, held)
     rates: list[Rate] = []
     for sets in bench.forget_sets():

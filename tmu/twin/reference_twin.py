@@ -21,12 +21,13 @@ import torch
 from torch import Tensor
 
 from tmu.references.rows import FLOOR, ReferenceRows
-from tmu.twin.margins import MarginMap, fit_margins, margin_of, with_margin
+from tmu.twin.margins import MarginMap, fit_margins, interpolated, margin_of, quantiles, with_margin
 from tmu.twin.replay import StepPlan
 from tmu.twin.target import fit_logit, logit_answers, moved_by_loss
 
 TERMS = ("mean", "mean of logs", "original")
 _LEAST = 6e-6  # probability, e^FLOOR
+_FEWEST_KNOWN = 100  # outputs on either side, for acquaintance to show
 _RECORDS = 4000  # of each network, at most, on which the logit is fitted
 
 
@@ -96,20 +97,45 @@ def terms(rows: ReferenceRows, original: Tensor) -> Tensor:
     return torch.stack([rows.unseen().clamp_min(_LEAST).log(), of_logs, original.clamp_min(FLOOR)], 2)
 
 
-def fit_answers(
-    rows: ReferenceRows, original: Tensor, holdout: ReferenceRows, original_holdout: Tensor
-) -> ReferenceTwin:
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """Hold-out records: rows (H), the original's log-probabilities (H, K), and which networks know whose they are.
+
+    acquainted: bool (H, M), the networks that learned other records of the same person; None where there are none.
+    """
+
+    rows: ReferenceRows
+    original: Tensor
+    acquainted: Tensor | None = None
+
+
+def fit_answers(rows: ReferenceRows, original: Tensor, holdout: Unseen) -> ReferenceTwin:
     """The twin without rates.
 
-    rows: random records of D; original: its log-probabilities (N, K) of them. holdout, original_holdout: the same of
-    the hold-out. Each network in turn is the gold: the logit foresees it from the others. Needs two pairs: without a
-    network left that never saw a record there is nothing to foresee it from.
+    rows: random records of D; original: its log-probabilities (N, K) of them. Each network in turn is the gold: the
+    logit foresees it from the others. Needs two pairs: without a network left that never saw a record there is nothing
+    to foresee it from.
     """
     f, labels, goals = _left_out(rows, original)
     a, b = fit_logit(f, labels, goals)
     foreseen = margin_of(logit_answers(terms(rows, original), rows.labels, a, b), rows.labels)
-    own = margin_of(original_holdout.exp(), holdout.labels)
-    return ReferenceTwin(a, b, fit_margins(foreseen, own, holdout.margins().flatten()))
+    return ReferenceTwin(a, b, fit_margins(foreseen, *_of_strangers(holdout)))
+
+
+def _of_strangers(holdout: Unseen) -> tuple[Tensor, Tensor]:
+    """Margins of the original, and of single references, on records of people whom neither knows.
+
+    The original knows everybody in D, also by their hold-out records. What such acquaintance adds shows between the
+    references that know a person and those that do not: the original's margins are carried from the one distribution
+    to the other. A gold that never saw a person is no more acquainted with them.
+    """
+    margins, own = holdout.rows.margins(), margin_of(holdout.original.exp(), holdout.rows.labels)
+    known = holdout.acquainted
+    if known is None or int(known.sum()) < _FEWEST_KNOWN or int((~known).sum()) < _FEWEST_KNOWN:
+        return own, margins.flatten()
+    by_person = known.any(1)
+    carried = interpolated(own[by_person], quantiles(margins[known]), quantiles(margins[~known]))
+    return torch.cat([own[~by_person], carried]), margins[~known]
 
 
 def _left_out(rows: ReferenceRows, original: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -245,6 +245,8 @@ def test_audits_count_once_a_request_and_only_for_the_method_as_it_is(
     for key in ("old", "other"):
         models = {"tmu-soft": weights(workspace, key)}
         add(workspace, f"a-{key}", "audit", 1.0, models=models, forget=key, passed=False)
+    after = {"original": weights(workspace, "u"), "retrain": "r"}  # it took over from a model of the method
+    add(workspace, "5", "audit", 1.0, "2026-01-05", models=after, forget="g", passed=True)
     assert History(workspace, PARAMS).audited("tmu_soft", {}) == [False, True]
 
 
