@@ -9,7 +9,16 @@ import pytest
 
 from tmu import provenance
 from tmu.config import Params
-from tmu.steps import audit_models, fit_twin, probe_model, train_model, unlearn_model
+from tmu.steps import (
+    audit_by_references,
+    audit_models,
+    fit_reference_twin,
+    fit_references,
+    fit_twin,
+    probe_model,
+    train_model,
+    unlearn_model,
+)
 
 
 @pytest.fixture
@@ -26,7 +35,9 @@ def copied(tmp_path, monkeypatch):
     provenance._code_digest.cache_clear()
 
 
-STEPS = (train_model, fit_twin, unlearn_model, audit_models)
+ROOMS = {"steps", "train", "models", "references", "twin", "unlearn", "audit", "words"}  # words: of a report
+STEPS = (train_model, fit_twin, fit_references, fit_reference_twin, unlearn_model, audit_models, audit_by_references)
+MADE = {"train_model", "fit_twin", "fit_references", "fit_reference_twin", "unlearn_model"}
 
 
 def _changed(copied, path: str, text: str | None = None, method: str = "tmu-soft") -> set[str]:
@@ -43,6 +54,7 @@ def _changed(copied, path: str, text: str | None = None, method: str = "tmu-soft
 def test_a_new_metric_leaves_every_model_and_twin_as_it_is(copied):
     assert _changed(copied, "audit/metrics/new_metric.py", "VALUE = 1\n") == set()
     assert _changed(copied, "audit/metrics/accuracy.py") == {"audit_models"}
+    assert _changed(copied, "audit/by_table/rules.py") == {"audit_by_references"}
 
 
 def test_a_new_method_leaves_all_others_as_they_are(copied):
@@ -53,16 +65,21 @@ def test_a_new_method_leaves_all_others_as_they_are(copied):
 @pytest.mark.parametrize(
     ("path", "steps"),
     [
-        ("twin/margins.py", {"fit_twin", "unlearn_model", "audit_models"}),  # imported by the target model
+        ("twin/margins.py", {"fit_reference_twin", "unlearn_model"}),  # imported by the twin of the references
+        ("twin/rates.py", {"fit_reference_twin", "unlearn_model"}),
+        ("references/halves.py", MADE - {"train_model", "fit_twin"} | {"audit_by_references"}),
+        ("steps/train_references.py", {"fit_references"}),  # who reads a table names it by its digest
         ("twin/quality.py", {"fit_twin", "unlearn_model", "audit_models"}),
         ("twin/features/curriculum.py", {"fit_twin", "unlearn_model", "audit_models"}),  # found by its name
         ("twin/shift.py", {"unlearn_model"}),  # imported inside a function
         ("unlearn/tmu_soft.py", {"unlearn_model"}),  # the method, found by its name
-        ("unlearn/finetune.py", {"unlearn_model"}),  # imported by the method
-        ("models/small_resnet.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
-        ("train/engine.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
-        ("steps/loading.py", {"train_model", "fit_twin", "unlearn_model", "audit_models"}),
-        ("audit/gate.py", {"audit_models"}),
+        ("unlearn/finetune.py", set()),  # of another method
+        ("compute/side_by_side.py", set()),  # how jobs share the cores
+        ("deletion/plan.py", set()),
+        ("models/small_resnet.py", MADE | {"audit_models", "audit_by_references"}),
+        ("train/engine.py", MADE | {"audit_models", "audit_by_references"}),
+        ("steps/loading.py", MADE | {"audit_models", "audit_by_references"}),
+        ("audit/gate.py", {"audit_models", "audit_by_references"}),
         ("models/resnet18.py", set()),  # another architecture
         ("stores/artifacts_s3.py", set()),
         ("data/store.py", set()),
@@ -82,7 +99,7 @@ def test_what_a_step_rests_on_lies_in_the_rooms_that_compute():
     """A module that neither computes nor is known to only keep or hand over would be a hole, or a needless trigger."""
     for step in (*STEPS, probe_model):
         names = set(provenance.sources(*step.code_of(Params())))
-        assert {name.split(".")[1] for name in names} <= {"steps", "train", "models", "twin", "unlearn", "audit"}
+        assert {name.split(".")[1] for name in names} <= ROOMS
         assert not [name for name in names if name.startswith("tmu.steps.ledger")], step.__name__
     assert all(provenance.closure([name], {"tmu": provenance._PACKAGE}) for name in provenance.HANDED_OVER)
 

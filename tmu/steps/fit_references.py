@@ -12,7 +12,7 @@ from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
-from tmu.steps.references_table import Table
+from tmu.steps.references_table import Table, recipe_of
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
@@ -22,17 +22,6 @@ from tmu.workspace import Workspace
 def code_of(params: Params) -> tuple[str, ...]:
     """The modules whose closure is the code of this step."""
     return (__name__, module_of(params.model.name))
-
-
-def recipe_of(params: Params) -> dict[str, Any]:
-    """What determines a table besides the data, the code and the machine; JSON-ready."""
-    return {
-        "model": params.model.model_dump(mode="json"),
-        "train": params.train.model_dump(mode="json"),
-        "references": params.references.fitted(),
-        "head_records": params.audit.head_records if params.references.inner else None,
-        "seed": params.seed,
-    }
 
 
 def fit_references(

@@ -12,8 +12,8 @@ from tmu.config import Params
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
-from tmu.steps.fit_references import recipe_of
 from tmu.steps.making import lane_of
+from tmu.steps.references_table import recipe_of
 from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace

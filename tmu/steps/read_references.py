@@ -9,9 +9,8 @@ from tmu.errors import DataError
 from tmu.references.rows import ReferenceRows
 from tmu.references.shards import join, read_shard, shard_name
 from tmu.refs import DataRef, ReferencesRef
-from tmu.steps.fit_references import recipe_of
 from tmu.steps.making import lane_of
-from tmu.steps.references_table import INFO
+from tmu.steps.references_table import INFO, recipe_of
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 

@@ -30,6 +30,17 @@ INFO = "info.json"
 _RULE = "by person: the lowest bit of SplitMix64 over 64 bits of the first subject key, another stream for each pair"
 
 
+def recipe_of(params: Params) -> dict[str, Any]:
+    """What determines a table besides the data, the code and the machine; JSON-ready."""
+    return {
+        "model": params.model.model_dump(mode="json"),
+        "train": params.train.model_dump(mode="json"),
+        "references": params.references.fitted(),
+        "head_records": params.audit.head_records if params.references.inner else None,
+        "seed": params.seed,
+    }
+
+
 class Table:
     """The table of a record store under parameters. nets: M. classes: K."""
 

@@ -16,11 +16,11 @@ from tmu.refs import DataRef, ReferencesRef
 from tmu.settings import Settings
 from tmu.steps import forecast as forecasting
 from tmu.steps.choose_method import Chooser, decide
-from tmu.steps.fit_references import recipe_of
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
+from tmu.steps.references_table import recipe_of
 from tmu.steps.unlearn_model import code_of
 from tmu.stores.artifacts import LocalArtifacts
 from tmu.twin.class_mix import class_shift
