@@ -150,7 +150,8 @@ def _case(solved, trainer) -> StepCase:
 def test_a_step_teaches_targets_and_labels_on_batches_of_the_plan(solved):
     given = []
 
-    def watch(model, examples, recipe, seeds, *, sampler):
+    def watch(model, examples, recipe, seeds, *, sampler, objective):
+        assert objective == TowardsMargins(48)
         given.append((examples, recipe, seeds, sampler))
         return Fit([], 0, 0.0, "fp32")
 
