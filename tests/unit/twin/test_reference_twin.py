@@ -9,7 +9,7 @@ import torch
 from tmu.references.rows import FLOOR, ReferenceRows
 from tmu.twin import reference_twin as room
 from tmu.twin.margins import margin_of, quantiles
-from tmu.twin.reference_twin import Rate, ReferenceTwin, fit_answers, terms
+from tmu.twin.reference_twin import Rate, ReferenceTwin, Unseen, fit_answers, terms
 
 N, K, NETS = 3000, 4, 4
 GOLD, BOOST, WHIM = 1.4, 5.0, 1.2  # how much surer a network of all of D is; what learning a record adds; own noise
@@ -59,7 +59,9 @@ def world() -> tuple[World, ReferenceTwin]:
     """A set of records of D, not those that the twin was fitted on, and the twin."""
     train, holdout = World(N, 1), World(N, 2)
     twin = fit_answers(
-        train.rows(of_d=True), train.original(of_d=True), holdout.rows(of_d=False), holdout.original(of_d=False)
+        train.rows(of_d=True),
+        train.original(of_d=True),
+        Unseen(holdout.rows(of_d=False), holdout.original(of_d=False)),
     )
     return World(1000, 3), twin
 
@@ -166,10 +168,10 @@ def test_no_network_is_foreseen_from_itself():
     labels, keys = torch.arange(2000) % K, torch.arange(2000)
     alone = ReferenceRows(keys, labels, seen, (2 * _normal(5, 2000, NETS, K)).log_softmax(2))
     nothing = torch.full((2000, K), -math.log(K))
-    twin = fit_answers(alone, nothing, replace(alone, seen=torch.zeros_like(seen)), nothing)
+    twin = fit_answers(alone, nothing, Unseen(replace(alone, seen=torch.zeros_like(seen)), nothing))
     assert float(twin.a[:2].abs().max()) < 0.1
     agreed = replace(alone, logp=alone.logp[:, :1].expand(-1, NETS, -1))
-    assert float(fit_answers(agreed, nothing, agreed, nothing).a[:2].sum()) > 0.8  # and who agree are trusted
+    assert float(fit_answers(agreed, nothing, Unseen(agreed, nothing)).a[:2].sum()) > 0.8  # and who agree are trusted
 
 
 def test_the_original_is_believed_as_far_as_it_foretells_and_no_further(world):
@@ -177,6 +179,42 @@ def test_the_original_is_believed_as_far_as_it_foretells_and_no_further(world):
     _, twin = world
     assert float(twin.a[2]) > 0.1
     assert float(twin.b) < -0.5
+
+
+KNOWN = 3.0  # nats by which a network is surer of a person of whom it learned other records
+
+
+def _acquainted(world: World) -> tuple[Unseen, torch.Tensor]:
+    """A hold-out of people of D, whom the original knows and every network by its half; the original as a stranger."""
+    rows, stranger = world.rows(of_d=False), world.original(of_d=False)
+    side = (_normal(world.seed + 700, world.n, NETS // 2) > 0)[:, :, None]
+    known = torch.cat([side, ~side], 2).flatten(1)
+    of_true = torch.nn.functional.one_hot(world.labels, K)
+    surer = (rows.logp + KNOWN * known[:, :, None] * of_true[:, None]).log_softmax(2)
+    return Unseen(replace(rows, logp=surer), (stranger + KNOWN * of_true).log_softmax(1), known), stranger
+
+
+def test_a_gold_is_a_stranger_to_the_people_whom_the_original_knows():
+    """Hold-out records of people in D flatter the original: what knowing them adds is taken away."""
+    train, holdout = World(N, 1), World(N, 2)
+    unseen, stranger = _acquainted(holdout)
+    given = train.rows(of_d=True), train.original(of_d=True)
+    told, blind = (fit_answers(*given, each).margins for each in (unseen, replace(unseen, acquainted=None)))
+    inner = slice(20, -20)
+    for place, truth in enumerate((margin_of(stranger.exp(), holdout.labels), holdout.rows(of_d=False).margins())):
+        wanted = quantiles(truth.flatten())[inner]
+        assert float((told.gold[place][inner] - wanted).abs().mean()) < 0.4
+        assert float((blind.gold[place][inner] - wanted).mean()) > 1
+
+
+def test_a_few_acquaintances_show_nothing():
+    holdout = World(N, 2)
+    unseen, _ = _acquainted(holdout)
+    few = torch.zeros_like(unseen.acquainted)
+    few[:20] = unseen.acquainted[:20]
+    given = World(N, 1).rows(of_d=True), World(N, 1).original(of_d=True)
+    some, none = (fit_answers(*given, replace(unseen, acquainted=which)).margins for which in (few, None))
+    assert torch.equal(some.gold, none.gold)
 
 
 RATES = (Rate(10, 0.01, 0.0), Rate(100, 0.04, 0.6), Rate(1000, 0.02, 1.0))
