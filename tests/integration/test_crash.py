@@ -27,6 +27,7 @@ from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 PEOPLE = [f"contributor-{number:03d}" for number in range(20, 28)]
+SMALL = {"model": {"options": {"width": 8}}, "audit": {"probes": False}}
 POINTS = (
     "training the original",
     "acknowledged",
@@ -55,7 +56,7 @@ def delete(home: Path, point: str, subjects: list[str], server: dict[str, str]) 
     child = Path(__file__).with_name("crash_child.py")
     environment = os.environ | server | {"TMU_SNAPSHOT_SECONDS": "0"}
     command = [sys.executable, str(child), str(home), point, *subjects]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
 
 def refuse_all_but_the_same(workspace: Workspace, point: str, copy: Path) -> None:
@@ -82,7 +83,7 @@ def edit_params(workspace: Workspace, change: dict[str, Any]) -> None:
 def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Workspace]:
     """The same deletion in two workspaces: undisturbed, and killed at every point in turn."""
     folder = tmp_path_factory.mktemp("crash")
-    calm, killed = make_workspace(folder / "calm"), make_workspace(folder / "killed")
+    calm, killed = (make_workspace(folder / name, **SMALL) for name in ("calm", "killed"))
     subjects = [calm.keys(simulated=True).subject(name) for name in PEOPLE]
     done = delete(calm.root, "none", subjects, prefect_server)
     assert done.returncode == 0, done.stderr[-2000:]
