@@ -23,10 +23,12 @@ def _beside_gold(summary: dict[str, Any]) -> list[Any]:
 
     rows = summary["beside_gold"]
     gold = next(row for row in rows if row["name"] == "gold")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title="Nineteen people, beside a retrained gold")
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), title="Nineteen people, beside a retrained gold"
+    )
     share = "of the\ngold's"
     for head in ("", "test\n(%)", "forgotten\n(%)", "distance to\nthe gold ↓", "step", share, "in all", share):
-        table.add_column(head, justify="right" if head else "left")
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for row in rows:
         table.add_row(row["name"], *_cells(row, gold))
     return ["", table, *_closing(summary, gold)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tmu.audit.table import ORIGINAL
 from tmu.config import Config
 from tmu.deletion.deletion import Deletion
 from tmu.refs import AuditRef, ModelRef
@@ -60,13 +61,22 @@ def price_of(workspace: Workspace, deletion: Deletion, audit: AuditRef | None) -
     used = deletion.references is not None
     audits = [ref for ref in (deletion.failed_audit, audit) if ref is not None]
     return Price(
-        request=_seconds(workspace, deletion.unlearned) if deletion.unlearned else 0.0,
+        request=_of_models(workspace, deletion),
         audit=sum(_seconds(workspace, ref) for ref in audits) if audits else None,
         part=forecast.get("references") if used else None,
         retraining=forecast.get("retrain"),
         pays_from=choice.pays_from if used else None,
         number=choice.deletions + 1 if used else None,
     )
+
+
+def _of_models(workspace: Workspace, deletion: Deletion) -> float:
+    """Of the model that serves the request, and of the one that its audit refused before."""
+    own = _seconds(workspace, deletion.unlearned) if deletion.unlearned else 0.0
+    if deletion.failed_audit is None:
+        return own
+    rows = run_record(workspace, deletion.failed_audit)["seconds_by_row"]["alone"]
+    return own + sum(float(seconds) for row, seconds in rows.items() if row != ORIGINAL)
 
 
 def _seconds(workspace: Workspace, ref: ModelRef | AuditRef) -> float:

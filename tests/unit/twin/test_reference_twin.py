@@ -9,7 +9,7 @@ import torch
 from tmu.references.rows import FLOOR, ReferenceRows
 from tmu.twin import reference_twin as room
 from tmu.twin.margins import margin_of, quantiles
-from tmu.twin.reference_twin import Rate, ReferenceTwin, Unseen, fit_answers, terms
+from tmu.twin.reference_twin import Rate, ReferenceTwin, Unseen, fit_answers, terms, usual_rate
 
 N, K, NETS = 3000, 4, 4
 GOLD, BOOST, WHIM = 1.4, 5.0, 1.2  # how much surer a network of all of D is; what learning a record adds; own noise
@@ -58,11 +58,8 @@ NOTHING = torch.zeros(K + 1)
 def world() -> tuple[World, ReferenceTwin]:
     """A set of records of D, not those that the twin was fitted on, and the twin."""
     train, holdout = World(N, 1), World(N, 2)
-    twin = fit_answers(
-        train.rows(of_d=True),
-        train.original(of_d=True),
-        Unseen(holdout.rows(of_d=False), holdout.original(of_d=False)),
-    )
+    unseen = Unseen(holdout.rows(of_d=False), holdout.original(of_d=False))
+    twin = fit_answers(train.rows(of_d=True), train.original(of_d=True), unseen)
     return World(1000, 3), twin
 
 
@@ -181,42 +178,6 @@ def test_the_original_is_believed_as_far_as_it_foretells_and_no_further(world):
     assert float(twin.b) < -0.5
 
 
-KNOWN = 3.0  # nats by which a network is surer of a person of whom it learned other records
-
-
-def _acquainted(world: World) -> tuple[Unseen, torch.Tensor]:
-    """A hold-out of people of D, whom the original knows and every network by its half; the original as a stranger."""
-    rows, stranger = world.rows(of_d=False), world.original(of_d=False)
-    side = (_normal(world.seed + 700, world.n, NETS // 2) > 0)[:, :, None]
-    known = torch.cat([side, ~side], 2).flatten(1)
-    of_true = torch.nn.functional.one_hot(world.labels, K)
-    surer = (rows.logp + KNOWN * known[:, :, None] * of_true[:, None]).log_softmax(2)
-    return Unseen(replace(rows, logp=surer), (stranger + KNOWN * of_true).log_softmax(1), known), stranger
-
-
-def test_a_gold_is_a_stranger_to_the_people_whom_the_original_knows():
-    """Hold-out records of people in D flatter the original: what knowing them adds is taken away."""
-    train, holdout = World(N, 1), World(N, 2)
-    unseen, stranger = _acquainted(holdout)
-    given = train.rows(of_d=True), train.original(of_d=True)
-    told, blind = (fit_answers(*given, each).margins for each in (unseen, replace(unseen, acquainted=None)))
-    inner = slice(20, -20)
-    for place, truth in enumerate((margin_of(stranger.exp(), holdout.labels), holdout.rows(of_d=False).margins())):
-        wanted = quantiles(truth.flatten())[inner]
-        assert float((told.gold[place][inner] - wanted).abs().mean()) < 0.4
-        assert float((blind.gold[place][inner] - wanted).mean()) > 1
-
-
-def test_a_few_acquaintances_show_nothing():
-    holdout = World(N, 2)
-    unseen, _ = _acquainted(holdout)
-    few = torch.zeros_like(unseen.acquainted)
-    few[:20] = unseen.acquainted[:20]
-    given = World(N, 1).rows(of_d=True), World(N, 1).original(of_d=True)
-    some, none = (fit_answers(*given, replace(unseen, acquainted=which)).margins for which in (few, None))
-    assert torch.equal(some.gold, none.gold)
-
-
 RATES = (Rate(10, 0.01, 0.0), Rate(100, 0.04, 0.6), Rate(1000, 0.02, 1.0))
 
 
@@ -226,34 +187,51 @@ def rated(world) -> ReferenceTwin:
 
 
 @pytest.mark.parametrize(
-    ("records", "lr", "lead"),
+    ("records", "like", "lead"),
     [
-        (10, 0.01, 0.0),
-        (100, 0.04, 0.6),
-        (1000, 0.02, 1.0),
-        (1, 0.01, 0.0),  # smaller and larger ones than any: as the nearest
-        (50000, 0.02, 1.0),
-        (32, 0.01 * 4 ** (math.log(3.2) / math.log(10)), 0.6 * math.log(3.2) / math.log(10)),
-        (316, 0.04 * 0.5 ** (math.log(3.16) / math.log(10)), 0.6 + 0.4 * math.log(3.16) / math.log(10)),
+        (10, 10, 0.0),
+        (100, 100, 0.6),
+        (1000, 1000, 1.0),
+        (1, 10, 0.0),  # smaller and larger ones than any: as the nearest
+        (50000, 1000, 1.0),
     ],
 )
-def test_a_rate_lies_between_its_neighbours_by_the_logarithm_of_the_size(rated, records, lr, lead):
+def test_a_rate_is_as_many_times_the_usual_as_that_of_the_nearest_size(rated, records, like, lead):
     found = rated.rate(records)
-    assert (found.records, found.lr, found.lead) == (records, pytest.approx(lr), pytest.approx(lead, abs=1e-9))
+    chosen = next(rate for rate in RATES if rate.records == like)
+    times = chosen.lr / usual_rate(like, 1.0)
+    assert (found.records, found.lead) == (records, pytest.approx(lead))
+    assert found.lr == pytest.approx(times * usual_rate(records, 1.0))
 
 
-def test_one_rate_serves_all(world):
+def test_between_two_sizes_it_lies_between_by_the_logarithm(rated):
+    low, high = (rate.lr / usual_rate(rate.records, 1.0) for rate in RATES[:2])
+    found = rated.rate(32)
+    at = math.log(3.2) / math.log(10)
+    assert found.lr / usual_rate(32, 1.0) == pytest.approx(low ** (1 - at) * high**at)
+    assert found.lead == pytest.approx(0.6 * at)
+
+
+def test_one_rate_serves_all_sizes_by_the_usual_law(world):
     twin = replace(world[1], rates=RATES[1:2])
-    assert {(twin.rate(n).lr, twin.rate(n).lead) for n in (1, 100, 9999)} == {(0.04, 0.6)}
+    assert {round(twin.rate(n).lr / usual_rate(n, 1.0), 9) for n in (1, 100, 9999)} == {
+        round(0.04 / usual_rate(100, 1.0), 9)
+    }
+
+
+def test_the_usual_rate_grows_with_the_set_to_half_of_the_recipes():
+    assert usual_rate(30, 0.1) == pytest.approx(0.01)
+    assert usual_rate(300, 0.1) == pytest.approx(0.01 * 10**0.44)
+    assert usual_rate(10**6, 0.1) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("records", [1, 2, 7, 30, 48, 190, 200, 800, 5000, 100_000])
-def test_a_plan_sees_every_record_five_times_within_a_hundred_batches(rated, records):
+def test_a_plan_takes_half_of_a_small_set_in_a_batch_and_at_most_a_hundred_batches(rated, records):
     plan = rated.plan(records)
     assert 24 <= plan.batches <= 100
-    assert 1 <= plan.forget <= 96 and plan.forget <= max(1, records)
+    assert plan.forget == min(max(1, records // 2), 96)
     assert 32 <= plan.replay <= 96 and plan.replay >= plan.forget
-    assert plan.batches * plan.forget >= min(5 * records, 100 * 96) - plan.forget
+    assert plan.batches * plan.forget >= min(4 * records, 90 * 96)
     assert plan.draws == plan.batches * plan.replay
     assert (plan.lr, plan.lead) == (rated.rate(records).lr, rated.rate(records).lead)
 
@@ -262,3 +240,36 @@ def test_what_a_step_visits_does_not_grow_with_d_and_is_bounded(rated):
     visits = [plan.batches * (plan.forget + plan.replay) for plan in map(rated.plan, (30, 800, 10**4, 10**6))]
     assert visits == sorted(visits)
     assert visits[-1] == visits[-2] == 100 * 192
+
+
+def test_acquaintance_is_taken_out_of_the_originals_margins(world):
+    """The original and half of the networks know the people of the hold-out: a gold does not."""
+    train, holdout = World(N, 1), World(N, 2)
+    rows, original = holdout.rows(of_d=False), holdout.original(of_d=False)
+    known = torch.zeros(N, NETS, dtype=torch.bool)
+    known[:, ::2] = True
+    told, answers = _surer(rows.logp, rows.labels, known), _surer(original[:, None], rows.labels, known[:, :1])[:, 0]
+    surer = replace(rows, logp=told)
+    naive = fit_answers(train.rows(of_d=True), train.original(of_d=True), Unseen(surer, answers))
+    fitted = fit_answers(train.rows(of_d=True), train.original(of_d=True), Unseen(surer, answers, known))
+    honest = world[1].margins.gold
+    off = (fitted.margins.gold - honest).abs().median(dim=1).values
+    assert (off < 0.5).all()
+    assert float((naive.margins.gold[0] - honest[0]).median()) > 3  # as if everybody knew everybody
+
+
+def test_a_few_acquaintances_show_nothing():
+    train, holdout = World(N, 1), World(N, 2)
+    few = torch.zeros(N, NETS, dtype=torch.bool)
+    few[:20, ::2] = True
+    unseen = Unseen(holdout.rows(of_d=False), holdout.original(of_d=False))
+    given = train.rows(of_d=True), train.original(of_d=True)
+    some, none = (fit_answers(*given, replace(unseen, acquainted=which)).margins for which in (few, None))
+    assert torch.equal(some.gold, none.gold)
+
+
+def _surer(logp: torch.Tensor, labels: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities (N, M, K) with four nats more on the true class where the person is known (N, M)."""
+    lifted = logp.clone()
+    lifted.scatter_add_(2, labels[:, None, None].expand(-1, logp.shape[1], 1), 4.0 * known.float()[:, :, None])
+    return lifted.log_softmax(2)
