@@ -146,14 +146,17 @@ def chosen(solved, referred, problems):
 def test_rates_for_each_size_are_among_those_that_were_tried(chosen):
     twin, report, *_ = chosen
     assert [rate.records for rate in twin.rates] == [4, 12]
-    tried = {(trial["records"], trial["lr"], trial["lead"]) for trial in report["trials"]["all"]}
-    assert {(rate.records, rate.lr, rate.lead) for rate in twin.rates} <= tried
     for rate in twin.rates:
         mine = [Trial(**trial) for trial in report["trials"]["all"] if trial["records"] == rate.records]
-        taken = next(trial for trial in mine if (trial.lr, trial.lead) == (rate.lr, rate.lead))
-        plain = [trial for trial in mine if trial.lead == 0]
-        assert min(plain, key=lambda trial: trial.score(0.25)).lr == rate.lr
-        assert taken.score() == min(trial.score() for trial in mine if trial.lr == rate.lr)
+        usual = usual_rate(rate.records, PEAK)
+        assert sorted({trial.lr / usual for trial in mine}) == pytest.approx([0.5, 1.0, 2.0])
+        plain, led = ([t for t in mine if t.lr == rate.lr and t.lead == lead] for lead in (0.0, 0.5))
+        assert len(plain) == 1 and len(led) == (plain[0].forget > 0)  # a lead is tried where the step lags
+        assert 0 <= rate.lead <= (1.0 if led else 0.0)
+        if rate.lead:
+            foreseen = plain[0].towards(led[0], rate.lead)
+            assert foreseen.score() < plain[0].score()
+            assert foreseen.forget > -1e-6  # no further than to where the lag is gone
 
 
 def test_coefficients_are_those_of_the_whole_table(chosen, referred):
@@ -177,7 +180,8 @@ def test_every_trial_starts_from_the_original_and_forgets_what_is_not_replayed(c
     for start, examples, recipe in trained:
         assert same_weights(start, known)
         assert len(examples) == 240 == len(set(examples.keys.tolist()))
-        assert recipe.lr in [pytest.approx(factor * PEAK) for factor in FACTORS]
+        rates_tried = [factor * usual_rate(size, PEAK) for factor in (1.0, *FACTORS) for size in (4, 12)]
+        assert recipe.lr in [pytest.approx(rate) for rate in rates_tried]
 
 
 def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referred):
