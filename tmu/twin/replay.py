@@ -13,15 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
 
 from tmu.config import Seeds, TrainConfig
 from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit
+from tmu.train.engine import Batch
 from tmu.train.examples import join
 from tmu.train.order import hash_keys, stream
 
 PER_EPOCH = 4  # batches to one of the engine's epochs: numbers for the progress bar
 _LEAST = 0.05
+_MARGINS, _SURE = 0.2, 1e-6  # weight of the margins' loss; targets lie within ±13.8 nats
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,33 @@ class StepCase:
 
 
 def take_step(model: nn.Module, case: StepCase, targets: Tensor, plan: StepPlan) -> Fit:
-    """Teach D_f its targets (F, K) and the pool its labels, in place, by the plan."""
+    """Teach D_f its targets (F, K) and the pool its labels, in place, by the plan.
+
+    Loss: cross-entropy, and on D_f .2 times the Huber loss of the true-class margin against the target's. Where both
+    are sure, cross-entropy hardly pulls, however many nats lie between them, and an attack sees those nats.
+    """
     forget, pool = case.forget.taught(targets.to(case.forget.labels.device)), case.pool
+    objective = TowardsMargins(len(forget))
     sampler = Replay(forget.keys, pool.keys, case.weights, plan.forget, plan.replay, case.seeds.unlearn)
     rate = {"lr": plan.lr, "schedule": "triangle", "warmup": 0.1, "epochs": max(1, round(plan.batches / PER_EPOCH))}
     recipe = case.recipe.model_copy(update=rate)
-    return case.fit(model, join(forget, pool, case.classes), recipe, case.seeds, sampler=sampler)
+    return case.fit(model, join(forget, pool, case.classes), recipe, case.seeds, sampler=sampler, objective=objective)
+
+
+@dataclass(frozen=True)
+class TowardsMargins:
+    """The engine's objective of a step. Its first `forget` examples are D_f; the others learn their labels."""
+
+    forget: int
+
+    def __call__(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean loss of a batch, and logits (B, K)."""
+        logits = model(batch.views).float()
+        true, wanted = (each.gather(1, batch.labels[:, None])[:, 0] for each in (logits, batch.targets))
+        others = logits.scatter(1, batch.labels[:, None], -torch.inf).logsumexp(1)
+        off = smooth_l1_loss(true - others, wanted.clamp(_SURE, 1 - _SURE).logit(), reduction="none")
+        losses = -(batch.targets * logits.log_softmax(1)).sum(1)
+        return (losses + _MARGINS * off * (batch.rows < self.forget)).mean(), logits
 
 
 @dataclass(frozen=True, eq=False)

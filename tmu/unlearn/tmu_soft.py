@@ -1,8 +1,9 @@
 """TMU with soft generalisation labels: teach the forget set what a model that has not seen it would say.
 
-Formula: from M_o, min CE(q(x), p(x)) over batches of D_f together with CE(y, p(x)) over a replay of D_r, some dozen
-batches in all. q is foreseen from the references, networks that never saw the record (`tmu/twin/reference_twin.py`);
-length, rate, replay and lead were chosen on the references' twin problems (`rates.py`, `replay.py`).
+Formula: from M_o, min CE(q(x), p(x)) + .2 Huber(margin of p - margin of q) over batches of D_f together with
+CE(y, p(x)) over a replay of D_r, some dozen batches in all. q is foreseen from the references, networks that never saw
+the record (`tmu/twin/reference_twin.py`); length, rate, replay and lead were chosen on the references' twin problems
+(`rates.py`, `replay.py`).
 Reference: ours; it answers the reviewers' points on the arg-max label, on teaching the easy samples, and on a hold-out
 that must be distributed like the forget set (`docs/method.md`). The replay is what oracle matching does with a retain
 sample (Georgiev et al., arXiv 2410.23232). Cost: about one percent of a retraining for one person, eight for a tenth of

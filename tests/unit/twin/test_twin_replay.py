@@ -10,7 +10,8 @@ import torch
 from tests.synthetic import CLASSES, MEMORISE, SEEDS, same_weights, weights_of
 from tmu.references.rows import ReferenceRows
 from tmu.train import Fit, fit, logits_of
-from tmu.twin.replay import PER_EPOCH, Replay, StepCase, StepPlan, replay_weights, take_step
+from tmu.train.engine import Batch
+from tmu.twin.replay import PER_EPOCH, Replay, StepCase, StepPlan, TowardsMargins, replay_weights, take_step
 
 
 def _keys(n: int, seed: int = 0) -> torch.Tensor:
@@ -149,7 +150,8 @@ def _case(solved, trainer) -> StepCase:
 def test_a_step_teaches_targets_and_labels_on_batches_of_the_plan(solved):
     given = []
 
-    def watch(model, examples, recipe, seeds, *, sampler):
+    def watch(model, examples, recipe, seeds, *, sampler, objective):
+        assert objective == TowardsMargins(48)
         given.append((examples, recipe, seeds, sampler))
         return Fit([], 0, 0.0, "fp32")
 
@@ -180,3 +182,16 @@ def test_a_step_moves_the_forget_set_to_its_targets_and_keeps_the_pool(solved):
     assert 0.7 < float(sure(case.forget)) < 0.9
     assert float(sure(case.pool)) > 0.93
     assert not same_weights(weights_of(model), weights_of(solved.original))
+
+
+def test_the_objective_pulls_margins_where_cross_entropy_hardly_does():
+    """One record of D_f, one of the replay: the model is surer of both than it should be of the first."""
+    logits = torch.tensor([[9.0, 0.0], [9.0, 0.0]], requires_grad=True)
+    targets = torch.tensor([[0.999, 0.001], [1.0, 0.0]])
+    batch = Batch(torch.zeros(2, 1), torch.tensor([0, 1]), torch.tensor([0, 0]), targets, None)
+    loss, _ = TowardsMargins(1)(lambda views: logits, batch)
+    (pull,) = torch.autograd.grad(loss, logits)
+    crossed = (logits.softmax(1) - targets) / 2
+    assert torch.allclose(pull[1], crossed[1])  # the replay learns its label, no more
+    assert float(pull[0, 0] - crossed[0, 0]) == pytest.approx(0.2 / 2, rel=1e-3)  # a Huber loss beyond its corner
+    assert abs(float(crossed[0, 0])) < 1e-3
