@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tmu.references.rows import FLOOR, ReferenceRows
 from tmu.twin.margins import MarginMap, margin_of, quantiles, with_margin
-from tmu.twin.reference_twin import Rate, ReferenceTwin
+from tmu.twin.reference_twin import Rate, ReferenceTwin, usual_rate
 from tmu.twin.replay import PER_EPOCH, Replay
 
 seeds = st.integers(0, 2**31)
@@ -71,14 +71,15 @@ def test_a_margin_put_in_comes_out(number: int, seed: int) -> None:
 
 @given(st.integers(1, 10**7), st.lists(st.tuples(st.integers(1, 10**5), st.floats(1e-4, 1), st.floats(0, 1.5)),
        min_size=1, max_size=4, unique_by=lambda each: each[0]))  # fmt: skip
-def test_a_plan_is_bounded_and_its_rate_is_among_those_that_were_chosen(records: int, known) -> None:
+def test_a_plan_is_bounded_and_its_rate_is_as_many_times_the_usual_as_was_chosen(records: int, known) -> None:
     flat = torch.zeros(400)
     rates = tuple(Rate(*each) for each in sorted(known))
     plan = ReferenceTwin(torch.zeros(3), torch.zeros(1), MarginMap(flat, torch.stack([flat, flat])), rates).plan(
         records
     )
     assert 24 <= plan.batches <= 100 and 1 <= plan.forget <= 96 and 32 <= plan.replay <= 96
-    assert min(rate.lr for rate in rates) * 0.999 <= plan.lr <= max(rate.lr for rate in rates) * 1.001
+    times = [rate.lr / usual_rate(rate.records, 1.0) for rate in rates]
+    assert min(times) * 0.999 <= plan.lr / usual_rate(records, 1.0) <= max(times) * 1.001
     assert min(rate.lead for rate in rates) - 1e-6 <= plan.lead <= max(rate.lead for rate in rates) + 1e-6
 
 

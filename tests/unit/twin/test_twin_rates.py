@@ -149,10 +149,14 @@ def test_rates_for_each_size_are_among_those_that_were_tried(chosen):
     for rate in twin.rates:
         mine = [Trial(**trial) for trial in report["trials"]["all"] if trial["records"] == rate.records]
         usual = usual_rate(rate.records, PEAK)
-        plain = {trial.lr: trial for trial in mine if trial.lead == 0}
-        assert list(plain) == pytest.approx([factor * usual for factor in (1.0, *FACTORS)])
-        assert rate.lr in plain and 0 <= rate.lead <= 1
-        assert all(trial.lead in (0.0, 0.5) for trial in mine)
+        assert sorted({trial.lr / usual for trial in mine}) == pytest.approx([0.5, 1.0, 2.0])
+        plain, led = ([t for t in mine if t.lr == rate.lr and t.lead == lead] for lead in (0.0, 0.5))
+        assert len(plain) == 1 and len(led) == (plain[0].forget > 0)  # a lead is tried where the step lags
+        assert 0 <= rate.lead <= (1.0 if led else 0.0)
+        if rate.lead:
+            foreseen = plain[0].towards(led[0], rate.lead)
+            assert foreseen.score() < plain[0].score()
+            assert foreseen.forget > -1e-6  # no further than to where the lag is gone
 
 
 def test_coefficients_are_those_of_the_whole_table(chosen, referred):
@@ -176,8 +180,8 @@ def test_every_trial_starts_from_the_original_and_forgets_what_is_not_replayed(c
     for start, examples, recipe in trained:
         assert same_weights(start, known)
         assert len(examples) == 240 == len(set(examples.keys.tolist()))
-        usual = [usual_rate(records, PEAK) for records in (4, 12)]
-        assert recipe.lr in [pytest.approx(factor * rate) for factor in (1.0, *FACTORS) for rate in usual]
+        rates_tried = [factor * usual_rate(size, PEAK) for factor in (1.0, *FACTORS) for size in (4, 12)]
+        assert recipe.lr in [pytest.approx(rate) for rate in rates_tried]
 
 
 def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referred):

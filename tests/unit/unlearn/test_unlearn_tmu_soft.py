@@ -41,7 +41,7 @@ def test_the_forget_set_is_taught_the_twins_targets_with_the_plans_lead(make_pro
     assert torch.equal(taught.targets[48:].argmax(1), problem.retain.labels)
     assert (taught.targets[48:].amax(1) == 1).all()
     assert torch.equal(taught.labels, torch.cat([problem.forget.labels, problem.retain.labels]))
-    assert recipe.lr == plan.lr == 0.05
+    assert recipe.lr == plan.lr == pytest.approx(0.05)
     truth = float(q.gather(1, problem.forget.labels[:, None]).mean())
     assert outcome.notes == {
         "n_forget": 48,
