@@ -16,6 +16,7 @@ from tmu.steps.fit_reference_twin import find_reference_twin
 from tmu.steps.history import History
 from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.steps.renewal import renewal_of
+from tmu.twin.shape import shape_of_step
 from tmu.unlearn import needs_references, needs_twin, read_options
 from tmu.unlearn.finetune import recipe_of
 from tmu.workspace import Workspace
@@ -24,7 +25,6 @@ AUDIT_GOLDS = 2
 """Models that an audit with golds retrains for comparison, besides the request's own."""
 _PASSES = 2  # over the data, of a method whose options name no steps
 _AUDIT_SHARE = 0.03  # of a retraining, by the references' table
-_BATCH, _ROUNDS, _LEAST, _MOST = 96, 5, 12, 100  # of a step on forget set and replay (`tmu/twin/reference_twin.py`)
 _TWIN_TRAININGS = 1  # what choosing the step on the references' twin problems costs, in trainings
 _NOTHING = Cost(0, 0.0, True)
 
@@ -151,9 +151,7 @@ class Forecaster:
         """Record visits of the method alone."""
         options = read_options(self._method, self._own)
         if needs_references(self._method):
-            batch = min(sizes.forget, _BATCH)
-            batches = min(max(round(_ROUNDS * sizes.forget / max(batch, 1)), _LEAST), _MOST)
-            return batches * (batch + _BATCH)
+            return shape_of_step(sizes.forget).visits
         if hasattr(options, "steps"):
             recipe = recipe_of(self._params.train, options.steps, self._params.train.lr, sizes.train)
             return recipe.epochs * sizes.train

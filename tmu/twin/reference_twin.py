@@ -24,6 +24,7 @@ from torch import Tensor
 from tmu.references.rows import FLOOR, ReferenceRows
 from tmu.twin.margins import MarginMap, fit_margins, interpolated, margin_of, quantiles, with_margin
 from tmu.twin.replay import StepPlan
+from tmu.twin.shape import shape_of_step
 from tmu.twin.target import fit_logit, logit_answers, moved_by_loss
 
 TERMS = ("mean", "mean of logs", "original")
@@ -63,15 +64,9 @@ class ReferenceTwin:
         return with_margin(q, rows.labels, moved_by_loss(margins, rows.labels, lost) - lead)
 
     def plan(self, records: int) -> StepPlan:
-        """The step for a forget set of this size: half of it in a batch, at most 96 records, and as much replay.
-
-        24 batches for up to 48 records, since a small set lags behind its targets; for more, by the power .3 of the
-        size, at most 100.
-        """
-        forget = min(max(1, records // 2), _LARGEST)
-        batches = min(round(_FEWEST * max(1.0, records / _SMALL) ** 0.3), _MOST)
+        """The step for a forget set of this size."""
         rate = self.rate(records)
-        return StepPlan(batches, forget, min(max(_LEAST_REPLAY, forget), _LARGEST), rate.lr, rate.lead)
+        return StepPlan(*shape_of_step(records), rate.lr, rate.lead)
 
     def rate(self, records: int) -> Rate:
         """Rate and lead for this size: as many times the usual rate as was chosen for sizes near it.
@@ -92,10 +87,6 @@ def usual_rate(records: int, peak: float) -> float:
     Found on Fashion-MNIST (docs/decisions/0015-references.md): a larger set bears, and needs, a higher rate.
     """
     return peak * min(0.1 * (records / 30) ** 0.44, 0.5)
-
-
-_LARGEST, _LEAST_REPLAY = 96, 32  # of forget set or replay in a batch
-_FEWEST, _SMALL, _MOST = 24, 48, 100  # batches, for so many records, for any number
 
 
 def terms(rows: ReferenceRows, original: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50
 SIZES = Sizes(forget=20, kept=180, held=100)
 DATA = DataRef(uri="data", digest="d")
 PARAMS = Params(
-    references=ReferencesConfig(pairs=4),
+    references=ReferencesConfig(pairs=2),
     train=TrainConfig(epochs=10, batch_size=20),
     twin=TwinConfig(curriculum_nets=1, curriculum_epochs=2, cross_fit=False),
 )
@@ -166,7 +166,7 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, 
     assert forecast(workspace, "finetune").twin == NOTHING
     assert forecast(workspace, "ssd").alone.visits == 400
     soft = forecast(workspace, "tmu-soft")
-    assert soft.alone.visits == 12 * (20 + 96)  # not one pass over D
+    assert soft.alone.visits == 24 * (10 + 32)  # not one pass over D
     assert soft.once == Cost((2 + 1) * 10 * 200, None, False) and soft.part.visits == 300
     assert soft.alone == forecast(workspace, "tmu-soft", sizes=Sizes(20, 10**6, 100)).alone
     assert forecast(workspace, "retrain") == Forecast(found.retrain, found.retrain)
