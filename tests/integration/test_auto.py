@@ -77,8 +77,9 @@ def test_why_is_said_in_the_result_and_kept(chosen: tuple[Workspace, dict, dict]
     workspace, plan, outcome = chosen
     shown = tmu(workspace.root, "show", "request", outcome["request"]).stdout
     assert outcome["why"][0] == plan["choice"]["reason"]
-    assert outcome["why"][-1].endswith(Journal(workspace).find(outcome["request"]).service)
-    assert "into service" in outcome["why"][-1]
+    service, price = outcome["why"][-2:]
+    assert service == Journal(workspace).find(outcome["request"]).service
+    assert "into service" in service and price.startswith("It took ")
     assert "Retraining is cheaper" in " ".join(shown.split())
 
 

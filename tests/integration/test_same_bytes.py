@@ -52,7 +52,9 @@ def both(
 @pytest.fixture(scope="module")
 def commanded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
     """The same request once more, by the command line and without a server."""
-    workspace = make_workspace(tmp_path_factory.mktemp("command") / "w", audit={"golds": False})
+    workspace = make_workspace(
+        tmp_path_factory.mktemp("command") / "w", audit={"golds": False}, references={"pairs": 2}
+    )
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     (workspace.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
     call(workspace.root, str(Path(sys.executable).parent / "tmu"), "delete", "--file", "request.json", "--yes")
