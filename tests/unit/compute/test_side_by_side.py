@@ -32,12 +32,12 @@ def test_one_worker_works_right_here() -> None:
 
 
 def test_an_error_of_ours_is_raised_whole_and_the_others_are_called_off() -> None:
-    begun = time.monotonic()
+    begun, before = time.monotonic(), set(psutil.Process().children(recursive=True))  # of other tests: servers
     with pytest.raises(DataError) as raised:
         side_by_side(refuse_or_go_on, [1, 0, 2], 2)
     assert (raised.value.what, raised.value.hint) == ("A half holds 1 record.", "Add people.")
     assert time.monotonic() - begun < 60  # the others would go on for ever
-    assert _no_worker_left()
+    assert _no_worker_left(before)
 
 
 def test_a_killed_process_is_a_storage_error_that_may_pass() -> None:
@@ -71,6 +71,7 @@ def test_one_worker_a_device(monkeypatch) -> None:
     assert workers_for(8, 1, "cuda") == 3
 
 
-def _no_worker_left() -> bool:
-    """Only multiprocessing's own tracker of resources may stay."""
-    return all("resource_tracker" in " ".join(each.cmdline()) for each in psutil.Process().children(recursive=True))
+def _no_worker_left(before: set[psutil.Process]) -> bool:
+    """Beside what was there before, only multiprocessing's own tracker of resources may stay."""
+    left = set(psutil.Process().children(recursive=True)) - before
+    return all("resource_tracker" in " ".join(each.cmdline()) for each in left)
