@@ -18,6 +18,8 @@ from bench.runner.references import acquainted_with, read_table
 from tmu.config import Seeds
 from tmu.files import write_json
 from tmu.references.rows import ReferenceRows
+from tmu.steps.fit_reference_twin import HELD, RECORDS
+from tmu.steps.lessons import POOL
 from tmu.train.order import hash_keys, stream
 from tmu.twin.freeze import Tensors, empty, freeze, thaw
 from tmu.twin.rates import TwinProblems, fit_reference_twin
@@ -28,13 +30,11 @@ from tmu.unlearn.problem import Lessons, Problem
 if TYPE_CHECKING:
     from bench.runner.models import Workshop
 
-POOL = 4096  # records of D_r from which a method without a plan draws its replay
-_DRAWN = 2  # records in the pool for each that a plan draws from it
-_RECORDS, _HELD = 12_000, 3_000  # of D, whole people, and of the hold-out, on which twin problems are posed
+PLAIN_POOL = 4096  # records of D_r from which a method without a plan draws its replay
 CODE = ("tmu.twin.rates", "tmu.references.rows")
 
 
-def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds, size: int = POOL) -> Tensor:
+def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds, size: int = PLAIN_POOL) -> Tensor:
     """The records that stand for D_r, bool (N,): at most `size` of those that are kept, drawn by their keys."""
     rows = kept.nonzero()[:, 0]
     drawn = random_choice(keys[rows], size, seeds.unlearn, "replay pool")
@@ -44,8 +44,8 @@ def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds, size: int = POOL) -> Tenso
 def pool_size(shop: "Workshop", forgotten: Forgotten, given: Help) -> int:
     """How large the pool is for this deletion."""
     if given.lessons is None:
-        return POOL
-    return _DRAWN * load_lessons(shop, given.lessons).plan(int(forgotten.now.sum())).draws
+        return PLAIN_POOL
+    return POOL * load_lessons(shop, given.lessons).plan(int(forgotten.now.sum())).draws
 
 
 def known_rows(given: Help) -> ReferenceRows | None:
@@ -97,8 +97,8 @@ def load_lessons(shop: "Workshop", made: Made) -> ReferenceTwin:
 def _problems(shop: "Workshop", original: Made, table: Made, seeds: Seeds, fit: Any) -> TwinProblems:
     ground, rows = shop.ground, read_table(table.folder)
     people = ground.people["train"]
-    some, on = some_people(people, _RECORDS, seeds.unlearn), shop.device
-    held = torch.arange(len(ground.holdout))[:: -(-len(ground.holdout) // _HELD)]
+    some, on = some_people(people, RECORDS, seeds.unlearn), shop.device
+    held = torch.arange(len(ground.holdout))[:: -(-len(ground.holdout) // HELD)]
     known = acquainted_with(ground.people["holdout"][held], people, rows["train"].seen)
     return TwinProblems(
         shop.net(original).to(shop.device),

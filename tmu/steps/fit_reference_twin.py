@@ -35,8 +35,8 @@ from tmu.twin.reference_twin import ReferenceTwin
 from tmu.workspace import Workspace
 
 STAGE = "reference-twin"
-_RECORDS = 12_000  # of D, drawn as whole shards: on them the twin problems are posed
-_HELD = 3_000  # of the hold-out, at most
+RECORDS = 12_000  # of D, drawn as whole shards: on them the twin problems are posed
+HELD = 3_000  # of the hold-out, at most
 
 
 def code_of(params: Params) -> tuple[str, ...]:
@@ -124,11 +124,11 @@ def _problems(
     workspace: Workspace, data: DataRef, original: ModelRef, references: ReferencesRef, params: Params, fit: Any
 ) -> TwinProblems:
     store, info = open_store(workspace, data), read_info(workspace, references)
-    buckets = shards_with(store, info["buckets"], _RECORDS, params.seed)
+    buckets = shards_with(store, info["buckets"], RECORDS, params.seed)
     index = store.index()
     here = np.isin(index.buckets, buckets)
     train, held = (np.flatnonzero(here & (index.splits == SPLITS.index(name))) for name in ("train", "holdout"))
-    held = held[:: -(-len(held) // _HELD)] if len(held) else held
+    held = held[:: -(-len(held) // HELD)] if len(held) else held
     if len(held) < 2 * len(store.info.live):
         raise GateError(
             f"The hold-out has {len(held)} records: too few to show what a model says of what it never saw.",

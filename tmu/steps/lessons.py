@@ -31,7 +31,8 @@ def referring_problem(workspace: Workspace, case: UnlearnCase, fit: Callable[...
     """
     assert case.twin is not None and case.references is not None
     seeds, twin = Seeds.all(case.params.seed), load_reference_twin(workspace, case.twin)
-    store, index = open_store(workspace, case.data), open_store(workspace, case.data).index()
+    store = open_store(workspace, case.data)
+    index = store.index()
     gone = index.find_records(forget_keys(workspace, case.forget))[0]
     train = index.splits == SPLITS.index("train")
     forgotten = gone[train[gone]]

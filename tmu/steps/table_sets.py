@@ -56,7 +56,8 @@ def table_sets(
     A forgotten person's test records are left out: they are to be erased, too. Raises RequestError where no training
     record was forgotten, DataError where the table holds no rows of a shard.
     """
-    store, index = open_store(workspace, data), open_store(workspace, data).index()
+    store = open_store(workspace, data)
+    index = store.index()
     gone = index.find_records(forget_keys(workspace, forget))[0]
     forgotten = gone[index.splits[gone] == SPLITS.index("train")]
     if not len(forgotten):

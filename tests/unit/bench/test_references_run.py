@@ -10,7 +10,7 @@ import torch
 from bench import results
 from bench.runner.cache import Cache
 from bench.runner.ground import ground_file, load_ground
-from bench.runner.lessons import POOL, pool_of, shares_lost, some_people
+from bench.runner.lessons import PLAIN_POOL, pool_of, shares_lost, some_people
 from bench.runner.made import Forgotten
 from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
@@ -129,9 +129,9 @@ def test_a_row_says_what_its_references_cost(measured):
 
 
 def test_the_replay_pool_is_drawn_from_what_is_kept(shop):
-    keys, kept = torch.arange(3 * POOL), torch.arange(3 * POOL) % 2 == 0
+    keys, kept = torch.arange(3 * PLAIN_POOL), torch.arange(3 * PLAIN_POOL) % 2 == 0
     pool = pool_of(keys, kept, Seeds.all(0))
-    assert int(pool.sum()) == POOL
+    assert int(pool.sum()) == PLAIN_POOL
     assert not (pool & ~kept).any()
     assert pool.equal(pool_of(keys, kept, Seeds.all(0))) and not pool.equal(pool_of(keys, kept, Seeds.all(1)))
     assert pool_of(keys[:9], kept[:9], Seeds.all(0)).equal(kept[:9])

@@ -15,7 +15,7 @@ def conclusion(outcome: str, found: Membership, findings: dict[str, Finding]) ->
         return f"The model did not pass on {who}; what failed: {failed}."
     if outcome == "inconclusive" and not found.power.convicted:
         return (
-            f"Nothing can be told apart on {who}: the untouched model already answers like one that never saw them"
+            f"This audit can tell nothing on {who}: it does not find the untouched model to know them, either"
             f"{_unless(found)}."
         )
     if outcome == "inconclusive" and findings["membership"].outcome == "inconclusive":

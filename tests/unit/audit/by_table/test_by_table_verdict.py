@@ -145,7 +145,7 @@ def test_a_person_whom_nobody_could_tell_is_inconclusive_and_the_effect_that_wou
     audit = audit_by_table(same_model(UNTELLABLE.case(1, 30)))
     assert _rules(audit)["membership"] == "inconclusive"
     assert audit.verdict.outcome == "inconclusive"
-    assert audit.sentence.startswith("Nothing can be told apart")
+    assert audit.sentence.startswith("This audit can tell nothing on the 30 records")
     assert f"{audit.data['membership']['power']['smallest']:.1f} nats" in audit.sentence
 
 
