@@ -133,7 +133,7 @@ def test_one_pair_is_refused_before_any_work(place: Place, monkeypatch) -> None:
 
 
 def test_a_hold_out_of_a_few_records_is_refused(place: Place, monkeypatch) -> None:
-    monkeypatch.setattr(fitting, "_HELD", 15)
+    monkeypatch.setattr(fitting, "HELD", 15)
     with pytest.raises(GateError, match=r"hold-out has 1\d records: too few") as refused:
         fit_reference_twin(place.workspace, place.data, place.original, place.table, place.params, out="out/never")
     assert "--method retrain" in refused.value.hint
