@@ -68,7 +68,7 @@ def _grid(table: pa.Table, columns: list[tuple[str, str, str, int]]) -> str:
 
 def _cell(table: pa.Table, forget: str, method: str, metric: str, places: int) -> str:
     values = results.values(table, forget_set=forget, method=method, metric=metric)
-    if not values:
+    if not values or len(values) < _seeds(table):  # a row with fewer seeds than the caption says has no interval
         return "–"
     e = over_seeds(values)
     return f"{e.mean:.{places}f} ({e.low:.{places}f} to {e.high:.{places}f})"
