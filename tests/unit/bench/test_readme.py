@@ -1,9 +1,10 @@
 """The README's numbers are those of the stored results."""
 
+import pyarrow.compute as pc
 import pytest
 
 from bench import results
-from bench.readme import BEGIN, END, NATURAL, README, SUITE, _costs, measured
+from bench.readme import BEGIN, END, NATURAL, README, SUITE, _cell, _costs, measured
 from tests.result_tables import rows, table
 
 
@@ -32,3 +33,10 @@ def test_the_costs_of_a_deletion_are_said_once_they_are_measured() -> None:
     said = _costs(table(made))
     assert "a random tenth: 0.09, one person: 0.01, its audit without golds: 0.025, its references, once: 4.1." in said
     assert _costs(table(rows("finetune", "seconds_ratio_alone", [0.3, 0.3]))) == ""
+
+
+def test_a_row_that_lacks_seeds_is_not_shown() -> None:
+    small, cell = results.read(SUITE), ("random-10", "tmu-soft", "average_gap", 2)
+    assert _cell(small, *cell) != "–"
+    kept = pc.or_(pc.equal(small["seed"], 0), pc.not_equal(small["method"], "tmu-soft"))
+    assert _cell(small.filter(kept), *cell) == "–"
