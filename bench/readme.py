@@ -100,9 +100,16 @@ def _costs(table: pa.Table) -> str:
     if not known:
         return ""
     audit = _ratio(table, f"{VERDICT}random-10", "audit")
-    known += [f"its audit without golds: {audit}"] if audit else []
+    known += [f"its audit without golds: {audit}{_lacking(table)}"] if audit else []
     known.append(f"its references, once: {_ratio(table, 'random-10', 'references')}")
     return f"Retrainings that one deletion by `{DEFAULT}` costs: {', '.join(known)}. "
+
+
+def _lacking(table: pa.Table) -> str:
+    """How many seeds the audit's cost is of, where it lacks some."""
+    where = {"forget_set": f"{VERDICT}random-10", "method": DEFAULT, "metric": "seconds_ratio_audit"}
+    n = len(results.values(table, **where))
+    return f" ({n} seed{'s' if n > 1 else ''} of the random tenth)" if n < _seeds(table) else ""
 
 
 def _ratio(table: pa.Table, forget: str, kind: str) -> str:

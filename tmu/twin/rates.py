@@ -10,7 +10,7 @@ other pairs. A trial is scored by
 less the original's; probabilities, since accuracies of a thousand records are too coarse to choose by. They weigh as
 UA and MIA, RA and TA do in the average gap. AD: distance to the judge's answers on a gold's scale. Each of three rates,
 the usual one, twice and half of it, gets the best of the leads up to the one that brings Δp_f to 0; another than the
-usual one is taken where its J is clearly lower. Cost: about a retraining, once (`cpu-small`: .8 to 1.1).
+usual one is taken where its J is clearly lower. Cost: about a retraining, once (`cpu-small`: .9 to 1.1).
 Failure mode: the judge learned half of D, so what it shows of a gold is only as good as the map of the margins.
 """
 
