@@ -1,0 +1,1 @@
+"""The stores that a purge looks at: one file each (`tmu/purge/place.py`)."""
