@@ -9,6 +9,7 @@ from tmu.refs import DataRef, ForgetRef
 from tmu.steps.ledger.legal_hold import refuse_held
 from tmu.steps.loading import data_folder, data_ref, forget_keys, open_store, retired_with
 from tmu.steps.note_contents import note_contents
+from tmu.steps.suppress import suppress_pictures
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -31,6 +32,7 @@ def erase_data(workspace: Workspace, data: DataRef, forget: ForgetRef, *, out: s
         if not revision.exists():
             source = data_folder(workspace, data)
             _keep(workspace, source, data)
+            suppress_pictures(workspace, open_store(workspace, data), keys)
             prepare(source, revision, keys, retire=retire, cache=workspace.state("index"), memo=workspace.md5s)
         apply_in_place(revision, workspace.data, workspace.md5s)
         digest = workspace.versions.commit(workspace.data)

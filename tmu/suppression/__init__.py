@@ -1,0 +1,1 @@
+"""What keeps erased pictures and records out: the suppression mark, under the workspace's key."""
