@@ -13,7 +13,7 @@ from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
-from tasks.verify import verify_deletion
+from tasks.verify import verify_deletion, write_manifest
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
@@ -147,7 +147,8 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Tidy, verify, and close the journal's entry."""
+    """Write down what the model was made of, tidy, verify, and close the journal's entry."""
+    write_manifest(workspace, deletion)
     observer.reach(State.PURGING)
     deletion = references_erased(workspace, deletion)
     tidy(workspace)

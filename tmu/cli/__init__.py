@@ -20,6 +20,7 @@ from tmu.cli import (
     output,
     plan,
     reference_table,
+    replay,
     request,
     serve,
     show,
@@ -43,6 +44,7 @@ EXIT_CODES = {
     6: "a gate refused",
     7: "the disk or a store failed",
     8: "the request is in the ledger and nothing is erased yet",
+    9: "what was asked for is gone by a purge",
     130: "interrupted",
 }
 _ORDER = (
@@ -127,6 +129,7 @@ app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("replay")(replay.replay)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)
