@@ -19,6 +19,7 @@ from tmu.cli import (
     ledger,
     output,
     plan,
+    purge,
     reference_table,
     replay,
     request,
@@ -48,8 +49,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
-    "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "serve", "token", "compare",
+    "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
