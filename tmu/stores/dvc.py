@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -91,6 +92,7 @@ class DvcVersions:
         path = self.root / _RECORD
         return frozenset(path.read_text().split()) if path.is_file() else frozenset()
 
+    @cached_property
     def settings(self) -> dict[str, str]:
         """DVC's own settings with all paths absolute, such as `cache.dir` and `remote.storage.url`."""
         lines = (line.partition("=") for line in self._dvc("config", "--list").splitlines())

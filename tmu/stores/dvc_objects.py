@@ -65,6 +65,10 @@ class Objects(ABC):
     def destroy(self, name: str, version: str) -> None:
         """Destroy one copy; nothing where it is gone."""
 
+    def file(self, name: str) -> os.stat_result | None:
+        """The file system's facts about an object; None where there is none, or no file system."""
+        return None
+
     def read(self, name: str) -> bytes | None:
         """An object's bytes; None where there is none."""
         with self.opened(name) as path:
@@ -96,6 +100,12 @@ class FolderObjects(Objects):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 _sync(path.parent)
+
+    def file(self, name: str) -> os.stat_result | None:
+        try:
+            return self.path(name).stat()
+        except FileNotFoundError:
+            return None
 
     def path(self, name: str) -> Path:
         """Where an object lies."""
