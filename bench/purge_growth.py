@@ -181,7 +181,7 @@ def _page(found: dict[str, Any]) -> str:
             "",
             f"Made by `{COMMAND}`; do not edit. Medians of {found['repeats']} people ({PERSON} records each, one after",
             "the other), of whom the copies in DVC's cache and in a versioned bucket are purged; the live revision has",
-            "64 shards. Without the local cache the person's old shard is read from the bucket to look into it; this is",
+            "64 shards. Without the local cache the person's old shard is read from the bucket to look into it; it is",
             "measured first, and most of its seconds are DVC telling its settings, once in a process.",
             "",
             f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",

@@ -202,8 +202,8 @@ def test_an_import_with_other_shards_is_looked_through_as_well(tmp_path: Path):
 
 
 def test_a_revision_under_another_secret_is_told(tmp_path: Path):
-    workspace = workspace_of(tmp_path / "w", People(8))
-    imported(workspace, People(8, simulated=False))
+    workspace = workspace_of(tmp_path / "w", People(8, simulated=False))
+    imported(workspace, People(8))
     scope = erased(workspace, "p1")
     found = traces(places(workspace), scope)
     told = [trace for trace in found if trace.stays]
@@ -291,3 +291,19 @@ def _share(root: Path, cache: Path, remote: Path | None = None) -> None:
 def _git(root: Path, *arguments: str) -> None:
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "-C", str(root), *who, *arguments], check=True)
+
+
+def test_what_killed_dvc_commands_left_goes(tmp_path: Path):
+    """Half a shard in the own cache; in a remote that others use, only what is a whole shard of the person."""
+    remote = tmp_path / "remote"
+    workspace = workspace_of(tmp_path / "w", People(8), _remote(remote))
+    bucket = bucket_of(workspace.keys(simulated=True).subject("p1"), 4)
+    shard = shard_path(workspace.data, bucket).read_bytes()
+    scope = erased(workspace, "p1")
+    half = workspace.root / ".dvc/cache/files/md5/ab/.half.tmp"
+    whole, theirs = remote / "files/md5/ab/.whole.tmp", remote / "files/md5/ab/.theirs.tmp"
+    for path, content in {half: shard[:99], whole: shard, theirs: b"their own"}.items():
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(content)
+    purged(places(workspace), scope)
+    assert [path.exists() for path in (half, whole, theirs)] == [False, False, True]

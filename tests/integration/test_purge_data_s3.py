@@ -199,3 +199,16 @@ def test_a_store_that_refuses_or_hangs_is_told_and_the_next_run_completes(
     config.write_text(was)
     assert len(purged([_remote(workspace)], scope)) == 2
     assert bucket.versions().keys() == before.keys() - {(each.address.split("/", 3)[3], each.version) for each in found}
+
+
+def test_the_parts_of_an_unfinished_upload_go(bucket: Bucket, tmp_path: Path):
+    workspace = workspace_of(tmp_path / "w", People(12), bucket.settings())
+    scope = erased(workspace, "p3")
+    shard, _ = _keys(workspace, scope)
+    for key in (shard, "dvc/theirs"):
+        upload = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)["UploadId"]
+        bucket.client.upload_part(Bucket=bucket.name, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
+    purged(places(workspace), scope)
+    left = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
+    assert [each["Key"] for each in left] == ["dvc/theirs"]
+    assert traces(places(workspace), scope) == []

@@ -23,7 +23,7 @@ def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
     """
     place = PurePosixPath(name)
     if place.parent.name == SHARD_FOLDER and place.suffix == ".parquet":
-        return Holds.IMAGES if _in_shard(scope, path) else None
+        return Holds.IMAGES if _may_be_in_shard(scope, path) else None
     if place.name == STORE_FILE:
         return Holds.NAMES if _names_retired(path, live) else None
     if place.suffix == ".safetensors":
@@ -33,12 +33,17 @@ def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
     return None if scope.keys.isdisjoint(keys) else Holds.KEYS
 
 
-def _in_shard(scope: Scope, path: Path) -> bool:
+def in_shard(scope: Scope, path: Path) -> bool:
+    """Whether a shard holds a record or a person of the scope. Raises DataError for what is no sound shard."""
+    shard = read_keys(path)
+    return not scope.keys.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
+
+
+def _may_be_in_shard(scope: Scope, path: Path) -> bool:
     try:
-        shard = read_keys(path)
+        return in_shard(scope, path)
     except DataError:
         return True
-    return not scope.keys.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
 
 
 def _names_retired(path: Path, live: Path) -> bool:

@@ -70,7 +70,7 @@ class OldRevisions:
         noted = noted or self.notes.read()
         if noted.lists.get(name):
             return noted.lists[name]
-        if name not in self._files:
+        if name not in self._files and name.endswith(LISTS):
             contents = [content for store in self.stores if (content := store.read(name)) is not None]
             sound = [each for each in contents if hashlib.md5(each, usedforsecurity=False).hexdigest() + LISTS == name]
             if contents and not sound:
@@ -78,7 +78,7 @@ class OldRevisions:
             if not sound:
                 return {}
             self._files[name] = {each["relpath"]: each["md5"] for each in json.loads(sound[0])}
-        return self._files[name]
+        return self._files.get(name, {})
 
     def needed(self) -> frozenset[str]:
         """The objects of the live revision, and its list."""
@@ -93,7 +93,7 @@ class OldRevisions:
         known = (self._known(scope) | self.notes.read().lists.keys()) - theirs
         found = {each for each in names if each in theirs}
         for name in store.lists():
-            content = None if name in known else store.read(name)
+            content = None if name in known else store.current(name)
             found |= {each for each in names if content and each.encode() in content}
         return frozenset(found)
 
@@ -164,10 +164,10 @@ class OldRevisions:
         return recorded(self._workspace, scope) | {name for name in own if STORE_FILE in self.files(name)}
 
     def _is_sealed(self, files: dict[str, str]) -> bool:
-        """Whether a revision was made under another secret than the live one."""
+        """Whether a revision of real people was made under another secret than the live one."""
         for store in self.stores if STORE_FILE in files else ():
             with store.opened(files[STORE_FILE]) as path:
                 if path is not None:
                     info = StoreInfo.model_validate_json(path.read_bytes())
-                    return info.key_id != read_info(self._workspace.data).key_id
+                    return not info.simulated and info.key_id != read_info(self._workspace.data).key_id
         return False

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tmu.data import contents, index
-from tmu.errors import StorageError
+from tmu.errors import DataError, StorageError
 from tmu.files import discard, storage_errors
-from tmu.purge.data_held import held
+from tmu.purge.data_held import held, in_shard
 from tmu.purge.data_revisions import OldRevisions
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
@@ -28,7 +28,9 @@ def places(workspace: Workspace) -> list[Place]:
     stores, beyond = _stores(workspace)
     old = OldRevisions(workspace, stores)
     found: list[Place] = [UnpackedRevisions(workspace, old), IndexCaches(workspace)]
-    return found + [ObjectStore(old, store) for store in stores] + [Beyond(name) for name in beyond]
+    folders = [store for store in stores if isinstance(store, FolderObjects)]
+    found += [Unfinished(folders), *(ObjectStore(old, store) for store in stores)]
+    return found + [Beyond(name) for name in beyond]
 
 
 class ObjectStore:
@@ -141,6 +143,33 @@ class IndexCaches:
         return index.dead(self._workspace.index_parts, live) + contents.dead(self._workspace.contents, live)
 
 
+class Unfinished:
+    """What killed DVC commands left of a shard beside the objects of a cache or a folder."""
+
+    name = "unfinished copies of DVC"
+
+    def __init__(self, stores: list[FolderObjects]):
+        self._stores = stores
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """All in a store of our own; in a shared one, where others may be writing now, those that hold the scope."""
+        for address, path, own in self._files():
+            if own or _holds_wholly(scope, path):
+                yield Trace(place=self.name, address=address, holds=Holds.IMAGES, action=Action.DESTROY)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Remove one."""
+        for address, path, _ in self._files():
+            if address == trace.address and not trace.stays:
+                with storage_errors(path):
+                    path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[str, Path, bool]]:
+        for store in self._stores:
+            for path in store.unfinished():
+                yield f"{store.name}: {path.parent.name}/{path.name}", path, store.own
+
+
 class Beyond:
     """A remote that tmu does not reach: told, so that nobody takes it for purged."""
 
@@ -153,6 +182,13 @@ class Beyond:
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Nothing: it stays."""
+
+
+def _holds_wholly(scope: Scope, path: Path) -> bool:
+    try:
+        return in_shard(scope, path)
+    except DataError:
+        return False
 
 
 def _stores(workspace: Workspace) -> tuple[list[Objects], list[str]]:
