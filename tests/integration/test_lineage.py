@@ -1,4 +1,4 @@
-"""After whole deletions: what the closure finds, what a purge of artifacts destroys, and what still works afterwards."""
+"""After whole deletions: what the closure finds, what a purge of artifacts destroys, and what still works then."""
 
 from collections.abc import Iterator
 

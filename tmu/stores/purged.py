@@ -19,7 +19,7 @@ FOLDER = Path(".tmu", "purged")
 
 
 class Purged(Config):
-    """A purged artifact. uri: `kind/key`. content: digest of its manifest. request: the deletion. run: its run record."""
+    """A purged artifact. uri: `kind/key`. content: digest of its manifest. request: the deletion. run: the record."""
 
     uri: str
     content: str
