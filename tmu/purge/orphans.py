@@ -4,7 +4,7 @@ Nobody can load an artifact from them, but who reads objects by version id can. 
 until its manifest is there; so only what is older than the erasure counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from tmu import manifest
@@ -19,8 +19,11 @@ from tmu.workspace import Workspace
 _ELSEWHERE = ("forget", "data")  # forget sets go last; data lie in DVC's stores
 
 
-def orphans(workspace: Workspace, request: str) -> Iterator[Copy]:
-    """All of them, of every kind but forget sets; in a folder there are none. request: the deletion."""
+def orphans(workspace: Workspace, request: str, but: Collection[str] = ()) -> Iterator[Copy]:
+    """All of them, of every kind but forget sets; in a folder there are none. request: the deletion.
+
+    but: addresses (`kind/key`) that are passed by.
+    """
     store = workspace.artifacts
     erased = Journal(workspace).find(request).times.get(Stage.ERASED)
     if not isinstance(store, S3Artifacts) or erased is None:
@@ -31,7 +34,7 @@ def orphans(workspace: Workspace, request: str) -> Iterator[Copy]:
             groups.setdefault(store.address(version.key), []).append(version)
         for uri, versions in groups.items():
             decider = store.key(f"{uri}/{manifest.MANIFEST}")
-            if any(each.key == decider and each.latest and not each.marker for each in versions):
+            if uri in but or any(each.key == decider and each.latest and not each.marker for each in versions):
                 continue
             if all(_older(store, each, datetime.fromisoformat(erased)) for each in versions):
                 yield from (Copy(each.key, each.id, store.versions.lock(each)) for each in versions)

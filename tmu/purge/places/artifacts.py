@@ -37,7 +37,8 @@ class Artifacts:
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Every copy of every artifact in the scope, and old versions that nothing refers to."""
         known = {each.address: each for each in learners(self._workspace)}
-        for uri in self._addresses(scope):
+        addresses = self._addresses(scope)
+        for uri in addresses:
             learner = known.get(uri)
             action, why, until = Action.DESTROY, "", ""
             if learner is not None and learner.weights in scope.spared:
@@ -46,7 +47,7 @@ class Artifacts:
                 action, (why, until) = Action.KEEP, rule
             for copy in copies(self._workspace, uri):
                 yield self._trace(copy, uri, action, why, until)
-        for copy in orphans(self._workspace, scope.request):
+        for copy in orphans(self._workspace, scope.request, but=addresses):
             yield self._trace(copy, copy.address, Action.DESTROY, _ORPHAN, "")
 
     def purge(self, scope: Scope, trace: Trace) -> None:
