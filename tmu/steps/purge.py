@@ -47,7 +47,8 @@ def act_purge(workspace: Workspace, request: str, report: Report = lambda done, 
 def check_purge(workspace: Workspace, request: str) -> Record:
     """Look at all stores again. Verified is a purge that left nothing but what stays; `refuse_left` names the rest.
 
-    A model in service that learned the records stays, but then the purge is not verified. Raises StorageError naming the stores that did not answer.
+    A model in service that learned the records stays, but then the purge is not verified. Raises StorageError naming
+    the stores that did not answer.
     """
     record = _looked(workspace, _planned(workspace, request))
     record = record.with_(steps=tuple(step.found_again() for step in record.steps))

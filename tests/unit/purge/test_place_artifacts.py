@@ -1,4 +1,4 @@
-"""Artifacts in a folder and in a versioned bucket: every version goes, by id; uploads, rules and locks are respected."""
+"""Artifacts in a folder and in a versioned bucket: every version goes, by id; rules and locks are respected."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
