@@ -15,6 +15,7 @@ from tmu.errors import StorageError
 from tmu.lineage.kinds import kind_of_artifact, kind_of_entry
 from tmu.lineage.learners import Learner, learners
 from tmu.purge.in_service import in_service
+from tmu.purge.places import data
 from tmu.purge.places.artifacts import places
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Trace
@@ -67,8 +68,8 @@ def deleted(workspace: Workspace, person: int, method: str) -> Deletion:
 
 def leave_snapshots(workspace: Workspace, deletion: Deletion) -> None:
     """As of trainings that were killed: on the data before and after the deletion."""
-    for data in (deletion.plan.data, deletion.data):
-        workspace.state("snapshots", f"{data.digest[:32]}-{'0' * 32}-0.safetensors").write_bytes(b"weights")
+    for revision in (deletion.plan.data, deletion.data):
+        workspace.state("snapshots", f"{revision.digest[:32]}-{'0' * 32}-0.safetensors").write_bytes(b"weights")
 
 
 def of(workspace: Workspace, stage: str) -> list[Learner]:
@@ -76,13 +77,12 @@ def of(workspace: Workspace, stage: str) -> list[Learner]:
 
 
 def purged(workspace: Workspace, scope: Scope) -> list[Trace]:
-    """All places of artifacts, twice over, as a resumed purge does; what is still there then."""
-    for place in places(workspace):
-        found = list(place.find(scope))
-        for trace in [*found, *found]:
-            if not trace.stays:
-                place.purge(scope, trace)
-    return [trace for place in places(workspace) for trace in place.find(scope)]
+    """The data's copies, then the artifacts, each twice over, as a resumed purge does; what is still there then."""
+    stores = [*data.places(workspace), *places(workspace)]
+    for store, trace in [(store, trace) for store in stores for trace in store.find(scope)] * 2:
+        if not trace.stays:
+            store.purge(scope, trace)
+    return [trace for store in stores for trace in store.find(scope)]
 
 
 def test_everything_under_the_folder_is_declared(place):

@@ -7,7 +7,7 @@ from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Deletion
 from tmu.ledger.batches import members
 from tmu.ledger.place import opened
-from tmu.lineage.learned import Rule, accepted
+from tmu.lineage.learned import accepted, rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
 from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
 from tmu.lineage.revisions import Revisions
@@ -28,7 +28,7 @@ def scope_of(workspace: Workspace, deletion: Deletion) -> Scope:
     revisions = Revisions(workspace, records, deletion.plan.shards, deletion.plan.data.digest)
     subjects = _subjects(workspace, deletion, records, revisions)
     known = [*learners(workspace), *registered(workspace)]
-    rule = Rule(workspace, records, revisions, known)
+    rule = rule_of(workspace, records, revisions, known)
     reached = [each for each in known if not each.purged and rule.learned(each)]
     spared = _spared(workspace, deletion)
     addresses = {*_models(reached), *_others(workspace, deletion, (*records, *subjects), records)} - spared
