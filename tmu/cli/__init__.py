@@ -17,6 +17,7 @@ from tmu.cli import (
     doctor,
     init,
     ledger,
+    lineage,
     output,
     plan,
     reference_table,
@@ -47,7 +48,7 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
-    "doctor", "demo",
+    "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -127,6 +128,7 @@ app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)

@@ -11,6 +11,7 @@ from tmu.data.info import SHARD_FOLDER, STORE_FILE, shard_path
 from tmu.data.keys import from_hex, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.shards import read_keys
+from tmu.deletion.plan import Plan
 from tmu.errors import DataError, StorageError
 from tmu.workspace import Workspace
 
@@ -62,7 +63,7 @@ class Revisions:
     def people(self, digest: str) -> frozenset[str]:
         """Subject keys of everybody in the records; none where the revision cannot be read any more."""
         wanted, found = from_hex(self._records), frozenset[str]()
-        for path in self._files(digest) or ():
+        for path in self.files(digest) or ():
             keys = read_keys(path)
             mine = np.isin(keys.record_keys, wanted)
             further = keys.more_subjects[mine[keys.more_rows]]
@@ -70,13 +71,13 @@ class Revisions:
         return found
 
     def _read(self, digest: str) -> Held | None:
-        files = self._files(digest)
+        files = self.files(digest)
         try:
             return None if files is None else _splits(files, self._records)
         except DataError:
             return None
 
-    def _files(self, digest: str) -> list[Path] | None:
+    def files(self, digest: str) -> list[Path] | None:
         """The shards that may hold the records; None where a part of the revision is gone or damaged."""
         try:
             files = self._workspace.versions.parts(digest, lambda name: name == STORE_FILE or self._is_wanted(name))
@@ -94,6 +95,20 @@ class Revisions:
         buckets = _buckets(info)
         self._buckets = self._buckets or buckets
         return buckets != self._buckets
+
+
+def records_of(workspace: Workspace, plan: Plan, subjects: Collection[str]) -> frozenset[str] | None:
+    """The records of people in the revision and the shards of a plan; None where it cannot be read any more."""
+    files = Revisions(workspace, (), plan.shards, None).files(plan.data.digest)
+    if files is None:
+        return None
+    wanted, found = from_hex(subjects), frozenset[str]()
+    for path in files:
+        keys = read_keys(path)
+        mine = np.isin(keys.subject_keys, wanted)
+        mine[keys.more_rows[np.isin(keys.more_subjects, wanted)]] = True
+        found |= frozenset(to_hex(keys.record_keys[mine]))
+    return found
 
 
 def splits_in(folder: Path, shards: Collection[int], records: Collection[str]) -> Held:
