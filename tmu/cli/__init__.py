@@ -17,6 +17,7 @@ from tmu.cli import (
     doctor,
     init,
     ledger,
+    lineage,
     output,
     plan,
     purge,
@@ -50,7 +51,7 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "serve", "token", "compare",
-    "show", "doctor", "demo",
+    "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -132,6 +133,7 @@ app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("replay")(replay.replay)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)
