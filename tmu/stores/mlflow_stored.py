@@ -17,6 +17,7 @@ from tmu.errors import DataError, ModelError, RequestError
 from tmu.files import digest_of, scratch_folder
 from tmu.models.bundle import weights_digest
 from tmu.stores import mlflow_link
+from tmu.stores.mlflow_gone import sentence
 from tmu.stores.mlflow_package import BUNDLE, FLAVOR
 from tmu.stores.mlflow_versions import DIGEST, FILES, Version, as_version, listing, repository
 
@@ -56,7 +57,9 @@ def find(client: "MlflowClient", uri: str) -> Version:
 
 
 def refuse_tagged(version: Version) -> None:
-    """Raise `DataError` for a version that is tagged as not to be served any more."""
+    """Raise `DataError` for a version that is tagged as not to be served any more, or as purged."""
+    if version.purged:
+        raise DataError(sentence(version.name, version.version, version.tags), "Load `@champion`.")
     if version.tags.get("serving") == "blocked":
         raise DataError(
             f"{version.name}, version {version.version}, is blocked: it learned records that were erased.",
