@@ -64,15 +64,17 @@ class ModelRegistry:
         The same weights, role and data revision give the version that exists, so a retry after a crash does not
         double it; one whose stored files were changed, or that an older tmu stored with code, does not count.
         `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
-        paths (`ConfigError`).
+        paths (`ConfigError`). Weights that were purged do not come back (`DataError`).
         """
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
         _, arch, _ = load_bundle(bundle)
         key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
         with self.connected() as client, locked(self._lock):
-            for existing in mlflow_versions.search(client, dataset, key):
-                if mlflow_stored.is_sound(client, existing, self._home):
+            same = mlflow_versions.search(client, dataset, {"weights_sha256": key["weights_sha256"]})
+            mlflow_stored.refuse_purged(same)
+            for existing in same:
+                if key.items() <= existing.tags.items() and mlflow_stored.is_sound(client, existing, self._home):
                     return mlflow_versions.with_name(client, existing)
             experiment = self._experiment(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)

@@ -1,5 +1,6 @@
 """The place MLflow, embedded: what learned the records goes everywhere, what did not stays byte for byte."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def about(workspace: Workspace, *learned: Version, rules: tuple[Retention, ...] 
 
 
 def found(workspace: Workspace, scope: Scope) -> list[tuple[str, str]]:
-    (place,) = places(workspace)
+    place, _ = places(workspace)
     return [(trace.address, trace.action.value) for trace in place.find(scope)]
 
 
 def purge(workspace: Workspace, scope: Scope) -> None:
-    (place,) = places(workspace)
+    place, _ = places(workspace)
     for trace in list(place.find(scope)):
         if not trace.stays:
             place.purge(scope, trace)
@@ -113,7 +114,7 @@ def test_a_stub_says_what_became_of_it(workspace: Workspace, monkeypatch: pytest
 def test_a_purge_that_was_cut_short_goes_on(workspace: Workspace, done: int) -> None:
     old = registered(workspace, 0, "original")
     workspace.registry.set_alias("d", "original", old)
-    request, (place,) = about(workspace, old), places(workspace)
+    request, (place, _) = about(workspace, old), places(workspace)
     for trace in list(place.find(request))[:done]:
         place.purge(request, trace)
     assert found(workspace, request)
@@ -124,7 +125,7 @@ def test_a_purge_that_was_cut_short_goes_on(workspace: Workspace, done: int) -> 
 def test_what_is_kept_by_rule_is_blocked(workspace: Workspace) -> None:
     gold = registered(workspace, 0, "gold")
     request = about(workspace, gold, rules=(RULE,))
-    (place,) = places(workspace)
+    place, _ = places(workspace)
     assert [trace.action for trace in place.find(request)][:2] == [Action.REWRITE, Action.KEEP]
     purge(workspace, request)
     left = list(place.find(request))
@@ -167,7 +168,7 @@ def test_what_was_marked_as_deleted_is_found(workspace: Workspace) -> None:
 def test_files_without_rows_are_found_by_their_weights(workspace: Workspace) -> None:
     old, new = registered(workspace, 0, "original"), registered(workspace, 1, "unlearned")
     request = about(workspace, old)
-    (place,) = places(workspace)
+    place, _ = places(workspace)
     for trace in list(place.find(request)):
         if not trace.address.startswith("tmu-workspace:"):
             place.purge(request, trace)
@@ -187,7 +188,7 @@ def test_a_run_with_another_model_stays(workspace: Workspace) -> None:
 
 def test_an_address_of_more_than_one_model_is_refused(workspace: Workspace) -> None:
     registered(workspace, 0, "original")
-    (place,) = places(workspace)
+    place, _ = places(workspace)
     for address in ("tmu-workspace:/tmu-d", "tmu-workspace:/tmu-d/models", "tmu-workspace:/", "s3://bucket/"):
         with pytest.raises(StorageError, match="not one of a single model"):
             place._purge.files.destroy(address)
@@ -196,3 +197,33 @@ def test_an_address_of_more_than_one_model_is_refused(workspace: Workspace) -> N
 def test_where_nothing_was_registered_nothing_is_made(workspace: Workspace) -> None:
     request = scope(erased(workspace)).model_copy(update={"learned": ("0" * 64,)})
     assert found(workspace, request) == [] and not workspace.state("mlflow.db").exists()
+
+
+def test_purged_weights_do_not_come_back(workspace: Workspace) -> None:
+    old = registered(workspace, 0, "original")
+    purge(workspace, about(workspace, old))
+    with pytest.raises(DataError, match="version 1, was purged"):
+        registered(workspace, 0, "original")
+    with pytest.raises(DataError, match="version 1, was purged"):
+        registered(workspace, 0, "gold", "new.dir")
+
+
+def test_copies_in_the_temporary_folder_are_found_by_their_weights(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = registered(workspace, 0, "original"), registered(workspace, 1, "unlearned")
+    temporary = tmp_path / "temporary"
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    for version, folders in ((old, ("tmpab1_cd2e", "somebodys/x", "tmpzzzzzzz1/model")), (new, ("tmp0000000a",))):
+        stored = workspace.state("mlartifacts", "tmu-d", "models", version.model_id, "artifacts")
+        for folder in folders:
+            shutil.copytree(stored, temporary / folder)
+    request, (_, place) = about(workspace, old), places(workspace)
+    left = list(place.find(request))
+    assert [trace.address for trace in left] == ["tmpab1_cd2e", "tmpzzzzzzz1"]
+    for trace in left:
+        place.purge(request, trace)
+        place.purge(request, trace)
+    place.purge(request, left[0].model_copy(update={"address": "../w"}))
+    assert list(place.find(request)) == [] and workspace.root.is_dir()
+    assert sorted(path.name for path in temporary.iterdir()) == ["tmp0000000a", "somebodys"]

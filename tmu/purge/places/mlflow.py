@@ -12,6 +12,7 @@ from tmu.purge.place import Place
 from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
+from tmu.stores import mlflow_copies
 from tmu.stores.mlflow_files import Files
 from tmu.stores.mlflow_purge import Left, MlflowPurge
 from tmu.stores.mlflow_rows import Rows
@@ -26,8 +27,8 @@ _MARKED = (
 
 
 def places(workspace: Workspace) -> list[Place]:
-    """The one place."""
-    return [Mlflow(workspace)]
+    """The registry and its store, and the copies of models that loading them left on this machine."""
+    return [Mlflow(workspace), TemporaryCopies()]
 
 
 class Mlflow:
@@ -75,3 +76,18 @@ class Mlflow:
         uri = settings.mlflow_database.get_secret_value() if settings.mlflow_database else registry.uri
         rows = None if uri.startswith("http") else Rows(uri)
         return MlflowPurge(registry, Files(home, access, registry.uri, settings.mlflow_destination), rows)
+
+
+class TemporaryCopies:
+    """Whole models that MLflow left in this machine's temporary folder when they were loaded."""
+
+    name = "temporary copies of models"
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """Those whose weights learned the records; no rule keeps a copy that nobody knows of."""
+        for folder in mlflow_copies.copies(frozenset(scope.learned) - frozenset(scope.spared)):
+            yield Trace(place=self.name, address=folder.name, holds=Holds.WEIGHTS, action=Action.DESTROY)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Remove one."""
+        mlflow_copies.discard(trace.address)
