@@ -30,7 +30,12 @@ def shown(ledger: Ledger) -> str:
 def test_a_plan_is_bound_by_the_hash_of_its_canonical_json(ledger: Ledger) -> None:
     put(ledger, "r1")
     bound = bind(ledger, PLAN)
-    assert bound == plans.Bound(hashlib.sha256(canonical_json(PLAN)).hexdigest(), True, 0, State.PLANNED)
+    assert bound == plans.Bound(bound.hash, True, 0, State.PLANNED)
+    with ledger.read() as connection:
+        body = json.loads(plans.bound_plan(connection, find(connection, "r1")).body)
+    salt = body.pop(plans.SALT)
+    assert body == PLAN and len(salt) == 32
+    assert bound.hash == hashlib.sha256(canonical_json(PLAN | {plans.SALT: salt})).hexdigest()
     assert bind(ledger, dict(reversed(PLAN.items()))) == plans.Bound(bound.hash, False, 0, State.PLANNED)
     assert events(ledger, "r1") == ["received", "queued", "planned"]
 
