@@ -1,6 +1,7 @@
 """A plan bound by its hash; approval by a second, authenticated person; a changed plan voids it."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -11,6 +12,7 @@ from tmu.ledger.actor import OPERATOR, Actor
 from tmu.ledger.errors import ConflictError, ForbiddenError
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
+from tmu.ledger.transition import find
 
 OTHER = {"records": 4, "shards": [1, 2]}
 
