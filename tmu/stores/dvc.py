@@ -12,6 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -127,6 +129,20 @@ class DvcVersions:
                 _link(cache, entries, building / "files")
         return place / "files", _read_listing(place / _LISTING, digest)
 
+    def parts(self, digest: str, names: Callable[[str], bool]) -> dict[str, Path]:
+        """Those files of a revision whose names are wanted, as they lie in DVC's cache; each MD5 is checked.
+
+        Nothing is linked or copied, so that looking leaves no trace. Raises StorageError where one is not there.
+        """
+        cache = self._md5s()
+        entries = _read_listing(_object(cache, digest), digest)
+        found = {name: _object(cache, md5) for name, md5 in entries.items() if names(name)}
+        for name, path in found.items():
+            if not path.is_file():
+                raise _absent(digest)
+            _check(path, entries[name])
+        return found
+
     def _revision_folder(self, digest: str) -> Path:
         if not re.fullmatch(r"[0-9a-f]{32}\.dir", digest):
             raise DataError(
@@ -165,6 +181,10 @@ class DvcVersions:
         return Path(self._dvc("cache", "dir").strip())
 
     def _md5s(self) -> Path:
+        return self._md5_folder
+
+    @cached_property
+    def _md5_folder(self) -> Path:
         return self.cache() / "files" / "md5"
 
     def _dvc(self, *arguments: str) -> str:
