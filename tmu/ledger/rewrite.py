@@ -1,8 +1,8 @@
 """Rewrite the database's files, so that what was replaced in the tables is not left in their old bytes.
 
 SQLite: VACUUM, and the write-ahead log written back and emptied. PostgreSQL: VACUUM FULL of the tables with keys (and
-their indexes), fresh statistics, and all segments of the write-ahead log overwritten. What the role may not do, and what
-is beyond the server (archives, replicas, base backups), is told by `beyond`.
+their indexes), fresh statistics, and all segments of the write-ahead log overwritten. What the role may not do, and
+what is beyond the server (archives, replicas), is told by `beyond`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tmu.ledger.schema import forget_entries, holds, plans, request_keys, reques
 TABLES = (request_keys, forget_entries, holds, plans, requests)
 _MOST_SEGMENTS = 256
 _SEGMENT = "'^[0-9A-F]{24}$'"
-_ARCHIVED = "SELECT current_setting('archive_mode') <> 'off' OR EXISTS (SELECT 1 FROM pg_stat_archiver WHERE archived_count > 0)"
+_ARCHIVED = "SELECT current_setting('archive_mode') <> 'off'"
 _REPLICATED = "SELECT EXISTS (SELECT 1 FROM pg_replication_slots)"
 _MAY = (
     "SELECT rolsuper OR (pg_has_role(current_user, 'pg_checkpoint', 'USAGE') "

@@ -1,7 +1,7 @@
 """Destroy what leads from a request to a person: its keys, digests and MACs give way to salted commitments.
 
-The salt is never stored. The audit log holds no keys, so that its chain stays whole; it gets an entry that says how many
-keys were destroyed and what is left of each plan.
+The salt is never stored. The audit log holds no keys, so that its chain stays whole; it gets an entry that says how
+many keys were destroyed and what is left of each plan.
 """
 
 import hashlib

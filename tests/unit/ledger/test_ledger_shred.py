@@ -1,5 +1,6 @@
 """Keys of served requests give way to commitments; the log's chain, the statement and other requests stay whole."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,16 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.ledger_tools import ALICE, BOB, FLOW, KEYS, PLAN, approved, begun, bodies, complete, put, state
-from tmu.ledger import executions, holds, proof, rewrite, views
+from tests.ledger_tools import BOB, FLOW, KEYS, PLAN, approved, begun, bodies, complete, put, state
+from tmu.ledger import decisions, holds, proof, views
 from tmu.ledger.errors import ChainError, ConflictError
-from tmu.ledger.intake import receive
 from tmu.ledger.schema import plans as plans_table
 from tmu.ledger.schema import request_keys, requests
 from tmu.ledger.shred import SHREDDED, known_keys, leads, rewritten, shred, shred_hold, to_rewrite
 from tmu.ledger.statement import statement
 from tmu.ledger.store import Ledger
-from tests.ledger_tools import asked as intake_of
 
 ANNA = KEYS.subject("anna")
 DIGESTS = {**PLAN, "id": "0" * 16, "records_digest": "d" * 64, "n_records": 3}
@@ -66,7 +65,10 @@ def test_again_changes_nothing(ledger: Ledger) -> None:
     assert shredded(ledger) == 0
     assert shredded(ledger, keys={ANNA}) == 0
     with ledger.read() as connection:
-        assert before == (connection.execute(sa.select(request_keys)).all(), connection.execute(sa.select(requests)).all())
+        assert before == (
+            connection.execute(sa.select(request_keys)).all(),
+            connection.execute(sa.select(requests)).all(),
+        )
 
 
 def test_a_plan_keeps_its_numbers_and_loses_its_digests_of_keys(ledger: Ledger) -> None:
@@ -85,8 +87,6 @@ def test_a_redacted_plan_that_the_log_does_not_tell_of_is_refused(ledger: Ledger
     served(ledger)
     shredded(ledger)
     forged = '{"n_records":1}'
-    import hashlib
-
     digest = hashlib.sha256(forged.encode()).hexdigest()
     with ledger.write(FLOW) as tx:
         tx.execute(sa.update(plans_table).values(body=forged, redacted=digest))
@@ -105,8 +105,6 @@ def test_the_same_id_again_is_refused_and_a_new_one_gets_a_receipt(ledger: Ledge
 def test_two_requests_of_one_person_get_commitments_that_differ(ledger: Ledger) -> None:
     served(ledger)
     put(ledger, "r2", "anna")
-    from tmu.ledger import decisions
-
     decisions.deny(ledger, "r2", "no identity", BOB)
     with ledger.read() as connection:
         assert leads(connection, ["r1"], [ANNA]).named == ("r2",)

@@ -1,8 +1,9 @@
 """The ledger: keys and digests that lead to the person, and the old bytes of their rows in the database's files."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ from tmu.purge.trace import Action, Holds, Trace
 from tmu.workspace import Workspace
 
 ORDER = 90
+_LIKE_A_KEY = re.compile(rb"(?=([0-9a-f]{32}))")
 _REQUEST, _HOLD, _FILES, _BEYOND = "request ", "hold ", "files of the database", "beyond: "
 _OPEN = "another request, which is open, names a person of this deletion"
 _IN_FORCE = "a legal hold is in force"
@@ -57,7 +59,7 @@ class LedgerKeys:
             shreds = found.served or found.named or found.released
             if not held and (shreds or waiting or self._in_files(scope.keys - known)):
                 yield Trace(place=self.name, address=_FILES, holds=Holds.KEYS, action=Action.REWRITE)
-            yield from self._beyond(ledger)
+            yield from self._beyond(ledger, scope)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Shred a request or a hold, or rewrite the files."""
@@ -109,13 +111,18 @@ class LedgerKeys:
         file = make_url(address(self._workspace)).database
         if not address(self._workspace).startswith("sqlite") or not file:
             return False
-        found = [path.read_bytes() for path in map(Path, (file, f"{file}-wal")) if path.exists()]
-        return any(key.encode() in text for text in found for key in keys)
+        paths = [path for path in map(Path, (file, f"{file}-wal")) if path.exists()]
+        return any(not keys.isdisjoint(_like_keys(path.read_bytes())) for path in paths)
 
-    def _beyond(self, ledger: Ledger) -> Iterator[Trace]:
-        """What expires by itself; until: by setting `ledger_backup_days`, from today."""
-        days = self._workspace.settings.ledger_backup_days
-        until = (datetime.now(UTC) + timedelta(days=days)).date().isoformat() if days else ""
+    def _beyond(self, ledger: Ledger, scope: Scope) -> Iterator[Trace]:
+        """What expires by itself: `ledger_backup_days` after the keys were destroyed in the tables, or after today."""
+        days, now = self._workspace.settings.ledger_backup_days, ledger.now()
+        with ledger.read() as connection:
+            mine = requests.c.id.in_(self._served(connection, scope))
+            began = connection.scalar(sa.select(sa.func.min(requests.c.shredded_at)).where(mine)) or now
+        if days and began + timedelta(days=days) <= now:
+            return
+        until = (began + timedelta(days=days)).date().isoformat() if days else ""
         for what in [*ledger.beyond(), *([_BACKUPS] if days else [])]:
             yield Trace(
                 place=self.name,
@@ -125,3 +132,8 @@ class LedgerKeys:
                 why="tmu cannot reach it; setting `ledger_backup_days` says when it is gone",
                 until=until,
             )
+
+
+def _like_keys(text: bytes) -> Iterator[str]:
+    """All that can be a key in a file; what stands beside it may be hexadecimal, too."""
+    return (match[1].decode() for match in _LIKE_A_KEY.finditer(text))
