@@ -1,1 +1,1 @@
-"""What keeps erased pictures and records out: the suppression mark, under the workspace's key."""
+"""What was erased, remembered so that it cannot come back: marks and pictures, under keys (`docs/erasure-keys.md`)."""
