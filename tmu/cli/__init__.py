@@ -19,6 +19,7 @@ from tmu.cli import (
     ledger,
     output,
     plan,
+    purge,
     reference_table,
     request,
     serve,
@@ -46,8 +47,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
-    "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "serve", "token", "compare",
+    "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -121,6 +122,7 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
