@@ -19,6 +19,7 @@ from tests.purge_data import People, bytes_of, erased, purged, traces, workspace
 from tmu.errors import StorageError
 from tmu.purge.place import Place
 from tmu.purge.places.data import places
+from tmu.purge.record import Record, write_record
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds
 from tmu.stores import s3_versions
@@ -169,6 +170,11 @@ def test_object_lock_and_legal_hold_are_respected_and_told(bucket: Bucket, tmp_p
     assert sorted((trace.action, trace.why, trace.until) for trace in left) == told
     versions = {key: version for key, version in bucket.versions() if key in (shard, listing)}
     assert len(left) == 3 and set(versions) == {shard, listing}
+
+    record = Record.of(scope).found([REMOTE], found, {}).with_(verified="2026-01-01")
+    steps = tuple(step if step.trace.stays else step.acted() for step in record.steps)
+    keyless = write_record(workspace, record.with_(steps=steps).scrubbed()).scope
+    assert not keyless.keys and list(_remote(workspace).find(keyless)) == left  # told by the record when keys are gone
 
     hold = {"Key": listing, "VersionId": versions[listing], "LegalHold": {"Status": "OFF"}}
     bucket.client.put_object_legal_hold(Bucket=bucket.name, **hold)

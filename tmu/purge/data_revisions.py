@@ -22,6 +22,9 @@ from tmu.purge.trace import Holds
 from tmu.stores.dvc_objects import LISTS, Objects, object_of
 from tmu.workspace import Workspace
 
+LINKS = "hard links of "
+"""How the address of a trace begins that is about names of a file, and not about the object itself."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -49,10 +52,10 @@ class OldRevisions:
         noted, live = self.notes.read(), self._live()
         needed, sealed = frozenset(live.values()), set()
         known = self._known(scope) - noted.closed(scope.request) - {manifest_digest(live)}
-        named = self._of_stages(scope, known)
+        named = self._of_stages(scope, known) | self._kept(scope)
         lists = {name for name in named if name.endswith(LISTS)}
-        objects = self._kept(scope) | noted.of(scope.request)
-        objects |= {name: holds for name, holds in named.items() if name not in lists | needed}
+        objects = {name: holds for name, holds in named.items() if name not in lists | needed}
+        objects |= noted.of(scope.request)
         for name in sorted(known):
             files = self.files(name, noted)
             if self._is_sealed(files):
@@ -147,7 +150,7 @@ class OldRevisions:
         record = None if scope.keys else find_record(self._workspace, scope.request)
         mine = {store.name for store in self.stores}
         stays = [trace for trace in record.stays if trace.place in mine] if record else []
-        return {name: each.holds for each in stays if not (name := object_of(each.address)).endswith(LISTS)}
+        return {object_of(each.address): each.holds for each in stays if not each.address.startswith(LINKS)}
 
     def _left(self, md5: str) -> bool:
         return md5 not in self.needed() and any(store.copies(md5) for store in self.stores)

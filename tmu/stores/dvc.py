@@ -232,7 +232,8 @@ def _object(cache: Path, md5: str) -> Path:
 
 def _absent(digest: str) -> StorageError:
     return StorageError(
-        f"A part of revision {digest} is not in DVC's cache.", "Fetch it with `dvc pull` or `dvc fetch`."
+        f"A part of revision {digest} is not in DVC's cache.",
+        "Fetch it with `dvc pull` or `dvc fetch`; what a purge took is nowhere.",
     )
 
 

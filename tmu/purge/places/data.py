@@ -8,7 +8,7 @@ from tmu.data import contents, index
 from tmu.errors import DataError, StorageError
 from tmu.files import discard, storage_errors
 from tmu.purge.data_held import held, in_shard
-from tmu.purge.data_revisions import OldRevisions
+from tmu.purge.data_revisions import LINKS, OldRevisions
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
@@ -49,7 +49,7 @@ class ObjectStore:
         for name, here in copies.items():
             yield from (self._trace(scope, name, copy, holds[name]) for copy in here)
             if links := self._old.links(scope, self._store, name):
-                beyond = Copy(f"hard links of {name}")
+                beyond = Copy(f"{LINKS}{name}")
                 yield self._said(beyond, holds[name], action=Action.KEEP, why=_LINKS.format(links))
         for name in sorted(found.sealed):
             for copy in self._store.copies(name):
