@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     Each audit passes by the test's word, so that the unlearned model serves.
     """
-    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w")
+    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w", purge={"act": False})
     workspace.state("snapshots").mkdir()
     fit_references(workspace, data_ref(workspace), workspace.params)
     with pytest.MonkeyPatch.context() as patched:

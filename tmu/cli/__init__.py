@@ -20,6 +20,7 @@ from tmu.cli import (
     lineage,
     output,
     plan,
+    purge,
     reference_table,
     request,
     serve,
@@ -47,8 +48,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
-    "lineage", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "serve", "token", "compare",
+    "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
