@@ -79,9 +79,9 @@ def of(workspace: Workspace, stage: str) -> list[Learner]:
 def purged(workspace: Workspace, scope: Scope) -> list[Trace]:
     """The data's copies, then the artifacts, each twice over, as a resumed purge does; what is still there then."""
     stores = [*data.places(workspace), *places(workspace)]
-    for store, trace in [(store, trace) for store in stores for trace in store.find(scope)] * 2:
-        if not trace.stays:
-            store.purge(scope, trace)
+    found = [(store, trace) for store in stores for trace in store.find(scope) if not trace.stays]
+    for place, trace in found * 2:
+        place.purge(scope, trace)
     return [trace for store in stores for trace in store.find(scope)]
 
 
