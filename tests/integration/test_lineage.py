@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     Each audit passes by the test's word, so that the unlearned model serves.
     """
-    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w")
+    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w", purge={"act": False})
     workspace.state("snapshots").mkdir()
     fit_references(workspace, data_ref(workspace), workspace.params)
     with pytest.MonkeyPatch.context() as patched:
@@ -79,9 +79,9 @@ def of(workspace: Workspace, stage: str) -> list[Learner]:
 def purged(workspace: Workspace, scope: Scope) -> list[Trace]:
     """The data's copies, then the artifacts, each twice over, as a resumed purge does; what is still there then."""
     stores = [*data.places(workspace), *places(workspace)]
-    for store, trace in [(store, trace) for store in stores for trace in store.find(scope)] * 2:
-        if not trace.stays:
-            store.purge(scope, trace)
+    found = [(store, trace) for store in stores for trace in store.find(scope) if not trace.stays]
+    for place, trace in found * 2:
+        place.purge(scope, trace)
     return [trace for store in stores for trace in store.find(scope)]
 
 

@@ -57,8 +57,9 @@ class _Closure:
         for digest in sorted(digests):
             held = self._revisions.held(digest)
             state: State = ("holds" if held.all else "free") if held.known else "unknown"
-            said = f"{len(held.all)} records" if held.known else "not readable any more"
-            yield Node(id=digest, kind="revision", state=state, said=said + (", live" if digest == live else ""))
+            said = f"{len(held.all)} of the records" if held.known else "not readable any more"
+            said = ", ".join(([said] if self._wanted.records else []) + (["live"] if digest == live else []))
+            yield Node(id=digest, kind="revision", state=state, said=said)
         if self._revisions.held(live).all:
             for bucket in self._wanted.shards:
                 yield Node(id=f"shard {bucket:02x}", kind="shard", state="holds")
@@ -84,7 +85,7 @@ class _Closure:
         state: State = "holds" if learned else "free"
         if learned and each.weights in self._all.served:
             state = "kept"
-        said = each.stage + (f" by {each.method}" if each.method else "") + (
+        said = each.stage + (f" by {each.method}" if each.method and each.stage == "unlearned" else "") + (
             ", in service" if each.weights in self._all.served else ""
         )  # fmt: skip
         said += f", learned {len(learned)} of them" if learned else ""
@@ -134,7 +135,8 @@ class _Closure:
             self._edge(name, "learned" if kind == "references" else "looked at", identity["data"])
         if kind in ("probes", "audit") and identity.get("forget"):
             self._edge(name, "looked at", f"forget set {identity['forget'][:12]}")
-        weights = {identity.get("original"), identity.get("model"), *(identity.get("models") or {}).values()}
+        named = [identity.get("original"), identity.get("model"), *(identity.get("models") or {}).values()]
+        weights = {each for each in named if isinstance(each, str)}  # of references `model` is a recipe
         for each in self._all.learners:
             if each.weights in weights:
                 self._edge(name, "looked at", each.address)

@@ -36,7 +36,8 @@ body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 84rem; background:
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
 p.quiet, li { color: var(--quiet); font-size: .875rem; } .scroll { overflow-x: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); } svg text.small { font-size: 10.5px; fill: var(--quiet); }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg text.small { font-size: 10.5px; fill: var(--quiet); }
 svg text.head { font-weight: 600; } svg path { fill: none; stroke: var(--line); stroke-width: 1.2; }
 svg path.holds { stroke: var(--holds); } rect { fill: var(--card); stroke: var(--tone); stroke-width: 1.6; }
 rect.destroyed { stroke-dasharray: 4 3; } rect.kept { stroke-width: 3; }
@@ -49,14 +50,16 @@ td.what { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; over
 </head>
 <body>
 <h1>Lineage of {{ graph.asked }}</h1>
-<p class="quiet">{{ holding }} of {{ graph.nodes | length }} things hold something. Kinds that are not followed here, and
-in which a purge looks: {{ graph.elsewhere | join(", ") }}.</p>
-<ul>{% for state, meaning in words.items() %}<li><span class="key {{ state }}"></span>{{ meaning }}</li>{% endfor %}</ul>
+<p class="quiet">{{ holding }} of {{ graph.nodes | length }} things hold something. Kinds that are not followed here,
+and in which a purge looks: {{ graph.elsewhere | join(", ") }}.</p>
+<ul>{% for state, meaning in words.items() %}
+<li><span class="key {{ state }}"></span>{{ meaning }}</li>{% endfor %}</ul>
 <div class="scroll"><svg role="img" aria-label="Lineage" width="{{ width }}" height="{{ height }}">
 {% for x, title in heads %}<text class="head" x="{{ x }}" y="18">{{ title }}</text>
 {% endfor %}{% for line in lines %}<path class="{{ line.state }}" d="{{ line.d }}"><title>{{ line.said }}</title></path>
 {% endfor %}{% for box in boxes %}<g><title>{{ box.node.id }}: {{ words[box.node.state] }}</title>
-<rect class="{{ box.node.state }}" x="{{ box.x }}" y="{{ box.y }}" width="{{ box_width }}" height="{{ box_height }}" rx="5"/>
+<rect class="{{ box.node.state }}" x="{{ box.x }}" y="{{ box.y }}"
+  width="{{ box_width }}" height="{{ box_height }}" rx="5"/>
 <text x="{{ box.x + 8 }}" y="{{ box.y + 14 }}">{{ box.name }}</text>
 <text class="small" x="{{ box.x + 8 }}" y="{{ box.y + 28 }}">{{ box.node.said[:32] }}</text></g>
 {% endfor %}</svg></div>
