@@ -21,6 +21,7 @@ from tmu.cli import (
     plan,
     reference_table,
     request,
+    restore,
     serve,
     show,
     token,
@@ -46,7 +47,7 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
+    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "restore", "serve", "token", "compare", "show",
     "doctor", "demo",
 )  # fmt: skip
 
@@ -123,6 +124,7 @@ app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
+app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
