@@ -24,6 +24,7 @@ from tmu.cli import (
     reference_table,
     replay,
     request,
+    restore,
     serve,
     show,
     token,
@@ -50,8 +51,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "serve", "token", "compare",
-    "show", "lineage", "replay", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "restore", "serve", "token",
+    "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -128,6 +129,7 @@ app.command("delete")(delete.delete)
 app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
+app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)

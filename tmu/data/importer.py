@@ -19,7 +19,7 @@ from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, read_info, shard_pat
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
 from tmu.data.shards import ShardTable, read_facts, write_shard
-from tmu.data.spill import Spill, StaysOut, Tombstones, nobody_stays_out
+from tmu.data.spill import Spill, StaysOut, Suppressed, Tombstones, nobody_stays_out
 from tmu.errors import ConfigError, DataError
 from tmu.files import new_folder
 
@@ -59,6 +59,7 @@ def import_records(
     split_seed: int = 0,
     fold_case: bool = False,
     replace: bool = False,
+    suppressed: Suppressed | None = None,
     progress: Progress | None = None,
     stays_out: StaysOut = nobody_stays_out,
 ) -> Imported:
@@ -66,15 +67,17 @@ def import_records(
 
     A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
     tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
-    case alone are one person; it is stored, and look-ups follow it. `stays_out`: which pictures are erased ones that
-    come back. `progress(done, total)` is called now and then.
+    case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
+    which pictures are erased ones that come back. `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
     tombstones = _tombstones(destination, info, replace=replace)
     with new_folder(destination) as building:
-        spill = Spill(info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, stays_out)
+        spill = Spill(
+            info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, suppressed, stays_out
+        )
         with spill.open():
             for position, record in enumerate(reader.records()):
                 spill.add(position, record)

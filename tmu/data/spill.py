@@ -15,6 +15,8 @@ from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
 from tmu.errors import DataError, RequestError
 
+Suppressed = Callable[[str], bool]
+"""Whether a key (hex; of a record or a subject) was erased elsewhere or before a restore, and must not come back."""
 StaysOut = Callable[[int, str, np.ndarray], bool]
 """Of a record's position, key and picture, uint8 (C, H, W): whether it is an erased picture that comes back."""
 
@@ -51,9 +53,11 @@ class Spill:
         tombstones: Tombstones,
         folder: Path,
         where: Callable[[int], str],
+        suppressed: Suppressed | None = None,
         stays_out: StaysOut = nobody_stays_out,
     ):
-        self.info, self.keys, self.folder, self._where, self._stays_out = info, keys, folder, where, stays_out
+        self.info, self.keys, self.folder, self._where = info, keys, folder, where
+        self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
         self.row = np.dtype(
             [
@@ -88,7 +92,7 @@ class Spill:
         named = () if record.subject is None else (record.subject, *record.also)
         people = sorted({self._subject(position, id_) for id_ in named})
         subject, *further = people or [self.keys.lone_subject(record.id)]
-        if key in self._erased or self._is_erased(named, (subject, *further)):
+        if self._is_erased(record.id, key, named, (subject, *further)):
             self.skipped += 1
             return
         if self._stays_out(position, key, record.image):
@@ -118,12 +122,18 @@ class Spill:
             self._people += bytes.fromhex(self.keys.alike(raw) + key) + position.to_bytes(8, "little")
         return key
 
-    def _is_erased(self, named: tuple[str, ...], subjects: tuple[str, ...]) -> bool:
-        """Also under the first rule of ids: what was erased before the rule was stored stays erased."""
-        if not self._erased_subjects:
+    def _is_erased(self, record_id: str, key: str, named: tuple[str, ...], subjects: tuple[str, ...]) -> bool:
+        """Also under the first rule of ids and under former secrets: what was erased under those stays erased."""
+        if not (self._erased or self._erased_subjects or self._suppressed):
             return False
-        first = self.keys.under(FIRST)
-        return not self._erased_subjects.isdisjoint((*subjects, *map(first.subject, named)))
+        records, people = [key], list(subjects)
+        for keys in self.keys.ring:
+            records.append(keys.record(record_id))
+            people += [keys.under(rule).subject(id_) for rule in (self.info.id_rule, FIRST) for id_ in named]
+            people += [] if named else [keys.lone_subject(record_id)]
+        if not self._erased.isdisjoint(records) or not self._erased_subjects.isdisjoint(people):
+            return True
+        return self._suppressed is not None and any(map(self._suppressed, {*records, *people}))
 
     def alike(self) -> tuple[dict[str, str], list[list[int]]]:
         """People whose ids differ by case, blanks or width alone: subject key -> key that they share, and for each

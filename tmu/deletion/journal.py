@@ -86,6 +86,10 @@ class Journal:
             raise RequestError("There is no request of that id.", "`tmu show requests` lists them.")
         return self._read(path)
 
+    def known(self, request: str) -> Deletion | None:
+        """The deletion of an id; None where there is none, such as after a restore of a backup from before it."""
+        return self.find(request) if _ID.fullmatch(request) and self._path(request).exists() else None
+
     def all(self) -> list[Deletion]:
         """All deletions, oldest first."""
         found = [self._read(path) for path in self._workspace.state("requests").glob("*.json")]

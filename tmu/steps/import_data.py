@@ -20,6 +20,7 @@ from tmu.steps.ledger.guard_data import refuse_exchange, refuse_returned
 from tmu.steps.note_contents import note_contents
 from tmu.steps.suppress import TurnedAway, pictures_of
 from tmu.stores.lock import locked
+from tmu.suppression.tombstones import Tombstones
 from tmu.workspace import Workspace
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -64,6 +65,7 @@ def import_data(
             keys,
             dataset=dataset,
             replace=replace,
+            suppressed=Tombstones.of(workspace).test(),  # as they are now that nobody else can erase
             progress=progress,
             stays_out=turned_away,
             **layout,

@@ -9,7 +9,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -126,17 +126,22 @@ class Tombstones:
             )
         return marks
 
-    def suppressed(self, keys: Iterable[str]) -> frozenset[str]:
-        """Those of the keys (hex; of records or subjects) that a tombstone names. Time: some 1.5 microseconds a key."""
+    def test(self) -> Callable[[str], bool] | None:
+        """Whether a key (hex; of a record or a subject) is one that a tombstone names; None where there are none.
+
+        As the file is now; some 1.5 microseconds a call. Raises ConfigError where a tombstone's secret is not here.
+        """
         lines = self.all()
         if not lines:
-            return frozenset()
-        found: dict[str, set[str]] = {}
-        for each in lines:
-            found.setdefault(each.mark_key, set()).update(each.records, each.subjects)
-        marks = self.marks_of(lines[-1])
-        wanted = found[marks.id]
-        return frozenset(key for key in keys if marks.of(key) in wanted)
+            return None
+        marks = [self.marks_of(each) for each in lines][-1]
+        wanted = frozenset(mark for each in lines for mark in (*each.records, *each.subjects))
+        return lambda key: marks.of(key) in wanted
+
+    def suppressed(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of the keys that a tombstone names."""
+        test = self.test()
+        return frozenset(filter(test, keys)) if test else frozenset()
 
     def make_secret(self) -> bytes:
         """The secret of the marks, made where there is none: to be backed up like that of the keys, but apart."""

@@ -8,6 +8,7 @@ from tmu.purge.held import why_held
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
+from tmu.suppression.purged import remember_purged
 from tmu.workspace import Workspace
 
 ORDER = 90
@@ -47,6 +48,8 @@ class JournalKeys:
         if trace.address.startswith(_FILE):
             self._journal.remove_leftover(trace.address.removeprefix(_FILE))
         else:
+            if trace.address == f"{_ENTRY}{scope.request}":
+                remember_purged(self._workspace, scope)
             self._journal.shred(trace.address.removeprefix(_ENTRY))
 
     def _leads(self, deletion: Deletion, scope: Scope) -> bool:

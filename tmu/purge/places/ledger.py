@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from tmu.deletion.journal import Journal
-from tmu.errors import RequestError
 from tmu.ledger.actor import SYSTEM
 from tmu.ledger.place import address, has_ledger, open_ledger
 from tmu.ledger.schema import requests
@@ -95,10 +94,8 @@ class LedgerKeys:
 
     def _served(self, connection: sa.Connection, scope: Scope) -> frozenset[str]:
         """The requests of the deletion: named by the scope, and of its batch."""
-        try:
-            batch = Journal(self._workspace).find(scope.request).asked.batch
-        except RequestError:
-            batch = None
+        deletion = Journal(self._workspace).known(scope.request)
+        batch = deletion and deletion.asked.batch
         mine = connection.scalars(sa.select(requests.c.id).where(requests.c.batch_id == batch)) if batch else ()
         return frozenset((*scope.requests, *mine))
 
