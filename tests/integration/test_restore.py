@@ -58,7 +58,7 @@ def put_back(backup: Path, home: Path, *, but: str = ".tmu/suppression") -> None
 def everywhere(workspace: Workspace, scope: Scope) -> set[str]:
     """Files with keys of the scope, shards unpacked; not counted are shards that remember them as erased alone."""
     home = workspace.root
-    raw = set(with_keys(home, scope.keys))
+    raw = set(with_keys(home, scope.every_key))
     shards = {path: _of_shard(home / path, scope) for path in _files(home)}
     return {path for path in raw if shards[path] is None} | {path for path, holds in shards.items() if holds}
 
@@ -73,7 +73,7 @@ def _of_shard(path: Path, scope: Scope) -> bool | None:
         shard = read_keys(path)
     except DataError:
         return None
-    return not frozenset((*to_hex(shard.record_keys), *to_hex(shard.people()))).isdisjoint(scope.keys)
+    return not frozenset((*to_hex(shard.record_keys), *to_hex(shard.people()))).isdisjoint(scope.every_key)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ class Deletion(Config):
         )
 
     @property
-    def keys(self) -> frozenset[str]:
+    def every_key(self) -> frozenset[str]:
         """The keys that `asked` and `plan` name."""
         return frozenset((*self.asked.subjects, *self.asked.records, *self.plan.subjects))
 

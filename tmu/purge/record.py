@@ -103,7 +103,7 @@ class Record(Config):
     @property
     def has_keys(self) -> bool:
         """Whether keys are still in it; without them it cannot be looked for the person any more."""
-        return self.scope is not None and bool(self.scope.keys)
+        return self.scope is not None and bool(self.scope.every_key)
 
     @property
     def left(self) -> tuple[Step, ...]:

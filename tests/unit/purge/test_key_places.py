@@ -44,11 +44,11 @@ def test_keys_are_found_then_gone_but_for_the_declared_tombstones(
 ) -> None:
     deletion, scope = gone
     assert actions(found(place, scope)) == {"forget sets: forget": Action.SHRED, "journal: request": Action.SHRED}
-    text = {name: count for name, count in with_keys(place.state(), scope.keys).items() if not name.startswith("index")}
+    text = {name: count for name, count in with_keys(place.state(), scope.every_key).items() if not name.startswith("index")}
     assert {name.split("/")[0] for name in text} >= {"artifacts", "requests"}
     purged(place, scope)
     assert found(place, scope) == []
-    left = {name.split("/")[0] for name in with_keys(place.state(), scope.keys)}
+    left = {name.split("/")[0] for name in with_keys(place.state(), scope.every_key)}
     assert left <= {"index", "contents", "revisions"}  # of old shards: another store's
     purged(place, scope)  # again changes nothing
 
@@ -107,9 +107,9 @@ def test_a_hold_in_force_keeps_everything(place: Workspace, gone: tuple[Deletion
         receive(ledger, keys, asked("case-1", "contributor-007", dataset="digits"), OPERATOR)
         hold, *_ = holds.hold(ledger, holds.Scope("subject", subject=key_of(place)), "court file 1", BOB)
     assert {trace.action for trace in found(place, scope)} == {Action.KEEP}
-    before = with_keys(place.state(), scope.keys)
+    before = with_keys(place.state(), scope.every_key)
     purged(place, scope)
-    assert with_keys(place.state(), scope.keys) == before
+    assert with_keys(place.state(), scope.every_key) == before
     with opened(place) as ledger:
         holds.release(ledger, hold, "closed", BOB)
     assert Action.SHRED in {trace.action for trace in found(place, scope)}
@@ -123,13 +123,13 @@ def test_the_ledgers_file_is_clean_and_its_chain_whole(place: Workspace, gone: t
     with opened(place) as ledger:
         receive(ledger, keys, asked("case-1", "contributor-007", dataset="digits"), OPERATOR)
         decisions.deny(ledger, "case-1", "no identity", BOB)
-    assert "ledger.db" in with_keys(place.state(), scope.keys)
+    assert "ledger.db" in with_keys(place.state(), scope.every_key)
     assert {trace.address for trace in found(place, scope) if trace.place == "ledger"} == {
         "request case-1",
         "files of the database",
     }
     purged(place, scope)
     assert found(place, scope) == []
-    assert not [name for name in with_keys(place.state(), scope.keys) if name.startswith("ledger")]
+    assert not [name for name in with_keys(place.state(), scope.every_key) if name.startswith("ledger")]
     with opened(place) as ledger:
         proof.verify(ledger)

@@ -43,7 +43,7 @@ class ForgetSets:
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Sets with keys of the scope, in any version; and folders that a kill left half built."""
         held, others = why_held(self._workspace, scope), self._others(scope)
-        for uri in sorted(self._with_keys(scope.keys)):
+        for uri in sorted(self._with_keys(scope.every_key)):
             why = held or (_OPEN if uri in others else "")
             locked = [each for each in copies(self._workspace, uri) if each.lock.closed()]
             for each in locked:
@@ -52,7 +52,7 @@ class ForgetSets:
                 yield self._trace(each.address, action, version=each.version, why=str(each.lock), until=until)
             if not locked:
                 yield self._trace(uri, Action.KEEP if why else Action.SHRED, why=why)
-        if any(_holds(path, scope.keys) for folder in self._half_built() for path in folder.rglob("*")):
+        if any(_holds(path, scope.every_key) for folder in self._half_built() for path in folder.rglob("*")):
             yield self._trace(_HALF, Action.DESTROY)
 
     def purge(self, scope: Scope, trace: Trace) -> None:

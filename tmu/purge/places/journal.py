@@ -38,7 +38,7 @@ class JournalKeys:
                 yield self._trace(f"{_ENTRY}{each.id}", Action.SHRED, held or ("" if mine else _OPEN))
         for path in self._journal.leftovers():
             text = path.read_bytes()
-            if any(key.encode() in text for key in scope.keys):
+            if any(key.encode() in text for key in scope.every_key):
                 yield self._trace(f"{_FILE}{path.name}", Action.DESTROY, held)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
@@ -55,7 +55,7 @@ class JournalKeys:
     def _leads(self, deletion: Deletion, scope: Scope) -> bool:
         if deletion.id == scope.request:
             return deletion.shredded is None
-        return not deletion.keys.isdisjoint(scope.keys)
+        return not deletion.every_key.isdisjoint(scope.every_key)
 
     def _trace(self, where: str, action: Action, why: str) -> Trace:
         return Trace(place=self.name, address=where, holds=Holds.KEYS, action=Action.KEEP if why else action, why=why)

@@ -56,7 +56,7 @@ class LedgerKeys:
             for id_ in found.holds:
                 yield self._trace(f"{_HOLD}{id_}", _IN_FORCE)
             shreds = found.served or found.named or found.released
-            if not held and (shreds or waiting or self._in_files(scope.keys - known)):
+            if not held and (shreds or waiting or self._in_files(scope.every_key - known)):
                 yield Trace(place=self.name, address=_FILES, holds=Holds.KEYS, action=Action.REWRITE)
             yield from self._beyond(ledger, scope)
 
@@ -79,18 +79,18 @@ class LedgerKeys:
 
     def _looked(self, ledger: Ledger, scope: Scope) -> tuple[Leads, list[str], set[str]]:
         with ledger.read() as connection:
-            found = leads(connection, self._served(connection, scope), scope.keys)
+            found = leads(connection, self._served(connection, scope), scope.every_key)
             return found, to_rewrite(connection), known_keys(connection)
 
     def _shred(self, ledger: Ledger, scope: Scope, request: str) -> None:
         """Of a request that was served all goes; of another one that has ended, the keys of the scope."""
         with ledger.write(SYSTEM) as tx:
-            found = leads(tx.connection, self._served(tx.connection, scope), scope.keys)
+            found = leads(tx.connection, self._served(tx.connection, scope), scope.every_key)
             if request in found.served:
                 shred(tx, request)
-                shred(tx, request, scope.keys)  # a row that came back
+                shred(tx, request, scope.every_key)  # a row that came back
             elif request in found.named:
-                shred(tx, request, scope.keys)
+                shred(tx, request, scope.every_key)
 
     def _served(self, connection: sa.Connection, scope: Scope) -> frozenset[str]:
         """The requests of the deletion: named by the scope, and of its batch."""
