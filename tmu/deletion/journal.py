@@ -62,7 +62,7 @@ class Journal:
             if there.shredded is not None:
                 return there
             digest = there.plan.records_digest and shredder.key(there.plan.records_digest)
-            return self._write(there.without_keys(shredder.all(there.keys), digest))
+            return self._write(there.without_keys(shredder.all(there.every_key), digest))
 
     def leftovers(self) -> list[Path]:
         """Files in the journal's folder that are no entry of it, such as what a kill left half written."""
