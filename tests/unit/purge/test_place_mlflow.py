@@ -228,7 +228,7 @@ def test_copies_in_the_temporary_folder_are_found_by_their_weights(
         place.purge(request, trace)
     place.purge(request, left[0].model_copy(update={"address": "../w"}))
     assert list(place.find(request)) == [] and workspace.root.is_dir()
-    assert sorted(path.name for path in temporary.iterdir()) == ["tmp0000000a", "somebodys"]
+    assert sorted(path.name for path in temporary.iterdir()) == ["somebodys", "tmp0000000a"]
 
 
 def test_looking_for_places_leaves_mlflows_plugin_alone() -> None:
