@@ -20,7 +20,6 @@ from tmu.errors import StorageError
 from tmu.files import sha256_file, storage_errors
 from tmu.stores import mlflow_link
 from tmu.stores.mlflow_package import BUNDLE
-from tmu.stores.mlflow_place import FOLDER, SCHEME
 from tmu.stores.mlflow_versions import repository
 from tmu.stores.s3_access import S3Access, bucket_and_prefix
 from tmu.stores.s3_versions import S3Versions, Version
@@ -49,6 +48,9 @@ class Files:
 
     def physical(self, address: str) -> str:
         """Where an address leads: `s3://…`, a folder's path, or the address itself where only the server knows."""
+        mlflow_link.quiet()  # imports MLflow, which must import the module of its plugin itself
+        from tmu.stores.mlflow_place import FOLDER, SCHEME
+
         scheme, inside = urlsplit(address).scheme, urlsplit(address).path.strip("/")
         if scheme == SCHEME:
             return str(self._home / FOLDER / inside)

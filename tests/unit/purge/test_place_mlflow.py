@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -226,4 +228,13 @@ def test_copies_in_the_temporary_folder_are_found_by_their_weights(
         place.purge(request, trace)
     place.purge(request, left[0].model_copy(update={"address": "../w"}))
     assert list(place.find(request)) == [] and workspace.root.is_dir()
-    assert sorted(path.name for path in temporary.iterdir()) == ["tmp0000000a", "somebodys"]
+    assert sorted(path.name for path in temporary.iterdir()) == ["somebodys", "tmp0000000a"]
+
+
+def test_looking_for_places_leaves_mlflows_plugin_alone() -> None:
+    """MLflow finds `tmu-workspace:` by an entry point; imported before MLflow, its module would be half made then."""
+    code = (
+        "import tmu.purge.places.mlflow, tmu.stores.mlflow_copies, mlflow.store.artifact.artifact_repository_registry"
+    )
+    done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "tmu-workspace" not in done.stderr
