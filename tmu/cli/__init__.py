@@ -16,6 +16,7 @@ from tmu.cli import (
     demo,
     doctor,
     init,
+    keys,
     ledger,
     output,
     plan,
@@ -47,8 +48,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "restore", "serve", "token", "compare", "show",
-    "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "keys", "restore", "serve", "token",
+    "compare", "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -124,6 +125,7 @@ app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
 app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")

@@ -63,13 +63,14 @@ def import_records(
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
     A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
-    tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
-    case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `progress(done, total)` is called now and then.
-    `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
+    tombstones are carried over: what was erased does not come back, nor does who is `suppressed`. `fold_case`: ids of
+    people that differ by letter case alone are one person; it is stored, and look-ups follow it.
+    `progress(done, total)` is called now and then. `DataError` names the position of a bad record in the reader's
+    order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
-    tombstones = _tombstones(destination, info, replace=replace)
+    tombstones = _tombstones(destination, info, keys, replace=replace)
     with new_folder(destination) as building:
         spill = Spill(info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, suppressed)
         with spill.open():
@@ -140,7 +141,8 @@ def _describe(
         raise ConfigError(f"`{first['loc'][-1]}`: {first['msg']}.", "Choose another value for the import.") from error
 
 
-def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombstones:
+def _tombstones(destination: Path, info: StoreInfo, keys: Keys, *, replace: bool) -> Tombstones:
+    """Those of the store that gives way, be they under a former secret of `keys`."""
     if not (destination / STORE_FILE).exists():
         if destination.exists() and any(destination.iterdir()):
             raise DataError(f"{destination} holds something that is not a store.", "Choose an empty folder.")
@@ -155,7 +157,8 @@ def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombsto
         for shard in facts
         if shard.erased
     }
-    if by_bucket and (was.key_id, was.n_buckets) != (info.key_id, info.n_buckets):
+    known = {each.id for each in keys.ring}
+    if by_bucket and (was.key_id not in known or was.n_buckets != info.n_buckets):
         raise DataError(
             "The store to be replaced remembers erased records under another secret or number of buckets.",
             f"Use its secret and n_buckets={was.n_buckets}, so that they stay erased.",
