@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     )
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
-    key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
+    key_file: Path | None = Field(None, description="file with the secrets of the HMAC keys; default: .tmu/hash.key")
     suppression: Path | None = Field(
         None, description="folder of the tombstones, best outside of what a backup restores; default: .tmu/suppression"
     )

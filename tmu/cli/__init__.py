@@ -16,6 +16,7 @@ from tmu.cli import (
     demo,
     doctor,
     init,
+    keys,
     ledger,
     lineage,
     output,
@@ -51,8 +52,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "restore", "serve", "token",
-    "compare", "show", "lineage", "replay", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "keys", "restore", "serve",
+    "token", "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -129,6 +130,7 @@ app.command("delete")(delete.delete)
 app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
 app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")

@@ -73,7 +73,7 @@ def import_records(
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
-    tombstones = _tombstones(destination, info, replace=replace)
+    tombstones = _tombstones(destination, info, keys, replace=replace)
     with new_folder(destination) as building:
         spill = Spill(
             info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, suppressed, stays_out
@@ -147,7 +147,8 @@ def _describe(
         raise ConfigError(f"`{first['loc'][-1]}`: {first['msg']}.", "Choose another value for the import.") from error
 
 
-def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombstones:
+def _tombstones(destination: Path, info: StoreInfo, keys: Keys, *, replace: bool) -> Tombstones:
+    """Those of the store that gives way, be they under a former secret of `keys`."""
     if not (destination / STORE_FILE).exists():
         if destination.exists() and any(destination.iterdir()):
             raise DataError(f"{destination} holds something that is not a store.", "Choose an empty folder.")
@@ -162,7 +163,8 @@ def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombsto
         for shard in facts
         if shard.erased
     }
-    if by_bucket and (was.key_id, was.n_buckets) != (info.key_id, info.n_buckets):
+    known = {each.id for each in keys.ring}
+    if by_bucket and (was.key_id not in known or was.n_buckets != info.n_buckets):
         raise DataError(
             "The store to be replaced remembers erased records under another secret or number of buckets.",
             f"Use its secret and n_buckets={was.n_buckets}, so that they stay erased.",

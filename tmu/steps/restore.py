@@ -5,11 +5,13 @@ A backup knows nothing of the deletions that came after it. The tombstones do, a
 them. Looking changes nothing.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from tmu.config import Config
 from tmu.data.index import Index
@@ -54,7 +56,7 @@ class Found(Config):
     deletions: int
     records: int
     versions: tuple[int, ...] = ()
-    traces: dict[str, int] = {}
+    traces: dict[str, int] = Field(default_factory=dict)
     forgotten: tuple[Forgotten, ...] = ()
     data: DataRef | None = None
 
@@ -194,8 +196,6 @@ def _elsewhere(workspace: Workspace, deletions: Sequence[_Deletion]) -> Iterator
 
 
 def _of_forget_sets(workspace: Workspace) -> Iterator[str]:
-    import json
-
     for held in workspace.artifacts.manifests("forget"):
         if "forget.json" in held.manifest["files"]:
             folder = workspace.artifacts.fetch(held.uri, held.digest, ["forget.json"])

@@ -12,6 +12,7 @@ from tmu.data.store import RecordStore
 from tmu.errors import DataError, RequestError
 from tmu.ledger import batches
 from tmu.ledger.entries import forgotten_keys, still_open
+from tmu.ledger.holds import active
 from tmu.ledger.place import has_ledger, open_ledger
 from tmu.suppression.tombstones import Tombstones
 from tmu.workspace import Workspace
@@ -22,13 +23,15 @@ def refuse_exchange(workspace: Workspace, dataset: str, key_id: str) -> None:
 
     While a batch is open nothing may be replaced: it works on the revision that was approved. While requests are open,
     their data may change (what changes of a plan voids its approval), but neither the name of the dataset nor the
-    secret: under another one they would never be found again. dataset, key_id: of what is to be imported.
+    secret: under another one they would never be found again. Nor may the secret change while a legal hold names a
+    person, whom it would cover no more. dataset, key_id: of what is to be imported.
     """
     if not has_ledger(workspace) or not (workspace.data / STORE_FILE).exists():
         return
     was = read_info(workspace.data)
     with closing(open_ledger(workspace)) as ledger, ledger.read() as connection:
         batch, waiting = batches.open_batch(connection, was.dataset), still_open(connection, was.dataset)
+        held = [each for each in active(connection) if each["scope"] == "subject"]
     if batch is not None:
         raise RequestError(
             f"Batch {batch} of dataset {was.dataset} is open: it uses the current data.",
@@ -38,6 +41,11 @@ def refuse_exchange(workspace: Workspace, dataset: str, key_id: str) -> None:
         raise RequestError(
             f"{waiting} requests for dataset {was.dataset} are open, and this import has another name or secret.",
             "They could not be found any more: import under the same name and secret, or into another workspace.",
+        )
+    if held and was.key_id != key_id:
+        raise RequestError(
+            f"{len(held)} legal holds name people by their keys, and this import has another secret.",
+            "Place a hold on the dataset, release these, import, place them anew, and release the first.",
         )
 
 
@@ -72,6 +80,6 @@ def _refuse_suppressed(workspace: Workspace, store: RecordStore) -> None:
     if back:
         raise DataError(
             f"The data hold {len(back)} records that were erased.",
-            "An old revision is in the workspace: `tmu restore` erases again what was erased since, or restore data.dvc "
-            "from git and run `dvc checkout data.dvc`.",
+            "An old revision is in the workspace: `tmu restore` erases again what was erased since; or restore "
+            "data.dvc from git and run `dvc checkout data.dvc`.",
         )
