@@ -1,7 +1,7 @@
 """What lies inside a file, read by the libraries of its format: a scan of compressed bytes finds nothing.
 
-Parquet, Arrow, zip (npz, exported models), gzip, bzip2, xz, zstd, safetensors, npy, SQLite, pictures, and pictures in text or
-in the middle of other bytes.
+Parquet, Arrow, zip (npz, exported models), gzip, bzip2, xz, zstd, lz4, safetensors, npy, pictures, and pictures in text
+or in the middle of other bytes. SQLite is read in `databases.py`.
 """
 
 import base64
@@ -74,8 +74,8 @@ def tail_of(data: Buffer) -> int:
 
 
 _BROKEN = (
-    OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException, zipfile.BadZipFile, lzma.LZMAError, zlib.error,
-    RuntimeError, NotImplementedError, MemoryError, OverflowError,
+    OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException, zipfile.BadZipFile, lzma.LZMAError,
+    zlib.error, RuntimeError, NotImplementedError, MemoryError, OverflowError, SyntaxError,
 )  # fmt: skip
 
 
@@ -171,7 +171,8 @@ def _bzip2(data: bytes, around: Around) -> Iterator[Part]:
 
 
 def _xz(data: bytes, around: Around) -> Iterator[Part]:
-    yield _unpacked(lzma.LZMAFile(io.BytesIO(data)))
+    with lzma.LZMAFile(io.BytesIO(data)) as stream:
+        yield _unpacked(stream)
 
 
 def _zstd(data: bytes, around: Around) -> Iterator[Part]:
@@ -210,7 +211,12 @@ def _safetensors(data: bytes, around: Around) -> Iterator[Part]:
         yield from _images_of(f"tensor {name}", array)
 
 
-_DTYPES = {"U8": np.uint8, "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "F64": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype] = {
+    "U8": np.dtype("u1"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "F64": np.dtype("<f8"),
+}
 
 
 def _images_of(inside: str, array: np.ndarray) -> Iterator[Part]:

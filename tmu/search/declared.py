@@ -11,7 +11,7 @@ _LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")
 
 
 class Declared(Config):
-    """One rule. what: an address as the report has it (or its beginning, with `/` at the end), or the SHA-256 of weights.
+    """One rule. what: an address as the report has it, or its beginning with `/` at the end, or weights (SHA-256).
 
     why: the rule. until: date (ISO 8601), empty: not known. Only what is named is declared, never a whole store.
     """

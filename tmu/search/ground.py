@@ -27,12 +27,16 @@ Found = Thing | Table | NotLookedAt
 
 @dataclass(frozen=True)
 class Ground:
-    """scratch: a private folder. also: further folders to look at. own: files of the verifier, which are no haystack."""
+    """scratch: a private folder. also: further folders to look at. own: files of the verifier, which are not looked at.
+
+    shards: look for shards and listings alone: of other objects in S3 only the first bytes are fetched.
+    """
 
     workspace: Workspace
     scratch: Path
     also: tuple[Path, ...] = ()
     own: tuple[Path, ...] = ()
+    shards: bool = False
 
     @property
     def root(self) -> Path:

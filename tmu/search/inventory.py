@@ -1,11 +1,11 @@
 """The inventory: what a search before the purge found, for the search after it.
 
-It leads to the person. It is the verifier's own file, mode 600, and is destroyed when the search after the purge is done.
+It leads to the person. It is the verifier's own file, mode 600, to be destroyed after the search that follows the purge.
 """
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tmu.config import Config
 from tmu.errors import ConfigError
@@ -35,8 +35,8 @@ class Inventory(Config):
     taken: str
     needles: Needles
     holders: tuple[Holder, ...] = ()
-    revisions: dict[str, Revision] = {}
-    covers: dict[str, bool] = {}
+    revisions: dict[str, Revision] = Field(default_factory=dict)
+    covers: dict[str, bool] = Field(default_factory=dict)
     models: tuple[Model, ...] = ()
 
 

@@ -17,6 +17,9 @@ from tmu.search.report import By
 from tmu.search.scan import Buffer, Scanner
 
 _DEEPEST = 5
+SHARD, LISTING = b"PAR1", b'[{"m'
+HEADS = (SHARD, LISTING)
+"""How a shard and a DVC listing begin."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Looker:
 
     def __init__(self, sought: Needles, scratch: Path, shape: tuple[int, int, int] | None = None):
         self.sought, self.scratch, self._shape = sought, scratch, shape
-        self._scanner, self._gallery = Scanner(sought.bytes), Gallery(sought.pictures)
+        self._scanner, self._gallery = Scanner(sought.forms), Gallery(sought.pictures)
         self._known: dict[str, Seen] = {}
         self._words = _patterns(sought)
 
@@ -75,7 +78,7 @@ class Looker:
         with open(thing.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             sha256, md5 = _digests(data)
             known = self._known.get(sha256)
-            if known is not None and not data[:16] == databases.MARK:  # a database has a log beside it
+            if known is not None and data[:16] != databases.MARK:  # a database has a log beside it
                 return known
             tally = _Tally()
             self._content(data, tally, "", 0, False, thing.named or thing.path.name)
@@ -157,7 +160,7 @@ def _digests(data: mmap.mmap) -> tuple[str, str]:
 
 def _patterns(sought: Needles) -> list[tuple[re.Pattern[str], str]]:
     texts: dict[str, set[str]] = {"KEY": set(), "ID": set(), "DIGEST": set()}
-    for needle in sought.bytes:
+    for needle in sought.forms:
         word = {By.KEY: "KEY", By.ID: "ID"}.get(needle.by, "DIGEST")
         text = needle.data.decode("utf-8", "surrogateescape")
         if text.isprintable() and not needle.total:

@@ -63,7 +63,7 @@ class Needles(Config):
     n_ids: int = 0
     n_short_ids: int = 0
     n_files: int = 0
-    bytes: tuple[Needle, ...] = ()
+    forms: tuple[Needle, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
     def counted(self) -> report.Needles:
@@ -79,9 +79,10 @@ class Needles(Config):
 
     def joined(self, other: "Needles") -> "Needles":
         """Both, each once; numbers (`who`) of the other go on where these end."""
-        first = 1 + max((each.who for each in (*self.bytes, *self.pictures)), default=-1)
-        moved = [each.model_copy(update={"who": each.who + first}) for each in other.bytes]
-        known = {(each.by, each.hex) for each in self.bytes}
+        numbers = [each.who for each in self.forms] + [each.who for each in self.pictures]
+        first = 1 + max(numbers, default=-1)
+        moved = [each.model_copy(update={"who": each.who + first}) for each in other.forms]
+        known = {(each.by, each.hex, each.sha256) for each in self.forms}
         pictures = [each.model_copy(update={"who": each.who + first}) for each in other.pictures]
         seen = {each.pixels for each in self.pictures}
         return Needles(
@@ -91,7 +92,7 @@ class Needles(Config):
             n_ids=max(self.n_ids, other.n_ids),
             n_short_ids=max(self.n_short_ids, other.n_short_ids),
             n_files=max(self.n_files, other.n_files),
-            bytes=(*self.bytes, *(each for each in moved if (each.by, each.hex) not in known)),
+            forms=(*self.forms, *(each for each in moved if (each.by, each.hex, each.sha256) not in known)),
             pictures=(*self.pictures, *(each for each in pictures if each.pixels not in seen)),
         )
 
@@ -155,4 +156,4 @@ def of_keys(records: Iterable[str], subjects: Iterable[str], versions: int, firs
     """Needles of keys alone."""
     records, subjects = tuple(dict.fromkeys(records)), tuple(dict.fromkeys(subjects))
     found = [each for number, key in enumerate((*subjects, *records), first) for each in of_key(key, number)]
-    return Needles(records=records, subjects=subjects, versions=versions, bytes=tuple(found))
+    return Needles(records=records, subjects=subjects, versions=versions, forms=tuple(found))

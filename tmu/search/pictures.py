@@ -40,7 +40,7 @@ def needles_of(pixels: np.ndarray, who: int) -> Needles:
     if given.ndim == 3:
         orders.add(np.ascontiguousarray(np.moveaxis(given, -1, 0)).tobytes())
     found: list[Needle] = [each for order in sorted(orders) for each in of_bytes(By.PIXELS, order, who)]
-    return Needles(bytes=tuple(found), pictures=(fingerprint(given, who),))
+    return Needles(forms=tuple(found), pictures=(fingerprint(given, who),))
 
 
 def decoded(data: bytes) -> list[np.ndarray]:

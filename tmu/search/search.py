@@ -3,8 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
 from tmu.search.haystacks.s3 import answer_of
 from tmu.search.inventory import Holder, Inventory
-from tmu.search.look import Looker, Seen, Thing
+from tmu.search.look import HEADS, LISTING, Looker, Seen, Thing
 from tmu.search.models import Models
 from tmu.search.needles import Needles
 from tmu.search.registries import note_versions
-from tmu.search.report import Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
+from tmu.search.report import By, Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
 from tmu.search.revisions import Revisions
 from tmu.search.sought import Rows, Shards, of_rows, shape_of
 from tmu.workspace import Workspace
@@ -95,21 +94,20 @@ class _Run:
         found: list[Rows] = []
         seen: set[str] = set()
         reader = Shards(self.sought.records, self.sought.subjects, shape)
-        looker = Looker(Needles(), self.ground.scratch, shape)
-        for thing in self._everything():
+        for thing in self._everything(replace(self.ground, shards=True)):
             if not isinstance(thing, Thing):
                 continue
             try:
                 with open(thing.path, "rb") as file:
                     head = file.read(4)
-                if head not in (b"PAR1", b'[{"m'):
+                if head not in HEADS:
                     continue
-                digests = looker.digests(thing.path)
+                digests = Looker.digests(thing.path)
             except OSError:
                 continue  # the second look says so
             if thing.haystack == "data":
                 self._live.add(digests.md5)
-            if head != b"PAR1":
+            if head == LISTING:
                 self.revisions.note_listing(digests.md5, thing.path.read_bytes())
             elif digests.md5 not in seen:
                 seen.add(digests.md5)
@@ -122,7 +120,7 @@ class _Run:
     def look(self) -> None:
         """Second look: everything, for everything."""
         looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
-        for each in self._everything():
+        for each in self._everything(self.ground):
             begun = time.monotonic()
             if isinstance(each, NotLookedAt):
                 self.unread.append(each.model_copy(update={"address": looker.redacted(each.address)}))
@@ -155,7 +153,9 @@ class _Run:
             self.unread.append(NotLookedAt(haystack=each.haystack, address=place, why=why))
         return seen
 
-    def _hit(self, each: Thing | Table, address: str, version: str, inside: str, by, needles: int, why: str) -> None:  # type: ignore[no-untyped-def]
+    def _hit(
+        self, each: Thing | Table, address: str, version: str, inside: str, by: By, needles: int, why: str
+    ) -> None:
         hit = Hit(
             haystack=each.haystack, address=address, version=version, inside=inside, by=by, needles=needles, why=why
         )
@@ -190,13 +190,12 @@ class _Run:
             models=self.models.told(),
         )
 
-    def _everything(self) -> Iterator[Found]:
+    def _everything(self, ground: Ground) -> Iterator[Found]:
         for haystack in all_haystacks():
-            with closing(haystack.found(self.ground)) as found:  # type: ignore[type-var]
-                for each in found:
-                    self._done += 1
-                    self.task.progress(self._done, None)
-                    yield each
+            for each in haystack.found(ground):
+                self._done += 1
+                self.task.progress(self._done, None)
+                yield each
 
     def _count(self, name: str, address: str, seen: Seen, seconds: float) -> None:
         known = self.haystacks.get(name) or Haystack(name=name, address=_beginning(address))

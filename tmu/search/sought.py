@@ -1,11 +1,10 @@
 """From ids and pictures that the verifier gives to needles; and from the shards, what belongs to the same person."""
 
-import hashlib
-import hmac
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,7 +60,7 @@ def needles_of(workspace: Workspace, given: Given) -> Needles:
     found = of_keys(records, subjects, max(1, len(secrets)))
     texts = tuple(each for number, raw in enumerate(ids) for each in of_id(raw, number))
     short = sum(map(is_short, ids))
-    found = found.joined(Needles(bytes=texts, n_ids=len(ids), n_short_ids=short))
+    found = found.joined(Needles(forms=texts, n_ids=len(ids), n_short_ids=short))
     return found.joined(of_folder(given.pictures)) if given.pictures else found
 
 
@@ -76,7 +75,7 @@ def of_folder(folder: Path) -> Needles:
             continue
         files += 1
         encoded: list[Needle] = list(of_bytes(By.FILE, content, 0))
-        found = found.joined(Needles(bytes=tuple(encoded), n_files=files))
+        found = found.joined(Needles(forms=tuple(encoded), n_files=files))
         for frame in frames:
             found = found.joined(pictures.needles_of(frame, number))
     if not files:
@@ -162,12 +161,7 @@ def shape_of(workspace: Workspace) -> tuple[int, int, int] | None:
     return (int(shape[0]), int(shape[1]), int(shape[2])) if shape else None
 
 
-def key_id(secret: bytes) -> str:
-    """What `store.json` calls a secret."""
-    return hmac.digest(secret, b"key-id", hashlib.sha256)[:8].hex()
-
-
-def _told(workspace: Workspace) -> dict[str, object]:
+def _told(workspace: Workspace) -> dict[str, Any]:
     """`store.json` as it is written."""
     try:
         found = json.loads((workspace.data / _STORE).read_bytes())

@@ -4,7 +4,9 @@ names (backups, exports, clones)."""
 import configparser
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tmu.search.ground import Found, Ground
 from tmu.search.haystacks.walk import files_below
@@ -22,12 +24,16 @@ class Folders:
             if not folder.is_dir():
                 yield NotLookedAt(haystack=name, address=str(folder), why="there is no such folder")
                 continue
-            yield from files_below(folder, lambda _, name=name: name, f"{folder}/", ground.is_own)  # type: ignore[misc]
+            yield from files_below(folder, partial(_called, name), f"{folder}/", ground.is_own)
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
         """Whether this account may write there."""
         for name, folder in _folders(ground):
             yield Access(store=f"{name} {folder}", can_write=os.access(folder, os.W_OK), how="the folder's permissions")
+
+
+def _called(name: str, relative: str) -> str:
+    return name
 
 
 def _folders(ground: Ground) -> list[tuple[str, Path]]:
@@ -51,7 +57,7 @@ def _folders(ground: Ground) -> list[tuple[str, Path]]:
     return list({folder: (name, folder) for name, folder in outside}.values())
 
 
-def dvc_settings(root: Path) -> dict[str, object]:
+def dvc_settings(root: Path) -> dict[str, Any]:
     """What DVC's settings of a workspace name: `remotes` (addresses), `cache` and `site` (folders)."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"])

@@ -1,4 +1,4 @@
-"""An MLflow server: what its interface tells of runs, models, versions and data, and the files that only it can reach."""
+"""An MLflow server: what it tells of runs, models, versions and data, and the files that only it can reach."""
 
 import json
 import shutil

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tmu.search.ground import Found, Ground, s3_client
 from tmu.search.haystacks.folders import dvc_settings
-from tmu.search.look import Thing
+from tmu.search.look import HEADS, Thing
 from tmu.search.report import Access, NotLookedAt
 
 _NAMES = {
@@ -60,7 +60,7 @@ def places_of(ground: Ground) -> list[tuple[str, tuple[str, str]]]:
         if isinstance(value, str) and value.startswith("s3://")
     ]
     found += [("DVC remote", url) for url in dvc_settings(ground.root)["remotes"] if url.startswith("s3://")]
-    places = {}
+    places: dict[tuple[str, str], str] = {}
     for name, url in found:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         places.setdefault((bucket, prefix.strip("/")), name)
@@ -90,12 +90,23 @@ def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) 
     start = f"{prefix}/" if prefix else ""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=start):
         for each in page.get("Versions", ()):
+            if ground.shards and not _may_tell(client, bucket, each):
+                continue
             yield from _version(client, ground, name, bucket, each)
         for each in page.get("DeleteMarkers", ()):  # it has no bytes; its name may lead to the person
             path = ground.scratch / "marker"
             path.write_bytes(b"")
             address = f"s3://{bucket}/{each['Key']}"
             yield Thing(name, address, path, each["VersionId"], each["Key"], "delete marker")
+
+
+def _may_tell(client: Any, bucket: str, each: dict[str, Any]) -> bool:
+    """Whether an object begins as a shard or a listing does; the second look says what cannot be read."""
+    try:
+        answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"], Range="bytes=0-3")
+        return answer["Body"].read() in HEADS
+    except (ClientError, BotoCoreError):
+        return False
 
 
 def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str, Any]) -> Iterator[Found]:

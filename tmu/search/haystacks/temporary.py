@@ -1,6 +1,6 @@
 """Temporary folders: what MLflow, DVC and tmu leave there, such as whole copies of loaded models.
 
-Only files of this account are looked at, and only what carries a name that these programs, or Python's `tempfile`, give.
+Only files of this account are looked at, and only those with a name that these programs or Python's `tempfile` give.
 """
 
 import os
