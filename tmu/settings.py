@@ -59,8 +59,17 @@ class Settings(BaseSettings):
     mlflow_artifacts: str | None = Field(
         None, description="artifact root of new experiments, such as s3://bucket/mlflow"
     )
+    mlflow_database: SecretStr | None = Field(
+        None, description="SQLAlchemy address of the database of MLflow's server, in which a purge deletes rows"
+    )
+    mlflow_destination: str | None = Field(
+        None, description="s3://bucket/prefix or folder in which MLflow's server keeps artifacts; a purge goes there"
+    )
     artifacts: str | None = Field(None, description="folder or s3://bucket/prefix of bundles, twins, audits")
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
+    dvc_projects: Several[Path] = Field(
+        (), description="folders of other projects that share DVC's cache or remote: their revisions are never purged"
+    )
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
     s3_access_key: str | None = Field(None, description="key of the S3 store; AWS_* variables win over it")
     s3_secret_key: SecretStr | None = Field(None, description="secret of that key")
@@ -70,6 +79,9 @@ class Settings(BaseSettings):
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
     key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
+    suppression: Path | None = Field(
+        None, description="folder of the tombstones, best outside of what a backup restores; default: .tmu/suppression"
+    )
     ledger: str | None = Field(
         None,
         repr=False,
@@ -77,6 +89,9 @@ class Settings(BaseSettings):
     )
     search_ledger: str | None = Field(
         None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
+    ledger_backup_days: int | None = Field(
+        None, ge=1, description="days after which backups, replicas and archives of the ledger's database are gone"
     )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
@@ -109,7 +124,6 @@ class Settings(BaseSettings):
     postgres_data: Path | None = Field(None, description="PostgreSQL's data folder")
     postgres_password: SecretStr | None = Field(None, description="of PostgreSQL's superuser")
     prefect_database: SecretStr | None = Field(None, description="SQLAlchemy address of Prefect's database, asyncpg")
-    mlflow_database: SecretStr | None = Field(None, description="SQLAlchemy address of MLflow's database, psycopg")
 
     @classmethod
     def settings_customise_sources(

@@ -17,9 +17,12 @@ from tmu.cli import (
     doctor,
     init,
     ledger,
+    lineage,
     output,
     plan,
+    purge,
     reference_table,
+    replay,
     request,
     serve,
     show,
@@ -44,11 +47,12 @@ EXIT_CODES = {
     6: "a gate refused, or `tmu verify-erasure` found something",
     7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
+    9: "what was asked for is gone by a purge",
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "verify-erasure", "request", "ledger", "serve", "token",
-    "compare", "show", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "request", "ledger", "serve",
+    "token", "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -122,6 +126,7 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
@@ -129,6 +134,8 @@ app.add_typer(token.app, name="token")
 app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("replay")(replay.replay)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)

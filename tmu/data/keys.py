@@ -75,6 +75,14 @@ class Keys:
         """HMAC (64 hex digits) of a request's canonical JSON: tells two payloads apart, and tells nothing else."""
         return self._mac(b"payload\0" + canonical).hex()
 
+    def picture(self, pixels: bytes) -> str:
+        """The key (32 hex digits) of a picture, from the digest of its pixels (`contents.digests`)."""
+        return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()
+
+    def suppression(self) -> bytes:
+        """The secret (32 bytes) under which looks of erased pictures are encrypted."""
+        return self._mac(b"suppression\0")
+
     def split_fraction(self, record_key: str, seed: int = 0) -> float:
         """A number in [0, 1), uniform over records, that decides a record's split; it never changes for a record."""
         digest = self._mac(b"split\0" + str(seed).encode() + b"\0" + record_key.encode())

@@ -15,6 +15,14 @@ from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
 from tmu.errors import DataError, RequestError
 
+StaysOut = Callable[[int, str, np.ndarray], bool]
+"""Of a record's position, key and picture, uint8 (C, H, W): whether it is an erased picture that comes back."""
+
+
+def nobody_stays_out(position: int, key: str, image: np.ndarray) -> bool:
+    """Where nothing was ever erased."""
+    return False
+
 
 @dataclass(frozen=True)
 class Tombstones:
@@ -36,8 +44,16 @@ class Tombstones:
 class Spill:
     """Fixed-length rows in one file a bucket, and the checks that need to see every record."""
 
-    def __init__(self, info: StoreInfo, keys: Keys, tombstones: Tombstones, folder: Path, where: Callable[[int], str]):
-        self.info, self.keys, self.folder, self._where = info, keys, folder, where
+    def __init__(
+        self,
+        info: StoreInfo,
+        keys: Keys,
+        tombstones: Tombstones,
+        folder: Path,
+        where: Callable[[int], str],
+        stays_out: StaysOut = nobody_stays_out,
+    ):
+        self.info, self.keys, self.folder, self._where, self._stays_out = info, keys, folder, where, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
         self.row = np.dtype(
             [
@@ -48,7 +64,7 @@ class Spill:
                 ("image", "u1", (info.image_bytes,)),
             ]
         )
-        self.added = self.skipped = self.shared = 0
+        self.added = self.skipped = self.kept_out = self.shared = 0
         self.more: dict[int, bytearray] = defaultdict(bytearray)
         """By bucket: record key and subject key of each further person in a record."""
         self._people = bytearray()  # alike key, subject key and position of each named person
@@ -74,6 +90,9 @@ class Spill:
         subject, *further = people or [self.keys.lone_subject(record.id)]
         if key in self._erased or self._is_erased(named, (subject, *further)):
             self.skipped += 1
+            return
+        if self._stays_out(position, key, record.image):
+            self.kept_out += 1
             return
         rule = self.info.split_rule
         split = record.split or rule.split(self.keys.split_fraction(key, rule.seed))

@@ -181,6 +181,11 @@ def _store(tx: Tx, fresh: dict[str, _Fresh]) -> dict[str, int]:
 
 
 def _answer(tx: Tx, row: dict[str, Any], mac: str, new: bool, merged: int) -> Receipt | ConflictError:
+    if row.get("shredded_at") is not None:
+        return ConflictError(
+            f"Request {row['id']} has ended, and the keys that it named were destroyed: nothing can be compared.",
+            "Choose a new id for another request.",
+        )
     if row["payload_mac"] != mac or row["requester"] != tx.actor.name:
         return ConflictError(
             f"The id {row['id']} is already recorded with other content.",

@@ -12,8 +12,10 @@ from torch import nn
 
 from tmu.data.store import RecordStore, SplitArrays
 from tmu.errors import StorageError
+from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
+from tmu.steps.shredded_set import shredded_set
 from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
@@ -71,7 +73,13 @@ def retired_with(workspace: Workspace, forget: ForgetRef) -> tuple[int, ...]:
 
 
 def _forget(workspace: Workspace, forget: ForgetRef) -> dict[str, Any]:
-    folder = workspace.artifacts.fetch(forget.uri, forget.digest)
+    try:
+        folder = workspace.artifacts.fetch(forget.uri, forget.digest)
+    except StorageError:
+        shredded = shredded_set(workspace, forget)
+        if shredded is None:
+            raise
+        return shredded
     return dict(json.loads((folder / "forget.json").read_text()))
 
 
@@ -115,9 +123,13 @@ def fresh_model(arch: Arch, seed: int, purpose: str = "init") -> nn.Module:
         return arch.build()
 
 
-def engine(workspace: Workspace, key: str, progress: Progress | None = None) -> Callable[..., Fit]:
-    """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own."""
+def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:
+    """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own.
+
+    identity: of the artifact that is being made. The snapshot's name begins with the data revision that it learns.
+    """
     settings, calls = workspace.settings, iter(range(10**6))
+    name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}"
     bound = partial(
         fit,
         device=pick_device(settings.device),
@@ -126,5 +138,5 @@ def engine(workspace: Workspace, key: str, progress: Progress | None = None) -> 
         progress=progress,
     )
     return lambda *args, **kwargs: bound(
-        *args, snapshot=workspace.state("snapshots", f"{key[:32]}-{next(calls)}.safetensors"), **kwargs
+        *args, snapshot=workspace.state("snapshots", f"{name}-{next(calls)}.safetensors"), **kwargs
     )

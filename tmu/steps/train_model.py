@@ -6,13 +6,13 @@ from typing import Any, Literal
 from tmu.config import Config, Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
-from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
@@ -76,9 +76,10 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
+        refuse_suppressed(workspace, store, without)
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
-        report = engine(workspace, digest_of(identity), progress)(model, train, params.train, seeds)
+        report = engine(workspace, identity, progress)(model, train, params.train, seeds)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,
