@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         repr=False,
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
+    search_ledger: str | None = Field(
+        None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
     ledger_backup_days: int | None = Field(
         None, ge=1, description="days after which backups, replicas and archives of the ledger's database are gone"
     )

@@ -32,6 +32,7 @@ from tmu.cli import (
     train,
     twin,
     unlearn,
+    verify_erasure,
 )
 from tmu.cli.workspace import choose_home, home
 from tmu.errors import TmuError
@@ -45,15 +46,15 @@ EXIT_CODES = {
     3: "a request that cannot be carried out as it is",
     4: "unusable data",
     5: "an unusable model",
-    6: "a gate refused",
-    7: "the disk or a store failed",
+    6: "a gate refused, or `tmu verify-erasure` found something",
+    7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
     9: "what was asked for is gone by a purge",
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "keys", "restore", "serve",
-    "token", "compare", "show", "lineage", "replay", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "request", "ledger", "keys",
+    "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ app.add_typer(keys.app, name="keys")
 app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
+app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("replay")(replay.replay)
