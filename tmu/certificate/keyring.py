@@ -6,7 +6,6 @@ the setting `certificate_signer` the private key lies in a key management servic
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from tmu_verify.keys import PAYLOAD_TYPE, SCHEMES, KeyList, fingerprint, open_ke
 
 from tmu.errors import ConfigError, RequestError, StorageError
 from tmu.files import write_atomic
+from tmu.provenance import now
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -80,7 +80,7 @@ class Keyring:
             if len(found) != 1:
                 raise RequestError(f"{len(found)} keys have that id.", "`tmu certificate keys` lists them.")
             if not _is_revoked(value, found[0]):
-                value["revoked"].append({"keyid": found[0], "at": _now(), "why": why})
+                value["revoked"].append({"keyid": found[0], "at": now(), "why": why})
             if _newest(value)["keyid"] == found[0]:
                 value, signer = self._added(value)
                 self._drop_private(found[0])
@@ -119,14 +119,14 @@ class Keyring:
     def _added(self, value: dict[str, Any]) -> tuple[dict[str, Any], "Signer"]:
         """The list with a new key in force, and its signer; the key before is retired."""
         signer = self._new()
-        key, now = signer.public_key, _now()
+        key, at = signer.public_key, now()
         if (key.keytype, key.scheme) not in SCHEMES:
             raise ConfigError(f"Certificates are not signed by {key.scheme}.", "Use an Ed25519 key.")
         if key.keyid in {each["keyid"] for each in value["keys"]}:
             raise ConfigError("The key of `certificate_signer` is in the list already.", "Name its successor first.")
-        keys = [each if each["until"] else each | {"until": now} for each in value["keys"]]
+        keys = [each if each["until"] else each | {"until": at} for each in value["keys"]]
         one = {"keyid": key.keyid, "keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
-        return value | {"issuer": self._issuer, "keys": [*keys, one | {"from": now, "until": None}]}, signer
+        return value | {"issuer": self._issuer, "keys": [*keys, one | {"from": at, "until": None}]}, signer
 
     def _new(self) -> "Signer":
         uri = self._settings.certificate_signer
@@ -172,7 +172,7 @@ class Keyring:
         self._private(keyid).unlink(missing_ok=True)
 
     def _write(self, value: dict[str, Any], *signers: "Signer") -> None:
-        data = signed(canonical(value | {"issued": _now()}), PAYLOAD_TYPE, signers)
+        data = signed(canonical(value | {"issued": now()}), PAYLOAD_TYPE, signers)
         write_atomic(self.path, data, private=False)
 
 
@@ -227,7 +227,3 @@ def _newest(value: dict[str, Any]) -> dict[str, Any]:
 
 def _is_revoked(value: dict[str, Any], keyid: str) -> bool:
     return any(each["keyid"] == keyid for each in value["revoked"])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -129,7 +129,7 @@ class Power(Config):
 
 
 class Audit(Config):
-    """The audit by its numbers. digest: of the stored audit. provenance: data, references, packages, hardware."""
+    """The audit by its numbers. sha256: of the stored audit's manifest. provenance: data, references, packages, hardware."""
 
     outcome: str
     row: str
@@ -139,7 +139,7 @@ class Audit(Config):
     power: Power | None
     references: int
     golds: int
-    digest: str
+    sha256: str
     provenance: dict[str, str]
 
 

@@ -51,7 +51,7 @@ class KeyList:
             when = "no time stamp shows that it was signed before" if proven is None else "it was signed after that"
             raise Refused(Fault.KEY_REVOKED, f"Key {keyid[:16]} was revoked on {listed.revoked.isoformat()}; {when}.")
         for at in (signed, *([proven] if proven else [])):
-            if at < listed.since or (listed.until is not None and at >= listed.until):
+            if at < listed.since or (listed.until is not None and at > listed.until):
                 raise Refused(
                     Fault.KEY_NOT_IN_FORCE,
                     f"Key {keyid[:16]} was not in force at {at.isoformat()}, when the certificate was signed.",

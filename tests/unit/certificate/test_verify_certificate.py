@@ -1,6 +1,8 @@
 """A certificate verifies offline; every fault is caught by its name."""
 
+import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,19 @@ from tmu_verify.faults import Fault, Refused
 from tmu_verify.verify import Against, verify
 
 from tests.certificate_tools import WEIGHTS, certificate, check, written
-from tests.ledger_tools import approved, begun, complete
+from tests.ledger_tools import Travel, approved, begun, complete, in_memory
 from tmu.certificate import parts
 from tmu.errors import GateError
 from tmu.ledger import proof
 from tmu.ledger.store import Ledger
 from tmu.workspace import Workspace
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    made = in_memory(Travel())
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -82,8 +91,6 @@ def test_a_swapped_model_is_caught(workspace: Workspace, tmp_path: Path) -> None
 
 
 def test_evidence_that_is_missing_or_changed_is_caught(workspace: Workspace, tmp_path: Path) -> None:
-    import hashlib
-
     digest = hashlib.sha256(b"report").hexdigest()
     path = written(workspace, certificate(), tmp_path / "c", {"report.html": digest})
     assert fault(path, bundle=path.parent) is Fault.BUNDLE_INCOMPLETE
@@ -140,8 +147,6 @@ def test_a_log_is_compared_with_the_head(workspace: Workspace, ledger: Ledger, t
 
 def _recomputed(lines: list[bytes]) -> bytes:
     """The same log with another reason in an entry, and every hash after it made new: it holds together."""
-    import hashlib
-
     out, previous = [], "0" * 64
     for line in lines:
         entry = json.loads(line)
