@@ -59,13 +59,17 @@ class Keyring:
     def rotate(self) -> str:
         """Put a new key in force and retire the one before; returns the new id. What that one signed stays valid.
 
-        With a key management service: name its new key in the settings before.
+        With a key management service: name its new key in the settings before. A key here signs the new list together
+        with its successor, so that who trusts it can go on; then its private half is destroyed.
         """
-        before = self.signer()
         with locked(self._folder / "keys.lock"):
-            value, new = self._added(self._value())
-            self._write(value, new, *([] if _is_revoked(value, before.public_key.keyid) else [before]))
-            self._drop_private(before.public_key.keyid)
+            before = self._value() if self.path.exists() else _empty(self._issuer)
+            value, new = self._added(before)
+            last = before["keys"][-1]["keyid"] if before["keys"] else None
+            signers = [new, *([self._local(last)] if last and self._private(last).exists() else [])]
+            self._write(value, *signers)
+            if last:
+                self._drop_private(last)
         return new.public_key.keyid
 
     def revoke(self, keyid: str, why: str) -> str:
@@ -83,10 +87,10 @@ class Keyring:
                 value["revoked"].append({"keyid": found[0], "at": now(), "why": why})
             if _newest(value)["keyid"] == found[0]:
                 value, signer = self._added(value)
-                self._drop_private(found[0])
             else:
                 signer = self._signer_of(_newest(value))
             self._write(value, signer)
+            self._drop_private(found[0])
         return found[0]
 
     def rows(self) -> list[dict[str, Any]]:
