@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         repr=False,
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
+    search_ledger: str | None = Field(
+        None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
     api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")

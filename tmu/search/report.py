@@ -55,7 +55,7 @@ class Principal(Config):
 
 
 class Needles(Config):
-    """How many of each kind were looked for; never which. short_ids: too short to be found in bytes, whole cells only."""
+    """How many of each kind were looked for; never which. short_ids: too short for bytes, by keys alone."""
 
     keys: int = 0
     key_versions: int = 0
@@ -127,11 +127,13 @@ class OldVersion(Config):
 
 
 class NotLookedAt(Config):
-    """What could not be read; with one of these nothing can pass."""
+    """What could not be read; with one of these nothing can pass, unless a rule (`rule`, `until`) accepts it."""
 
     haystack: str
     address: str
     why: str
+    rule: str = ""
+    until: str = ""
 
 
 class SearchReport(Config):
@@ -172,7 +174,8 @@ class SearchReport(Config):
             return Outcome.FAILED
         untold = any(each.learned is Learned.UNTELLABLE and not each.why for each in self.models)
         unsought = not (self.needles.keys or self.needles.pictures or self.needles.files)
-        return Outcome.UNKNOWN if untold or unsought or self.not_looked_at else Outcome.PASS
+        unread = any(not each.rule for each in self.not_looked_at)
+        return Outcome.UNKNOWN if untold or unsought or unread else Outcome.PASS
 
     def as_json(self) -> dict[str, object]:
         """All fields and what follows from them: `outcome`, `read_only`, `hits_by_haystack`."""
