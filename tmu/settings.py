@@ -109,7 +109,9 @@ class Settings(BaseSettings):
     issuer: str = Field("not named", min_length=1, description="who issues certificates: the controller's name")
     issuer_contact: str = Field("not named", description="where to ask about a certificate: a role's address")
     certificate_signer: str | None = Field(
-        None, repr=False, description="key service that signs certificates (awskms:…, gcpkms:…); default: a file in .tmu"
+        None,
+        repr=False,
+        description="key service that signs certificates (awskms:…); default: a file in .tmu",
     )
     certificate_public_key: Path | None = Field(None, description="PEM file with the public half of that key")
     backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")

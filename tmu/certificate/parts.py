@@ -129,7 +129,7 @@ class Power(Config):
 
 
 class Audit(Config):
-    """The audit by its numbers. sha256: of the stored audit's manifest. provenance: data, references, packages, hardware."""
+    """The audit by its numbers. sha256: of the stored audit's manifest. provenance: data, references, packages."""
 
     outcome: str
     row: str

@@ -1,4 +1,4 @@
-"""Time stamps by RFC 3161: an authority signs that some bytes existed at a time. It keeps nothing; we keep its answers."""
+"""Time stamps by RFC 3161: an authority signs that bytes existed at a time. It keeps nothing; we keep its answers."""
 
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ class Authority:
         self.url, self._roots = url, roots
 
     def stamp(self, data: bytes) -> bytes:
-        """Its answer for these bytes, checked. Raises httpx.HTTPError where it does not answer, DataError for a bad one."""
+        """Its answer for these bytes, checked. Raises httpx.HTTPError where there is none, DataError for a bad one."""
         from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
         builder = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256)

@@ -16,7 +16,9 @@ def stamped_at(stamp: Path, roots: Path, data: bytes) -> datetime:
         from cryptography.x509 import load_pem_x509_certificates
         from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
     except ImportError as error:
-        raise Refused(Fault.BAD_TIME_STAMP, "Time stamps need the package rfc3161-client (`tmu-verify[time]`).") from error
+        raise Refused(
+            Fault.BAD_TIME_STAMP, "Time stamps need the package rfc3161-client (`tmu-verify[time]`)."
+        ) from error
     try:
         certificates = load_pem_x509_certificates(read_bytes(roots))
         answer = decode_timestamp_response(read_bytes(stamp))

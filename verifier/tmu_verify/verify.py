@@ -90,9 +90,7 @@ def _age(keys: KeyList) -> str:
     return f"keys in force and not revoked, by the list of {keys.issued:%Y-%m-%d %H:%M} UTC"
 
 
-def _stamped(
-    certificate: Path, data: bytes, statement: Statement, against: Against, notes: _Notes
-) -> datetime | None:
+def _stamped(certificate: Path, data: bytes, statement: Statement, against: Against, notes: _Notes) -> datetime | None:
     stamp = against.stamp or certificate.with_name(certificate.name + STAMP)
     if against.roots is None:
         promised = statement.predicate["time_stamp"]
