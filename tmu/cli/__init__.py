@@ -10,6 +10,7 @@ from tmu import __version__
 from tmu.cli import (
     audit,
     bench,
+    certificate,
     compare,
     data,
     delete,
@@ -19,6 +20,7 @@ from tmu.cli import (
     ledger,
     output,
     plan,
+    purge,
     reference_table,
     request,
     serve,
@@ -47,8 +49,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "verify-erasure", "request", "ledger", "serve", "token",
-    "compare", "show", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
+    "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -122,6 +124,9 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
+app.add_typer(certificate.app, name="certificate")
+app.command("verify")(certificate.verify_file)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
