@@ -65,6 +65,11 @@ def parts(data: Buffer, around: Around) -> Iterator[Part]:
         yield Part(inside="", unread=f"{opener.__name__.strip('_')} cannot be read ({type(error).__name__})")
 
 
+def is_packed(data: bytes) -> bool:
+    """Whether bytes are a container by their beginning."""
+    return _opener(data[:512], "") is not None
+
+
 def tail_of(data: Buffer) -> int:
     """Where the bytes end that are scanned as they are: before the footer of Parquet, which holds the tombstones."""
     if len(data) > 12 and bytes(data[:4]) == b"PAR1" and bytes(data[-4:]) == b"PAR1":
@@ -85,7 +90,7 @@ def _opener(head: bytes, name: str) -> Callable[[bytes, Around], Iterator[Part]]
             return opener
     if len(head) > 9 and head[8:9] == b"{" and 2 < int.from_bytes(head[:8], "little") < 1 << 28:
         return _safetensors
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+    if (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and head[6:10] == bytes(4)):
         return _picture
     return None
 
@@ -128,7 +133,7 @@ def _columns(table: pa.Table, around: Around) -> Iterator[Part]:
             elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
                 cells = [cell for cell in chunk.to_pylist() if cell]
                 yield Part(inside=f"column {name}", data=b"\0".join(cells))
-                yield from (Part(inside=f"column {name}", data=cell) for cell in cells if _opener(cell[:512], ""))
+                yield from (Part(inside=f"column {name}", data=cell) for cell in cells if is_packed(cell))
             else:
                 yield from (Part(inside=f"column {name}", data=raw) for raw in _buffers(chunk))
 
@@ -293,7 +298,7 @@ _MARKS: dict[bytes, Callable[[bytes, Around], Iterator[Part]]] = {
     b"PK\x03\x04": _zip,
     b"PK\x05\x06": _zip,
     b"\x1f\x8b": _gzip,
-    b"BZh": _bzip2,
+    **{b"BZh%d1AY&SY" % level: _bzip2 for level in range(1, 10)},
     b"\xfd7zXZ\x00": _xz,
     b"\x28\xb5\x2f\xfd": _zstd,
     b"\x04\x22\x4d\x18": _lz4,
@@ -303,7 +308,6 @@ _MARKS: dict[bytes, Callable[[bytes, Around], Iterator[Part]]] = {
     b"\x89PNG\r\n": _picture,
     b"\xff\xd8\xff": _picture,
     b"GIF8": _picture,
-    b"BM": _picture,
     b"II*\x00": _picture,
     b"MM\x00*": _picture,
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tmu.search.containers import Part
+from tmu.search.containers import Part, is_packed
 
 _ROWS = 2000
 MARK = b"SQLite format 3\x00"
@@ -74,9 +74,7 @@ def _cells(table: str, names: list[str], rows: list[tuple[Any, ...]]) -> Iterato
         cells = [_as_bytes(row[place]) for row in rows if row[place] is not None]
         inside = f"table {table}, column {name}"
         yield Part(inside=inside, data=b"\n".join(cells))
-        for cell in cells:
-            if len(cell) >= 64 and not cell[:1].isalnum() and cell[:1] not in b"{[\"' ":
-                yield Part(inside=inside, data=cell)
+        yield from (Part(inside=inside, data=cell) for cell in cells if is_packed(cell))
 
 
 def _as_bytes(value: Any) -> bytes:

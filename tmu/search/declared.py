@@ -13,7 +13,7 @@ _LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")
 class Declared(Config):
     """One rule. what: an address as the report has it, or its beginning with `/` at the end, or weights (SHA-256).
 
-    why: the rule. until: date (ISO 8601), empty: not known. Only what is named is declared, never a whole store.
+    why: the rule. until: date (ISO 8601), empty: not known.
     """
 
     what: str
@@ -23,7 +23,7 @@ class Declared(Config):
 
     def covers(self, address: str, version: str = "") -> bool:
         """Whether it is about this address."""
-        inside = self.what.endswith("/") and self.what.count("/") > 1 and address.startswith(self.what)
+        inside = self.what.endswith("/") and address.startswith(self.what)
         return (self.what == address or inside) and self.version in ("", version)
 
 

@@ -1,6 +1,6 @@
 """The inventory: what a search before the purge found, for the search after it.
 
-It leads to the person. It is the verifier's own file, mode 600, to be destroyed after the search that follows the purge.
+It leads to the person. It is the verifier's own file, mode 600, to be destroyed after the search after the purge.
 """
 
 from pathlib import Path

@@ -12,6 +12,9 @@ from tmu.search.ground import Found, Ground
 from tmu.search.haystacks.walk import files_below
 from tmu.search.report import Access, NotLookedAt
 
+SITE_CACHE = Path("/var/tmp/dvc")
+"""DVC's own, for all accounts, where a repository sets no other."""
+
 
 class Folders:
     """See the module."""
@@ -50,8 +53,7 @@ def _folders(ground: Ground) -> list[tuple[str, Path]]:
     ):
         if address and "://" not in address:
             found.append((name, (ground.root / address).resolve()))
-    site = Path("/var/tmp/dvc")  # DVC's own, where no other is set
-    found += [("DVC site cache", site)] if site.is_dir() else []
+    found += [("DVC site cache", SITE_CACHE)] if SITE_CACHE.is_dir() else []
     found += [("named by the verifier", each.resolve()) for each in ground.also]
     outside = [(name, folder) for name, folder in found if not folder.is_relative_to(ground.root)]
     return list({folder: (name, folder) for name, folder in outside}.values())
