@@ -36,7 +36,7 @@ def validation_of(report: SearchReport | None) -> Check:
     looked = sum(each.things for each in report.haystacks)
     needles = report.needles
     found = [
-        f"{counted(len(report.left), 'hit')} in {counted(looked, 'file, object or table', 'files, objects and tables')} "
+        f"{counted(len(report.left), 'hit')} in {looked:,} files, objects and tables "
         f"of {counted(len(report.haystacks), 'store')}",
         f"looked for: {counted(needles.keys, 'key')}, {counted(needles.ids, 'id')}, "
         f"{counted(needles.files, 'file')}, {counted(needles.pictures, 'picture')}",

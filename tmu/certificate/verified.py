@@ -13,7 +13,9 @@ class CertificateError(TmuError):
 
     def __init__(self, refused: Refused):
         self.fault, self.exit_code = refused.fault, refused.exit_code
-        super().__init__(f"{refused.fault.value}: {refused.what}", "Ask the issuer; docs/certificate.md lists the faults.")
+        super().__init__(
+            f"{refused.fault.value}: {refused.what}", "Ask the issuer; docs/certificate.md lists the faults."
+        )
 
 
 def verified(certificate: Path, against: Against) -> Verified:

@@ -5,8 +5,8 @@ from fastapi import Response
 from tmu.certificate.keyring import Keyring
 from tmu.files import canonical_json
 from tmu.ledger.errors import ConflictError
-from tmu.ledger.transition import find
 from tmu.ledger.states import State
+from tmu.ledger.transition import find
 from tmu.service.guard import Here
 from tmu.service.requests import RequestId
 from tmu.service.roles import Role, Route

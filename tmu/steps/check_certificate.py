@@ -19,7 +19,11 @@ def check_certificate(workspace: Workspace, request: str) -> Verified:
     """What was checked. Raises CertificateError naming the fault, ChainError for a log that is broken."""
     path = stored(workspace, request)
     statement, settings = shown(path), workspace.settings
-    roots = workspace.root / settings.timestamp_ca if settings.timestamp_ca and statement["predicate"]["time_stamp"] else None
+    roots = (
+        workspace.root / settings.timestamp_ca
+        if settings.timestamp_ca and statement["predicate"]["time_stamp"]
+        else None
+    )
     model = _model(workspace, request)
     against = Against(keys=Keyring(workspace).path, request=request, bundle=path.parent, roots=roots, model=model)
     with scratch_folder(workspace.state("scratch")) as scratch:
