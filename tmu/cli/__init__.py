@@ -18,6 +18,7 @@ from tmu.cli import (
     doctor,
     init,
     ledger,
+    lineage,
     output,
     plan,
     purge,
@@ -50,7 +51,7 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
+    "request", "ledger", "serve", "token", "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ app.add_typer(token.app, name="token")
 app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)

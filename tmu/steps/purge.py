@@ -8,6 +8,7 @@ from tmu.deletion.deletion import Deletion, Stage
 from tmu.errors import RequestError, StorageError
 from tmu.provenance import now
 from tmu.purge.acting import Acting, Report
+from tmu.purge.in_service import in_service
 from tmu.purge.place import LAST, by_order
 from tmu.purge.record import Record, find_record, write_record
 from tmu.purge.trace import Trace
@@ -54,16 +55,17 @@ def act_purge(workspace: Workspace, request: str, report: Report = lambda done, 
 def check_purge(workspace: Workspace, request: str) -> Record:
     """Look at all stores again. Verified is a purge that left nothing but what stays; `refuse_left` names the rest.
 
-    Raises StorageError naming the stores that did not answer.
+    A model in service that learned the records stays, but then the purge is not verified. Raises StorageError naming
+    the stores that did not answer.
     """
     record = _looked(workspace, _planned(workspace, request))
     record = record.with_(steps=tuple(step.found_again() for step in record.steps))
-    sound = not record.left and not record.away
+    sound = not record.left and not record.away and not in_service(record.stays)
     return _refuse_silent(write_record(workspace, record.with_(verified=now() if sound else "")))
 
 
 def refuse_left(record: Record) -> None:
-    """Raise StorageError naming what a check found that had to be gone."""
+    """Raise StorageError naming what a check found that had to be gone; RequestError for a model that is in service."""
     if record.left:
         first, count = record.left[0].trace, len(record.left)
         raise StorageError(
@@ -71,6 +73,12 @@ def refuse_left(record: Record) -> None:
             f"{'are' if count != 1 else 'is'} there: {first.place}: {first.address}"
             f"{f', and {count - 1} more' if count > 1 else ''}.",
             f"Find out who put it back, then `tmu purge {record.request} --yes`.",
+        )
+    serving = in_service(record.stays)
+    if serving:
+        raise RequestError(
+            f"The model in service learned what request {record.request} erased: {serving[0].address}.",
+            f"Put another one into service, then `tmu purge {record.request} --yes`.",
         )
 
 

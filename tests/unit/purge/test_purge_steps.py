@@ -9,6 +9,7 @@ from tests.purge_tools import Memory, erased, scope, use_places
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.errors import RequestError, StorageError
 from tmu.files import read_json
+from tmu.purge.in_service import WHY
 from tmu.purge.record import Record, find_record, records
 from tmu.purge.summary import PurgeSummary
 from tmu.purge.trace import Action, Holds, Trace
@@ -194,3 +195,12 @@ def test_a_damaged_record_is_refused_by_name(deletion) -> None:
     workspace.state("purges", f"{request.id}.json").write_text("{")
     with pytest.raises(StorageError, match=f"{request.id}.json is damaged"):
         find_record(workspace, request.id)
+
+
+def test_a_model_in_service_that_learned_the_person_keeps_a_purge_from_being_verified(deletion, monkeypatch) -> None:
+    workspace, request = deletion
+    serving = Trace(place="models", address="c", holds=Holds.WEIGHTS, action=Action.KEEP, why=WHY)
+    use_places(monkeypatch, at_30=[Memory("models", c=serving)])
+    with pytest.raises(RequestError, match="in service"):
+        run(workspace, request)
+    assert not find_record(workspace, request.id).verified
