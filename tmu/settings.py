@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     mlflow_artifacts: str | None = Field(
         None, description="artifact root of new experiments, such as s3://bucket/mlflow"
     )
+    mlflow_database: SecretStr | None = Field(
+        None, description="SQLAlchemy address of the database of MLflow's server, in which a purge deletes rows"
+    )
+    mlflow_destination: str | None = Field(
+        None, description="s3://bucket/prefix or folder in which MLflow's server keeps artifacts; a purge goes there"
+    )
     artifacts: str | None = Field(None, description="folder or s3://bucket/prefix of bundles, twins, audits")
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
     dvc_projects: Several[Path] = Field(
@@ -130,7 +136,6 @@ class Settings(BaseSettings):
     postgres_data: Path | None = Field(None, description="PostgreSQL's data folder")
     postgres_password: SecretStr | None = Field(None, description="of PostgreSQL's superuser")
     prefect_database: SecretStr | None = Field(None, description="SQLAlchemy address of Prefect's database, asyncpg")
-    mlflow_database: SecretStr | None = Field(None, description="SQLAlchemy address of MLflow's database, psycopg")
 
     @classmethod
     def settings_customise_sources(

@@ -88,10 +88,10 @@ def _versions() -> None:
     found = registered.versions(workspace)
     names = registered.aliases(workspace) if found else {}
     value = [registered.row(version, names) for version in found]
-    rows = output.table("version", "aliases", "blocked", "role", "method", "data", "weights", numbers=["version"])
+    rows = output.table("version", "aliases", "serving", "role", "method", "data", "weights", numbers=["version"])
     for each in value:
         facts = (
-            "blocked" if each["blocked"] else "",
+            "blocked" if each["blocked"] else f"purged {each['purged']}" if each["purged"] else "",
             each["role"],
             each["method"],
             each["data"][:8],
