@@ -8,9 +8,10 @@ in the `Deletion`; nothing is read from params.yaml. The observer is told how fa
 from contextlib import suppress
 from typing import Any
 
+from flows.certify import certified
 from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
-from flows.purge import keys_destroyed, purged
+from flows.purge import purged
 from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.models import fit_twin, unlearn
@@ -152,7 +153,7 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Write down what the model was made of, purge, verify, and close the journal's entry.
+    """Write down what the model was made of, purge, verify, certify, and close the journal's entry.
 
     Without an audit nothing is purged: the next one needs the old revision and the model that learned it.
     """
@@ -167,9 +168,9 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
         deletion = purged(workspace, deletion)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
-    keys_destroyed(workspace, deletion)
+    certificates = certified(workspace, deletion, observer, checked)
     deletion = Journal(workspace).advance(deletion, Stage.COMPLETED)
-    return _told(workspace, deletion, price) | {"checked": checked}
+    return _told(workspace, deletion, price) | {"checked": checked, "certificates": certificates}
 
 
 def _price(workspace: Workspace, deletion: Deletion) -> Price | None:

@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tmu.config import Config
 from tmu.errors import ConfigError
 
 
@@ -47,6 +48,14 @@ _ELSEWHERE = {  # read by commands, tests, infra/
     "TMU_SHARED_DATA",
     "TMU_STACK_PROCESS",
 }
+
+
+class Backup(Config):
+    """Copies that are made outside of tmu. days: until the last copy of a day is gone."""
+
+    name: str = Field(min_length=1, description="what is copied, and where to; it names no person")
+    days: int = Field(ge=1, description="days until a copy expires")
+    restore: str = Field("run `tmu restore` before a restored copy is used", description="what must follow a restore")
 
 
 class Settings(BaseSettings):
@@ -112,6 +121,15 @@ class Settings(BaseSettings):
     )
     timestamp_ca: Path | None = Field(None, description="PEM file with the root certificates of that authority")
     timestamps: Path | None = Field(None, description="folder of its stamps; default: .tmu/timestamps")
+    issuer: str = Field("not named", min_length=1, description="who issues certificates: the controller's name")
+    issuer_contact: str = Field("not named", description="where to ask about a certificate: a role's address")
+    certificate_signer: str | None = Field(
+        None,
+        repr=False,
+        description="key service that signs certificates (awskms:…); default: a file in .tmu",
+    )
+    certificate_public_key: Path | None = Field(None, description="PEM file with the public half of that key")
+    backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")

@@ -10,6 +10,7 @@ from tmu import __version__
 from tmu.cli import (
     audit,
     bench,
+    certificate,
     compare,
     data,
     delete,
@@ -53,8 +54,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "request", "ledger", "keys",
-    "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
+    "request", "ledger", "keys", "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -129,6 +130,8 @@ app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
 app.command("purge")(purge.purge)
+app.add_typer(certificate.app, name="certificate")
+app.command("verify")(certificate.verify_file)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")

@@ -44,7 +44,9 @@ def test_keys_are_found_then_gone_but_for_the_declared_tombstones(
 ) -> None:
     _, scope = gone
     assert actions(found(place, scope)) == {"forget sets: forget": Action.SHRED, "journal: request": Action.SHRED}
-    text = {name: count for name, count in with_keys(place.state(), scope.every_key).items() if not name.startswith("index")}
+    text = {
+        name: count for name, count in with_keys(place.state(), scope.every_key).items() if not name.startswith("index")
+    }
     assert {name.split("/")[0] for name in text} >= {"artifacts", "requests"}
     purged(place, scope)
     assert found(place, scope) == []
