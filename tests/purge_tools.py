@@ -49,7 +49,7 @@ class Memory:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         self._answer()
-        yield from list(self.things.values()) if scope.keys or not self.needs_keys else []
+        yield from list(self.things.values()) if scope.every_key or not self.needs_keys else []
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         self._answer()
