@@ -158,11 +158,16 @@ def prune(cache: Path, stores: Iterable[Path]) -> int:
 
     An old part still links erased records to their subject: prune after an erasure.
     """
-    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
-    dead = [path for path in cache.glob("*.arrow") if path.name not in live]
-    for path in dead:
+    found = dead(cache, stores)
+    for path in found:
         path.unlink(missing_ok=True)
-    return len(dead)
+    return len(found)
+
+
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """The files of the cache that belong to no shard of `stores`."""
+    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
+    return [path for path in cache.glob("*.arrow") if path.name not in live]
 
 
 def _cached(path: Path, facts: ShardFacts, cache: Path, *, keep: bool) -> ShardKeys:

@@ -133,6 +133,10 @@ class DvcVersions:
         parser.read(self.root / ".dvc" / "config.local")
         return not Path(parser.get("core", "site_cache_dir", fallback="")).is_absolute()
 
+    def run_cache(self) -> Path:
+        """The folder in which DVC remembers the runs of `dvc.yaml` stages, by digests of what went in and came out."""
+        return self._cache().parents[1] / "runs"
+
     def _relative(self, folder: Path) -> str:
         path = (self.root / folder).resolve()
         if not path.is_relative_to(self.root) or path == self.root:
