@@ -1,5 +1,6 @@
-"""What a deletion leaves beside the stores: found in each place before the purge, gone afterwards, the rest untouched."""
+"""What a deletion leaves beside the stores: found in each place before, gone afterwards, the rest untouched."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.conftest import make_workspace
+from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Stage
 from tmu.deletion.journal import Journal
@@ -24,7 +26,6 @@ from tmu.purge.scope import Scope
 from tmu.steps.acknowledge import acknowledge
 from tmu.steps.erase_data import erase_data
 from tmu.steps.loading import data_ref
-from tmu.steps.note_contents import note_contents
 from tmu.steps.plan import plan_deletion
 from tmu.steps.purge_scope import scope_of
 from tmu.workspace import Workspace
@@ -40,6 +41,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Scope]:
     asked = Asked.of([workspace.keys(simulated=True).subject("contributor-007")], [])
     deletion = acknowledge(workspace, plan_deletion(workspace, asked), asked)
     kept = {path: path.read_bytes() for path in workspace.contents.iterdir()}
+    assert kept
     after = erase_data(workspace, deletion.plan.data, deletion.forget)
     for path, content in kept.items():  # `erase_data` tidies some of them
         path.write_bytes(content)
@@ -69,16 +71,16 @@ def test_parts_of_old_shards_go_and_those_of_live_ones_stay(erased, name: str, f
     note.pop(found[0])
     assert {path.name: path.read_bytes() for path in workspace.state(folder).iterdir()} == note
     assert len(note) > 10
-    note_contents(workspace)
 
 
 def test_md5s_of_old_files_go_and_those_of_live_ones_stay(erased) -> None:
     workspace, scope = erased
     memo = workspace.md5s
-    live = {key: md5 for key, md5 in memo.load().items() if md5 in data_caches.Md5s(workspace)._live()}
-    memo.save(live | {"1-2-3-4-5": "0" * 32})
+    live = set(manifest(workspace.data, memo).values())
+    memo.save(memo.load() | {"1-2-3-4-5": "0" * 32})
     assert purged(named(data_caches.places(workspace), "MD5s of data files"), scope) == ["md5s.json"]
-    assert memo.load() == live and len(live) > 10
+    kept = set(memo.load().values())
+    assert kept <= live and len(kept) > 10
 
 
 def test_dvcs_site_cache_goes_when_it_names_an_old_file(erased) -> None:
@@ -158,7 +160,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             time.sleep(5)
         self.send_response(503 if self.answer == "503" else status)
         self.end_headers()
-        self.wfile.write(json.dumps(value).encode())
+        with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+            self.wfile.write(json.dumps(value).encode())
 
     def log_message(self, *_: object) -> None: ...
 

@@ -12,7 +12,7 @@ from tmu.purge.trace import Holds
 from tmu.workspace import Workspace
 
 ORDER = 40
-_MD5 = re.compile(rb"[0-9a-f]{32}")
+_MD5 = re.compile(rb'"([0-9a-f]{32})(?:\.dir)?"')
 _LOCKS = {"lock", "rwlock", "rwlock.lock", "btime"}
 
 
