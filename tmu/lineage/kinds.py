@@ -82,7 +82,7 @@ KINDS = (
         "the folder of all artifacts, or what was fetched of them from S3",
         folders=("artifacts", "cache"),
     ),
-    Kind("tombstone", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
+    Kind("purge note", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
     Kind("MLflow run", (NAMES,), "parameters, tags and numbers of a model's making", "mlflow", folders=("mlflow.db",)),
     Kind("MLflow version", (WEIGHTS,), "a registered model", "mlflow", folders=("versions",)),
     Kind("MLflow logged model", (WEIGHTS,), "the files behind a version", "mlflow", folders=("mlartifacts",)),

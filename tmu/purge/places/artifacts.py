@@ -52,7 +52,7 @@ class Artifacts:
             yield self._trace(copy, copy.address, Action.DESTROY, _ORPHAN, "")
 
     def purge(self, scope: Scope, trace: Trace) -> None:
-        """Destroy one copy; the manifest's goes first, after a tombstone was left."""
+        """Destroy one copy; the manifest's goes first, after a purge note was left."""
         destroy(self._workspace, Copy(trace.address, trace.version), scope.request)
 
     def _addresses(self, scope: Scope) -> list[str]:
