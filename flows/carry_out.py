@@ -8,14 +8,15 @@ in the `Deletion`; nothing is read from params.yaml. The observer is told how fa
 from contextlib import suppress
 from typing import Any
 
+from flows.certify import certified
 from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
-from flows.purge import keys_destroyed, purged
+from flows.purge import purged
 from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
-from tasks.verify import verify_deletion
+from tasks.verify import verify_deletion, write_manifest
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
@@ -152,12 +153,13 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Purge, verify, and close the journal's entry.
+    """Write down what the model was made of, purge, verify, certify, and close the journal's entry.
 
     Without an audit nothing is purged: the next one needs the old revision and the model that learned it.
     """
     deletion = Journal(workspace).advance(deletion, Stage.PURGING, service=service)
     price = _price(workspace, deletion)
+    write_manifest(workspace, deletion)
     observer.reach(State.PURGING)
     if deletion.purged is None:
         deletion = references_erased(workspace, deletion)
@@ -166,9 +168,9 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
         deletion = purged(workspace, deletion)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
-    keys_destroyed(workspace, deletion)
+    certificates = certified(workspace, deletion, observer, checked)
     deletion = Journal(workspace).advance(deletion, Stage.COMPLETED)
-    return _told(workspace, deletion, price) | {"checked": checked}
+    return _told(workspace, deletion, price) | {"checked": checked, "certificates": certificates}
 
 
 def _price(workspace: Workspace, deletion: Deletion) -> Price | None:

@@ -4,8 +4,8 @@
     probabilities = model.predict(pixels)
 
 No code comes from a store. `MLmodel` of every version names this module as its loader, so that
-`mlflow.pyfunc.load_model` works as well where `tmu` is installed. That way checks no digest and follows whatever
-`MLmodel` says: prefer `load_model`.
+`mlflow.pyfunc.load_model` works as well where `tmu` is installed. A blocked or purged model is refused that way, too;
+but no digest is checked, and whatever `MLmodel` says is followed: prefer `load_model`.
 """
 
 from pathlib import Path
@@ -44,5 +44,15 @@ def load_model(uri: str, *, home: Path | str | None = None, digest: str | None =
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
-    """What `mlflow.pyfunc.load_model` calls: `data_path` is the bundle in MLflow's copy of the model."""
-    return load(Path(data_path))
+    """What `mlflow.pyfunc.load_model` calls: `data_path` is the bundle in MLflow's copy of the model.
+
+    A blocked or purged model is refused by name (`DataError`), and a copy in the temporary folder is removed.
+    """
+    from tmu.stores.mlflow_copies import discard_copy, refuse_copy
+
+    bundle = Path(data_path)
+    try:
+        refuse_copy(bundle)
+        return load(bundle)
+    finally:
+        discard_copy(bundle)

@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tmu.config import Config
 from tmu.errors import ConfigError
 
 
@@ -49,6 +50,14 @@ _ELSEWHERE = {  # read by commands, tests, infra/
 }
 
 
+class Backup(Config):
+    """Copies that are made outside of tmu. days: until the last copy of a day is gone."""
+
+    name: str = Field(min_length=1, description="what is copied, and where to; it names no person")
+    days: int = Field(ge=1, description="days until a copy expires")
+    restore: str = Field("run `tmu restore` before a restored copy is used", description="what must follow a restore")
+
+
 class Settings(BaseSettings):
     """One settings model for every way to run: laptop, one machine with servers, cluster."""
 
@@ -58,6 +67,12 @@ class Settings(BaseSettings):
     mlflow_login: Login | None = Field(None, description="name:password that MLflow's server asks for")
     mlflow_artifacts: str | None = Field(
         None, description="artifact root of new experiments, such as s3://bucket/mlflow"
+    )
+    mlflow_database: SecretStr | None = Field(
+        None, description="SQLAlchemy address of the database of MLflow's server, in which a purge deletes rows"
+    )
+    mlflow_destination: str | None = Field(
+        None, description="s3://bucket/prefix or folder in which MLflow's server keeps artifacts; a purge goes there"
     )
     artifacts: str | None = Field(None, description="folder or s3://bucket/prefix of bundles, twins, audits")
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
@@ -72,11 +87,20 @@ class Settings(BaseSettings):
     )
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
-    key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
+    key_file: Path | None = Field(None, description="file with the secrets of the HMAC keys; default: .tmu/hash.key")
+    suppression: Path | None = Field(
+        None, description="folder of the tombstones, best outside of what a backup restores; default: .tmu/suppression"
+    )
     ledger: str | None = Field(
         None,
         repr=False,
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
+    )
+    search_ledger: str | None = Field(
+        None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
+    ledger_backup_days: int | None = Field(
+        None, ge=1, description="days after which backups, replicas and archives of the ledger's database are gone"
     )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
@@ -97,6 +121,15 @@ class Settings(BaseSettings):
     )
     timestamp_ca: Path | None = Field(None, description="PEM file with the root certificates of that authority")
     timestamps: Path | None = Field(None, description="folder of its stamps; default: .tmu/timestamps")
+    issuer: str = Field("not named", min_length=1, description="who issues certificates: the controller's name")
+    issuer_contact: str = Field("not named", description="where to ask about a certificate: a role's address")
+    certificate_signer: str | None = Field(
+        None,
+        repr=False,
+        description="key service that signs certificates (awskms:…); default: a file in .tmu",
+    )
+    certificate_public_key: Path | None = Field(None, description="PEM file with the public half of that key")
+    backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
@@ -109,7 +142,6 @@ class Settings(BaseSettings):
     postgres_data: Path | None = Field(None, description="PostgreSQL's data folder")
     postgres_password: SecretStr | None = Field(None, description="of PostgreSQL's superuser")
     prefect_database: SecretStr | None = Field(None, description="SQLAlchemy address of Prefect's database, asyncpg")
-    mlflow_database: SecretStr | None = Field(None, description="SQLAlchemy address of MLflow's database, psycopg")
 
     @classmethod
     def settings_customise_sources(

@@ -6,7 +6,6 @@ data/                                         the record store, tracked by data.
 """
 
 import os
-import secrets
 import stat
 from functools import cached_property
 from importlib import resources
@@ -24,6 +23,7 @@ from tmu.stores.s3_access import s3_access
 
 if TYPE_CHECKING:
     from tmu.data.digest import Memo
+    from tmu.data.key_ring import KeyRing
     from tmu.data.keys import Keys
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
@@ -159,16 +159,24 @@ class Workspace:
         return ModelRegistry(self.settings.mlflow_uri, self.root, self.settings.mlflow_artifacts)
 
     def keys(self, *, simulated: bool) -> "Keys":
-        """The HMAC keys: the public demonstration secret for simulated people, this workspace's own for real ones."""
+        """The HMAC keys: the public demonstration secret for simulated people, the current of our own for real ones."""
         from tmu.data.keys import DEMO_SECRET, Keys
 
-        return Keys(DEMO_SECRET if simulated else self._secret())
+        return Keys(DEMO_SECRET) if simulated else self.key_ring.keys
 
-    def _secret(self) -> bytes:
-        path = self.settings.key_file or self.state("hash.key")
-        if not path.exists():
-            write_atomic(path, secrets.token_bytes(32))
-        return path.read_bytes()
+    @property
+    def key_file(self) -> Path:
+        """Where the secrets of the keys of real people lie."""
+        return self.settings.key_file or self.state("hash.key")
+
+    @property
+    def key_ring(self) -> "KeyRing":
+        """The secrets, of which the first is made where there is none."""
+        from tmu.data.key_ring import new_secret, read_ring
+
+        if not self.key_file.exists():
+            write_atomic(self.key_file, new_secret())
+        return read_ring(self.key_file)
 
 
 def _refuse_foreign(folder: Path) -> None:

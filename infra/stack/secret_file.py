@@ -74,6 +74,7 @@ def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
         "s3_read_secret": secrets.token_hex(20),
         "artifacts": f"s3://{BUCKETS['artifacts']}",
         "dvc_remote": f"s3://{BUCKETS['dvc']}",
+        "mlflow_destination": f"s3://{BUCKETS['mlflow']}",
     }
 
 

@@ -106,7 +106,7 @@ def test_the_first_person_is_in_the_original_and_its_twin(place):
     assert set(scope.learned) == {original.weights, twin.weights}
     assert not set(scope.learned) & set(scope.spared)
     assert len([uri for uri in scope.artifacts if uri.startswith("probes/")]) >= 4
-    assert scope.subjects == first.plan.subjects and scope.keys >= {*scope.records, *scope.subjects}
+    assert scope.subjects == first.plan.subjects and scope.every_key >= {*scope.records, *scope.subjects}
 
 
 def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(place):

@@ -346,7 +346,7 @@ def test_mlflow_has_one_run_with_the_tables_numbers(copied) -> None:
     run = log_references(workspace, data, ref, workspace.params)
     assert log_references(workspace, data, ref, workspace.params) == run
     facts = facts_of(workspace, ref, workspace.params)
-    with workspace.registry._client() as client:
+    with workspace.registry.connected() as client:
         found = client.get_run(run)
         logged = client.search_runs([found.info.experiment_id])
     assert len(logged) == 1

@@ -122,7 +122,7 @@ def test_the_flow_keeps_a_table_until_it_is_due_and_then_fits_a_new_one(place: W
     made = fit_references_flow(home=str(place.root))
     assert isinstance(made, ReferencesRef)
     assert made == first  # the same data and recipe: the same networks
-    with place.registry._client() as client:
+    with place.registry.connected() as client:
         experiment = client.get_experiment_by_name("tmu-digits").experiment_id
         runs = client.search_runs([experiment], "tags.role = 'references'")
     assert [run.data.tags["references"] for run in runs] == [made.digest]

@@ -1,10 +1,12 @@
 """The served model: one input contract, and no copy of it left in the temporary folder, whatever happens."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import torch
@@ -113,3 +115,37 @@ def child(code: str, registry: ModelRegistry, folder: Path) -> subprocess.Comple
     environment = os.environ | {"TMPDIR": str(folder), "MLFLOW_TRACKING_URI": registry.uri}
     command = [sys.executable, "-W", "ignore", "-c", code]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("uri", ["models:/tmu-d/1", "models:/{0.model_id}", "runs:/{0.run_id}/gold"])
+@pytest.mark.parametrize("serving_tag", ["blocked", "purged"])
+def test_plain_pyfunc_refuses_a_blocked_model_by_name(
+    bundle: Path, tmp_path: Path, uri: str, serving_tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = ModelRegistry(None, tmp_path)
+    facts = {"role": "gold", "params": {}, "tags": {}, "metrics": {}, "data_digest": "0", "n_records": {"train": 1}}
+    version = registry.register(bundle, dataset="d", **facts)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
+    address = uri.format(version)
+    assert mlflow.pyfunc.load_model(address).predict(np.zeros((1, 1, 8, 8), np.float32)).shape == (1, 3)
+    with registry.connected() as client:
+        client.set_model_version_tag("tmu-d", "1", "serving", serving_tag)
+    with pytest.raises(DataError, match=f"tmu-d, version 1, (is|was) {serving_tag}"):
+        mlflow.pyfunc.load_model(address)
+
+
+def test_a_copy_that_mlflow_made_is_removed_and_others_are_not(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registry.find("models:/tmu-d/1")
+    (stored,) = registry.root.rglob(f"{version.model_id}/artifacts")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made, mine, named = tmp_path / "tmpab12cd34", tmp_path / "tmpzz12cd34", tmp_path / "model"
+    for folder in (made, mine, named):
+        shutil.copytree(stored, folder)
+        (folder / "registered_model_meta").unlink(missing_ok=True)
+    for folder in (made, named):
+        (folder / "registered_model_meta").write_text("model_name: tmu-d\n")
+    for folder in (made, mine, named):
+        assert serving._load_pyfunc(str(folder / "data" / "bundle")).classes == ARCH.classes
+    assert [folder.exists() for folder in (made, mine, named)] == [False, True, True]

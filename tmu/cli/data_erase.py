@@ -90,6 +90,6 @@ def _erased(workspace: "Workspace", plan: "Resolved") -> "DataRef":
     from tmu.steps.acknowledge import forget_set
     from tmu.steps.erase_data import erase_data
 
-    after = erase_data(workspace, plan.data, forget_set(workspace, plan))
+    after = erase_data(workspace, plan.data, forget_set(workspace, plan), request=plan.id)
     prune(workspace.state("index"), [workspace.data])
     return after

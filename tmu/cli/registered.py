@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tmu.errors import RequestError
+from tmu.stores.mlflow_gone import AT
 
 if TYPE_CHECKING:
     from tmu.stores.mlflow import Version
@@ -49,12 +50,12 @@ def pick(workspace: "Workspace", name: str) -> "Version":
 
 
 def final_numbers(workspace: "Workspace", chosen: list["Version"]) -> list[dict[str, float]]:
-    """The final numbers of each version's run, without the training curves."""
+    """The final numbers of each version's run, without the training curves; none of a purged version."""
     from tmu.stores import mlflow_link
 
     with mlflow_link.refusals():
         client = mlflow_link.connect(workspace.registry.uri, workspace.state("mlflow.lock"))
-        found = [client.get_run(version.run_id).data.metrics for version in chosen]
+        found = [{} if each.purged else client.get_run(each.run_id).data.metrics for each in chosen]
     return [{name: value for name, value in each.items() if "/" not in name} for each in found]
 
 
@@ -64,6 +65,7 @@ def row(version: "Version", names: dict[int, list[str]]) -> dict[str, Any]:
         "version": version.version,
         "aliases": names.get(version.version, []),
         "blocked": version.tags.get("serving") == "blocked",
+        "purged": version.tags.get(AT),
         "role": version.role,
         "method": version.tags.get("method", "none"),
         "data": version.tags["data_revision"],

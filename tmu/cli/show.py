@@ -73,12 +73,13 @@ def _request(name: str | None) -> None:
     pairs = {
         "request": deletion.id,
         "stage": deletion.stage,
-        "subjects": len(plan.subjects),
+        "subjects": deletion.n_subjects,
         "records": plan.n_records,
         **{f"{split} records": count for split, count in plan.by_split.items()},
         **{f"{stage} at": time for stage, time in deletion.times.items()},
     }
     pairs |= {"audit": outcome.verdict.outcome} if outcome else {}
+    pairs |= {"keys": f"shredded at {deletion.shredded.at}"} if deletion.shredded else {}
     pairs |= {"method": deletion.method, "why": " ".join(deletion.why)}
     output.emit(deletion.model_dump(mode="json"), lambda: [output.facts(pairs)])
 
@@ -88,10 +89,10 @@ def _versions() -> None:
     found = registered.versions(workspace)
     names = registered.aliases(workspace) if found else {}
     value = [registered.row(version, names) for version in found]
-    rows = output.table("version", "aliases", "blocked", "role", "method", "data", "weights", numbers=["version"])
+    rows = output.table("version", "aliases", "serving", "role", "method", "data", "weights", numbers=["version"])
     for each in value:
         facts = (
-            "blocked" if each["blocked"] else "",
+            "blocked" if each["blocked"] else f"purged {each['purged']}" if each["purged"] else "",
             each["role"],
             each["method"],
             each["data"][:8],

@@ -83,6 +83,7 @@ KINDS = (
         folders=("artifacts", "cache"),
     ),
     Kind("purge note", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
+    Kind("suppression", (), "marks of what was erased, under a secret of their own", folders=("suppression",)),
     Kind("MLflow run", (NAMES,), "parameters, tags and numbers of a model's making", "mlflow", folders=("mlflow.db",)),
     Kind("MLflow version", (WEIGHTS,), "a registered model", "mlflow", folders=("versions",)),
     Kind("MLflow logged model", (WEIGHTS,), "the files behind a version", "mlflow", folders=("mlartifacts",)),

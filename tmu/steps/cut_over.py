@@ -69,7 +69,7 @@ def refuse_unblocked(workspace: Workspace, dataset: str, versions: Sequence[Vers
     """Raise DataError for a version that is blocked on record, but not in MLflow."""
     last = last_cut_over(workspace, dataset)
     for version in versions if last is not None else ():
-        if version.weights_sha256 in last.blocked and version.tags.get("serving") != "blocked":
+        if version.weights_sha256 in last.blocked and not version.refused:
             raise _untagged(version)
 
 

@@ -52,7 +52,7 @@ def promote_model(workspace: Workspace, data: DataRef, number: int, work: Work |
         if tx is not None:
             facts = {"data": data.digest, "blocked": list(blocked), "batch": work and work.batch}
             serving.record(tx, name, number, new.weights_sha256, files=new.files_sha256, **facts)
-        never = {each.weights_sha256 for each in versions.values() if each.tags.get("serving") == "blocked"}
+        never = {each.weights_sha256 for each in versions.values() if each.refused}
         record_cut_over(workspace, new, never | former)
     return Service(version=number, blocked=blocked)
 
@@ -74,7 +74,7 @@ def _block(workspace: Workspace, name: str, versions: list[Version], former: set
     """Mark all versions with the weights that served before; returns them."""
     old = [version for version in versions if version.weights_sha256 in former]
     for version in old:
-        if version.tags.get("serving") != "blocked":
+        if not version.refused:
             workspace.registry.block(name, version)
     return tuple(version.version for version in old)
 

@@ -127,6 +127,8 @@ def _check_models(workspace: Workspace) -> str:
     dataset = read_info(workspace.data).dataset
     versions, champion = workspace.registry.versions(dataset), workspace.registry.get_alias(dataset, "champion")
     for version in versions:
+        if version.purged:
+            continue
         if version == champion or not is_former(workspace, version):
             check_version(workspace, version)
     refuse_unblocked(workspace, dataset, versions)

@@ -64,15 +64,17 @@ class ModelRegistry:
         The same weights, role and data revision give the version that exists, so a retry after a crash does not
         double it; one whose stored files were changed, or that an older tmu stored with code, does not count.
         `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
-        paths (`ConfigError`).
+        paths (`ConfigError`). Weights that were purged do not come back (`DataError`).
         """
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
         _, arch, _ = load_bundle(bundle)
         key = {"role": role, "data_revision": data_digest, "weights_sha256": weights_digest(bundle)}
-        with self._client() as client, locked(self._lock):
-            for existing in mlflow_versions.search(client, dataset, key):
-                if mlflow_stored.is_sound(client, existing, self._home):
+        with self.connected() as client, locked(self._lock):
+            same = mlflow_versions.search(client, dataset, {"weights_sha256": key["weights_sha256"]})
+            mlflow_stored.refuse_purged(same)
+            for existing in same:
+                if key.items() <= existing.tags.items() and mlflow_stored.is_sound(client, existing, self._home):
                     return mlflow_versions.with_name(client, existing)
             experiment = self._experiment(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)
@@ -99,7 +101,7 @@ class ModelRegistry:
             raise ModelError(f"The bundle is not the model of version {version.version}.", "Name the right one.")
         tags = {name: value for name, value in version.tags.items() if name not in (*mlflow_versions.NOTED, "serving")}
         dataset = version.name.removeprefix(model_name(""))
-        with self._client() as client, locked(self._lock):
+        with self.connected() as client, locked(self._lock):
             experiment = self._experiment(client, dataset)
             model_id, files = mlflow_versions.log_model(
                 client, experiment, version.run_id, bundle, arch, tags, self._home
@@ -108,32 +110,32 @@ class ModelRegistry:
 
     def find(self, uri: str) -> Version:
         """The version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` names. Raises `RequestError`."""
-        with self._client() as client:
+        with self.connected() as client:
             return mlflow_stored.find(client, uri)
 
     @contextmanager
     def stored(self, version: Version, digest: str | None = None) -> Iterator[Path]:
         """Yield the bundle of a checked copy of a version's stored files, which then goes; see `mlflow_stored`."""
         with (
-            self._client() as client,
+            self.connected() as client,
             mlflow_stored.stored(client, version, digest=digest, scratch=self._home) as bundle,
         ):
             yield bundle
 
     def versions(self, dataset: str) -> list[Version]:
         """All versions of `tmu-<dataset>`, oldest first; empty if there is none."""
-        with self._client() as client:
+        with self.connected() as client:
             return mlflow_versions.search(client, dataset, {})
 
     def set_alias(self, dataset: str, alias: str, version: Version | int) -> None:
         """Point `@alias` (original, gold, candidate, champion, blocked) of `tmu-<dataset>` to a version."""
         number = version.version if isinstance(version, Version) else version
-        with self._client() as client:
+        with self.connected() as client:
             client.set_registered_model_alias(model_name(dataset), alias, str(number))
 
     def get_alias(self, dataset: str, alias: str) -> Version | None:
         """The version `@alias` points to, or None."""
-        with self._client() as client:
+        with self.connected() as client:
             from mlflow.exceptions import MlflowException
 
             try:
@@ -145,13 +147,13 @@ class ModelRegistry:
 
     def block(self, dataset: str, version: Version) -> None:
         """Mark a version as not to be served any more: tag `serving` and alias `@blocked` (the last one blocked)."""
-        with self._client() as client:
+        with self.connected() as client:
             client.set_model_version_tag(version.name, str(version.version), "serving", "blocked")
         self.set_alias(dataset, "blocked", version)
 
     def mark_waiting(self, version: Version) -> None:
         """Mark a version that is not served yet, and from which the next deletion goes on."""
-        with self._client() as client:
+        with self.connected() as client:
             client.set_model_version_tag(version.name, str(version.version), "serving", "waits")
 
     def log_audit(self, version: Version, metrics: Mapping[str, float]) -> None:
@@ -159,12 +161,12 @@ class ModelRegistry:
 
         Use the same names for original, gold and unlearned.
         """
-        with self._client() as client:
+        with self.connected() as client:
             mlflow_runs.log_metrics(client, version.run_id, mlflow_runs.final_metrics(metrics, version.model_id))
 
     def log_files(self, version: Version, folder: Path, artifact_path: str) -> None:
         """Copy a folder (an audit's report and figures) below `artifact_path` of the version's run."""
-        with self._client() as client:
+        with self.connected() as client:
             uri = client.get_run(version.run_id).info.artifact_uri
             mlflow_versions.repository(uri, self.uri).log_artifacts(str(folder), artifact_path)
 
@@ -184,7 +186,7 @@ class ModelRegistry:
         """
         params, key = mlflow_runs.flat(params), {"role": "references", "references": digest}
         mlflow_runs.refuse_paths(params)
-        with self._client() as client, locked(self._lock):
+        with self.connected() as client, locked(self._lock):
             experiment = self._experiment(client, dataset)
             found = mlflow_runs.finished_run(client, experiment, key)
             if found:
@@ -201,13 +203,13 @@ class ModelRegistry:
     def start_batch(self, name: str, tags: Mapping[str, str], *, dataset: str) -> str:
         """Start the parent run of one deletion batch in `tmu-<dataset>`; returns its run id. End it with `close`."""
         mlflow_runs.refuse_paths(tags)
-        with self._client() as client, locked(self._lock):
+        with self.connected() as client, locked(self._lock):
             experiment = self._experiment(client, dataset)
             return mlflow_runs.start_run(client, experiment, name, {**self._code_tags(), **tags}, None)
 
     def close(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run as FINISHED, FAILED or KILLED."""
-        with self._client() as client:
+        with self.connected() as client:
             client.set_terminated(run_id, status)
 
     def end_abandoned(self, dataset: str, *, but_batch: str | None = None) -> int:
@@ -215,7 +217,7 @@ class ModelRegistry:
 
         but_batch: the open batch, whose own run goes on.
         """
-        with self._client() as client:
+        with self.connected() as client:
             found = client.get_experiment_by_name(model_name(dataset))
             return mlflow_runs.end_abandoned(client, found.experiment_id, {}, but_batch=but_batch) if found else 0
 
@@ -223,7 +225,7 @@ class ModelRegistry:
         """Raise StorageError or ConfigError for whatever would stop a deletion from being registered and promoted."""
         if self.embedded:
             mlflow_ready.refuse_locked(self.uri)
-        with self._client() as client:
+        with self.connected() as client:
             mlflow_ready.refuse_deleted_experiment(client.get_experiment_by_name(model_name(dataset)))
             mlflow_ready.refuse_bad_champion(client, dataset)
             experiment = client.get_experiment(self._experiment(client, dataset))
@@ -244,7 +246,7 @@ class ModelRegistry:
 
     def alignment_url_hint(self, versions: Sequence[Version]) -> str:
         """The address that shows how close each version is to the gold: one table a metric, one row a version."""
-        with self._client() as client:
+        with self.connected() as client:
             experiment = client.get_run(versions[0].run_id).info.experiment_id
         runs = [version.run_id for version in versions]
         keys = {"metric": _ALIGNMENT[0], "plot_metric_keys": _ALIGNMENT}
@@ -261,7 +263,8 @@ class ModelRegistry:
         return mlflow_link.connect(self.uri, self._lock, self._home / "mlflow.db" if self.embedded else None)
 
     @contextmanager
-    def _client(self) -> "Iterator[MlflowClient]":
+    def connected(self) -> "Iterator[MlflowClient]":
+        """Yield MLflow's own client; its refusals become `StorageError`."""
         with mlflow_link.refusals():
             yield self._connection
 

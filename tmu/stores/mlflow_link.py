@@ -77,3 +77,15 @@ def refusals() -> Iterator[None]:
         raise StorageError(f"MLflow refused ({error.error_code}): {what}", hint) from error
     except SQLAlchemyError as error:
         raise StorageError(f"MLflow's database refused: {type(error).__name__}.", hint) from error
+
+
+@contextmanager
+def absent_is_fine() -> Iterator[None]:
+    """What MLflow does not have any more needs no deleting."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise

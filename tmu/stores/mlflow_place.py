@@ -13,7 +13,10 @@ from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+from tmu.stores.mlflow_gone import refusal
 
 SCHEME = "tmu-workspace"
 FOLDER = "mlartifacts"
@@ -32,6 +35,9 @@ class WorkspaceArtifacts(LocalArtifactRepository):
     """MLflow's local artifacts, in the folder beside the database that `tracking_uri` (or MLflow's own) names."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None):
+        purged = refusal(artifact_uri)
+        if purged is not None:
+            raise MlflowException(purged, error_code=RESOURCE_DOES_NOT_EXIST)
         inside = artifact_uri.removeprefix(f"{SCHEME}:").lstrip("/")
         home = _home(tracking_uri) / FOLDER
         folder = (home / inside).resolve()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tmu.errors import ConfigError, StorageError
 from tmu.provenance import now
+from tmu.stores.mlflow_gone import PURGED
 from tmu.stores.mlflow_versions import model_name
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def refuse_bad_champion(client: "MlflowClient", dataset: str) -> None:
     again = "Restore the right one: `tmu show versions` lists them; or train again: `tmu train original --register`."
     if any(tag not in version.tags for tag in _OURS):
         raise ConfigError(f"{name} was not made by tmu.", again)
-    if version.tags.get("serving") == "blocked":
-        raise ConfigError(f"{name} is blocked: it knows records that were erased.", again)
+    if version.tags.get("serving") in ("blocked", PURGED):
+        raise ConfigError(f"{name} is {version.tags['serving']}: it knows records that were erased.", again)
     _refuse_gone(client, version, name)
 
 

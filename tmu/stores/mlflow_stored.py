@@ -6,7 +6,7 @@ digest that was noted at registration, and even then no code of it is run: the b
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,14 @@ from tmu.errors import DataError, ModelError, RequestError
 from tmu.files import digest_of, scratch_folder
 from tmu.models.bundle import weights_digest
 from tmu.stores import mlflow_link
+from tmu.stores.mlflow_gone import sentence
 from tmu.stores.mlflow_package import BUNDLE, FLAVOR
 from tmu.stores.mlflow_versions import DIGEST, FILES, Version, as_version, listing, repository
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_META = "registered_model_meta"  # left in a store by MLflow when it loads from there; nobody reads it
+META = "registered_model_meta"  # left by MLflow in a store when it loads from there, and in a copy
 _FIX = (
     "Find out who changed it. `tmu doctor --fix` stores the model in service again, from the sound copy; delete the "
     "changed version in MLflow then."
@@ -55,8 +56,16 @@ def find(client: "MlflowClient", uri: str) -> Version:
     return as_version(found)
 
 
+def refuse_purged(versions: Iterable[Version]) -> None:
+    """Raise `DataError` for the first version that was purged."""
+    for version in versions:
+        if version.purged:
+            raise DataError(sentence(version.name, version.version, version.tags), "Load `@champion`.")
+
+
 def refuse_tagged(version: Version) -> None:
-    """Raise `DataError` for a version that is tagged as not to be served any more."""
+    """Raise `DataError` for a version that is tagged as not to be served any more, or as purged."""
+    refuse_purged([version])
     if version.tags.get("serving") == "blocked":
         raise DataError(
             f"{version.name}, version {version.version}, is blocked: it learned records that were erased.",
@@ -92,7 +101,8 @@ def is_sound(client: "MlflowClient", version: Version, scratch: Path) -> bool:
 
 
 def _expected(version: Version, digest: str | None) -> dict[str, str]:
-    """The files that a version must have."""
+    """The files that a version must have. Raises DataError where they were purged."""
+    refuse_purged([version])
     title, tags = _title(version), version.tags
     if DIGEST not in tags or FILES not in tags:
         raise ModelError(f"{title} has no digests: an older tmu registered it, with code in the store.", _AGAIN)
@@ -107,7 +117,7 @@ def _expected(version: Version, digest: str | None) -> dict[str, str]:
 
 def _check(copy: Path, expected: Mapping[str, str], version: Version) -> None:
     title, present = _title(version), listing(copy)
-    present.pop(_META, None)
+    present.pop(META, None)
     for name in sorted({*present, *expected}):
         if name not in expected:
             raise ModelError(f"{name} was added to the stored files of {title}.", _FIX)

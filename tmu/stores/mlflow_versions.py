@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tmu.files import digest_of, scratch_folder, sha256_file
 from tmu.models.bundle import Arch
+from tmu.stores.mlflow_gone import PURGED
 from tmu.stores.mlflow_package import mlflow_folder
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ class Version:
     tags: dict[str, str]
 
     @property
+    def refused(self) -> bool:
+        """Whether its tags say that it must not be served: it is blocked, or purged."""
+        return self.tags.get("serving") in ("blocked", PURGED)
+
+    @property
+    def purged(self) -> bool:
+        """Whether its tags alone are left."""
+        return self.tags.get("serving") == PURGED
+
+    @property
     def files_sha256(self) -> str | None:
         """The digest of the list of its stored files; None where an older tmu registered it."""
         return self.tags.get(DIGEST)
@@ -52,7 +63,7 @@ def as_version(found: "ModelVersion") -> Version:
     return Version(
         name=found.name,
         version=int(found.version),
-        run_id=found.run_id,
+        run_id=found.run_id or "",
         model_id=found.source.removeprefix(_MODEL),  # `found.model_id` is always None with a SQL registry
         role=tags["role"],
         weights_sha256=tags["weights_sha256"],

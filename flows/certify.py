@@ -1,0 +1,30 @@
+"""The end of a deletion for a stranger: the independent search, then the certificate."""
+
+from typing import Any
+
+from flows.observer import Observer
+from flows.purge import keys_destroyed
+from flows.tell import tell
+from tasks.certificate import issue_certificate, search_deletion
+from tmu.deletion.deletion import Deletion
+from tmu.steps.issue_certificate import NotIssued
+from tmu.workspace import Workspace
+
+
+def certified(workspace: Workspace, deletion: Deletion, observer: Observer, checked: list[str]) -> list[dict[str, Any]]:
+    """Search, destroy the keys that the search needed, and issue. A certificate that is refused stops nothing.
+
+    checked: what the verification saw to hold, in sentences.
+    """
+    if deletion.purged is not None and deletion.purged.verified:
+        tell("Searching all stores independently of the purge")
+        search_deletion(workspace, deletion)
+    keys_destroyed(workspace, deletion)
+    requests = observer.work.requests if observer.work else ()
+    issued = issue_certificate(workspace, deletion, requests, checked)
+    for each in issued:
+        if isinstance(each, NotIssued):
+            tell(f"No certificate: {each.why} {each.hint}")
+        else:
+            tell(f"The certificate of request {each.request}: {each.path}")
+    return [each.model_dump(mode="json") for each in issued]

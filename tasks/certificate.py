@@ -1,0 +1,25 @@
+"""Tasks of the certificate: the independent search before it, and its issue. Each may be repeated."""
+
+from collections.abc import Sequence
+
+from tasks.common import step_task
+from tmu.deletion.deletion import Deletion
+from tmu.search.report import SearchReport
+from tmu.steps import issue_certificate as issuing
+from tmu.steps import search_deletion as searching
+from tmu.steps.issue_certificate import Issued, NotIssued
+from tmu.workspace import Workspace
+
+
+@step_task("search-deletion", cached=False)
+def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:
+    """The independent search for what the deletion was about."""
+    return searching.search_deletion(workspace, deletion)
+
+
+@step_task("issue-certificate", cached=False)
+def issue_certificate(
+    workspace: Workspace, deletion: Deletion, requests: Sequence[str], found: Sequence[str]
+) -> list[Issued | NotIssued]:
+    """A certificate for each request that the deletion serves, or why there is none."""
+    return issuing.issue_certificate(workspace, deletion, requests, found)
