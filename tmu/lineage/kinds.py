@@ -82,7 +82,7 @@ KINDS = (
         "the folder of all artifacts, or what was fetched of them from S3",
         folders=("artifacts", "cache"),
     ),
-    Kind("tombstone", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
+    Kind("purge note", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
     Kind("suppression", (), "marks of what was erased, under a secret of their own", folders=("suppression",)),
     Kind("MLflow run", (NAMES,), "parameters, tags and numbers of a model's making", "mlflow", folders=("mlflow.db",)),
     Kind("MLflow version", (WEIGHTS,), "a registered model", "mlflow", folders=("versions",)),
