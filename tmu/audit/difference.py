@@ -130,5 +130,5 @@ def sentence(found: Value, floor: Value | None) -> str:
         beside = f"; of an exact retrain with {floor.value:.1f} % [{floor.low:.1f}, {floor.high:.1f}]"
     return (
         f"{RULE}: whoever has the model before and the model after can tell a deleted record from one that was never "
-        f"learned with an AUC of {found.value:.1f} % [{found.low:.1f}, {found.high:.1f}], where 50 % is a guess{beside}."
+        f"learned with an AUC of {found.value:.1f} % [{found.low:.1f}, {found.high:.1f}], 50 % being a guess{beside}."
     )
