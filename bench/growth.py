@@ -134,18 +134,18 @@ def _deleted(workspace: Workspace, person: int) -> dict[str, float]:
     asked = Asked.of([workspace.keys(simulated=True).subject(f"person-{person}")], [])
     seconds: dict[str, float] = {}
     with _timed(seconds):
-        started, before = time.perf_counter(), _busy()
+        started, before = time.perf_counter(), busy()
         plan = Planner(workspace).plan(asked)
-        seconds["plan"] = _busy() - before
+        seconds["plan"] = busy() - before
         deletion = acknowledge(workspace, plan, asked)
-        seconds["acknowledge"] = _busy() - before - seconds["plan"]
+        seconds["acknowledge"] = busy() - before - seconds["plan"]
         carry_out(workspace, deletion, Observer(workspace))
-        seconds |= {"wall time": time.perf_counter() - started, "all of it": _busy() - before}
+        seconds |= {"wall time": time.perf_counter() - started, "all of it": busy() - before}
         seconds[_OWN] = seconds["all of it"] - seconds["audited"] - seconds.get(RETRAINED, 0.0)
     return seconds
 
 
-def _busy() -> float:
+def busy() -> float:
     """Seconds that this process and its children (DVC's) kept a processor busy: they tell more on a shared machine."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
@@ -166,11 +166,11 @@ def _timed(seconds: dict[str, float]) -> Iterator[None]:
 
 def _noted(real: Any, name: str, seconds: dict[str, float]) -> Any:
     def call(*given: Any, **named: Any) -> Any:
-        before = _busy()
+        before = busy()
         try:
             return real(*given, **named)
         finally:
-            seconds[name] = seconds.get(name, 0.0) + _busy() - before
+            seconds[name] = seconds.get(name, 0.0) + busy() - before
 
     return call
 

@@ -84,7 +84,8 @@ def facts_markdown(facts: PlanFacts) -> str:
     lines.append(f"**Risk:** {facts.risk}. **Price:** {facts.price}.\n")
     erased = f"{counted(facts.n_records, 'record')} in {counted(facts.n_shards, 'shard')}"
     lines.append(f"**Erased:** {erased}: {facts.counts}\n")
-    lines.append("**Stays:**\n")
+    lines.append(f"**Purge:** {facts.purge}\n")
+    lines.append("**Stays:**\n" if facts.stays else "**Stays:** nothing that tmu knows of.\n")
     lines += [f"- {text}" for text in facts.stays]
     return "\n".join(lines) + "\n"
 
@@ -101,6 +102,7 @@ def _tell_of(what: str, facts: PlanFacts) -> None:
     tell(f"{what}: {counted(facts.n_records, 'record')} to erase: {facts.counts}")
     tell(f"Likely method: {facts.method}")
     tell(f"Forecast: {facts.price}")
+    tell(facts.purge)
 
 
 def _forecast(choice: dict[str, Any]) -> str:

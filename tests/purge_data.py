@@ -9,6 +9,7 @@ from tmu.config import Config
 from tmu.data.digest import dvc_digest
 from tmu.data.erase import apply_in_place, erase
 from tmu.data.importer import import_records
+from tmu.data.info import read_info
 from tmu.data.readers import Reader
 from tmu.data.records import Record
 from tmu.data.store import RecordStore
@@ -25,11 +26,11 @@ SHAPE = (1, 4, 4)
 class People(Reader):
     """`n` people with `each` pictures of noise."""
 
-    name, simulated, Options = "people-of-noise", True, Config
+    name, Options = "people-of-noise", Config
 
-    def __init__(self, n: int, each: int = 2, seed: int = 0):
+    def __init__(self, n: int, each: int = 2, seed: int = 0, simulated: bool = True):
         super().__init__(Config())
-        self._n, self._each, self._seed = n, each, seed
+        self._n, self._each, self._seed, self.simulated = n, each, seed, simulated
 
     def classes(self) -> list[str]:
         return ["a", "b"]
@@ -56,7 +57,9 @@ def workspace_of(root: Path, reader: Reader, settings: str = "", n_buckets: int 
 def imported(workspace: Workspace, reader: Reader, n_buckets: int = 4) -> DataRef:
     """The data from now on."""
     there = workspace.data.exists()
-    import_records(reader, workspace.data, workspace.keys(simulated=True), n_buckets=n_buckets, replace=there)
+    import_records(
+        reader, workspace.data, workspace.keys(simulated=reader.simulated), n_buckets=n_buckets, replace=there
+    )
     digest = workspace.versions.commit(workspace.data)
     workspace.versions.push()
     return DataRef(uri="data", digest=digest)
@@ -64,7 +67,7 @@ def imported(workspace: Workspace, reader: Reader, n_buckets: int = 4) -> DataRe
 
 def erased(workspace: Workspace, person: str, request: str = "0" * 16) -> Scope:
     """Erase a person as a deletion does, and say what its purge is about."""
-    key = workspace.keys(simulated=True).subject(person)
+    key = workspace.keys(simulated=read_info(workspace.data).simulated).subject(person)
     index = RecordStore.open(workspace.data).index()
     records = index.keys_at(index.find_subject(key))
     before = workspace.versions.revision(workspace.data)

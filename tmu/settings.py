@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     )
     artifacts: str | None = Field(None, description="folder or s3://bucket/prefix of bundles, twins, audits")
     dvc_remote: str | None = Field(None, description="DVC remote, such as s3://bucket/dvc; default: local cache only")
+    dvc_projects: Several[Path] = Field(
+        (), description="folders of other projects that share DVC's cache or remote: their revisions are never purged"
+    )
     s3_endpoint: str | None = Field(None, description="endpoint of an S3-compatible store")
     s3_access_key: str | None = Field(None, description="key of the S3 store; AWS_* variables win over it")
     s3_secret_key: SecretStr | None = Field(None, description="secret of that key")

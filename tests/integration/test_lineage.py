@@ -1,12 +1,15 @@
 """After whole deletions: what the closure finds, what a purge of artifacts destroys, and what still works then."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from prov.model import ProvDerivation, ProvDocument
 
 from flows import audit_flow
 from flows.carry_out import carry_out
 from flows.observer import Observer
+from tests.cli_tools import bad, good
 from tests.integration.conftest import make_workspace
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
@@ -14,7 +17,9 @@ from tmu.deletion.plan import Asked
 from tmu.errors import StorageError
 from tmu.lineage.kinds import kind_of_artifact, kind_of_entry
 from tmu.lineage.learners import Learner, learners
+from tmu.lineage.revisions import Held, Revisions, freed_by
 from tmu.purge.in_service import in_service
+from tmu.purge.places import data
 from tmu.purge.places.artifacts import places
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Trace
@@ -37,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     Each audit passes by the test's word, so that the unlearned model serves.
     """
-    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w")
+    workspace = make_workspace(tmp_path_factory.mktemp("lineage") / "w", purge={"act": False})
     workspace.state("snapshots").mkdir()
     fit_references(workspace, data_ref(workspace), workspace.params)
     with pytest.MonkeyPatch.context() as patched:
@@ -67,8 +72,8 @@ def deleted(workspace: Workspace, person: int, method: str) -> Deletion:
 
 def leave_snapshots(workspace: Workspace, deletion: Deletion) -> None:
     """As of trainings that were killed: on the data before and after the deletion."""
-    for data in (deletion.plan.data, deletion.data):
-        workspace.state("snapshots", f"{data.digest[:32]}-{'0' * 32}-0.safetensors").write_bytes(b"weights")
+    for revision in (deletion.plan.data, deletion.data):
+        workspace.state("snapshots", f"{revision.digest[:32]}-{'0' * 32}-0.safetensors").write_bytes(b"weights")
 
 
 def of(workspace: Workspace, stage: str) -> list[Learner]:
@@ -76,13 +81,12 @@ def of(workspace: Workspace, stage: str) -> list[Learner]:
 
 
 def purged(workspace: Workspace, scope: Scope) -> list[Trace]:
-    """All places of artifacts, twice over, as a resumed purge does; what is still there then."""
-    for place in places(workspace):
-        found = list(place.find(scope))
-        for trace in [*found, *found]:
-            if not trace.stays:
-                place.purge(scope, trace)
-    return [trace for place in places(workspace) for trace in place.find(scope)]
+    """The data's copies, then the artifacts, each twice over, as a resumed purge does; what is still there then."""
+    stores = [*data.places(workspace), *places(workspace)]
+    found = [(store, trace) for store in stores for trace in store.find(scope) if not trace.stays]
+    for place, trace in found * 2:
+        place.purge(scope, trace)
+    return [trace for store in stores for trace in store.find(scope)]
 
 
 def test_everything_under_the_folder_is_declared(place):
@@ -131,6 +135,42 @@ def accepted_ever(workspace: Workspace) -> set[str]:
     return {each.outcome.serves.weights for each in Journal(workspace).all()}
 
 
+def test_a_lineage_is_listed_drawn_and_handed_over_without_an_id(place, tmp_path):
+    html, prov = tmp_path / "lineage.html", tmp_path / "lineage.json"
+    person = place.keys(simulated=True).subject("contributor-003")
+    found = good(place.root, "lineage", "--subject", "contributor-003", "--html", html, "--prov", prov)
+    holding = {node["id"]: node for node in found["nodes"] if node["state"] == "holds"}
+    first = Journal(place).all()[0]
+    (original,) = of(place, "original")
+    assert {first.plan.data.digest, original.address, f"request {first.id}"} <= holding.keys()
+    assert first.data.digest not in holding and first.outcome.serves.uri not in holding
+    assert {"source": original.address, "relation": "learned", "target": first.plan.data.digest} in found["edges"]
+    page, document = html.read_text(), ProvDocument.deserialize(content=prov.read_text(), format="json")
+    assert page.count("<rect") == len(found["nodes"]) and "http" not in page.replace("http-equiv", "")
+    assert len(list(document.get_records(ProvDerivation))) >= 10
+    for text in (json.dumps(found), page, prov.read_text()):
+        assert "contributor" not in text and person not in text
+
+
+def test_a_model_leads_to_the_data_that_it_saw(place):
+    _, second = Journal(place).all()
+    found = good(place.root, "lineage", "@champion")
+    ids = {node["id"] for node in found["nodes"]}
+    assert {second.plan.data.digest, second.base.uri, second.outcome.serves.uri} <= ids
+    assert second.data.digest not in ids  # it never saw the revision after
+    assert good(place.root, "lineage", second.base.weights[:12])["asked"].startswith("the model model/")
+
+
+@pytest.mark.parametrize("given", ["contributor-003", "@contributor", "127", "model/contributor"])
+def test_an_id_in_the_wrong_place_is_not_repeated(place, given):
+    assert given not in bad(place.root, "lineage", given, code=3)
+
+
+def test_a_model_and_a_person_are_not_asked_for_together(place):
+    assert "Name a model" in bad(place.root, "lineage", "@champion", "--subject", "contributor-003", code=2)
+    assert "Nothing here leads" in bad(place.root, "lineage", "--subject", "somebody", code=3)
+
+
 def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
     first, second = Journal(place).all()
     before = set(of_store(place))
@@ -152,6 +192,11 @@ def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
     scope = scope_of(place, third)
     assert second.outcome.serves.weights in scope.learned and not purged(place, scope)
     assert champion_of(place, third.data) == third.outcome.serves
+    again = scope_of(place, first)  # the revisions between are gone, and followed an erasure
+    assert third.outcome.serves.weights not in again.learned
+    old = Revisions(place, again.records, again.shards, first.plan.data.digest, freed_by(place, first, again.records))
+    assert old.held(first.plan.data.digest) == Held(train=frozenset(again.records), known=False)
+    assert old.held(second.plan.data.digest) == Held()
 
 
 def test_a_model_in_service_that_learned_the_person_stays_and_says_so(place):

@@ -18,8 +18,10 @@ from tmu.cli import (
     init,
     keys,
     ledger,
+    lineage,
     output,
     plan,
+    purge,
     reference_table,
     request,
     restore,
@@ -48,8 +50,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "keys", "restore", "serve", "token",
-    "compare", "show", "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "keys", "restore", "serve",
+    "token", "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
@@ -131,6 +134,7 @@ app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("bench", context_settings=bench.PASSED_ON)(bench.bench)

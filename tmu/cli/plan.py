@@ -110,8 +110,10 @@ def shown_plan(plan: "Plan") -> list[Any]:
     from tmu.deletion.plan import RETRAIN
     from tmu.steps.plan_facts import facts_of, worded_share
 
-    choice = plan.choice
-    lines: list[Any] = [*shown(plan), Text(f"Method: {choice.method}. {choice.reason}", "bold")]
+    choice, facts = plan.choice, facts_of(plan.body)
+    lines: list[Any] = [*shown(plan), facts.purge]
+    lines += [Text(f"Stays: {each}", "yellow") for each in facts.stays if each not in plan.stays]
+    lines.append(Text(f"Method: {choice.method}. {choice.reason}", "bold"))
     if choice.forecast:
         numbers = ["seconds", "of a retraining", "record visits"]
         rows = output.table("forecast", *numbers, "", numbers=numbers)
@@ -121,7 +123,7 @@ def shown_plan(plan: "Plan") -> list[Any]:
             said = "" if share is None else worded_share(share)
             rows.add_row(Text(name), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
-        lines += [rows, f"Price: {facts_of(plan.body).price}."]
+        lines += [rows, f"Price: {facts.price}."]
         lines += [Text(note, "yellow") for note in choice.notes]
         lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
     return lines

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tmu.config import Config, Params
+from tmu.config import Config, Params, PurgeConfig
 from tmu.files import digest_of
 from tmu.refs import DataRef
 
@@ -128,10 +128,14 @@ class Resolved(Config):
 
 
 class Plan(Resolved):
-    """A resolved request with the method chosen for it. rules: digest of the parameters it stands on (`rules_of`)."""
+    """A resolved request with the method chosen for it. rules: digest of the parameters it stands on (`rules_of`).
+
+    purge: what becomes of what it leaves behind; None in plans of an older version.
+    """
 
     choice: Choice
     rules: str
+    purge: PurgeConfig | None = None
 
     @property
     def body(self) -> dict[str, Any]:

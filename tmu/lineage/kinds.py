@@ -101,7 +101,7 @@ KINDS = (
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
             "hash.key", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml", "heads",
-            "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
+            "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),
     Kind(

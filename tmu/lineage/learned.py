@@ -6,8 +6,7 @@ was unlearned. A fine-tuned twin learned the hold-out as well. A model that its 
 """
 
 import json
-from collections.abc import Collection, Iterable
-from functools import cached_property
+from collections.abc import Collection, Iterable, Mapping
 
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
@@ -26,12 +25,20 @@ def accepted(deletion: Deletion) -> frozenset[str]:
 
 
 class Rule:
-    """What each model learned of some records. learners: all that are known, also purged ones, for the descent."""
+    """What each model learned of some records.
+
+    learners: all that are known, also purged ones, for the descent. forgotten: those of the records in each forget set,
+    by its digest. accepted: weights by the digest of the forget set that they were accepted for.
+    """
 
     def __init__(
-        self, workspace: Workspace, records: Collection[str], revisions: Revisions, learners: Iterable[Learner]
+        self,
+        revisions: Revisions,
+        learners: Iterable[Learner],
+        forgotten: Mapping[str, frozenset[str]],
+        accepted: Mapping[str, frozenset[str]],
     ):
-        self._workspace, self._records, self._revisions = workspace, frozenset(records), revisions
+        self._revisions, self._forgotten, self._accepted = revisions, forgotten, accepted
         self._by_weights: dict[str, list[Learner]] = {}
         for each in learners:
             self._by_weights.setdefault(each.weights, []).append(each)
@@ -40,24 +47,21 @@ class Rule:
         """Those of the records (keys) that it learned and did not unlearn."""
         return self._learned(learner, frozenset())
 
-    def learned_by_weights(self, weights: str) -> frozenset[str] | None:
-        """The same of a model by its weights; None where no manifest or tombstone tells how it was made."""
-        if weights not in self._by_weights:
-            return None
-        return frozenset[str]().union(*map(self.learned, self._by_weights[weights]))
-
-    def without(self, forget: str | None) -> frozenset[str]:
-        """Those of the records that a forget set (digest) holds; none where it cannot be read any more."""
-        return self._forgotten.get(forget, frozenset()) if forget else frozenset()
-
     def _learned(self, learner: Learner, seen: frozenset[str]) -> frozenset[str]:
-        held, gone = self._revisions.held(learner.revision), self.without(learner.forget)
-        own = held.train | held.holdout if learner.stage == "twin" else held.train
+        held, gone = self._revisions.held(learner.revision), self._without(learner)
         if learner.stage in ("original", "gold") or learner.method == RETRAIN:
-            return own - gone
-        before = self._of_original(learner.original, seen | {learner.weights})
-        refused = learner.stage == "unlearned" and learner.weights not in self._accepted.get(learner.forget, ())
-        return own | before if refused else (own | before) - gone
+            return held.train - gone
+        own = held.train | held.holdout if learner.stage == "twin" else held.train
+        return (own | self._of_original(learner.original, seen | {learner.weights})) - gone
+
+    def _without(self, learner: Learner) -> frozenset[str]:
+        """Those that it did without, or unlearned: by a method that is exact, or that its audit accepted."""
+        if learner.forget is None:
+            return frozenset()
+        exact = learner.stage == "gold" or learner.method == RETRAIN
+        if not exact and learner.weights not in self._accepted.get(learner.forget, frozenset()):
+            return frozenset()
+        return self._forgotten.get(learner.forget, frozenset())
 
     def _of_original(self, weights: str | None, seen: frozenset[str]) -> frozenset[str]:
         if weights is None or weights in seen:
@@ -65,21 +69,16 @@ class Rule:
         found = (self._learned(each, seen) for each in self._by_weights.get(weights, ()))
         return frozenset[str]().union(*found)
 
-    @cached_property
-    def _accepted(self) -> dict[str | None, frozenset[str]]:
-        """Accepted models by the digest of their forget set."""
-        found: dict[str | None, frozenset[str]] = {}
-        for deletion in Journal(self._workspace).all():
-            found[deletion.forget.digest] = found.get(deletion.forget.digest, frozenset()) | accepted(deletion)
-        return found
 
-    @cached_property
-    def _forgotten(self) -> dict[str, frozenset[str]]:
-        """The records in each forget set that can still be read, by its digest."""
-        found = {}
-        for held in artifacts(self._workspace, "forget"):
-            found[held.digest] = self._records.intersection(_keys_in(self._workspace, held.uri, held.digest))
-        return found
+def rule_of(workspace: Workspace, records: Collection[str], revisions: Revisions, learners: Iterable[Learner]) -> Rule:
+    """The rule for some records in a workspace; reads the forget sets and the journal."""
+    forgotten, passed = {}, dict[str, frozenset[str]]()
+    for held in artifacts(workspace, "forget"):
+        forgotten[held.digest] = frozenset(records).intersection(_keys_in(workspace, held.uri, held.digest))
+    for deletion in Journal(workspace).all():
+        digest = deletion.forget.digest
+        passed[digest] = passed.get(digest, frozenset()) | accepted(deletion)
+    return Rule(revisions, learners, forgotten, passed)
 
 
 def _keys_in(workspace: Workspace, uri: str, digest: str) -> frozenset[str]:

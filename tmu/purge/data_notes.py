@@ -15,17 +15,23 @@ from tmu.purge.trace import Holds
 
 
 class Noted(Config):
-    """request: the deletion whose purge wrote last. objects: what it took, and what each held. lists: of each list of
-    a revision that was taken, MD5 by file; of an earlier request those alone that are left, and nobody else names.
+    """request: the deletion whose purge wrote last. objects: what it took, and what each held. links: by store and
+    object, how many other names (hard links) of the same file lay where tmu does not look. lists: of each list that was
+    taken, MD5 by file; of an earlier request's those files alone that are left.
     """
 
     request: str = ""
     objects: dict[str, Holds] = Field(default_factory=dict)
+    links: dict[str, int] = Field(default_factory=dict)
     lists: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     def of(self, request: str) -> dict[str, Holds]:
         """The objects that this request's purge took."""
-        return self.objects if request == self.request else {}
+        return dict(self.objects) if request == self.request else {}
+
+    def links_of(self, request: str) -> dict[str, int]:
+        """Of the objects that this request's purge took."""
+        return dict(self.links) if request == self.request else {}
 
     def closed(self, request: str) -> frozenset[str]:
         """Lists of which an earlier purge left nothing."""
@@ -51,10 +57,12 @@ class Notes:
                 f"{self._path.name} is damaged.", "Restore it from a backup of the workspace."
             ) from error
 
-    def add_object(self, request: str, name: str, holds: Holds, left: Callable[[str], bool]) -> None:
+    def add_object(
+        self, request: str, name: str, holds: Holds, links: dict[str, int], left: Callable[[str], bool]
+    ) -> None:
         """Note an object before it goes. left: whether an object is still in a store, and no live revision's."""
         noted = self._begun(request, left)
-        self._write(noted, objects=noted.objects | {name: holds})
+        self._write(noted, objects=noted.objects | {name: holds}, links=noted.links | links)
 
     def add_list(self, request: str, name: str, files: dict[str, str], left: Callable[[str], bool]) -> None:
         """Note a list before it goes, with the MD5 of each file in it."""

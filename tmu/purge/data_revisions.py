@@ -6,26 +6,24 @@ with the records. An object that another project's list names in the same store 
 
 import hashlib
 import json
-import os
-import re
-import subprocess
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
 
 from tmu.data.digest import manifest, manifest_digest
-from tmu.data.info import SHARD_FOLDER, STORE_FILE, StoreInfo, read_info
-from tmu.data.keys import to_hex
-from tmu.data.shards import read_keys
-from tmu.deletion.journal import Journal
-from tmu.errors import DataError, StorageError
+from tmu.data.info import STORE_FILE, StoreInfo, read_info
+from tmu.errors import StorageError
+from tmu.models.bundle import WEIGHTS
+from tmu.purge.data_held import held
 from tmu.purge.data_notes import Noted, Notes
+from tmu.purge.data_ownership import of_others, outputs, recorded
+from tmu.purge.record import find_record
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Holds
-from tmu.stores.dvc_objects import LISTS, Objects
+from tmu.stores.dvc_objects import LISTS, Objects, object_of
 from tmu.workspace import Workspace
 
-_LIST = re.compile(r"\b[0-9a-f]{32}\.dir\b")
+LINKS = "hard links of "
+"""How the address of a trace begins that is about names of a file, and not about the object itself."""
 
 
 @dataclass(frozen=True)
@@ -35,151 +33,144 @@ class Found:
     sealed: lists of revisions made under another secret, in which nobody can be found by their key.
     """
 
-    objects: dict[str, Holds] = field(default_factory=dict)
-    lists: frozenset[str] = frozenset()
-    sealed: frozenset[str] = frozenset()
+    objects: dict[str, Holds]
+    lists: frozenset[str]
+    sealed: frozenset[str]
 
 
 class OldRevisions:
     """The old revisions of a workspace, in some stores of DVC's objects; what was opened once is remembered."""
 
     def __init__(self, workspace: Workspace, stores: Collection[Objects]):
-        self._workspace, self._stores = workspace, stores
-        self._notes = Notes(workspace.state("purged-data.json"))
+        self._workspace, self.stores = workspace, stores
+        self.notes = Notes(workspace.state("purged-data.json"))
         self._judged: dict[tuple[str, str], Holds | None] = {}
         self._files: dict[str, dict[str, str]] = {}
 
     def found(self, scope: Scope) -> Found:
         """What the stores hold of a scope, or held before this scope's purge."""
-        noted, live = self._notes.read(), self._live()
-        found = Found(dict(noted.of(scope.request)))
-        needed, lists, sealed = frozenset(live.values()), set(), set()
-        for name in sorted(self._known(scope) - noted.closed(scope.request) - {manifest_digest(live)}):
+        noted, live = self.notes.read(), self._live()
+        needed, sealed = frozenset(live.values()), set()
+        known = self._known(scope) - noted.closed(scope.request) - {manifest_digest(live)}
+        named = self._of_stages(scope, known) | self._kept(scope)
+        lists = {name for name in named if name.endswith(LISTS)}
+        objects = {name: holds for name, holds in named.items() if name not in lists | needed}
+        objects |= noted.of(scope.request)
+        for name in sorted(known):
             files = self.files(name, noted)
             if self._is_sealed(files):
                 sealed.add(name)
                 continue
             for file, md5 in files.items():
-                if md5 not in needed and md5 not in found.objects and (holds := self.judged(scope, file, md5)):
-                    found.objects[md5] = holds
-            if found.objects.keys() & set(files.values()):
+                if md5 not in needed and md5 not in objects and (holds := self._judge(scope, file, md5)):
+                    objects[md5] = holds
+            if objects.keys() & set(files.values()):
                 lists.add(name)
-        return Found(found.objects, frozenset(lists), frozenset(sealed))
+        return Found(objects, frozenset(lists), frozenset(sealed))
 
     def files(self, name: str, noted: Noted | None = None) -> dict[str, str]:
         """MD5 by file, from a list's own name; empty where it is nowhere. StorageError where it is damaged."""
-        noted = noted or self._notes.read()
+        noted = noted or self.notes.read()
         if noted.lists.get(name):
             return noted.lists[name]
-        if name not in self._files:
-            contents = [content for store in self._stores if (content := store.read(name)) is not None]
+        if name not in self._files and name.endswith(LISTS):
+            contents = [content for store in self.stores if (content := store.read(name)) is not None]
             sound = [each for each in contents if hashlib.md5(each, usedforsecurity=False).hexdigest() + LISTS == name]
             if contents and not sound:
                 raise StorageError(f"DVC's list of revision {name} was changed.", "Delete it, or `dvc fetch` it.")
             if not sound:
                 return {}
             self._files[name] = {each["relpath"]: each["md5"] for each in json.loads(sound[0])}
-        return self._files[name]
-
-    def judged(self, scope: Scope, file: str, md5: str) -> Holds | None:
-        """What an object holds of a scope, as the file that a list names; None of nothing, and where it is nowhere."""
-        key = (scope.request, md5)
-        for store in self._stores if key not in self._judged else ():
-            with store.opened(md5) as path:
-                if path is not None:
-                    self._judged[key] = self.held(scope, file, path)
-                    break
-        return self._judged.get(key)
-
-    def held(self, scope: Scope, file: str, path: Path) -> Holds | None:
-        """What a file of a revision holds of a scope; what cannot be read counts as if it did."""
-        place = PurePosixPath(file)
-        if place.parent.name == SHARD_FOLDER and place.suffix == ".parquet":
-            return Holds.IMAGES if _in_shard(scope, path) else None
-        if place.name == STORE_FILE:
-            return Holds.NAMES if _names_retired(path, read_info(self._workspace.data)) else None
-        content = path.read_bytes()
-        return Holds.KEYS if any(key.encode() in content for key in scope.keys) else None
+        return self._files.get(name, {})
 
     def needed(self) -> frozenset[str]:
-        """The objects of the live revision."""
-        return frozenset(self._live().values())
+        """The objects of the live revision, and its list."""
+        live = self._live()
+        return frozenset([*live.values(), manifest_digest(live)])
 
     def elsewhere(self, scope: Scope, store: Objects, names: Collection[str]) -> frozenset[str]:
-        """Those of the objects that a list of another project names in a store."""
+        """Those of the objects and lists that another project needs in a store."""
         if store.own or not names:
             return frozenset()
-        found: set[str] = set()
-        known = self._known(scope) | self._notes.read().lists.keys()
+        theirs = of_others(self._workspace.settings.dvc_projects)
+        known = (self._known(scope) | self.notes.read().lists.keys()) - theirs
+        found = {each for each in names if each in theirs}
         for name in store.lists():
-            content = None if name in known else store.read(name)
+            content = None if name in known else store.current(name)
             found |= {each for each in names if content and each.encode() in content}
         return frozenset(found)
 
-    def note(self, scope: Scope, name: str, holds: Holds) -> None:
+    def note(self, scope: Scope, store: Objects, name: str, holds: Holds) -> None:
         """Remember an object, or what a list names, before it goes."""
         if name.endswith(LISTS):
-            self._notes.add_list(scope.request, name, self.files(name), self._left)
+            self.notes.add_list(scope.request, name, self.files(name), self._left)
         else:
-            self._notes.add_object(scope.request, name, holds, self._left)
+            number = self._links_now(store, name)
+            links = {f"{store.name}/{name}": number} if number else {}
+            self.notes.add_object(scope.request, name, holds, links, self._left)
+
+    def links(self, scope: Scope, store: Objects, name: str) -> int:
+        """How many names of an object's file lie where tmu does not look, or lay there when it was taken."""
+        if store.file(name) is not None:
+            return self._links_now(store, name)
+        return self.notes.read().links_of(scope.request).get(f"{store.name}/{name}", 0)
+
+    def _links_now(self, store: Objects, name: str) -> int:
+        """Names of a file that are neither in a store nor in the workspace's folders."""
+        file = store.file(name)
+        if file is None or file.st_nlink == 1:
+            return 0
+        here = [self._workspace.data, self._workspace.state("revisions"), self._workspace.root / "out"]
+        others = [path.stat() for folder in here for path in folder.rglob("*") if path.is_file()]
+        others += [found for each in self.stores if (found := each.file(name)) is not None]
+        return file.st_nlink - sum((each.st_dev, each.st_ino) == (file.st_dev, file.st_ino) for each in others)
+
+    def _judge(self, scope: Scope, file: str, md5: str) -> Holds | None:
+        """What an object holds of a scope, as the file that a list names; None of nothing, and where it is nowhere."""
+        key = (scope.request, md5)
+        for store in self.stores if key not in self._judged else ():
+            with store.opened(md5) as path:
+                if path is not None:
+                    self._judged[key] = held(scope, file, path, self._workspace.data)
+                    break
+        return self._judged.get(key)
+
+    def _of_stages(self, scope: Scope, known: Collection[str]) -> dict[str, Holds]:
+        """The lists and objects of stage outputs that hold the scope, but for objects that another list names, too."""
+        named = outputs(self._workspace, set(scope.artifacts) - set(scope.spared))
+        found = {name: Holds.WEIGHTS if path.endswith(WEIGHTS) else Holds.OUTPUTS for name, path in named.items()}
+        for name in [each for each in named if each.endswith(LISTS)]:
+            for file, md5 in self.files(name).items():
+                found.setdefault(md5, Holds.WEIGHTS if file == WEIGHTS else Holds.OUTPUTS)
+        others = {md5 for name in known - found.keys() for md5 in self.files(name).values()} if found else set()
+        return {name: holds for name, holds in found.items() if name not in others}
+
+    def _kept(self, scope: Scope) -> dict[str, Holds]:
+        """What the purge's record says that stays: when its keys are gone, nothing else tells."""
+        record = None if scope.keys else find_record(self._workspace, scope.request)
+        mine = {store.name for store in self.stores}
+        stays = [trace for trace in record.stays if trace.place in mine] if record else []
+        return {object_of(each.address): each.holds for each in stays if not each.address.startswith(LINKS)}
 
     def _left(self, md5: str) -> bool:
-        return md5 not in self.needed() and any(store.copies(md5) for store in self._stores)
+        return md5 not in self.needed() and any(store.copies(md5) for store in self.stores)
 
     def _live(self) -> dict[str, str]:
+        """The files of the live revision; of a workspace without data, none."""
+        if not self._workspace.data.is_dir() and not (self._workspace.root / "data.dvc").exists():
+            return {}
         return manifest(self._workspace.data, self._workspace.md5s)
 
-    def _known(self, scope: Scope) -> set[str]:
+    def _known(self, scope: Scope) -> frozenset[str]:
         """The lists that are this workspace's own: it recorded them, or they are revisions in a store of its own."""
-        found = {scope.before.digest, scope.after.digest, *self._workspace.versions.recorded()}
-        for deletion in Journal(self._workspace).all():
-            found |= {each.digest for each in (deletion.plan.data, deletion.data) if each}
-        found |= set(_LIST.findall(_history(self._workspace.root)))
-        found |= {path.name.removesuffix(".linked") for path in self._workspace.state("revisions").glob("[!.]*")}
-        for store in (store for store in self._stores if store.own):
-            found |= {name for name in store.lists() if STORE_FILE in self.files(name)}
-        return {name for name in found if _LIST.fullmatch(name)}
+        own = (name for store in self.stores if store.own for name in store.lists())
+        return recorded(self._workspace, scope) | {name for name in own if STORE_FILE in self.files(name)}
 
     def _is_sealed(self, files: dict[str, str]) -> bool:
-        """Whether a revision was made under another secret than the live one."""
-        for store in self._stores if STORE_FILE in files else ():
+        """Whether a revision of real people was made under another secret than the live one."""
+        for store in self.stores if STORE_FILE in files else ():
             with store.opened(files[STORE_FILE]) as path:
                 if path is not None:
-                    return _key_id(path) != read_info(self._workspace.data).key_id
+                    info = StoreInfo.model_validate_json(path.read_bytes())
+                    return not info.simulated and info.key_id != read_info(self._workspace.data).key_id
         return False
-
-
-def _in_shard(scope: Scope, path: Path) -> bool:
-    try:
-        shard = read_keys(path)
-    except DataError:
-        return True
-    return not scope.keys.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
-
-
-def _key_id(path: Path) -> str:
-    return StoreInfo.model_validate_json(path.read_bytes()).key_id
-
-
-def _names_retired(path: Path, live: StoreInfo) -> bool:
-    """Whether a description names a class that was erased as a whole: a class can be a person."""
-    old = StoreInfo.model_validate_json(path.read_bytes())
-    return not set(live.retired) <= set(old.retired)
-
-
-def _history(root: Path) -> str:
-    """What `data.dvc` and `dvc.lock` say and, in a git repository, ever said on any branch."""
-    names = ("data.dvc", "dvc.lock")
-    now = [(root / name).read_text() for name in names if (root / name).is_file()]
-    command = ["git", "-C", str(root), "log", "--all", "--format=", "--patch", "--", *names]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
-    except FileNotFoundError:
-        return "\n".join(now)  # no git on this machine
-    # a new repository has no commit yet
-    if done.returncode and "not a git repository" not in done.stderr and "any commits" not in done.stderr:
-        raise StorageError(
-            "git does not tell the history of data.dvc.", "Run `git log -- data.dvc` and fix what it says."
-        )
-    now.append(done.stdout)
-    return "\n".join(now)

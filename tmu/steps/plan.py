@@ -62,7 +62,7 @@ class Planner:
         choice = self._chooser(method).choose(resolved)
         rules = rules_of(self._workspace.params.with_method(choice.method))
         fields = {name: getattr(resolved, name) for name in Resolved.model_fields}
-        return Plan(**fields, choice=choice, rules=rules)
+        return Plan(**fields, choice=choice, rules=rules, purge=self._workspace.params.purge)
 
     def resolved_of_any_size(self, asked: Asked) -> Resolved:
         """What a request touches, without the limits of a deletion: for erasing from the data alone."""

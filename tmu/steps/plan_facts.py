@@ -12,13 +12,19 @@ from tmu.steps.choose_method import TOO_MANY
 
 OLD_MODELS = "model versions that learned the records and are superseded: MLflow keeps them, blocked from service"
 OLD_DATA = "old data revisions in DVC's cache and its remote"
+DESTROYED = (
+    "At the end all that the deletion leaves behind is destroyed and looked for again: old data revisions, models that "
+    "learned the records, their outputs by record, the records' keys."
+)
+NOT_DESTROYED = "Nothing that the deletion leaves behind is destroyed before `tmu purge` is called (`purge.act`)."
 
 
 class PlanFacts(Config):
     """A plan in sentences, the most important first.
 
     warnings: of risk and of the request itself. likely: the method that will be used once the gates have spoken;
-    asked: the one that was chosen. why: how it was chosen. stays: what is not erased.
+    asked: the one that was chosen. why: how it was chosen. stays: what is not erased. purge: what becomes of what the
+    deletion leaves behind, in a sentence.
     """
 
     warnings: tuple[str, ...]
@@ -28,6 +34,7 @@ class PlanFacts(Config):
     why: str
     price: str
     stays: tuple[str, ...]
+    purge: str
     n_records: int
     n_shards: int
     counts: str
@@ -57,10 +64,25 @@ def facts_of(plan: Mapping[str, Any]) -> PlanFacts:
         asked=asked,
         why=choice["reason"],
         price=_price(choice, likely),
-        stays=(*plan.get("stays", ()), *((OLD_MODELS,) if plan["n_train"] else ()), OLD_DATA),
+        stays=(*plan.get("stays", ()), *_left_behind(plan)),
+        purge=DESTROYED if _purges(plan) else NOT_DESTROYED,
         n_records=plan["n_records"],
         n_shards=len(plan["shards"]),
         counts=_counts(plan),
+    )
+
+
+def _purges(plan: Mapping[str, Any]) -> bool:
+    return bool((plan.get("purge") or {}).get("act"))
+
+
+def _left_behind(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """What stays of what the deletion leaves behind: what a rule keeps, or all of it."""
+    if not _purges(plan):
+        return (*((OLD_MODELS,) if plan["n_train"] else ()), OLD_DATA)
+    return tuple(
+        f"models of the role `{rule['role']}` that learned the records, for {rule['days']} days: {rule['why']}"
+        for rule in plan["purge"]["keep"]
     )
 
 

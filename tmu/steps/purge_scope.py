@@ -7,10 +7,10 @@ from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Deletion
 from tmu.ledger.batches import members
 from tmu.ledger.place import opened
-from tmu.lineage.learned import Rule, accepted
+from tmu.lineage.learned import accepted, rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
 from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
-from tmu.lineage.revisions import Revisions
+from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import registered, served
 from tmu.purge.scope import Scope
 from tmu.refs import Ref
@@ -25,10 +25,11 @@ def scope_of(workspace: Workspace, deletion: Deletion) -> Scope:
     StorageError where a store does not answer, or the forget set is gone.
     """
     records = tuple(sorted(forget_keys(workspace, deletion.forget)))
-    revisions = Revisions(workspace, records, deletion.plan.shards, deletion.plan.data.digest)
+    freed = freed_by(workspace, deletion, records)
+    revisions = Revisions(workspace, records, deletion.plan.shards, deletion.plan.data.digest, freed)
     subjects = _subjects(workspace, deletion, records, revisions)
     known = [*learners(workspace), *registered(workspace)]
-    rule = Rule(workspace, records, revisions, known)
+    rule = rule_of(workspace, records, revisions, known)
     reached = [each for each in known if not each.purged and rule.learned(each)]
     spared = _spared(workspace, deletion)
     addresses = {*_models(reached), *_others(workspace, deletion, (*records, *subjects), records)} - spared

@@ -44,8 +44,8 @@ def table_sets(
 ) -> dict[str, Drawn]:
     """Load what the audit looks at: about `sample` staying and `sample` never-seen records, whole shards.
 
-    → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too. Raises RequestError where no training
-    record was forgotten, DataError where the table holds no rows of a shard.
+    → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too.
+    Raises RequestError where no training record was forgotten, DataError where the table holds no rows of a shard.
     """
     store = open_store(workspace, data)
     index = store.index()

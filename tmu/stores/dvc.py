@@ -93,6 +93,7 @@ class DvcVersions:
         path = self.root / _RECORD
         return frozenset(path.read_text().split()) if path.is_file() else frozenset()
 
+    @cached_property
     def settings(self) -> dict[str, str]:
         """DVC's own settings with all paths absolute, such as `cache.dir` and `remote.storage.url`."""
         lines = (line.partition("=") for line in self._dvc("config", "--list").splitlines())
@@ -231,7 +232,8 @@ def _object(cache: Path, md5: str) -> Path:
 
 def _absent(digest: str) -> StorageError:
     return StorageError(
-        f"A part of revision {digest} is not in DVC's cache.", "Fetch it with `dvc pull` or `dvc fetch`."
+        f"A part of revision {digest} is not in DVC's cache.",
+        "Fetch it with `dvc pull` or `dvc fetch`; what a purge took is nowhere.",
     )
 
 

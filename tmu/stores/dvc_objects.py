@@ -18,20 +18,19 @@ from tmu.stores.s3_versions import Lock, S3Versions, Version
 
 _FOLDER = "files/md5"
 _NAME = re.compile(rf"{_FOLDER}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)?)$")
+_UPLOAD = "unfinished upload "
 LISTS = ".dir"
 """How the name of a folder's list ends."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy of an object. address: where, relative to the store or as `s3://…`; version: its version id in S3.
-
-    marker: it is a delete marker, without bytes.
+    """One copy of an object. address: where, relative to the store or as `s3://…`; version: its id in S3, or that of an
+    unfinished upload.
     """
 
     address: str
     version: str = ""
-    marker: bool = False
     lock: Lock = field(default_factory=Lock)
 
 
@@ -59,11 +58,19 @@ class Objects(ABC):
 
     @abstractmethod
     def lists(self) -> Iterator[str]:
-        """The names of all lists of folders that lie in the store, whoever put them there."""
+        """The names of all lists of folders that a user of the store finds there, whoever put them there."""
 
     @abstractmethod
     def destroy(self, name: str, version: str) -> None:
         """Destroy one copy; nothing where it is gone."""
+
+    def file(self, name: str) -> os.stat_result | None:
+        """The file system's facts about an object; None where there is none, or no file system."""
+        return None
+
+    def current(self, name: str) -> bytes | None:
+        """The bytes of an object that `lists` names; None where it went since."""
+        return self.read(name)
 
     def read(self, name: str) -> bytes | None:
         """An object's bytes; None where there is none."""
@@ -90,12 +97,22 @@ class FolderObjects(Objects):
             if _NAME.search(path.as_posix()):
                 yield f"{path.parent.name}{path.name}"
 
+    def unfinished(self) -> list[Path]:
+        """What killed DVC commands were copying into the store."""
+        return sorted((self.folder / _FOLDER).glob("**/.*.tmp"))
+
     def destroy(self, name: str, version: str) -> None:
         path = self.path(name)
         with storage_errors(path):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 _sync(path.parent)
+
+    def file(self, name: str) -> os.stat_result | None:
+        try:
+            return self.path(name).stat()
+        except FileNotFoundError:
+            return None
 
     def path(self, name: str) -> Path:
         """Where an object lies."""
@@ -114,7 +131,8 @@ class S3Objects(Objects):
     def copies(self, name: str) -> list[Copy]:
         found = self.versions.of(self._key(name))
         where = f"s3://{self.versions.bucket}/{self._key(name)}"
-        return [Copy(where, each.id, each.marker, self.versions.lock(each)) for each in found]
+        copies = [Copy(where, each.id, self.versions.lock(each)) for each in found]
+        return copies + [Copy(where, f"{_UPLOAD}{each}") for each in self.versions.uploads(self._key(name))]
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Path | None]:
@@ -141,8 +159,14 @@ class S3Objects(Objects):
             if found:
                 yield "".join(found.groups())
 
+    def current(self, name: str) -> bytes | None:
+        return self.versions.latest(self._key(name))
+
     def destroy(self, name: str, version: str) -> None:
-        self.versions.destroy([Version(self._key(name), version)])
+        if version.startswith(_UPLOAD):
+            self.versions.abort(self._key(name), version.removeprefix(_UPLOAD))
+        else:
+            self.versions.destroy([Version(self._key(name), version)])
 
     def _key(self, name: str) -> str:
         return f"{self._start}{_address(name)}"

@@ -76,6 +76,19 @@ class S3Versions:
                 break
         return found
 
+    def uploads(self, key: str) -> list[str]:
+        """The ids of unfinished uploads of a key: they hold parts of its bytes, and no list of versions shows them."""
+        with refusals(self.name):
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=key)
+            found = [each for page in pages for each in page.get("Uploads", ())]
+        return [each["UploadId"] for each in found if each["Key"] == key]
+
+    def abort(self, key: str, upload: str) -> None:
+        """Destroy the parts of an unfinished upload; nothing where it is gone."""
+        with refusals(self.name) as ignored:
+            ignored.extend(("NoSuchUpload", *_GONE))
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys below a prefix that a read without version ids finds; one request for every thousand."""
         with refusals(self.name):
@@ -84,10 +97,16 @@ class S3Versions:
 
     def read(self, version: Version) -> bytes | None:
         """The bytes of a version; None of a delete marker and of what is gone."""
+        return self._read(Key=version.key, VersionId=version.id)
+
+    def latest(self, key: str) -> bytes | None:
+        """What a read without a version id finds; None of nothing."""
+        return self._read(Key=key)
+
+    def _read(self, **where: str) -> bytes | None:
         with refusals(self.name) as ignored:
             ignored.extend(_GONE)
-            answer = self.client.get_object(Bucket=self.bucket, Key=version.key, VersionId=version.id)
-            return bytes(answer["Body"].read())
+            return bytes(self.client.get_object(Bucket=self.bucket, **where)["Body"].read())
         return None
 
     def lock(self, version: Version) -> Lock:

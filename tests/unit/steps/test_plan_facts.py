@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tmu.steps.plan_facts import OLD_DATA, OLD_MODELS, facts_of
+from tmu.steps.plan_facts import DESTROYED, NOT_DESTROYED, OLD_DATA, OLD_MODELS, facts_of
 
 REFUSAL = "the request takes 62 % of the training records of class `7`, more than 50 %"
 
@@ -100,6 +100,16 @@ def test_a_method_that_was_never_audited_has_an_unknown_risk() -> None:
 def test_what_a_plan_says_will_stay_is_named_before_what_always_stays(stays: Any, named: tuple[str, ...]) -> None:
     more = {} if stays is None else {"stays": stays}
     assert facts_of(plan(**more)).stays == (*named, OLD_MODELS, OLD_DATA)
+
+
+def test_a_plan_that_purges_says_so_and_names_what_a_rule_keeps() -> None:
+    rule = {"role": "gold", "days": 30, "why": "Retrained for the audit."}
+    facts = facts_of(plan(purge={"act": True, "keep": [rule]}, stays=["2 identical pictures"]))
+    assert facts.purge == DESTROYED
+    kept = "models of the role `gold` that learned the records, for 30 days: Retrained for the audit."
+    assert facts.stays == ("2 identical pictures", kept)
+    put_off = facts_of(plan(purge={"act": False, "keep": [rule]}))
+    assert (put_off.purge, put_off.stays) == (NOT_DESTROYED, (OLD_MODELS, OLD_DATA))
 
 
 def test_records_that_no_model_learned_cost_no_training() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tmu.data import contents, index
-from tmu.errors import StorageError
+from tmu.errors import DataError, StorageError
 from tmu.files import discard, storage_errors
-from tmu.purge.data_revisions import OldRevisions
+from tmu.purge.data_held import held, in_shard
+from tmu.purge.data_revisions import LINKS, OldRevisions
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
@@ -18,6 +19,7 @@ from tmu.workspace import Workspace
 ORDER = 10
 _THEIRS = "a revision of another project in the same store names it"
 _SEALED = "a revision made under another secret, in which nobody can be found by key"
+_LINKS = "{} more names of the same file lie where tmu does not look, and keep its bytes"
 _UNREACHED = "a remote of a kind that tmu does not reach"
 
 
@@ -26,7 +28,9 @@ def places(workspace: Workspace) -> list[Place]:
     stores, beyond = _stores(workspace)
     old = OldRevisions(workspace, stores)
     found: list[Place] = [UnpackedRevisions(workspace, old), IndexCaches(workspace)]
-    return found + [ObjectStore(old, store) for store in stores] + [Beyond(name) for name in beyond]
+    folders = [store for store in stores if isinstance(store, FolderObjects)]
+    found += [Unfinished(folders), *(ObjectStore(old, store) for store in stores)]
+    return found + [Beyond(name) for name in beyond]
 
 
 class ObjectStore:
@@ -43,8 +47,10 @@ class ObjectStore:
         copies = {name: self._store.copies(name) for name in holds}
         self._kept[scope.request] = self._old.elsewhere(scope, self._store, [name for name in copies if copies[name]])
         for name, here in copies.items():
-            for copy in here:
-                yield self._trace(scope, name, copy, holds[name])
+            yield from (self._trace(scope, name, copy, holds[name]) for copy in here)
+            if links := self._old.links(scope, self._store, name):
+                beyond = Copy(f"{LINKS}{name}")
+                yield self._said(beyond, holds[name], action=Action.KEEP, why=_LINKS.format(links))
         for name in sorted(found.sealed):
             for copy in self._store.copies(name):
                 yield self._said(copy, Holds.IMAGES, action=Action.KEEP, why=_SEALED)
@@ -56,7 +62,7 @@ class ObjectStore:
         name = object_of(trace.address)
         if name in self._old.needed() or name in self._elsewhere(scope, name):
             raise StorageError("An object that is to be destroyed is needed now.", "Make the purge's plan again.")
-        self._old.note(scope, name, trace.holds)
+        self._old.note(scope, self._store, name, trace.holds)
         self._store.destroy(name, trace.version)
 
     def _elsewhere(self, scope: Scope, name: str) -> frozenset[str]:
@@ -85,13 +91,13 @@ class UnpackedRevisions:
     name = "unpacked revisions"
 
     def __init__(self, workspace: Workspace, old: OldRevisions):
-        self._folder, self._old = workspace.state("revisions"), old
+        self._folder, self._old, self._data = workspace.state("revisions"), old, workspace.data
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Folders in which a shard holds the scope."""
         for folder in sorted(path for path in self._folder.glob("[!.]*") if path.is_dir()):
-            held = filter(None, (self._old.held(scope, name, path) for name, path in self._doubtful(folder)))
-            if (holds := next(held, None)) is not None:
+            found = filter(None, (held(scope, name, path, self._data) for name, path in self._doubtful(folder)))
+            if (holds := next(found, None)) is not None:
                 yield Trace(place=self.name, address=folder.name, holds=holds, action=Action.DESTROY)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
@@ -137,6 +143,33 @@ class IndexCaches:
         return index.dead(self._workspace.index_parts, live) + contents.dead(self._workspace.contents, live)
 
 
+class Unfinished:
+    """What killed DVC commands left of a shard beside the objects of a cache or a folder."""
+
+    name = "unfinished copies of DVC"
+
+    def __init__(self, stores: list[FolderObjects]):
+        self._stores = stores
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """All in a store of our own; in a shared one, where others may be writing now, those that hold the scope."""
+        for address, path, own in self._files():
+            if own or _holds_wholly(scope, path):
+                yield Trace(place=self.name, address=address, holds=Holds.IMAGES, action=Action.DESTROY)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Remove one."""
+        for address, path, _ in self._files():
+            if address == trace.address and not trace.stays:
+                with storage_errors(path):
+                    path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[str, Path, bool]]:
+        for store in self._stores:
+            for path in store.unfinished():
+                yield f"{store.name}: {path.parent.name}/{path.name}", path, store.own
+
+
 class Beyond:
     """A remote that tmu does not reach: told, so that nobody takes it for purged."""
 
@@ -151,9 +184,19 @@ class Beyond:
         """Nothing: it stays."""
 
 
+def _holds_wholly(scope: Scope, path: Path) -> bool:
+    try:
+        return in_shard(scope, path)
+    except DataError:
+        return False
+
+
 def _stores(workspace: Workspace) -> tuple[list[Objects], list[str]]:
     """The cache and all remotes that DVC is configured with, and the names of those that tmu does not reach."""
-    settings, cache = workspace.versions.settings(), workspace.versions.cache()
+    if not (workspace.root / ".dvc").is_dir():
+        return [], []
+    settings = workspace.versions.settings
+    cache = Path(settings.get("cache.dir", workspace.root / ".dvc" / "cache"))
     own = cache.resolve().is_relative_to(workspace.root.resolve())
     stores: list[Objects] = [FolderObjects("DVC cache", cache, own=own)]
     beyond = []
