@@ -54,13 +54,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-<<<<<<< HEAD
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
     "request", "ledger", "keys", "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
-=======
-    "init", "data", "train", "references", "twin", "delete", "purge", "request", "ledger", "keys", "restore", "serve",
-    "token", "compare", "show", "lineage", "doctor", "demo",
->>>>>>> ledgerpurge
 )  # fmt: skip
 
 
