@@ -34,9 +34,13 @@ from tmu.ledger.place import has_ledger, opened
 from tmu.ledger.schema import requests as requests_table
 from tmu.ledger.store import Ledger
 from tmu.provenance import now
+from tmu.purge.record import find_record
+from tmu.search.report import Outcome
 from tmu.steps import facts_of_deletion as facts
 from tmu.steps.ledger.facts_of_request import RequestFacts, facts_of_request
 from tmu.steps.ledger.log_heads import SYSTEM
+from tmu.steps.purge import scrub_purge
+from tmu.steps.search_deletion import search_deletion
 from tmu.steps.verify_erasure import report_of
 from tmu.workspace import Workspace
 
@@ -87,10 +91,21 @@ def issue_of(workspace: Workspace, request: str) -> Issued:
     deletion, by_ledger = deletion_of(workspace, request)
     if deletion.stage is not Stage.COMPLETED:
         raise RequestError(f"Request {request} is not completed.", "There is a certificate at its end.")
+    _searched_again(workspace, deletion)
     (found,) = issue_certificate(workspace, deletion, [request] if by_ledger else [])
     if isinstance(found, NotIssued):
         raise GateError(found.why, found.hint)
     return found
+
+
+def _searched_again(workspace: Workspace, deletion: Deletion) -> None:
+    """Search while the keys are there; when it passes, they are destroyed."""
+    record = find_record(workspace, deletion.id)
+    if record is None or not record.has_keys or not record.verified:
+        return
+    report = search_deletion(workspace, deletion)
+    if report is not None and report.outcome is Outcome.PASS:
+        scrub_purge(workspace, deletion.id)
 
 
 def deletion_of(workspace: Workspace, request: str) -> tuple[Deletion, bool]:
