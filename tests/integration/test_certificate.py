@@ -1,17 +1,10 @@
 """A whole deletion in the embedded workspace ends with a certificate that a stranger can verify."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.cli_tools import bad, good
 from tests.integration.conftest import make_workspace
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
-from tmu.steps.issue_certificate import folder_of, stored
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow

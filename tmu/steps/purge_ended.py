@@ -43,8 +43,8 @@ def purge_ended(workspace: Workspace, request: str, report: Report = lambda done
         record = check_purge(workspace, request)
         refuse_left(record)
         journal.advance(deletion, deletion.stage, purged=record.summary())
-        report = search_deletion(workspace, deletion)
-        return scrub_purge(workspace, request) if report and report.outcome is Outcome.PASS else record
+        found = search_deletion(workspace, deletion)
+        return scrub_purge(workspace, request) if found and found.outcome is Outcome.PASS else record
 
 
 def check_purges(workspace: Workspace) -> str:
