@@ -1,16 +1,13 @@
 """A purge of the data's copies in a versioned bucket: by version id, beside another project, locked, refused."""
 
-import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import boto3
 import pytest
@@ -26,7 +23,6 @@ from tmu.purge.record import Record, write_record
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds
 from tmu.stores import s3_versions
-from tmu.stores.s3_access import S3Access
 from tmu.workspace import Workspace
 
 ThreadedMotoServer = pytest.importorskip("moto.server").ThreadedMotoServer
@@ -222,29 +218,3 @@ def test_the_parts_of_an_unfinished_upload_go(bucket: Bucket, tmp_path: Path):
     left = bucket.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"]
     assert [each["Key"] for each in left] == ["dvc/theirs"]
     assert traces(places(workspace), scope) == []
-
-
-def test_requests_do_not_grow_with_the_deletions_before(bucket: Bucket, tmp_path: Path):
-    workspace = workspace_of(tmp_path / "w", People(12), bucket.settings())
-    counts = []
-    for person in range(5):
-        scope = erased(workspace, f"p{person}", f"{person:016x}")
-        with _counted() as sent:
-            purged([_remote(workspace)], scope)
-            assert traces([_remote(workspace)], scope) == []
-        counts.append(sent.total())
-    assert counts[2] >= counts[3] >= counts[4] > 0, counts
-
-
-@contextlib.contextmanager
-def _counted() -> Iterator[Counter[str]]:
-    sent: Counter[str] = Counter()
-    real = S3Access.client
-
-    def client(self: S3Access, **options: float) -> Any:
-        made = real(self, **options)
-        made.meta.events.register("before-send.s3", lambda event_name, **_: sent.update([event_name]))
-        return made
-
-    with mock.patch.object(S3Access, "client", client):
-        yield sent
