@@ -154,9 +154,9 @@ def test_an_embedded_deletion_is_certified_in_every_field(workspace: Workspace) 
         ("DVC's cache", "gone", 3), ("bucket", "stays", 1), ("artifacts", "nothing found", 0),
         ("journal", "nothing found", 0),
     }  # fmt: skip
-    assert [(each["fate"], each["why"]) for each in said["models"]][0] == ("kept", "for a week")
+    assert (said["models"][0]["fate"], said["models"][0]["why"]) == ("kept", "for a week")
     assert said["models"][-1]["fate"] == "retrained"
-    assert [(each["what"], each["expires"]) for each in said["not_reached"]][0][1] == "2026-06-01"
+    assert said["not_reached"][0]["expires"] == "2026-06-01"
     assert said["not_reached"][1]["what"] == "nightly copies on tape"
     assert (said["making"]["code"], said["making"]["exact"]) == ("7" * 64, True)
     measures = {(each["model"], each["metric"]): each for each in said["audit"]["measures"]}
