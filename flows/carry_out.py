@@ -16,7 +16,7 @@ from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
-from tasks.verify import verify_deletion
+from tasks.verify import verify_deletion, write_manifest
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
@@ -153,12 +153,13 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Purge, verify, certify, and close the journal's entry.
+    """Write down what the model was made of, purge, verify, certify, and close the journal's entry.
 
     Without an audit nothing is purged: the next one needs the old revision and the model that learned it.
     """
     deletion = Journal(workspace).advance(deletion, Stage.PURGING, service=service)
     price = _price(workspace, deletion)
+    write_manifest(workspace, deletion)
     observer.reach(State.PURGING)
     if deletion.purged is None:
         deletion = references_erased(workspace, deletion)

@@ -27,7 +27,7 @@ def look_at_data(workspace: Workspace, deletion: Deletion) -> None:
 )  # the step itself is idempotent; a cached answer would not touch the data
 def erase(workspace: Workspace, deletion: Deletion) -> DataRef:
     """The data revision without the forget set."""
-    return erase_data.erase_data(workspace, deletion.plan.data, deletion.forget)
+    return erase_data.erase_data(workspace, deletion.plan.data, deletion.forget, request=deletion.id)
 
 
 @step_task("tidy", cached=False)

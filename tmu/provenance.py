@@ -20,7 +20,7 @@ _UNKNOWN = "unknown"
 HANDED_OVER = tuple(
     f"tmu.{name}"
     for name in ("compute", "config", "data", "deletion", "errors", "files", "manifest", "plugins", "provenance",
-                 "refs", "settings", "stores", "workspace")
+                 "refs", "settings", "stores", "suppression", "workspace")
 )  # fmt: skip
 
 

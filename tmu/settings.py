@@ -87,7 +87,10 @@ class Settings(BaseSettings):
     )
     s3_read_key: str | None = Field(None, description="an auditor's key: may list and read, not write or delete")
     s3_read_secret: SecretStr | None = Field(None, description="secret of the auditor's key")
-    key_file: Path | None = Field(None, description="file with the secret of the HMAC keys; default: .tmu/hash.key")
+    key_file: Path | None = Field(None, description="file with the secrets of the HMAC keys; default: .tmu/hash.key")
+    suppression: Path | None = Field(
+        None, description="folder of the tombstones, best outside of what a backup restores; default: .tmu/suppression"
+    )
     ledger: str | None = Field(
         None,
         repr=False,
@@ -95,6 +98,9 @@ class Settings(BaseSettings):
     )
     search_ledger: str | None = Field(
         None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
+    ledger_backup_days: int | None = Field(
+        None, ge=1, description="days after which backups, replicas and archives of the ledger's database are gone"
     )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")

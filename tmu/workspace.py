@@ -6,8 +6,9 @@ data/                                         the record store, tracked by data.
 """
 
 import os
-import secrets
 import stat
+import tempfile
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tmu.config import Params, load_params
 from tmu.errors import ConfigError
-from tmu.files import storage_errors, write_atomic
+from tmu.files import digest_of, scratch_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
 from tmu.stores.artifacts import Artifacts
@@ -24,6 +25,7 @@ from tmu.stores.s3_access import s3_access
 
 if TYPE_CHECKING:
     from tmu.data.digest import Memo
+    from tmu.data.key_ring import KeyRing
     from tmu.data.keys import Keys
     from tmu.stores.dvc import DvcVersions
     from tmu.stores.mlflow import ModelRegistry
@@ -116,6 +118,15 @@ class Workspace:
         return self.root.joinpath(".tmu", *parts)
 
     @property
+    def scratch_name(self) -> str:
+        """By which this workspace's scratch folders are known in the machine's temporary folder."""
+        return f"tmu-{digest_of(str(self.root))[:12]}"
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A scratch folder outside the workspace, for who only looks; what a kill leaves of it is purged."""
+        return scratch_folder(Path(tempfile.gettempdir()), self.scratch_name)
+
+    @property
     def contents(self) -> Path:
         """The cache of which records hold the same picture; also for looking only, because planning just reads it."""
         return self.root / ".tmu" / "contents"
@@ -159,16 +170,24 @@ class Workspace:
         return ModelRegistry(self.settings.mlflow_uri, self.root, self.settings.mlflow_artifacts)
 
     def keys(self, *, simulated: bool) -> "Keys":
-        """The HMAC keys: the public demonstration secret for simulated people, this workspace's own for real ones."""
+        """The HMAC keys: the public demonstration secret for simulated people, the current of our own for real ones."""
         from tmu.data.keys import DEMO_SECRET, Keys
 
-        return Keys(DEMO_SECRET if simulated else self._secret())
+        return Keys(DEMO_SECRET) if simulated else self.key_ring.keys
 
-    def _secret(self) -> bytes:
-        path = self.settings.key_file or self.state("hash.key")
-        if not path.exists():
-            write_atomic(path, secrets.token_bytes(32))
-        return path.read_bytes()
+    @property
+    def key_file(self) -> Path:
+        """Where the secrets of the keys of real people lie."""
+        return self.settings.key_file or self.state("hash.key")
+
+    @property
+    def key_ring(self) -> "KeyRing":
+        """The secrets, of which the first is made where there is none."""
+        from tmu.data.key_ring import new_secret, read_ring
+
+        if not self.key_file.exists():
+            write_atomic(self.key_file, new_secret())
+        return read_ring(self.key_file)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -1,12 +1,15 @@
 """After whole deletions: what the closure finds, what a purge of artifacts destroys, and what still works then."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from prov.model import ProvDerivation, ProvDocument
 
 from flows import audit_flow
 from flows.carry_out import carry_out
 from flows.observer import Observer
+from tests.cli_tools import bad, good
 from tests.integration.conftest import make_workspace
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
@@ -14,6 +17,7 @@ from tmu.deletion.plan import Asked
 from tmu.errors import StorageError
 from tmu.lineage.kinds import kind_of_artifact, kind_of_entry
 from tmu.lineage.learners import Learner, learners
+from tmu.lineage.revisions import Held, Revisions, freed_by
 from tmu.purge.in_service import in_service
 from tmu.purge.places import data
 from tmu.purge.places.artifacts import places
@@ -102,7 +106,7 @@ def test_the_first_person_is_in_the_original_and_its_twin(place):
     assert set(scope.learned) == {original.weights, twin.weights}
     assert not set(scope.learned) & set(scope.spared)
     assert len([uri for uri in scope.artifacts if uri.startswith("probes/")]) >= 4
-    assert scope.subjects == first.plan.subjects and scope.keys >= {*scope.records, *scope.subjects}
+    assert scope.subjects == first.plan.subjects and scope.every_key >= {*scope.records, *scope.subjects}
 
 
 def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(place):
@@ -131,6 +135,42 @@ def accepted_ever(workspace: Workspace) -> set[str]:
     return {each.outcome.serves.weights for each in Journal(workspace).all()}
 
 
+def test_a_lineage_is_listed_drawn_and_handed_over_without_an_id(place, tmp_path):
+    html, prov = tmp_path / "lineage.html", tmp_path / "lineage.json"
+    person = place.keys(simulated=True).subject("contributor-003")
+    found = good(place.root, "lineage", "--subject", "contributor-003", "--html", html, "--prov", prov)
+    holding = {node["id"]: node for node in found["nodes"] if node["state"] == "holds"}
+    first = Journal(place).all()[0]
+    (original,) = of(place, "original")
+    assert {first.plan.data.digest, original.address, f"request {first.id}"} <= holding.keys()
+    assert first.data.digest not in holding and first.outcome.serves.uri not in holding
+    assert {"source": original.address, "relation": "learned", "target": first.plan.data.digest} in found["edges"]
+    page, document = html.read_text(), ProvDocument.deserialize(content=prov.read_text(), format="json")
+    assert page.count("<rect") == len(found["nodes"]) and "http" not in page.replace("http-equiv", "")
+    assert len(list(document.get_records(ProvDerivation))) >= 10
+    for text in (json.dumps(found), page, prov.read_text()):
+        assert "contributor" not in text and person not in text
+
+
+def test_a_model_leads_to_the_data_that_it_saw(place):
+    _, second = Journal(place).all()
+    found = good(place.root, "lineage", "@champion")
+    ids = {node["id"] for node in found["nodes"]}
+    assert {second.plan.data.digest, second.base.uri, second.outcome.serves.uri} <= ids
+    assert second.data.digest not in ids  # it never saw the revision after
+    assert good(place.root, "lineage", second.base.weights[:12])["asked"].startswith("the model model/")
+
+
+@pytest.mark.parametrize("given", ["contributor-003", "@contributor", "127", "model/contributor"])
+def test_an_id_in_the_wrong_place_is_not_repeated(place, given):
+    assert given not in bad(place.root, "lineage", given, code=3)
+
+
+def test_a_model_and_a_person_are_not_asked_for_together(place):
+    assert "Name a model" in bad(place.root, "lineage", "@champion", "--subject", "contributor-003", code=2)
+    assert "Nothing here leads" in bad(place.root, "lineage", "--subject", "somebody", code=3)
+
+
 def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
     first, second = Journal(place).all()
     before = set(of_store(place))
@@ -152,6 +192,11 @@ def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
     scope = scope_of(place, third)
     assert second.outcome.serves.weights in scope.learned and not purged(place, scope)
     assert champion_of(place, third.data) == third.outcome.serves
+    again = scope_of(place, first)  # the revisions between are gone, and followed an erasure
+    assert third.outcome.serves.weights not in again.learned
+    old = Revisions(place, again.records, again.shards, first.plan.data.digest, freed_by(place, first, again.records))
+    assert old.held(first.plan.data.digest) == Held(train=frozenset(again.records), known=False)
+    assert old.held(second.plan.data.digest) == Held()
 
 
 def test_a_model_in_service_that_learned_the_person_stays_and_says_so(place):

@@ -43,7 +43,7 @@ def _holders(folder: Path, scope: Scope) -> list[str]:
     for path in (folder / "files" / "md5").rglob("*"):
         if path.is_file() and path.read_bytes()[:4] == b"PAR1":
             shard = read_keys(path)
-            if {*to_hex(shard.record_keys), *to_hex(shard.people())} & scope.keys:
+            if {*to_hex(shard.record_keys), *to_hex(shard.people())} & scope.every_key:
                 found.append(path.name)
     return found
 

@@ -17,13 +17,16 @@ from tmu.cli import (
     demo,
     doctor,
     init,
+    keys,
     ledger,
     lineage,
     output,
     plan,
     purge,
     reference_table,
+    replay,
     request,
+    restore,
     serve,
     show,
     token,
@@ -47,11 +50,12 @@ EXIT_CODES = {
     6: "a gate refused, or `tmu verify-erasure` found something",
     7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
+    9: "what was asked for is gone by a purge",
     130: "interrupted",
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "request", "ledger", "serve", "token", "compare", "show", "lineage", "doctor", "demo",
+    "request", "ledger", "keys", "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -130,11 +134,14 @@ app.add_typer(certificate.app, name="certificate")
 app.command("verify")(certificate.verify_file)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
+app.command("restore")(restore.restore)
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
 app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
+app.command("replay")(replay.replay)
 app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

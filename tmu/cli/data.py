@@ -1,6 +1,6 @@
 """`tmu data …`: import, show, verify, erase; readers."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -34,6 +34,9 @@ def import_(
     buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
     fold_case: Annotated[bool, typer.Option("--fold-case", help="Ignore letter case in ids of people.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the store; erased records stay erased.")] = False,
+    near_copies: Annotated[
+        Literal["refuse", "report"], typer.Option(help="What to do with pictures that look like an erased one.")
+    ] = "refuse",
     as_json: output.Json = False,
 ) -> None:
     """Read a dataset into the record store and make it a data revision.
@@ -50,7 +53,14 @@ def import_(
     workspace = open_workspace()
     with output.progress(f"import {reader}") as report:
         ref, imported = import_data(
-            workspace, reader, given, dataset=dataset, replace=replace, progress=report, **layout
+            workspace,
+            reader,
+            given,
+            dataset=dataset,
+            replace=replace,
+            near_copies=near_copies,
+            progress=report,
+            **layout,
         )
     # as many subjects as records may mean that the CSV was forgotten
     facts = {
@@ -59,6 +69,7 @@ def import_(
         "subjects": _open(workspace).index().n_subjects,
     }
     facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
+    facts |= {"erased pictures left out": imported.suppressed}
     value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id, "of several people": imported.shared}
     value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": list(imported.warnings)}
     output.emit(value, lambda: _imported(value))

@@ -15,6 +15,7 @@ _PARTS = {
     ".dvc": "versions of the data",
     ".tmu": "artifacts, journal, MLflow's store; never commit it",
     ".tmu/hash.key": "the secret of the keys of real people: back it up, separately from the data",
+    ".tmu/suppression": "what was erased, so that it cannot come back: keep it apart from backups of the rest",
 }
 
 
@@ -26,6 +27,7 @@ def init(
 
     Example: [bold]tmu init clinic[/], then [bold]tmu --home clinic data import image-folder --root photos[/]
     """
+    from tmu.suppression.tombstones import Tombstones
     from tmu.workspace import Workspace
 
     root = Path(folder or home() or ".").resolve()
@@ -33,6 +35,7 @@ def init(
     workspace = Workspace.create(root)
     write_atomic(workspace.state(".gitignore"), b"*\n")  # the secret must not be committed by accident
     workspace.keys(simulated=False)
+    Tombstones.of(workspace).make_secret()
     made = [name for name in _PARTS if name not in before and (root / name).exists()]
     output.emit(
         {"workspace": str(root), "made": made},

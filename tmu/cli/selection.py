@@ -41,6 +41,8 @@ class Selection:
     others: dict[str, str] = field(default_factory=dict, compare=False)
     """What a key would be if its id had been given as the other kind: of a record, of a person."""
     with_copies: bool = field(default=False, compare=False)
+    former: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    """What a key was under each former secret: who was erased under one is known by it."""
 
     def __bool__(self) -> bool:
         return bool(self.subjects or self.records)
@@ -88,7 +90,10 @@ def selected(body: "RequestFile", keys: "Keys") -> Selection:
     subjects, records = keyed(body, keys)
     others = {key: keys.record(raw) for key, raw in zip(subjects, body.subjects, strict=False)}
     others |= {key: _as_person(keys, raw) for key, raw in zip(records, body.records, strict=False)}
-    return Selection(list(subjects), list(records), others, body.with_copies)
+    before = [keyed(body, former) for former in keys.former]
+    former = {key: tuple(each[0][place] for each in before) for place, key in enumerate(subjects)}
+    former |= {key: tuple(each[1][place] for each in before) for place, key in enumerate(records)}
+    return Selection(list(subjects), list(records), others, body.with_copies, former)
 
 
 def with_copies(store: "RecordStore", selection: Selection, wanted: bool) -> Selection:
@@ -112,10 +117,12 @@ def look_up(index: "Index", selection: Selection) -> Iterator[Found]:
     """Each named id in the store: known, erased or unknown."""
     for number, key in enumerate(selection.subjects, 1):
         positions = index.find_subject(key)
-        yield Found("subject", number, key, _state(len(positions) > 0, index.is_erased_subject(key)), positions)
+        erased = any(map(index.is_erased_subject, (key, *selection.former.get(key, ()))))
+        yield Found("subject", number, key, _state(len(positions) > 0, erased), positions)
     for number, key in enumerate(selection.records, 1):
         positions = index.find_record(key)
-        yield Found("record", number, key, _state(len(positions) > 0, index.is_erased(key)), positions)
+        erased = any(map(index.is_erased, (key, *selection.former.get(key, ()))))
+        yield Found("record", number, key, _state(len(positions) > 0, erased), positions)
 
 
 def all_known(index: "Index", selection: Selection) -> list[Found]:

@@ -73,12 +73,13 @@ def _request(name: str | None) -> None:
     pairs = {
         "request": deletion.id,
         "stage": deletion.stage,
-        "subjects": len(plan.subjects),
+        "subjects": deletion.n_subjects,
         "records": plan.n_records,
         **{f"{split} records": count for split, count in plan.by_split.items()},
         **{f"{stage} at": time for stage, time in deletion.times.items()},
     }
     pairs |= {"audit": outcome.verdict.outcome} if outcome else {}
+    pairs |= {"keys": f"shredded at {deletion.shredded.at}"} if deletion.shredded else {}
     pairs |= {"method": deletion.method, "why": " ".join(deletion.why)}
     output.emit(deletion.model_dump(mode="json"), lambda: [output.facts(pairs)])
 

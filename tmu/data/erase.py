@@ -141,6 +141,11 @@ def _without(shard: ShardTable, gone: np.ndarray) -> ShardTable:
     return replace(left, **tombstones)
 
 
+def ended_people(index: Index, record_keys: Collection[str]) -> tuple[str, ...]:
+    """The people (hex, sorted) of whom the store holds no other records than these."""
+    return _ended(index, index.find_records(record_keys)[0])
+
+
 def _ended(index: Index, positions: np.ndarray) -> tuple[str, ...]:
     """The people (hex, sorted) who have no record left without those at `positions`."""
     people = index.people_at(positions)

@@ -19,7 +19,7 @@ from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, read_info, shard_pat
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
 from tmu.data.shards import ShardTable, read_facts, write_shard
-from tmu.data.spill import Spill, Tombstones
+from tmu.data.spill import Spill, StaysOut, Suppressed, Tombstones, nobody_stays_out
 from tmu.errors import ConfigError, DataError
 from tmu.files import new_folder
 
@@ -33,12 +33,14 @@ _SHOWN = 10
 class Imported:
     """What an import did. `skipped_erased`: records of the dataset that had been erased and stay so.
 
+    `suppressed`: records left out because their pictures were erased, or look like one (`tmu/steps/suppress.py`).
     `shared`: records with several people. `left_out`, `converted`: what the reader passed over and changed, by kind.
     """
 
     info: StoreInfo
     records: int
     skipped_erased: int
+    suppressed: int = 0
     shared: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     converted: dict[str, int] = field(default_factory=dict)
@@ -57,20 +59,25 @@ def import_records(
     split_seed: int = 0,
     fold_case: bool = False,
     replace: bool = False,
+    suppressed: Suppressed | None = None,
     progress: Progress | None = None,
+    stays_out: StaysOut = nobody_stays_out,
 ) -> Imported:
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
     A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
     tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
-    case alone are one person; it is stored, and look-ups follow it. `progress(done, total)` is called now and then.
+    case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
+    which pictures are erased ones that come back. `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
-    tombstones = _tombstones(destination, info, replace=replace)
+    tombstones = _tombstones(destination, info, keys, replace=replace)
     with new_folder(destination) as building:
-        spill = Spill(info, keys.under(info.id_rule), tombstones, building / "spill", reader.where)
+        spill = Spill(
+            info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, suppressed, stays_out
+        )
         with spill.open():
             for position, record in enumerate(reader.records()):
                 spill.add(position, record)
@@ -82,11 +89,12 @@ def import_records(
         write_info(building, info)
         shutil.rmtree(spill.folder)
     if progress:
-        progress(spill.added + spill.skipped, reader.count())
+        progress(spill.added + spill.skipped + spill.kept_out, reader.count())
     return Imported(
         info,
         records=spill.added,
         skipped_erased=spill.skipped,
+        suppressed=spill.kept_out,
         shared=spill.shared,
         left_out=dict(reader.left_out()),
         converted=dict(reader.converted()),
@@ -139,7 +147,8 @@ def _describe(
         raise ConfigError(f"`{first['loc'][-1]}`: {first['msg']}.", "Choose another value for the import.") from error
 
 
-def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombstones:
+def _tombstones(destination: Path, info: StoreInfo, keys: Keys, *, replace: bool) -> Tombstones:
+    """Those of the store that gives way, be they under a former secret of `keys`."""
     if not (destination / STORE_FILE).exists():
         if destination.exists() and any(destination.iterdir()):
             raise DataError(f"{destination} holds something that is not a store.", "Choose an empty folder.")
@@ -154,7 +163,8 @@ def _tombstones(destination: Path, info: StoreInfo, *, replace: bool) -> Tombsto
         for shard in facts
         if shard.erased
     }
-    if by_bucket and (was.key_id, was.n_buckets) != (info.key_id, info.n_buckets):
+    known = {each.id for each in keys.ring}
+    if by_bucket and (was.key_id not in known or was.n_buckets != info.n_buckets):
         raise DataError(
             "The store to be replaced remembers erased records under another secret or number of buckets.",
             f"Use its secret and n_buckets={was.n_buckets}, so that they stay erased.",

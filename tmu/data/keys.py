@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import itertools
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,20 +26,31 @@ DEMO_SECRET = b"tmu demonstration key, not secret"
 class Keys:
     """Turns raw ids into keys under one secret. Each kind of key has its own HMAC domain.
 
-    ids: how ids of people are written before they are hashed; a store says which rule it was built under.
+    ids: how ids of people are written before they are hashed; a store says which rule it was built under. former:
+    secrets that were in use before, the newest first: what was erased under them stays erased, and is found.
     """
 
-    def __init__(self, secret: bytes, ids: IdRule = IdRule()):
+    def __init__(self, secret: bytes, ids: IdRule = IdRule(), former: Sequence[bytes] = ()):
         if len(secret) < _LEAST_SECRET:
             raise ConfigError(
                 f"The key secret has {len(secret)} bytes.",
                 f"Use at least {_LEAST_SECRET} random bytes, kept outside the data.",
             )
-        self._secret, self.ids = secret, ids
+        self._secret, self.ids, self._former = secret, ids, tuple(former)
 
     def under(self, ids: IdRule) -> "Keys":
-        """The same secret under another rule of ids."""
-        return Keys(self._secret, ids)
+        """The same secrets under another rule of ids."""
+        return Keys(self._secret, ids, self._former)
+
+    @property
+    def former(self) -> tuple["Keys", ...]:
+        """The keys under each former secret, the newest first."""
+        return tuple(Keys(secret, self.ids) for secret in self._former)
+
+    @property
+    def ring(self) -> tuple["Keys", ...]:
+        """These keys, then the former ones."""
+        return (self, *self.former)
 
     def __repr__(self) -> str:
         return f"Keys(id={self.id})"
@@ -74,6 +85,14 @@ class Keys:
     def payload(self, canonical: bytes) -> str:
         """HMAC (64 hex digits) of a request's canonical JSON: tells two payloads apart, and tells nothing else."""
         return self._mac(b"payload\0" + canonical).hex()
+
+    def picture(self, pixels: bytes) -> str:
+        """The key (32 hex digits) of a picture, from the digest of its pixels (`contents.digests`)."""
+        return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()
+
+    def suppression(self) -> bytes:
+        """The secret (32 bytes) under which looks of erased pictures are encrypted."""
+        return self._mac(b"suppression\0")
 
     def split_fraction(self, record_key: str, seed: int = 0) -> float:
         """A number in [0, 1), uniform over records, that decides a record's split; it never changes for a record."""

@@ -15,6 +15,16 @@ from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
 from tmu.errors import DataError, RequestError
 
+Suppressed = Callable[[str], bool]
+"""Whether a key (hex; of a record or a subject) was erased elsewhere or before a restore, and must not come back."""
+StaysOut = Callable[[int, str, np.ndarray], bool]
+"""Of a record's position, key and picture, uint8 (C, H, W): whether it is an erased picture that comes back."""
+
+
+def nobody_stays_out(position: int, key: str, image: np.ndarray) -> bool:
+    """Where nothing was ever erased."""
+    return False
+
 
 @dataclass(frozen=True)
 class Tombstones:
@@ -36,8 +46,18 @@ class Tombstones:
 class Spill:
     """Fixed-length rows in one file a bucket, and the checks that need to see every record."""
 
-    def __init__(self, info: StoreInfo, keys: Keys, tombstones: Tombstones, folder: Path, where: Callable[[int], str]):
+    def __init__(
+        self,
+        info: StoreInfo,
+        keys: Keys,
+        tombstones: Tombstones,
+        folder: Path,
+        where: Callable[[int], str],
+        suppressed: Suppressed | None = None,
+        stays_out: StaysOut = nobody_stays_out,
+    ):
         self.info, self.keys, self.folder, self._where = info, keys, folder, where
+        self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
         self.row = np.dtype(
             [
@@ -48,7 +68,7 @@ class Spill:
                 ("image", "u1", (info.image_bytes,)),
             ]
         )
-        self.added = self.skipped = self.shared = 0
+        self.added = self.skipped = self.kept_out = self.shared = 0
         self.more: dict[int, bytearray] = defaultdict(bytearray)
         """By bucket: record key and subject key of each further person in a record."""
         self._people = bytearray()  # alike key, subject key and position of each named person
@@ -72,8 +92,11 @@ class Spill:
         named = () if record.subject is None else (record.subject, *record.also)
         people = sorted({self._subject(position, id_) for id_ in named})
         subject, *further = people or [self.keys.lone_subject(record.id)]
-        if key in self._erased or self._is_erased(named, (subject, *further)):
+        if self._is_erased(record.id, key, named, (subject, *further)):
             self.skipped += 1
+            return
+        if self._stays_out(position, key, record.image):
+            self.kept_out += 1
             return
         rule = self.info.split_rule
         split = record.split or rule.split(self.keys.split_fraction(key, rule.seed))
@@ -99,12 +122,18 @@ class Spill:
             self._people += bytes.fromhex(self.keys.alike(raw) + key) + position.to_bytes(8, "little")
         return key
 
-    def _is_erased(self, named: tuple[str, ...], subjects: tuple[str, ...]) -> bool:
-        """Also under the first rule of ids: what was erased before the rule was stored stays erased."""
-        if not self._erased_subjects:
+    def _is_erased(self, record_id: str, key: str, named: tuple[str, ...], subjects: tuple[str, ...]) -> bool:
+        """Also under the first rule of ids and under former secrets: what was erased under those stays erased."""
+        if not (self._erased or self._erased_subjects or self._suppressed):
             return False
-        first = self.keys.under(FIRST)
-        return not self._erased_subjects.isdisjoint((*subjects, *map(first.subject, named)))
+        records, people = [key], list(subjects)
+        for keys in self.keys.ring:
+            records.append(keys.record(record_id))
+            people += [keys.under(rule).subject(id_) for rule in (self.info.id_rule, FIRST) for id_ in named]
+            people += [] if named else [keys.lone_subject(record_id)]
+        if not self._erased.isdisjoint(records) or not self._erased_subjects.isdisjoint(people):
+            return True
+        return self._suppressed is not None and any(map(self._suppressed, {*records, *people}))
 
     def alike(self) -> tuple[dict[str, str], list[list[int]]]:
         """People whose ids differ by case, blanks or width alone: subject key -> key that they share, and for each

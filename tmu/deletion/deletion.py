@@ -83,6 +83,15 @@ class Outcome(Config):
     alignment: str = ""
 
 
+class Shredded(Config):
+    """What is left of a deletion's keys. commitment: to all of them, under a salt that nobody kept."""
+
+    at: str
+    subjects: int
+    records: int
+    commitment: str
+
+
 class Deletion(Config):
     """An acknowledged deletion.
 
@@ -92,7 +101,7 @@ class Deletion(Config):
     was needed. references_after: the table without its rows. data: the revision without it. refused: why the method was
     not used, or not kept; failed_audit: the audit that it failed then. service: what serves in the end. purged: what
     became of all that it left behind; None: no purge was begun. run: MLflow's run of the whole batch. times: when each
-    stage was reached.
+    stage was reached. shredded: what is left of the keys of `asked` and `plan` once they were destroyed.
     """
 
     format: Literal[2] = 2
@@ -116,6 +125,7 @@ class Deletion(Config):
     purged: PurgeSummary | None = None
     run: str | None = None
     times: dict[Stage, str]
+    shredded: Shredded | None = None
 
     @classmethod
     def acknowledged(cls, plan: Plan, asked: Asked, params: Params, forget: ForgetRef) -> "Deletion":
@@ -129,6 +139,24 @@ class Deletion(Config):
             forget=forget,
             times={Stage.ACKNOWLEDGED: now()},
         )
+
+    @property
+    def every_key(self) -> frozenset[str]:
+        """The keys that `asked` and `plan` name."""
+        return frozenset((*self.asked.subjects, *self.asked.records, *self.plan.subjects))
+
+    @property
+    def n_subjects(self) -> int:
+        """How many people the plan names."""
+        return self.shredded.subjects if self.shredded else len(self.plan.subjects)
+
+    def without_keys(self, commitment: str, digest: str) -> "Deletion":
+        """The deletion without its keys. digest: what stands for the digest of its records from now on."""
+        left = Shredded(
+            at=now(), subjects=len(self.plan.subjects), records=len(self.asked.records), commitment=commitment
+        )
+        plan = self.plan.model_copy(update={"subjects": (), "records_digest": digest})
+        return self._with(shredded=left, asked=Asked(batch=self.asked.batch), plan=plan)
 
     @property
     def method(self) -> str:

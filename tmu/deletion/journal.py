@@ -17,6 +17,7 @@ from tmu.deletion.earlier import from_format_1
 from tmu.deletion.plan import Asked
 from tmu.errors import RequestError, StorageError
 from tmu.files import read_json, write_atomic
+from tmu.purge.shredder import Shredder
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -54,12 +55,40 @@ class Journal:
         with self._writing():
             return self._write(self.find(deletion.id).withdrawn())
 
+    def shred(self, request: str) -> Deletion:
+        """Replace the keys of a deletion by commitments, for ever. Again changes nothing."""
+        with self._writing():
+            there, shredder = self.find(request), Shredder()
+            if there.shredded is not None:
+                return there
+            digest = there.plan.records_digest and shredder.key(there.plan.records_digest)
+            return self._write(there.without_keys(shredder.all(there.every_key), digest))
+
+    def leftovers(self) -> list[Path]:
+        """Files in the journal's folder that are no entry of it, such as what a kill left half written."""
+        return sorted(
+            path
+            for path in self._workspace.state("requests").glob("*")
+            if path.is_file() and (path.suffix != ".json" or path.name.startswith("."))
+        )
+
+    def remove_leftover(self, name: str) -> None:
+        """Remove one of them; nobody is writing meanwhile."""
+        with self._writing():
+            for path in self.leftovers():
+                if path.name == name:
+                    path.unlink(missing_ok=True)
+
     def find(self, request: str) -> Deletion:
         """The deletion of an id. Raises RequestError for an unknown one."""
         path = self._path(request)
         if not _ID.fullmatch(request) or not path.exists():
             raise RequestError("There is no request of that id.", "`tmu show requests` lists them.")
         return self._read(path)
+
+    def known(self, request: str) -> Deletion | None:
+        """The deletion of an id; None where there is none, such as after a restore of a backup from before it."""
+        return self.find(request) if _ID.fullmatch(request) and self._path(request).exists() else None
 
     def all(self) -> list[Deletion]:
         """All deletions, oldest first."""

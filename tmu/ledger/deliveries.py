@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -164,6 +164,39 @@ def told(connection: sa.Connection, target: str, event: str) -> Told:
         waiting_since=oldest.created_at if oldest else None,
         error=oldest.last_error if oldest else None,
     )
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What became of one message at one target. error: the kind of the last failure. at: of the answer, or None."""
+
+    message: str
+    body: str
+    target: str
+    answer: Literal["delivered", "failed", "waiting"]
+    at: datetime | None
+    error: str | None
+
+
+def reached(connection: sa.Connection, event: str, targets: Collection[str]) -> list[Reached]:
+    """Each kept message of an event at each target that was given it, and at these targets in any case; oldest first.
+
+    `failed`: given up; what failed so far and is tried again is `waiting`, with its error.
+    """
+    kept = sa.select(outbox.c.seq, outbox.c.id, outbox.c.body).where(outbox.c.event == event).order_by(outbox.c.seq)
+    found = []
+    for seq, id_, body in connection.execute(kept).all():
+        rows = connection.execute(sa.select(deliveries).where(_D.seq == seq).order_by(_D.target)).all()
+        found += [Reached(id_, body, row.target, *_answer(row)) for row in rows]
+        given = {row.target for row in rows}
+        found += [Reached(id_, body, each, "waiting", None, None) for each in sorted({*targets} - given)]
+    return found
+
+
+def _answer(row: Any) -> tuple[Literal["delivered", "failed", "waiting"], datetime | None, str | None]:
+    if row.delivered_at is not None:
+        return "delivered", row.delivered_at, None
+    return ("failed" if row.given_up_at is not None else "waiting"), row.given_up_at, row.last_error
 
 
 def delay(attempts: int) -> timedelta:

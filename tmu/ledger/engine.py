@@ -116,6 +116,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.execute(f"PRAGMA busy_timeout = {SECONDS_BUSY * 1000}")
         connection.execute("PRAGMA foreign_keys = ON")
         _write_ahead(connection)
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted or replaced is overwritten in its page
         connection.execute("PRAGMA synchronous = FULL")  # an acknowledged request survives a power cut
 
     @event.listens_for(engine, "begin")

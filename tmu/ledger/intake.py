@@ -121,13 +121,13 @@ def receive_together(
         for (intake, actor), mac in zip(asked, macs, strict=True):
             if intake.id not in known and intake.id not in fresh:
                 theirs = tx.by(actor)
-                fresh[intake.id] = _Fresh(intake, theirs, _row(theirs, intake, mac))
+                fresh[intake.id] = _Fresh(intake, theirs, _row(theirs, intake, mac) | {"key_id": keys.id})
         merged = _store(tx, fresh)
         rows = known | {id_: each.row for id_, each in fresh.items()}
         seen, answers = set(known), []
         for (intake, actor), mac in zip(asked, macs, strict=True):
             merges = merged.get(intake.id, 0)
-            answers.append(_answer(tx.by(actor), rows[intake.id], mac, intake.id not in seen, merges))
+            answers.append(_answer(tx.by(actor), rows[intake.id], mac, keys.id, intake.id not in seen, merges))
             seen.add(intake.id)
     return answers
 
@@ -180,7 +180,17 @@ def _store(tx: Tx, fresh: dict[str, _Fresh]) -> dict[str, int]:
     return entries.receive(tx, asked)
 
 
-def _answer(tx: Tx, row: dict[str, Any], mac: str, new: bool, merged: int) -> Receipt | ConflictError:
+def _answer(tx: Tx, row: dict[str, Any], mac: str, key_id: str, new: bool, merged: int) -> Receipt | ConflictError:
+    if row.get("shredded_at") is not None:
+        return ConflictError(
+            f"Request {row['id']} has ended, and the keys that it named were destroyed: nothing can be compared.",
+            "Choose a new id for another request.",
+        )
+    if row["payload_mac"] != mac and row.get("key_id") not in (None, key_id):
+        return ConflictError(
+            f"Request {row['id']} was recorded under a former secret: nothing can be compared.",
+            "Choose a new id for another request.",
+        )
     if row["payload_mac"] != mac or row["requester"] != tx.actor.name:
         return ConflictError(
             f"The id {row['id']} is already recorded with other content.",

@@ -22,7 +22,9 @@ STATES = frozenset({
 """The states that are announced when a request comes to them."""
 LOG_HEAD = "log_head"
 """The event by which the log's head is told to the places that keep it outside (`tmu.heads`), and to webhooks."""
-OTHERS = frozenset({"deadline_warning", "will_miss", "cut_over", "verification_failed", LOG_HEAD})
+WITHDRAWN = "models_withdrawn"
+"""The event by which whoever uses the models is told that versions were purged or blocked."""
+OTHERS = frozenset({"deadline_warning", "will_miss", "cut_over", "verification_failed", WITHDRAWN, LOG_HEAD})
 """What else is announced."""
 
 

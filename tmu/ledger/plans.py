@@ -20,6 +20,8 @@ from tmu.ledger.states import State
 from tmu.ledger.store import Ledger, Tx
 from tmu.ledger.transition import Request, find, move, note
 
+SALT = "salt"
+"""In a stored plan: random, so that its hash, which the log keeps for ever, tells nothing once the body is redacted."""
 PLANNABLE = (State.QUEUED, State.PLANNED, State.AWAITING_APPROVAL, State.APPROVED)
 _TOGETHER = 400
 """Plans bound in one transaction: others who write wait for so many."""
@@ -52,7 +54,7 @@ class Bound:
 
 
 def bind_plan(ledger: Ledger, request: str, plan: dict[str, Any], *, subjects: Collection[str], actor: Actor) -> Bound:
-    """Store a plan with its hash (SHA-256 of its canonical JSON). The caller leaves out what may differ between equals.
+    """Store a plan, salted, with its hash (SHA-256 of its canonical JSON). Two plans that say the same are one.
 
     subjects: as in `Wanted`; holds on them are only seen here. Raises ConflictError before the identity is known and
     past the point of no return.
@@ -126,7 +128,7 @@ def _bind(tx: Tx, wanted: Sequence[Wanted], essence: Essence, ask: bool) -> list
     old, new = _live(tx.connection, fit), {}
     done: dict[str, Bound] = {}
     for id_, each in fit.items():
-        body = canonical_json(each.plan)
+        body = canonical_json(each.plan | {SALT: secrets.token_hex(16)})
         digest = hashlib.sha256(body).hexdigest()
         if id_ in held:
             holds.stop(tx, rows[id_], None)
@@ -165,11 +167,17 @@ def _same(row: Request, old: sa.Row[Any] | None, body: bytes, essence: Essence) 
     """Whether the plan in force says the same as `body`. One whose stored bytes were changed says nothing."""
     if old is None or old.hash != row.plan_hash or not _sound(old):
         return False
-    return essence(json.loads(old.body)) == essence(json.loads(body))
+    return essence(_unsalted(old.body)) == essence(_unsalted(body))
+
+
+def _unsalted(body: str | bytes) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(body).items() if name != SALT}
 
 
 def _sound(plan: sa.Row[Any]) -> bool:
-    return hashlib.sha256(plan.body.encode()).hexdigest() == plan.hash
+    """Whether the bytes are those that were hashed, or what was left of them when they were redacted."""
+    digest = hashlib.sha256(plan.body.encode()).hexdigest()
+    return digest == (plan.redacted or plan.hash)
 
 
 def _live(connection: sa.Connection, ids: Collection[str]) -> dict[str, sa.Row[Any]]:

@@ -1,7 +1,7 @@
 """The tables. Portable SQL: SQLite and PostgreSQL; times are UTC and aware. Changed by migrations only (`migrations/`).
 
-Keys (HMAC) of people and records are in `request_keys`, `forget_entries`, `holds` and the plans' bodies, nowhere else:
-a later scrub of these leaves the audit log whole.
+Keys (HMAC) of people and records are in `request_keys`, `forget_entries`, `holds`, and digests of them in
+`requests.payload_mac` and the plans' bodies, nowhere else: destroying these leaves the audit log whole (`shred.py`).
 """
 
 from typing import Any
@@ -68,6 +68,9 @@ requests = sa.Table(
     _time("closed_at", nullable=True),
     sa.Column("plan_hash", _HASH),
     sa.Column("batch_id", _ID, sa.ForeignKey("batches.id")),
+    sa.Column("key_id", sa.String(16)),  # of the secret that its keys are under; none: the first one
+    _time("shredded_at", nullable=True),  # its keys are commitments since
+    _time("rewritten_at", nullable=True),  # the old bytes of its rows are gone from the database's files since
     _one_of("state", *State),
     _one_of("lane", "normal", "urgent"),
     sa.Index("requests_by_state", "dataset", "state"),
@@ -127,6 +130,7 @@ plans = sa.Table(
     sa.Column("body", sa.Text, nullable=False),  # canonical JSON, the bytes that were hashed
     _time("bound_at"),
     _time("voided_at", nullable=True),
+    sa.Column("redacted", _HASH),  # SHA-256 of what is left of the body after its digests of keys were destroyed
     sa.Index("plans_by_request", "request_id"),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tmu.ledger.outbox import announce
+from tmu.ledger.outbox import WITHDRAWN, announce
 from tmu.ledger.schema import audit_log
 from tmu.ledger.store import Tx
 
@@ -55,6 +55,19 @@ def serving(connection: sa.Connection, dataset: str) -> dict[str, Any] | None:
 def cut_overs(connection: sa.Connection, dataset: str) -> Iterator[dict[str, Any]]:
     """The facts of all cut-overs of a dataset, newest first."""
     return (facts for facts in _facts(connection, CUT_OVER) if facts["dataset"] == dataset)
+
+
+def record_withdrawn(tx: Tx, deletion: str, **facts: Any) -> bool:
+    """Put on record, and announce, that versions are served no more; whether that was new.
+
+    facts: `dataset`, `versions`, `requests`, `certificate`. The same versions of the same deletion are told of once.
+    """
+    told = next((each for each in _facts(tx.connection, WITHDRAWN) if each["deletion"] == deletion), None)
+    if told is not None and told["versions"] == facts["versions"]:
+        return False
+    tx.log(WITHDRAWN, None, deletion=deletion, **facts)
+    announce(tx, WITHDRAWN, deletion=deletion, **facts)
+    return True
 
 
 def _facts(connection: sa.Connection, event: str) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from tmu.ledger.holds import TOO_LATE
 from tmu.ledger.plans import bound_plan
 from tmu.ledger.schema import approvals, audit_log, evidence
 from tmu.ledger.serving import CUT_OVER
+from tmu.ledger.shred import SHREDDED
 from tmu.ledger.states import ENDED, State
 from tmu.ledger.store import Ledger, head_of
 from tmu.ledger.transition import Request, find
@@ -40,7 +41,7 @@ def statement(ledger: Ledger, request: str, *, ending: bool = False) -> dict[str
         return {
             "request": {name: line[name] for name in ("dataset", "received", "due", "extended", "urgent", "batch")}
             | {"id": row.id, "identity_verified": _time(row.identity_verified_at), "completed": _time(row.closed_at)},
-            "plan": _plan(plan),
+            "plan": _plan(plan, log),
             "approval": _approval(connection, row),
             "course": _course(log),
             "holds_too_late": _late_holds(log),
@@ -59,7 +60,11 @@ def _not_completed(row: Request) -> ConflictError:
     return ConflictError(f"Request {row.id} is `{row.state}`, not completed.", "Ask again when it is.")
 
 
-def _plan(plan: sa.Row[Any]) -> dict[str, Any]:
+def _plan(plan: sa.Row[Any], log: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the plan says. Raises ChainError where it was redacted otherwise than the log tells."""
+    told = [entry["facts"]["plans"].get(plan.hash) for entry in log if entry["event"] == SHREDDED]
+    if plan.redacted is not None and plan.redacted not in told:
+        raise ChainError("The stored plan was redacted, and the log does not tell of it.", "Check the whole log.")
     body = json.loads(plan.body)
     choice = body.get("choice", {})
     return {name: body.get(name) for name in _PLAN} | {"hash": plan.hash, "method": choice.get("method")}

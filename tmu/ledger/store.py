@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tmu.errors import TmuError
 from tmu.files import canonical_json
 from tmu.ledger import engine as database
+from tmu.ledger import rewrite as rewriting
 from tmu.ledger.actor import Actor
 from tmu.ledger.log import Head, Link, make_link
 from tmu.ledger.schema import audit_log, outbox
@@ -113,6 +114,14 @@ class Ledger:
             with self._alone(actor) as tx:
                 tx.log(refused.event, refused.request, **refused.facts)
             raise refused.error from None
+
+    def rewrite(self) -> None:
+        """Rewrite the database's files, so that they hold nothing that was replaced (`rewrite.py`)."""
+        rewriting.rewrite(self._engine)
+
+    def beyond(self) -> list[str]:
+        """What of the database `rewrite` does not reach, in clauses."""
+        return rewriting.beyond(self._engine)
 
     def close(self) -> None:
         """Let go of all connections."""

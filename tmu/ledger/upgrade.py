@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "ledger_version"
-NEWEST = "0004"
+NEWEST = "0005"
 """The newest migration (a test compares it with the folder), so that opening a current ledger needs no Alembic."""
 
 

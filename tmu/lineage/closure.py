@@ -41,7 +41,7 @@ class _Looked:
 class _Closure:
     def __init__(self, workspace: Workspace, wanted: Wanted):
         self._workspace, self._wanted, self.edges = workspace, wanted, list[Edge]()
-        self._revisions = Revisions(workspace, wanted.records, wanted.shards, wanted.pattern)
+        self._revisions = Revisions(workspace, wanted.records, wanted.shards, wanted.pattern, wanted.freed)
         self._all = _look(workspace)
         known = [*self._all.learners, *self._all.versions]
         self._rule = rule_of(workspace, wanted.records, self._revisions, known)
@@ -67,17 +67,17 @@ class _Closure:
 
     def models(self) -> Iterator[Node]:
         """Models and twins, destroyed ones too; and the versions that MLflow has of them."""
-        by_weights: dict[str, str] = {}
+        by_weights: dict[str, list[str]] = {}
         for each in self._all.learners:
-            by_weights.setdefault(each.weights, each.address)
+            by_weights.setdefault(each.weights, []).append(each.address)
         for each in self._all.learners:
             yield self._learner(each, "stage folder" if each.address.startswith("file:") else each.stage)
             self._descent(each, by_weights)
         for each in self._all.versions:
             yield self._learner(each, "MLflow version")
-            if each.weights in by_weights:
-                self._edge(each.address, "registers", by_weights[each.weights])
-            else:
+            for address in by_weights.get(each.weights, ()):
+                self._edge(each.address, "registers", address)
+            if each.weights not in by_weights:
                 self._descent(each, by_weights)
 
     def _learner(self, each: Learner, kind: str) -> Node:
@@ -91,10 +91,10 @@ class _Closure:
         said += f", learned {len(learned)} of them" if learned else ""
         return Node(id=each.address, kind=kind, state="destroyed" if each.purged else state, said=said)
 
-    def _descent(self, each: Learner, by_weights: dict[str, str]) -> None:
+    def _descent(self, each: Learner, by_weights: dict[str, list[str]]) -> None:
         self._edge(each.address, "learned", each.revision)
-        if each.original in by_weights:
-            self._edge(each.address, "made of", by_weights[each.original])
+        for address in by_weights.get(each.original or "", ()):
+            self._edge(each.address, "made of", address)
         if each.forget:
             self._edge(each.address, "without", f"forget set {each.forget[:12]}")
 

@@ -19,7 +19,7 @@ class Learner(Config):
 
     stage: `original`, `gold`, `unlearned` or `twin`. revision: of the data that it was trained on. forget: digest of
     the forget set that it does without, or was made to forget; None: of none. original: weights of the model that it
-    was made of. method: of an unlearned one. purged: it was destroyed; its tombstone says what it was.
+    was made of. method: of an unlearned one. purged: it was destroyed; its purge note says what it was.
     """
 
     address: str

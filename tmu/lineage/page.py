@@ -11,7 +11,7 @@ _COLUMNS = (
     ("forget sets, probes, audits", ("forget", "probes", "audit")),
     ("versions, deletions", ("MLflow version", "journal")),
 )
-_WIDTH, _HEIGHT, _GAP, _ROW, _TOP = 176, 34, 84, 46, 34  # pixels
+_WIDTH, _HEIGHT, _GAP, _ROW, _TOP = 212, 34, 66, 46, 34  # pixels
 WORDS = {
     "holds": "holds something of what was asked for",
     "kept": "holds something, and is in service",
@@ -61,7 +61,7 @@ and in which a purge looks: {{ graph.elsewhere | join(", ") }}.</p>
 <rect class="{{ box.node.state }}" x="{{ box.x }}" y="{{ box.y }}"
   width="{{ box_width }}" height="{{ box_height }}" rx="5"/>
 <text x="{{ box.x + 8 }}" y="{{ box.y + 14 }}">{{ box.name }}</text>
-<text class="small" x="{{ box.x + 8 }}" y="{{ box.y + 28 }}">{{ box.node.said[:32] }}</text></g>
+<text class="small" x="{{ box.x + 8 }}" y="{{ box.y + 28 }}">{{ box.node.said[:38] }}</text></g>
 {% endfor %}</svg></div>
 <h2>All of it</h2>
 <div class="scroll"><table><thead><tr><th>kind</th><th>what</th><th>state</th><th></th></tr></thead>
@@ -94,7 +94,7 @@ def page(graph: Graph) -> str:
         boxes=boxes.values(),
         lines=_lines(graph, boxes),
         heads=[(_left(column), title) for column, (title, _) in enumerate(_COLUMNS)],
-        width=_left(len(_COLUMNS)) - _GAP,
+        width=_left(len(_COLUMNS)) - _GAP + 2,
         height=rows + _HEIGHT + 8,
         box_width=_WIDTH,
         box_height=_HEIGHT,
@@ -119,7 +119,7 @@ def _lines(graph: Graph, boxes: dict[str, _Box]) -> list[dict[str, str]]:
         both = all(box.node.state in ("holds", "kept") for box in ends)
         said = f"{edge.source} {edge.relation} {edge.target}"
         found.append({"d": _curve(*ends), "state": "holds" if both else "", "said": said})
-    return found
+    return sorted(found, key=lambda line: line["state"])  # the coloured ones are drawn last
 
 
 def _curve(first: _Box, second: _Box) -> str:

@@ -1,7 +1,7 @@
 """A lineage as W3C PROV (PROV-DM), written as PROV JSON: for tools that know no tmu.
 
 Things are entities of the namespace `tmu`, with their kind and state; deletions are activities. What was destroyed is
-invalidated by the deletion it went for, where a tombstone names it.
+invalidated by the deletion it went for, where a purge note names it.
 """
 
 from typing import Any

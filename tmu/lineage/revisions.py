@@ -1,8 +1,9 @@
 """Which of some records a data revision held, by split: read from the touched shards' key columns alone."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from tmu.data.info import SHARD_FOLDER, STORE_FILE, shard_path
 from tmu.data.keys import from_hex, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.shards import read_keys
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Plan
 from tmu.errors import DataError, StorageError
 from tmu.workspace import Workspace
@@ -37,9 +40,18 @@ class Revisions:
     """Looks some records up in data revisions. shards: the buckets that hold them in the revision `pattern`.
 
     pattern: a revision that can be read and held all of them; it tells their splits. None: all count as learned.
+    freed: records by the revisions that are known to be without them, which need not be readable (`freed_by`).
     """
 
-    def __init__(self, workspace: Workspace, records: Collection[str], shards: Collection[int], pattern: str | None):
+    def __init__(
+        self,
+        workspace: Workspace,
+        records: Collection[str],
+        shards: Collection[int],
+        pattern: str | None,
+        freed: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ):
+        self._freed = freed
         self._workspace, self._records, self._shards = workspace, frozenset(records), frozenset(shards)
         self._buckets: int | None = None
         self._found: dict[str, Held] = {}
@@ -57,8 +69,16 @@ class Revisions:
     def held(self, digest: str) -> Held:
         """What a revision held of them."""
         if digest not in self._found:
-            self._found[digest] = self._read(digest) or self._assumed
+            self._found[digest] = self._read(digest) or self._supposed(digest)
         return self._found[digest]
+
+    def _supposed(self, digest: str) -> Held:
+        """Of a revision that cannot be read: all that is not known to be gone from it."""
+        gone = self._freed.get(digest, frozenset())
+        if self._records <= gone:
+            return Held()
+        splits = {name: getattr(self._assumed, name) - gone for name in SPLITS}
+        return Held(**splits, known=False)
 
     def people(self, digest: str) -> frozenset[str]:
         """Subject keys of everybody in the records; none where the revision cannot be read any more."""
@@ -95,6 +115,19 @@ class Revisions:
         buckets = _buckets(info)
         self._buckets = self._buckets or buckets
         return buckets != self._buckets
+
+
+def freed_by(workspace: Workspace, deletion: Deletion, records: Collection[str]) -> dict[str, frozenset[str]]:
+    """The revisions that follow a deletion, by the journal: the records it erased are in none of them.
+
+    Their tombstones keep them from being imported again. Empty before the erasure.
+    """
+    erased = deletion.times.get(Stage.ERASED)
+    if erased is None or deletion.data is None:
+        return {}
+    later = [each for each in Journal(workspace).all() if each.times[Stage.ACKNOWLEDGED] >= erased]
+    refs = [deletion.data, *(ref for each in later for ref in (each.plan.data, each.data))]
+    return {ref.digest: frozenset(records) for ref in refs if ref is not None}
 
 
 def records_of(workspace: Workspace, plan: Plan, subjects: Collection[str]) -> frozenset[str] | None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 
+from pydantic import Field
+
 from tmu.config import Config
 from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.errors import RequestError, StorageError
-from tmu.lineage.revisions import records_of
+from tmu.lineage.revisions import freed_by, records_of
 from tmu.steps.loading import data_ref, forget_keys
 from tmu.workspace import Workspace
 
@@ -15,7 +17,8 @@ from tmu.workspace import Workspace
 class Wanted(Config):
     """The records, as keys. said: in words without an id.
 
-    shards: the buckets in which they lie or lay. pattern: a revision that held them; None: none is known.
+    shards: the buckets in which they lie or lay. pattern: a revision that held them; None: none is known. freed: those
+    that a revision is known to be without, by its digest.
     """
 
     said: str
@@ -23,6 +26,7 @@ class Wanted(Config):
     subjects: tuple[str, ...] = ()
     shards: tuple[int, ...] = ()
     pattern: str | None = None
+    freed: dict[str, frozenset[str]] = Field(default_factory=dict)
 
 
 NOTHING = Wanted(said="the data")
@@ -37,10 +41,13 @@ def wanted_of(workspace: Workspace, subjects: Collection[str], records: Collecti
     places, _ = index.find_records([*found, *named])
     found.update(index.keys_at(places))
     shards, pattern = set(index.buckets[places].tolist()), data_ref(workspace).digest
+    freed: dict[str, frozenset[str]] = {}
     for deletion in Journal(workspace).all():
         erased = _erased(workspace, deletion, frozenset(subjects), named)
         if erased:
             found, shards, pattern = found | erased, shards | {*deletion.plan.shards}, deletion.plan.data.digest
+            for digest, gone in freed_by(workspace, deletion, erased).items():
+                freed[digest] = freed.get(digest, frozenset()) | gone
     if not found:
         raise RequestError(
             "Nothing here leads to the records that are asked for: they are unknown, or purged.",
@@ -52,6 +59,7 @@ def wanted_of(workspace: Workspace, subjects: Collection[str], records: Collecti
         subjects=tuple(sorted(subjects)),
         shards=tuple(sorted(shards)),
         pattern=pattern,
+        freed=freed,
     )
 
 

@@ -30,6 +30,11 @@ def sentence(message: dict[str, Any]) -> str:
         return f"{subject} will miss its date, {facts['due']}: at the current queue it ends on {facts['finishes']}."
     if event == "cut_over":
         return f"{subject} has put version {facts['version']} of the model of {facts['dataset']} into service."
+    if event == "models_withdrawn":
+        ended = ", ".join(f"{each['version']} ({each['action']})" for each in facts["versions"])
+        return (
+            f"{subject} has withdrawn versions of the model of {facts['dataset']}: {ended}. Do not use them any more."
+        )
     if event == "verification_failed":
         return f"{subject} reports a failed verification: {', '.join(facts.get('broken', ())) or 'see its run'}."
     if event == "log_head":

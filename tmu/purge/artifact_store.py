@@ -68,7 +68,7 @@ def destroy(workspace: Workspace, copy: Copy, request: str) -> None:
 
 
 def _note(workspace: Workspace, uri: str, request: str) -> None:
-    """Leave a tombstone, as long as the manifest is there to be read."""
+    """Leave a purge note, as long as the manifest is there to be read."""
     kind, purged = uri.partition("/")[0], workspace.artifacts.purged
     if purged.find(uri) is not None:
         return

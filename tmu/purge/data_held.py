@@ -30,13 +30,13 @@ def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
         sha256 = sha256_file(path) if scope.learned else ""
         return Holds.WEIGHTS if sha256 in scope.learned and sha256 not in scope.spared else None
     keys = {each.decode() for each in _KEY.findall(path.read_bytes())} if place.suffix in _TEXT else set()
-    return None if scope.keys.isdisjoint(keys) else Holds.KEYS
+    return None if scope.every_key.isdisjoint(keys) else Holds.KEYS
 
 
 def in_shard(scope: Scope, path: Path) -> bool:
     """Whether a shard holds a record or a person of the scope. Raises DataError for what is no sound shard."""
     shard = read_keys(path)
-    return not scope.keys.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
+    return not scope.every_key.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
 
 
 def _may_be_in_shard(scope: Scope, path: Path) -> bool:

@@ -147,7 +147,7 @@ class OldRevisions:
 
     def _kept(self, scope: Scope) -> dict[str, Holds]:
         """What the purge's record says that stays: when its keys are gone, nothing else tells."""
-        record = None if scope.keys else find_record(self._workspace, scope.request)
+        record = None if scope.every_key else find_record(self._workspace, scope.request)
         mine = {store.name for store in self.stores}
         stays = [trace for trace in record.stays if trace.place in mine] if record else []
         return {object_of(each.address): each.holds for each in stays if not each.address.startswith(LINKS)}

@@ -11,6 +11,7 @@ from tmu import manifest
 from tmu.deletion.deletion import Stage
 from tmu.deletion.journal import Journal
 from tmu.lineage.kinds import KINDS
+from tmu.provenance import now
 from tmu.purge.artifact_store import Copy
 from tmu.stores.artifacts_s3 import S3Artifacts
 from tmu.stores.s3_versions import Version
@@ -25,7 +26,8 @@ def orphans(workspace: Workspace, request: str, but: Collection[str] = ()) -> It
     but: addresses (`kind/key`) that are passed by.
     """
     store = workspace.artifacts
-    erased = Journal(workspace).find(request).times.get(Stage.ERASED)
+    deletion = Journal(workspace).known(request)
+    erased = deletion.times.get(Stage.ERASED) if deletion else now()  # none: a restored backup is from before it
     if not isinstance(store, S3Artifacts) or erased is None:
         return
     for kind in sorted({each.artifact for each in KINDS if each.artifact} - {*_ELSEWHERE}):

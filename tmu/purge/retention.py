@@ -16,7 +16,9 @@ def stays(workspace: Workspace, scope: Scope, role: str) -> tuple[str, str] | No
     The rules are those under which the deletion was acknowledged, whatever params.yaml says now. To be asked for each
     model that learned the scope's records. role: as in `ModelRef`.
     """
-    deletion = Journal(workspace).find(scope.request)
+    deletion = Journal(workspace).known(scope.request)
+    if deletion is None:
+        return None  # a restored backup is from before it
     rule = next((each for each in deletion.params.purge.keep if each.role == role), None)
     if rule is None:
         return None

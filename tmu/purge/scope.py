@@ -26,6 +26,6 @@ class Scope(Config):
     spared: tuple[str, ...] = ()
 
     @property
-    def keys(self) -> frozenset[str]:
+    def every_key(self) -> frozenset[str]:
         """All keys that must be found nowhere afterwards."""
         return frozenset((*self.records, *self.subjects))

@@ -60,9 +60,9 @@ def tables_of(engine: sa.Engine) -> Iterator[tuple[str, Iterator[Part]]]:
 
 def _rows(engine: sa.Engine, schema: str, table: str) -> Iterator[Part]:
     quote = engine.dialect.identifier_preparer.quote
-    with engine.connect().execution_options(stream_results=True, yield_per=_ROWS) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    options = {"stream_results": True, "yield_per": _ROWS}
+    options |= {"postgresql_readonly": True} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection:
         result = connection.exec_driver_sql(f"SELECT * FROM {quote(schema)}.{quote(table)}")
         names = list(result.keys())
         for rows in result.partitions(_ROWS):

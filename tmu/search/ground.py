@@ -72,13 +72,13 @@ def account() -> str:
     return f"{name} (uid {os.getuid()})"
 
 
-def s3_client(workspace: Workspace) -> tuple[Any, str]:
+def s3_client(workspace: Workspace, attempts: int = 5) -> tuple[Any, str]:
     """A client of the search's own, and whose credentials it has: the auditor's (`s3_read_key`) where they are set."""
     import boto3
     from botocore.config import Config
 
     settings = workspace.settings
-    options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": 5}}
+    options: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 60, "retries": {"total_max_attempts": attempts}}
     if settings.s3_checksums is not None:
         options |= {"request_checksum_calculation": settings.s3_checksums}
         options |= {"response_checksum_validation": settings.s3_checksums}

@@ -13,6 +13,7 @@ from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.references_table import Table, recipe_of
+from tmu.steps.suppress import refuse_suppressed
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
@@ -42,7 +43,10 @@ def fit_references(
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         current = _is_current(workspace, data)
-        table = Table(open_store(workspace, data), params)
+        store = open_store(workspace, data)
+        if current:  # an older revision is read for a deletion that is under way
+            refuse_suppressed(workspace, store)
+        table = Table(store, params)
         reports = train_references(workspace, table, state, progress)
         table.write(folder, state, key)
         run.update(

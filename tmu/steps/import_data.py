@@ -1,20 +1,26 @@
 """Import a dataset into the workspace's record store and make it a data revision."""
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from tmu.data.digest import dvc_digest
 from tmu.data.importer import Imported, import_records
+from tmu.data.info import STORE_FILE
+from tmu.data.keys import Keys
 from tmu.data.readers import get_reader
+from tmu.data.store import RecordStore
 from tmu.deletion.journal import Journal
 from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import sweep
 from tmu.refs import DataRef
 from tmu.steps.ledger.guard_data import refuse_exchange, refuse_returned
 from tmu.steps.note_contents import note_contents
+from tmu.steps.suppress import TurnedAway, pictures_of
 from tmu.stores.lock import locked
+from tmu.suppression.tombstones import Tombstones
 from tmu.workspace import Workspace
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -27,10 +33,13 @@ def import_data(
     *,
     dataset: str | None = None,
     replace: bool = False,
+    near_copies: Literal["refuse", "report"] = "refuse",
     progress: Callable[[int, int | None], None] | None = None,
     **layout: Any,
 ) -> tuple[DataRef, Imported]:
     """Read, key, shard and commit; `layout` is passed to `import_records` (holdout, test, n_buckets, split_seed).
+
+    Pictures that were erased stay out, whatever their id; near_copies: whether those that look like one do, too.
 
     Raises DataError for unusable records and where a store is there already and `replace` is not set; RequestError and
     DataError where open or completed requests of the ledger do not allow it (see `guard_data`).
@@ -49,15 +58,19 @@ def import_data(
         refuse_returned(workspace)
         keys = workspace.keys(simulated=reader.simulated)
         refuse_exchange(workspace, dataset or reader.name, keys.id)
+        turned_away = _turned_away(workspace, keys, refuse_near=near_copies == "refuse")
         imported = import_records(
             reader,
             workspace.data,
             keys,
             dataset=dataset,
             replace=replace,
+            suppressed=Tombstones.of(workspace).test(),  # as they are now that nobody else can erase
             progress=progress,
+            stays_out=turned_away,
             **layout,
         )
+        said = (*imported.warnings, *turned_away.sentences(reader.where))
         if committed is not None and dvc_digest(workspace.data) != committed:
             shutil.rmtree(workspace.data)
             raise DataError(
@@ -67,7 +80,13 @@ def import_data(
         workspace.versions.commit(workspace.data)
         note_contents(workspace)
         _push(workspace)
-    return DataRef(uri="data", digest=dvc_digest(workspace.data)), imported
+    return DataRef(uri="data", digest=dvc_digest(workspace.data)), dataclasses.replace(imported, warnings=said)
+
+
+def _turned_away(workspace: Workspace, keys: Keys, *, refuse_near: bool) -> TurnedAway:
+    """What is asked of each record. Those of the store that is replaced pass: they stayed beside the erased ones."""
+    there = RecordStore.open(workspace.data).index() if (workspace.data / STORE_FILE).exists() else None
+    return TurnedAway(pictures_of(workspace, keys), there, refuse_near=refuse_near)
 
 
 def _push(workspace: Workspace) -> None:

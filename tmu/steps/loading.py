@@ -15,6 +15,7 @@ from tmu.errors import StorageError
 from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
+from tmu.steps.shredded_set import shredded_set
 from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
@@ -72,7 +73,13 @@ def retired_with(workspace: Workspace, forget: ForgetRef) -> tuple[int, ...]:
 
 
 def _forget(workspace: Workspace, forget: ForgetRef) -> dict[str, Any]:
-    folder = workspace.artifacts.fetch(forget.uri, forget.digest)
+    try:
+        folder = workspace.artifacts.fetch(forget.uri, forget.digest)
+    except StorageError:
+        shredded = shredded_set(workspace, forget)
+        if shredded is None:
+            raise
+        return shredded
     return dict(json.loads((folder / "forget.json").read_text()))
 
 

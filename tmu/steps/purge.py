@@ -11,6 +11,7 @@ from tmu.purge.acting import Acting, Report
 from tmu.purge.in_service import in_service
 from tmu.purge.place import LAST, by_order
 from tmu.purge.record import Record, find_record, write_record
+from tmu.purge.scope import Scope
 from tmu.purge.trace import Trace
 from tmu.steps.ledger.legal_hold import refuse_purge
 from tmu.steps.purge_scope import scope_of
@@ -32,6 +33,16 @@ def foresee_purge(workspace: Workspace, deletion: Deletion) -> Record:
 def plan_purge(workspace: Workspace, deletion: Deletion) -> Record:
     """Look at all stores and write down what is to go and what stays. Again: what was found since is added."""
     return write_record(workspace, foresee_purge(workspace, deletion))
+
+
+def plan_again(workspace: Workspace, scope: Scope) -> Record:
+    """The record of a scope that was purged before and may be back; `act_purge` and `check_purge` go on from it."""
+    return write_record(workspace, _looked(workspace, Record.of(scope)))
+
+
+def foresee_again(workspace: Workspace, scope: Scope) -> Record:
+    """The same; nothing is written."""
+    return _looked(workspace, Record.of(scope))
 
 
 def act_purge(workspace: Workspace, request: str, report: Report = lambda done, total: None) -> Record:

@@ -10,7 +10,7 @@ from tmu.ledger.place import opened
 from tmu.lineage.learned import accepted, rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
 from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
-from tmu.lineage.revisions import Revisions
+from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import registered, served
 from tmu.purge.scope import Scope
 from tmu.refs import Ref
@@ -25,7 +25,8 @@ def scope_of(workspace: Workspace, deletion: Deletion) -> Scope:
     StorageError where a store does not answer, or the forget set is gone.
     """
     records = tuple(sorted(forget_keys(workspace, deletion.forget)))
-    revisions = Revisions(workspace, records, deletion.plan.shards, deletion.plan.data.digest)
+    freed = freed_by(workspace, deletion, records)
+    revisions = Revisions(workspace, records, deletion.plan.shards, deletion.plan.data.digest, freed)
     subjects = _subjects(workspace, deletion, records, revisions)
     known = [*learners(workspace), *registered(workspace)]
     rule = rule_of(workspace, records, revisions, known)

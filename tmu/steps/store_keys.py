@@ -7,11 +7,21 @@ from tmu.workspace import Workspace
 
 
 def keys_of(workspace: Workspace, info: StoreInfo) -> Keys:
-    """The keys of a store. Never makes a new secret: with one, nobody would ever be found. Raises ConfigError."""
-    secret = workspace.settings.key_file or workspace.state("hash.key")
-    if not info.simulated and not secret.exists():
-        raise ConfigError(f"The secret of this store's keys is not at {secret}.", "Restore it from its backup.")
-    keys = workspace.keys(simulated=info.simulated)
-    if keys.id != info.key_id:
-        raise ConfigError(f"The secret at {secret} is not the one of this store.", "Restore it from its backup.")
-    return keys.under(info.id_rule)
+    """The keys of a store, and former ones before them; a later rotation does not touch it. Raises ConfigError.
+
+    Never makes a new secret: with one, nobody would ever be found.
+    """
+    if info.simulated:
+        keys = workspace.keys(simulated=True)
+        found = keys if keys.id == info.key_id else None
+    else:
+        if not workspace.key_file.exists():
+            raise ConfigError(
+                f"The secret of this store's keys is not at {workspace.key_file}.", "Restore it from its backup."
+            )
+        found = workspace.key_ring.under(info.key_id)
+    if found is None:
+        raise ConfigError(
+            f"The secret at {workspace.key_file} is not the one of this store.", "Restore it from its backup."
+        )
+    return found.under(info.id_rule)

@@ -12,6 +12,7 @@ from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
@@ -75,6 +76,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
+        refuse_suppressed(workspace, store, without)
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
         report = engine(workspace, identity, progress)(model, train, params.train, seeds)

@@ -38,7 +38,7 @@ def _records_gone(workspace: Workspace, deletion: Deletion) -> list[str]:
     keys = erased_keys(workspace, deletion)
     if keys is None:
         return ["Its keys are destroyed; before that none of its records was found."]
-    planned = deletion.plan.records_digest  # empty in the journal of an older tmu
+    planned = "" if deletion.shredded else deletion.plan.records_digest  # empty in the journal of an older tmu, too
     _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
     index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
     left = len(index.find_records(keys)[0])

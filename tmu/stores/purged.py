@@ -1,4 +1,4 @@
-"""What is left of purged artifacts: that they were there, what made them, and the request they were destroyed for.
+"""Purge notes: that artifacts were there, what made them, and the request that they were destroyed for.
 
 One file each, `.tmu/purged/<kind>/<key>.json`: the manifest (identity, digests of the files) and the run record
 (seconds, hardware). Neither names a person. So a reference to a purged artifact is told from a damaged one, forecasts
@@ -40,7 +40,7 @@ class PurgedError(StorageError):
 
 
 class PurgedArtifacts:
-    """The tombstones of one workspace. root: its folder."""
+    """The purge notes of one workspace. root: its folder."""
 
     def __init__(self, root: Path):
         self._folder = root / FOLDER
@@ -71,5 +71,5 @@ def _read(path: Path) -> Purged:
         return Purged.model_validate_json(path.read_bytes())
     except (ValidationError, ValueError) as error:
         raise StorageError(
-            f"The tombstone {path.parent.name}/{path.name} is damaged.", "Restore it from a backup of the workspace."
+            f"The purge note {path.parent.name}/{path.name} is damaged.", "Restore it from a backup of the workspace."
         ) from error

@@ -1,6 +1,7 @@
 """A plan bound by its hash; approval by a second, authenticated person; a changed plan voids it."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -11,6 +12,7 @@ from tmu.ledger.actor import OPERATOR, Actor
 from tmu.ledger.errors import ConflictError, ForbiddenError
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
+from tmu.ledger.transition import find
 
 OTHER = {"records": 4, "shards": [1, 2]}
 
@@ -30,7 +32,12 @@ def shown(ledger: Ledger) -> str:
 def test_a_plan_is_bound_by_the_hash_of_its_canonical_json(ledger: Ledger) -> None:
     put(ledger, "r1")
     bound = bind(ledger, PLAN)
-    assert bound == plans.Bound(hashlib.sha256(canonical_json(PLAN)).hexdigest(), True, 0, State.PLANNED)
+    assert bound == plans.Bound(bound.hash, True, 0, State.PLANNED)
+    with ledger.read() as connection:
+        body = json.loads(plans.bound_plan(connection, find(connection, "r1")).body)
+    salt = body.pop(plans.SALT)
+    assert body == PLAN and len(salt) == 32
+    assert bound.hash == hashlib.sha256(canonical_json(PLAN | {plans.SALT: salt})).hexdigest()
     assert bind(ledger, dict(reversed(PLAN.items()))) == plans.Bound(bound.hash, False, 0, State.PLANNED)
     assert events(ledger, "r1") == ["received", "queued", "planned"]
 

@@ -57,7 +57,7 @@ def test_what_the_original_had_learned_passes_on_though_the_revision_lacks_it():
     assert learned(ORIGINAL, first, second, accepted=both)["second"] == set()
     refused = {"bert's": frozenset({"w-second"})}
     assert learned(ORIGINAL, first, second, accepted=refused)["second"] == {"anna"}
-    gone = ORIGINAL.model_copy(update={"purged": True})  # its tombstone still tells the descent
+    gone = ORIGINAL.model_copy(update={"purged": True})  # its purge note still tells the descent
     assert learned(gone, first, second, accepted=refused)["second"] == {"anna"}
 
 

@@ -12,6 +12,7 @@ FACTS = {
     "broken": ["log"],
     "version": 4,
     "dataset": "faces",
+    "versions": [{"version": 1, "weights": "0" * 64, "action": "purged"}],
 }
 
 

@@ -81,11 +81,11 @@ def test_what_is_in_the_scope_goes_whole_and_the_rest_stays(place):
     assert not [path for path in place.state().rglob("*") if path.parent.name == "a"]
     with pytest.raises(PurgedError, match=deletion.id):
         place.artifacts.fetch(gone, digest)
-    tombstone = place.artifacts.purged.find(gone)
-    assert (tombstone.manifest["identity"], tombstone.run) == (GOLD, {"seconds_total": 3})
+    note = place.artifacts.purged.find(gone)
+    assert (note.manifest["identity"], note.run) == (GOLD, {"seconds_total": 3})
 
 
-def test_an_artifact_that_is_made_again_is_found_in_spite_of_its_tombstone(place):
+def test_an_artifact_that_is_made_again_is_found_in_spite_of_its_purge_note(place):
     deletion, (uri, digest) = erased(place), made(place, "a")
     purged(place, deletion, artifacts=(uri,))
     assert made(place, "a") == (uri, digest) and place.artifacts.fetch(uri, digest)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from tmu import manifest
+from tmu.deletion.journal import Journal
 from tmu.files import discard
 from tmu.lineage.learners import learners, stage_folders
-from tmu.lineage.revisions import Revisions
+from tmu.lineage.revisions import Revisions, freed_by
 from tmu.purge.artifact_store import Copy, copies, destroy
 from tmu.purge.in_service import WHY
 from tmu.purge.orphans import orphans
@@ -51,7 +52,7 @@ class Artifacts:
             yield self._trace(copy, copy.address, Action.DESTROY, _ORPHAN, "")
 
     def purge(self, scope: Scope, trace: Trace) -> None:
-        """Destroy one copy; the manifest's goes first, after a tombstone was left."""
+        """Destroy one copy; the manifest's goes first, after a purge note was left."""
         destroy(self._workspace, Copy(trace.address, trace.version), scope.request)
 
     def _addresses(self, scope: Scope) -> list[str]:
@@ -92,7 +93,8 @@ class Leftovers:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Those of revisions that held one of the records for training; none of the data as they are now."""
-        revisions = Revisions(self._workspace, scope.records, scope.shards, scope.before.digest)
+        freed = freed_by(self._workspace, Journal(self._workspace).find(scope.request), scope.records)
+        revisions = Revisions(self._workspace, scope.records, scope.shards, scope.before.digest, freed)
         without = {scope.after.digest, data_ref(self._workspace).digest}
         for folder, pattern in (("snapshots", "*.safetensors"), ("references", "[!.]*")):
             for path in sorted(self._workspace.state(folder).glob(pattern)):

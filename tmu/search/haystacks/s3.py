@@ -44,7 +44,7 @@ class Buckets:
         places = places_of(ground)
         if not places:
             return
-        client, credentials = s3_client(ground.workspace)
+        client, credentials = s3_client(ground.workspace, attempts=1)
         for bucket in dict.fromkeys(bucket for _, (bucket, _) in places):
             can, how = _can_write(client, bucket)
             yield Access(store=f"s3://{bucket}", can_write=can, how=f"{how}, with {credentials}")
@@ -132,7 +132,7 @@ def _uploads(client: Any, name: str, bucket: str, prefix: str) -> Iterator[Found
 
 
 def _can_write(client: Any, bucket: str) -> tuple[bool | None, str]:
-    key, answers = f"tmu-search-{secrets.token_hex(8)}", []
+    key, answers = f"tmu-search-{secrets.token_hex(8)}", list[tuple[bool | None, str]]()
     attempts = {
         "writing": lambda: client.upload_part(Bucket=bucket, Key=key, UploadId="none", PartNumber=1, Body=b""),
         "deleting": lambda: client.delete_object(Bucket=bucket, Key=key, VersionId="null"),
@@ -144,9 +144,11 @@ def _can_write(client: Any, bucket: str) -> tuple[bool | None, str]:
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             answers.append((status != 403, f"{name} was answered {error.response['Error']['Code']}"))
-        except BotoCoreError as error:
-            return None, f"{name} failed ({type(error).__name__})"
-    return any(can for can, _ in answers), " and ".join(how for _, how in answers)
+        except Exception as error:  # whatever the store makes of it, it is no refusal
+            answers.append((None, f"{name} failed ({type(error).__name__})"))
+    said = [can for can, _ in answers]
+    can_write = True if True in said else (None if None in said else False)
+    return can_write, " and ".join(how for _, how in answers)
 
 
 def _why(error: Exception) -> str:

@@ -1,0 +1,146 @@
+"""S3: old versions, delete markers, names, metadata, unfinished uploads; and the versions of before are asked for."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from bench.erasure.planted import PERSON
+from tests.unit.search.conftest import KEYS, RECORDS, shard, strangers
+from tmu.data.shards import ShardTable, write_shard
+from tmu.search.ground import Ground
+from tmu.search.haystacks.s3 import Buckets, places_of
+from tmu.search.needles import Needles
+from tmu.search.report import By, Outcome, SearchReport
+from tmu.search.search import Task, search
+from tmu.search.sought import Given, needles_of
+from tmu.settings import Settings
+from tmu.workspace import Workspace
+
+KEY = KEYS.subject(PERSON).encode()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="store")
+        client.put_bucket_versioning(Bucket="store", VersioningConfiguration={"Status": "Enabled"})
+        yield client
+
+
+@pytest.fixture
+def stored(workspace: Workspace, s3: Any) -> Workspace:
+    return Workspace(workspace.root, Settings(artifacts="s3://store/artifacts", dvc_remote="s3://store/dvc"))
+
+
+def at(workspace: Workspace, needles: Needles, **task: Any) -> SearchReport:
+    return search(workspace, Task(needles, **task))[0]
+
+
+def test_an_old_version_behind_a_delete_marker_is_found(stored: Workspace, needles: Needles, s3: Any) -> None:
+    version = s3.put_object(Bucket="store", Key="dvc/a", Body=b"x" + KEY)["VersionId"]
+    s3.put_object(Bucket="store", Key="dvc/a", Body=b"rewritten")
+    s3.delete_object(Bucket="store", Key="dvc/a")
+    (hit,) = at(stored, needles).left
+    assert (hit.haystack, hit.address, hit.version, hit.by) == ("DVC remote", "s3://store/dvc/a", version, By.KEY)
+    s3.delete_object(Bucket="store", Key="dvc/a", VersionId=version)
+    report = at(stored, needles)
+    assert (report.outcome, report.left) == (Outcome.PASS, ())
+    assert {each.name: each.things for each in report.haystacks}["DVC remote"] == 2  # the rewritten one and the marker
+
+
+def test_names_of_objects_and_markers_and_metadata_are_read(stored: Workspace, needles: Needles, s3: Any) -> None:
+    named = f"artifacts/{KEY.decode()}"
+    s3.put_object(Bucket="store", Key=named, Body=b"")
+    s3.delete_object(Bucket="store", Key=named)
+    s3.put_object(Bucket="store", Key="artifacts/c", Body=b"1", Metadata={"who": PERSON})
+    found = [(hit.address, hit.by) for hit in at(stored, needles).left]
+    assert found == [("s3://store/artifacts/KEY", By.KEY)] * 2 + [("s3://store/artifacts/c", By.ID)]
+
+
+def test_the_search_after_asks_for_the_versions_of_before(stored: Workspace, needles: Needles, s3: Any) -> None:
+    first = s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)["VersionId"]
+    s3.delete_object(Bucket="store", Key="artifacts/a")
+    report, inventory = search(stored, Task(needles))
+    assert [each.version for each in inventory.holders] == [first]
+    shutil.rmtree(stored.root / "out", ignore_errors=True)
+    elsewhere = Workspace(stored.root, Settings(artifacts="s3://store/other"))  # the listing no longer shows it
+    report = at(elsewhere, needles, before=inventory)
+    assert (report.outcome, report.left, [each.answer for each in report.old_versions]) == (
+        Outcome.FAILED,
+        (),
+        ["there"],
+    )
+    s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=first)
+    report = at(elsewhere, needles, before=inventory)
+    assert (report.outcome, [each.gone for each in report.old_versions]) == (Outcome.PASS, [True])
+
+
+def test_a_version_of_which_the_store_does_not_say_that_it_is_gone_is_no_pass(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)
+    inventory = search(stored, Task(needles))[1]
+    monkeypatch.setattr("tmu.search.search.answer_of", lambda *_: "403")
+    report = at(Workspace(stored.root, Settings()), needles, before=inventory)
+    assert report.outcome is Outcome.FAILED
+
+
+def test_rows_of_an_old_shard_in_the_remote_tell_the_records(
+    stored: Workspace, planted_shard: ShardTable, tmp_path: Path, s3: Any
+) -> None:
+    path = tmp_path / "shard"
+    write_shard(path, planted_shard)
+    s3.put_object(Bucket="store", Key="dvc/files/md5/aa/bb", Body=path.read_bytes())
+    erased = {"erased": tuple(sorted(map(KEYS.record, RECORDS))), "erased_subjects": (KEYS.subject(PERSON),)}
+    write_shard(path, shard(["v"], ["vera"], strangers(1), **erased))
+    s3.put_object(Bucket="store", Key="dvc/files/md5/aa/bb", Body=path.read_bytes())
+    s3.put_object(Bucket="store", Key="artifacts/x", Body=KEYS.record(RECORDS[7]).encode())
+    report = at(stored, needles_of(stored, Given(subjects=(PERSON,))))
+    assert {(hit.address, hit.by) for hit in report.left} == {
+        ("s3://store/artifacts/x", By.KEY),
+        ("s3://store/dvc/files/md5/aa/bb", By.KEY),
+        ("s3://store/dvc/files/md5/aa/bb", By.PIXELS),
+    }
+
+
+def test_an_unfinished_upload_and_a_bucket_that_cannot_be_listed_are_said(
+    stored: Workspace, needles: Needles, s3: Any
+) -> None:
+    s3.create_multipart_upload(Bucket="store", Key="dvc/big")
+    report = at(stored, needles)
+    assert (report.outcome, [each.why for each in report.not_looked_at]) == (Outcome.UNKNOWN, ["an unfinished upload"])
+    report = at(Workspace(stored.root, Settings(artifacts="s3://absent/x")), needles)
+    assert [each.why for each in report.not_looked_at] == ["the store answered NoSuchBucket"]
+
+
+def test_trying_to_write_changes_nothing(stored: Workspace, s3: Any, tmp_path: Path) -> None:
+    s3.put_object(Bucket="store", Key="dvc/a", Body=b"1")
+    before = s3.list_object_versions(Bucket="store")
+    (access,) = Buckets().accesses(Ground(stored, tmp_path))
+    assert access.can_write is True  # nobody refuses here
+    after = s3.list_object_versions(Bucket="store")
+    assert before["Versions"] == after["Versions"]
+    assert "DeleteMarkers" not in after
+
+
+def test_the_auditors_key_is_used_where_it_is_set(workspace: Workspace, tmp_path: Path) -> None:
+    from tmu.search.ground import s3_client
+
+    auditors = Settings(s3_read_key="R", s3_read_secret="r", s3_access_key="W", s3_secret_key="w")
+    client, named = s3_client(Workspace(workspace.root, auditors))
+    assert (client._request_signer._credentials.access_key, named) == ("R", "s3_read_key")
+
+
+def test_a_prefix_within_another_is_listed_once(workspace: Workspace, tmp_path: Path) -> None:
+    settings = Settings(artifacts="s3://store/a/b", dvc_remote="s3://store/a", mlflow_artifacts="s3://store/ab")
+    found = [place for _, place in places_of(Ground(Workspace(workspace.root, settings), tmp_path))]
+    assert sorted(found) == [("store", "a"), ("store", "ab")]

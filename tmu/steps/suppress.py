@@ -1,0 +1,107 @@
+"""The list of erased pictures: written before an erasure, asked by every import and every training."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress as passing
+
+import numpy as np
+
+from tmu.data.index import Index
+from tmu.data.keys import DEMO_SECRET, Keys
+from tmu.data.records import SPLITS
+from tmu.data.store import RecordStore
+from tmu.errors import ConfigError, DataError
+from tmu.steps.store_keys import keys_of
+from tmu.suppression.pictures import FILE, Pictures
+from tmu.words import counted
+from tmu.workspace import Workspace
+
+_SHOWN = 10
+_SAMPLE = 1_000
+"""Staying pictures from which the distance that counts as near is taken."""
+
+
+def pictures_of(workspace: Workspace, keys: Keys) -> Pictures:
+    """The list as these keys read it, and the other secrets that the workspace has. Raises StorageError."""
+    others = [Keys(DEMO_SECRET)]
+    with passing(ConfigError):
+        if (workspace.settings.key_file or workspace.state("hash.key")).exists():
+            others.append(workspace.keys(simulated=False))
+    return Pictures(workspace.state("suppression"), [keys, *others])
+
+
+def suppress_pictures(workspace: Workspace, store: RecordStore, records: Collection[str]) -> int:
+    """Write down the pictures of records (keys) that are about to be erased; returns how many are new.
+
+    A picture of which a copy stays, under another id, is left out: the plan names it, and whoever asks for the deletion
+    decides on it (`--with-copies`). Only the shards of the records are read.
+    """
+    index = store.index()
+    positions, _ = index.find_records(records)
+    if not len(positions):
+        return 0
+    contents = store.contents()
+    kept = set(contents.values[contents.copies_of(positions)].tolist())
+    alone = positions[[value not in kept for value in contents.values[positions].tolist()]]
+    stays = np.isin(index.buckets, np.unique(index.buckets[positions]))
+    stays[positions] = False
+    sample = np.flatnonzero(stays)[:_SAMPLE]
+    return pictures_of(workspace, keys_of(workspace, store.info)).add(store.at(alone).images, store.at(sample).images)
+
+
+def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
+    """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
+
+    Every training asks here. Only equal pixels are looked for: near copies are turned away by the import.
+    """
+    if not (workspace.root / ".tmu" / "suppression" / FILE).exists():
+        return
+    index = store.index()
+    trained = index.splits == SPLITS.index("train")
+    trained[index.find_records(without)[0]] = False
+    values = store.contents().values[trained]
+    raw = np.ascontiguousarray(values).tobytes()
+    width = values.dtype.itemsize
+    pictures = pictures_of(workspace, keys_of(workspace, store.info))
+    found = pictures.exact_digests(raw[start : start + width] for start in range(0, len(raw), width))
+    if found:
+        raise DataError(
+            f"The training records hold {found} pictures that were erased.",
+            "An old revision is in the workspace: `tmu restore` erases them again; or import the data anew.",
+        )
+
+
+class TurnedAway:
+    """What an import turns away, record by record: pictures that were erased, or look like one.
+
+    known: the index of the store that is replaced, whose records were there beside the erased ones and pass.
+    exact: how many were erased ones. near_at: positions of those that look like one.
+    """
+
+    def __init__(self, pictures: Pictures, known: Index | None, *, refuse_near: bool = True):
+        self._pictures, self._known, self._refuse_near = pictures, known, refuse_near
+        self.exact, self.near_at = 0, list[int]()
+
+    def __call__(self, position: int, key: str, image: np.ndarray) -> bool:
+        """Whether a record stays out; its position, its key, and its picture as uint8 (C, H, W)."""
+        if not len(self._pictures) or (self._known is not None and len(self._known.find_record(key))):
+            return False
+        if self._pictures.exact(image):
+            self.exact += 1
+            return True
+        if self._pictures.near(image):
+            self.near_at.append(position)
+            return self._refuse_near
+        return False
+
+    def sentences(self, where: Callable[[int], str]) -> tuple[str, ...]:
+        """What was turned away, in words; where: a position in the reader's terms, free of ids."""
+        said = []
+        if self.exact:
+            said.append(f"{counted(self.exact, 'picture')} left out: erased before, and here under another id.")
+        if self.near_at:
+            places = ", ".join(map(where, self.near_at[:_SHOWN])) + (", ..." if len(self.near_at) > _SHOWN else "")
+            done = "left out" if self._refuse_near else "imported all the same"
+            said.append(
+                f"{counted(len(self.near_at), 'picture')} {done}: like an erased one, or its mirror image ({places})."
+            )
+        return tuple(said)
