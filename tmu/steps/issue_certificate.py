@@ -32,6 +32,7 @@ from tmu.steps import facts_of_deletion as facts
 from tmu.steps.ledger.facts_of_request import RequestFacts, facts_of_request
 from tmu.steps.ledger.log_heads import SYSTEM
 from tmu.steps.stored_certificate import NAME, folder_of
+from tmu.steps.tell_consumers import consumers_told
 from tmu.steps.verify_erasure import report_of
 from tmu.workspace import Workspace
 
@@ -59,7 +60,6 @@ def issue_certificate(
     deletion: Deletion,
     requests: Sequence[str] = (),
     found: Sequence[str] = (),
-    recipients: Sequence[Recipient] = (),
 ) -> list[Issued | NotIssued]:
     """Issue what is not issued yet. A refusal does not undo the deletion: it is returned, and can be tried again.
 
@@ -67,9 +67,9 @@ def issue_certificate(
     verification saw to hold, in sentences.
     """
     if not requests:
-        return [_tried(workspace, deletion, deletion.id, None, found, recipients)]
+        return [_tried(workspace, deletion, deletion.id, None, found)]
     with opened(workspace) as ledger:
-        return [_tried(workspace, deletion, each, ledger, found, recipients) for each in requests]
+        return [_tried(workspace, deletion, each, ledger, found) for each in requests]
 
 
 def _tried(
@@ -78,13 +78,12 @@ def _tried(
     request: str,
     ledger: Ledger | None,
     found: Sequence[str],
-    recipients: Sequence[Recipient],
 ) -> Issued | NotIssued:
     path = folder_of(workspace, request) / NAME
     try:
         if not path.exists():
             told = None if ledger is None else facts_of_request(workspace, ledger, request)
-            made = gathered(workspace, deletion, request, told, found, recipients)
+            made = gathered(workspace, deletion, request, told, found)
             _write(workspace, deletion, made, path)
         issued = _stamped(workspace, request, path)
         if ledger is not None:
@@ -100,7 +99,6 @@ def gathered(
     request: str,
     told: RequestFacts | None,
     found: Sequence[str],
-    recipients: Sequence[Recipient],
 ) -> Certificate:
     """All that is certified of one request. Raises GateError where no purge was carried out."""
     purge, settings = deletion.purged, workspace.settings
@@ -128,12 +126,22 @@ def gathered(
         attacks=attacks_of(audit),
         verification=verification,
         validation=validation_of(report_of(workspace, deletion.id)),
-        recipients=tuple(recipients),
+        recipients=recipients_of(workspace, request),
         served=told.served if told else facts.served_here(workspace, deletion),
         mark=facts.MARK,
         not_proven=NOT_PROVEN,
         log=told.log if told else None,
         time_stamp=None if authority is None else authority.host,
+    )
+
+
+def recipients_of(workspace: Workspace, request: str) -> tuple[Recipient, ...]:
+    """Who was told that models were withdrawn, and their answers so far; addresses as digests."""
+    return tuple(
+        Recipient(
+            name=f"{each.way} {each.consumer}", told=each.told, answer=" ".join(filter(None, (each.answer, each.at)))
+        )
+        for each in consumers_told(workspace, request)
     )
 
 

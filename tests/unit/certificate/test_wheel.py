@@ -16,7 +16,8 @@ from tmu.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
 _RUN = "import sys; from tmu_verify.main import main; code = main(sys.argv[1:]); " + (
-    "print('LOADED', *sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'tmu', 'numpy', 'pydantic'}));"
+    "loaded = {name.partition('.')[0] for name in sys.modules};"
+    " print('LOADED', *sorted(loaded & {'torch', 'tmu', 'numpy', 'pydantic'}));"
     " sys.exit(code)"
 )
 
@@ -38,7 +39,7 @@ def needed(name: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an empty environment with the built wheel, and copies (links) of what it says that it needs."""
+    """The interpreter of an empty environment with the built wheel, and links to what it says that it needs."""
     folder = tmp_path_factory.mktemp("bare")
     source = folder / "source"
     subprocess.run(["cp", "-r", ROOT / "verifier", source], check=True)

@@ -18,7 +18,6 @@ from tests.purge_tools import erased
 from tests.service_tools import Api, described_home
 from tests.time_authority import authority
 from tmu.certificate.keyring import Keyring
-from tmu.certificate.parts import Recipient
 from tmu.deletion.deletion import AuditVerdict, Deletion, Outcome, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
@@ -32,10 +31,14 @@ from tmu.service.roles import Role
 from tmu.steps.check_certificate import check_certificate
 from tmu.steps.issue_certificate import Issued, NotIssued, issue_certificate
 from tmu.steps.stored_certificate import folder_of, shown, stored
+from tmu.steps.tell_consumers import Told
 from tmu.workspace import Workspace
 
 DONE = "2026-03-10T12:00:00+00:00"
 PERSON, RECORDS = KEYS.subject("Annabel-Quist"), (KEYS.record("Quist/1.png"), KEYS.record("Quist/2.png"))
+TOLD = Told(
+    consumer="1234abcd", way="webhook", message="m", told=DONE, versions=(), answer="delivered", at=DONE
+)  # fmt: skip
 CELL = {"value": 0.5, "low": 0.25, "high": 0.75}
 AUDIT = {
     "verdict": {"row": "tmu-soft", "passed": True, "conclusive": True, "reasons": ["passed: within the floor"]},
@@ -136,11 +139,14 @@ def refused(workspace: Workspace, deletion: Deletion) -> str:
     return found.why
 
 
-def test_an_embedded_deletion_is_certified_in_every_field(workspace: Workspace) -> None:
+def test_an_embedded_deletion_is_certified_in_every_field(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deletion = ended(workspace)
     folder_of(workspace, deletion.id).mkdir(parents=True)
     (folder_of(workspace, deletion.id) / "report.html").write_text("<p>")
-    found = issued(workspace, deletion, recipients=[Recipient(name="shop", told=DONE, answer="200")])
+    monkeypatch.setattr("tmu.steps.issue_certificate.consumers_told", lambda *_: [TOLD])
+    found = issued(workspace, deletion)
     path = workspace.root / found.path
     statement = verify(path, Against(request=deletion.id, bundle=path.parent, keys=Keyring(workspace).path)).statement
     said = statement.predicate
@@ -154,9 +160,9 @@ def test_an_embedded_deletion_is_certified_in_every_field(workspace: Workspace) 
         ("DVC's cache", "gone", 3), ("bucket", "stays", 1), ("artifacts", "nothing found", 0),
         ("journal", "nothing found", 0),
     }  # fmt: skip
-    assert [(each["fate"], each["why"]) for each in said["models"]][0] == ("kept", "for a week")
+    assert (said["models"][0]["fate"], said["models"][0]["why"]) == ("kept", "for a week")
     assert said["models"][-1]["fate"] == "retrained"
-    assert [(each["what"], each["expires"]) for each in said["not_reached"]][0][1] == "2026-06-01"
+    assert said["not_reached"][0]["expires"] == "2026-06-01"
     assert said["not_reached"][1]["what"] == "nightly copies on tape"
     assert (said["making"]["code"], said["making"]["exact"]) == ("7" * 64, True)
     measures = {(each["model"], each["metric"]): each for each in said["audit"]["measures"]}
@@ -170,7 +176,7 @@ def test_an_embedded_deletion_is_certified_in_every_field(workspace: Workspace) 
     assert (said["verification"]["result"], said["validation"]["result"]) == ("PASS", "PASS")
     assert said["verification"]["by"] != said["validation"]["by"]
     assert said["validation"]["read_only"] is True
-    assert said["recipients"] == [{"name": "shop", "told": DONE, "answer": "200"}]
+    assert said["recipients"] == [{"name": "webhook 1234abcd", "told": DONE, "answer": f"delivered {DONE}"}]
     assert said["log"] is None and said["time_stamp"] is None
     assert said["not_proven"] and said["mark"]["until"]
 
