@@ -7,6 +7,7 @@ from flows.purge import keys_destroyed
 from flows.tell import tell
 from tasks.certificate import issue_certificate, search_deletion
 from tmu.deletion.deletion import Deletion
+from tmu.search.report import Outcome
 from tmu.steps.issue_certificate import NotIssued
 from tmu.workspace import Workspace
 
@@ -14,12 +15,14 @@ from tmu.workspace import Workspace
 def certified(workspace: Workspace, deletion: Deletion, observer: Observer, checked: list[str]) -> list[dict[str, Any]]:
     """Search, destroy the keys that the search needed, and issue. A certificate that is refused stops nothing.
 
+    Where the search does not pass, the keys stay: without them nobody could search again (`tmu certificate issue`).
     checked: what the verification saw to hold, in sentences.
     """
     if deletion.purged is not None and deletion.purged.verified:
         tell("Searching all stores independently of the purge")
-        search_deletion(workspace, deletion)
-    keys_destroyed(workspace, deletion)
+        report = search_deletion(workspace, deletion)
+        if report is not None and report.outcome is Outcome.PASS:
+            keys_destroyed(workspace, deletion)
     requests = observer.work.requests if observer.work else ()
     issued = issue_certificate(workspace, deletion, requests, checked)
     for each in issued:

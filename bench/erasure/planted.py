@@ -14,6 +14,7 @@ SIDE = 16
 PICTURES = 10
 _SEED = 18
 _QUICK = {
+    "purge": {"act": False},
     "train": {"epochs": 4},
     "references": {"pairs": 2, "inner": False},
     "audit": {"bootstrap": 100, "golds": True},

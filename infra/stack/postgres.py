@@ -54,6 +54,9 @@ def server(stack: Stack) -> Server:
     )
 
 
+_REWRITING = ("pg_switch_wal()", "pg_ls_waldir()")
+
+
 def _superuser(stack: Stack, port: int) -> dict[str, str | int]:
     password = stack.need("postgres_password")
     return {"host": LOOPBACK, "port": port, "user": "postgres", "password": password, "dbname": "postgres"}
@@ -107,3 +110,22 @@ def _make_databases(stack: Stack, port: int) -> None:
             if name not in known:
                 database.execute(sql.SQL("CREATE DATABASE {name} OWNER {role}").format(**names))
                 database.execute(sql.SQL("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC").format(**names))
+        _let_rewrite(stack, port)
+
+
+def _let_rewrite(stack: Stack, port: int) -> None:
+    """Let the ledger's role overwrite the write-ahead log, which holds keys that were destroyed in the tables.
+
+    Servers before version 15 know no role for it: there it stays with the superuser, and certificates say so.
+    """
+    import psycopg
+    from psycopg import sql
+
+    address = urlsplit(stack.need("ledger"))
+    role, name = sql.Identifier(address.username or ""), address.path.strip("/")
+    with psycopg.connect(**_superuser(stack, port) | {"dbname": name}, autocommit=True) as database:
+        if database.info.server_version < 150000:
+            return
+        database.execute(sql.SQL("GRANT pg_checkpoint TO {}").format(role))
+        for function in _REWRITING:
+            database.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(function), role))

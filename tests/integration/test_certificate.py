@@ -1,42 +1,80 @@
 """A whole deletion in the embedded workspace ends with a certificate that a stranger can verify."""
 
+import base64
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from tmu_verify.faults import Refused
+from tmu_verify.verify import Against, verify
 
 from tests.cli_tools import bad, good
 from tests.integration.conftest import make_workspace
+from tmu.certificate.keyring import Keyring
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
-from tmu.steps.issue_certificate import folder_of, stored
+from tmu.steps.loading import data_ref, open_store
+from tmu.steps.stored_certificate import stored
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 PEOPLE = [f"contributor-{number:03d}" for number in range(8)]
+Done = tuple[Workspace, Deletion, dict, list[str]]
 
 
 @pytest.fixture(scope="module")
-def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict, list[str]]:
-    """A workspace after its first deletion: (workspace, outcome, all keys of the people and their records)."""
+def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A workspace after a deletion, its outcome, and all keys of the people and their records."""
     from flows.delete_local import delete_local_flow
-    from tmu.steps.loading import data_ref, open_store
 
-    workspace = make_workspace(tmp_path_factory.mktemp("workspace") / "w", audit={"golds": False}, purge={"act": True})
+    folder = tmp_path_factory.mktemp("workspace") / "w"
+    workspace = make_workspace(folder, audit={"golds": False}, purge={"act": True})
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     index = open_store(workspace, data_ref(workspace)).index()
-    records = []
+    records = [key for subject in subjects for key in index.keys_at(index.find_subject(subject))]
     outcome = delete_local_flow(home=str(workspace.root), subjects=subjects)
-    return Workspace.open(workspace.root), outcome, [*subjects, *records]
+    workspace = Workspace.open(folder)
+    return workspace, Journal(workspace).find(outcome["request"]), outcome, [*subjects, *records]
 
 
-def found(done: tuple[Workspace, dict, list[str]]) -> Deletion:
-    return Journal(done[0]).find(done[1]["request"])
-
-
-def test_it_is_issued_and_verifies(done: tuple[Workspace, dict, list[str]]) -> None:
-    workspace, outcome, _ = done
+def test_it_is_issued_and_verifies(done: Done) -> None:
+    workspace, deletion, outcome, _ = done
     (issued,) = outcome["certificates"]
     assert issued.get("path"), issued
+    model = workspace.artifacts.fetch(deletion.outcome.serves.uri, deletion.outcome.serves.digest)
+    against = Against(keys=Keyring(workspace).path, request=deletion.id, model=model)
+    said = verify(workspace.root / issued["path"], against).statement.predicate
+    assert said["making"]["data_after"] == deletion.data.digest
+    assert said["scope"]["records"] == deletion.plan.n_records
+    assert {each["result"] for each in said["inventory"]} <= {"gone", "stays", "nothing found"}
+    assert any(each["fate"] == "destroyed" for each in said["models"])
+    assert good(workspace.root, "certificate", "verify", deletion.id)["verified"] is True
+
+
+def test_no_byte_of_it_can_be_another(done: Done) -> None:
+    workspace, deletion, *_ = done
+    path = stored(workspace, deletion.id)
+    data = path.read_bytes()
+    try:
+        for position in range(len(data)):
+            path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
+            with pytest.raises(Refused):
+                verify(path)
+    finally:
+        path.write_bytes(data)
+
+
+def test_nothing_in_it_leads_to_a_person(done: Done) -> None:
+    workspace, deletion, _, keys = done
+    path = stored(workspace, deletion.id)
+    text = base64.b64decode(json.loads(path.read_bytes())["payload"]).decode()
+    assert len(keys) > len(PEOPLE)
+    for secret in (*keys, *PEOPLE, "contributor-", str(workspace.root)):
+        assert secret not in text
+
+
+def test_a_swapped_model_is_caught(done: Done) -> None:
+    workspace, deletion, *_ = done
+    other = next(each.parent for each in workspace.state("artifacts").rglob("arch.json"))
+    model = other if other.name not in deletion.outcome.serves.uri else other.parent
+    line = bad(workspace.root, "verify", stored(workspace, deletion.id), "--model", model, code=16)
+    assert "model_swapped" in line

@@ -96,5 +96,16 @@ def test_what_a_role_may_not_do_is_told(own: Postgres, ledger: Ledger) -> None:
             "replicas",
         ]
         other.rewrite()  # what it may
+        with ledger._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("GRANT pg_checkpoint TO plain")  # as `make up` does
+            for function in ("pg_switch_wal()", "pg_ls_waldir()"):
+                connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO plain")
+            connection.exec_driver_sql("SELECT pg_drop_replication_slot('copy')")
+        assert [what.split(",")[0] for what in other.beyond()] == ["statistics of the tables"]
+        with other.write(FLOW) as tx:
+            tx.log("marked", None, what=ANNA)
+        assert "pg_wal" in places_of(own, ANNA)
+        other.rewrite()
+        assert "pg_wal" not in places_of(own, ANNA)
     finally:
         other.close()

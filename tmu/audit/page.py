@@ -73,7 +73,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 {% if has_floor %}<tr class="floor"><th scope="row">noise floor</th>
 {% for metric in headline %}{{ cell(floor[metric.name]) }}{% endfor %}<td>–</td></tr>
 {% endif %}</tbody></table></div>
-{% if people %}
+{% if old_versions %}<p><strong>Both models together.</strong> {{ old_versions }}</p>
+{% endif %}{% if people %}
 <h2>Evidence per person</h2>
 <p><strong>{{ 'Nobody stands out' if people.passed else 'Some persons stand out' }}:</strong> {{ people.reason }}</p>
 <div class="scroll"><table>

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tmu.audit import render
+from tmu.audit.bootstrap import Value
+from tmu.audit.difference import sentence as rule_of_old_versions
 from tmu.audit.figures import Predictor, draw_figures
 from tmu.audit.gate import Verdict
 from tmu.audit.outputs import Outputs, Sets
@@ -47,6 +49,7 @@ def write_audit(
         "verdict": {"row": method_row, **verdict.as_json()},
         "predictor": ceiling,
         "people": people,
+        "old_versions": old_versions(result.data, method_row),
         "provenance": provenance,
     }
     write_json(folder / "audit.json", numbers)
@@ -69,7 +72,22 @@ def report_page(
     """The page as HTML, everything escaped and embedded; `figures` are SVG bytes by name. No request leaves it."""
     words = Words(TABLE_CAPTION, LIMITS, _CAPTIONS)
     persons = people_page(people) if people else None
-    return filled(result.data, verdict, provenance, figures, words, row=method_row, people=persons, ceiling=ceiling)
+    rule = old_versions(result.data, method_row)
+    return filled(
+        result.data, verdict, provenance, figures, words, row=method_row, people=persons, ceiling=ceiling,
+        old_versions=rule,
+    )  # fmt: skip
+
+
+def old_versions(data: dict[str, Any], row: str) -> str | None:
+    """The rule of the difference attack with the number of a row, and the golds' beside it; None without an original.
+
+    data: `result` of audit.json.
+    """
+    cells = {each["name"]: each["metrics"].get("difference_auc") for each in data["rows"]}
+    floor = data.get("floor", {}).get("difference_auc")
+    found = cells.get(row)
+    return rule_of_old_versions(Value(**found), Value(**floor) if floor else None) if found else None
 
 
 @dataclass(frozen=True)
@@ -93,8 +111,12 @@ def filled(
     people: dict[str, Any] | None = None,
     ceiling: dict[str, Any] | None = None,
     sentence: str | None = None,
+    old_versions: str | None = None,
 ) -> str:
-    """The template with an audit's numbers (`result` of audit.json). people: texts, see `people_page.py`."""
+    """The template with an audit's numbers (`result` of audit.json). people: texts, see `people_page.py`.
+
+    old_versions: the rule of the difference attack, with its number.
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -105,6 +127,7 @@ def filled(
         caption=render.caption(data),
         verdict=verdict,
         sentence=sentence,
+        old_versions=old_versions,
         row=row,
         rows=[_row(each, data["metrics"]) for each in data["rows"]],
         has_floor="floor" in data,

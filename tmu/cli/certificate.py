@@ -29,7 +29,7 @@ def issue(request: Request, as_json: output.Json = False) -> None:
 
     Example: [bold]tmu certificate issue 0123456789abcdef[/]
     """
-    from tmu.steps.issue_certificate import issue_of
+    from tmu.steps.reissue_certificate import issue_of
 
     value = issue_of(open_workspace(), request).model_dump(mode="json")
     output.emit(value, lambda: [f"The certificate of request {request} is issued.", output.facts(value)])
@@ -41,7 +41,7 @@ def show(request: Request, as_json: output.Json = False) -> None:
 
     Examples: [bold]tmu certificate show 0123456789abcdef[/] · [bold]tmu certificate show case-17 --json[/]
     """
-    from tmu.steps.issue_certificate import shown, stored
+    from tmu.steps.stored_certificate import shown, stored
 
     path = stored(open_workspace(), request)
     value = shown(path)

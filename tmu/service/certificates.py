@@ -10,8 +10,8 @@ from tmu.ledger.transition import find
 from tmu.service.guard import Here
 from tmu.service.requests import RequestId
 from tmu.service.roles import Role, Route
-from tmu.steps.issue_certificate import has_certificate, stored
 from tmu.steps.ledger.state_deletion import state_deletion
+from tmu.steps.stored_certificate import has_certificate, stored
 
 
 def show(request: RequestId, call: Here) -> Response:

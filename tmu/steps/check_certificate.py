@@ -11,7 +11,8 @@ from tmu.files import scratch_folder
 from tmu.ledger import proof
 from tmu.ledger.place import opened
 from tmu.steps.facts_of_deletion import serving_model
-from tmu.steps.issue_certificate import deletion_of, shown, stored
+from tmu.steps.reissue_certificate import deletion_of
+from tmu.steps.stored_certificate import shown, stored
 from tmu.workspace import Workspace
 
 

@@ -3,6 +3,7 @@
 from tmu import __version__
 from tmu.certificate.audited import audit_of
 from tmu.certificate.parts import Audit, DerivedModel, Group, Making, Mark, Scope, Served
+from tmu.data.info import read_info
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.errors import StorageError
 from tmu.files import digest_of, read_json
@@ -11,7 +12,6 @@ from tmu.provenance import git_state, hardware, lock_digest
 from tmu.purge.summary import PurgeSummary
 from tmu.refs import ModelRef
 from tmu.steps.cut_over import last_cut_over
-from tmu.steps.register_model import dataset_name
 from tmu.workspace import Workspace
 
 GROUND = "the person asked for erasure (GDPR 17(1)); whether another ground applied is on record with the issuer"
@@ -87,7 +87,7 @@ def forgot(deletion: Deletion) -> tuple[DerivedModel, ...]:
 
 def served_here(workspace: Workspace, deletion: Deletion) -> tuple[Served, ...]:
     """What serves by the journal's record, where no ledger has the cut-overs."""
-    last = last_cut_over(workspace, dataset_name(workspace, deletion.data))
+    last = last_cut_over(workspace, read_info(workspace.data).dataset)
     since = deletion.times.get(Stage.AUDITED) or deletion.times.get(Stage.UNLEARNED) or deletion.times[Stage.ERASED]
     return () if last is None else (Served(version=last.version, weights=last.weights, since=since),)
 

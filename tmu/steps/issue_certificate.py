@@ -4,14 +4,10 @@ It lies in `.tmu/evidence/REQUEST/`: `certificate.json`, the list of public keys
 lies there before is named in it by its digest. Nothing in it leads to a person.
 """
 
-import base64
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
-import sqlalchemy as sa
 from tmu_verify.envelope import canonical
 from tmu_verify.statement import PAYLOAD_TYPE
 from tmu_verify.verify import KEYS, STAMP
@@ -25,22 +21,20 @@ from tmu.certificate.parts import Dates, Issuer, Recipient
 from tmu.certificate.weights import sign_weights
 from tmu.config import Config
 from tmu.deletion.deletion import Deletion, Stage
-from tmu.deletion.journal import Journal
-from tmu.errors import GateError, RequestError, StorageError, TmuError
+from tmu.errors import GateError, StorageError, TmuError
 from tmu.files import sha256_file, storage_errors, write_atomic
 from tmu.heads.authority import authority_of
 from tmu.ledger import evidence
-from tmu.ledger.place import has_ledger, opened
-from tmu.ledger.schema import requests as requests_table
+from tmu.ledger.place import opened
 from tmu.ledger.store import Ledger
 from tmu.provenance import now
 from tmu.steps import facts_of_deletion as facts
 from tmu.steps.ledger.facts_of_request import RequestFacts, facts_of_request
 from tmu.steps.ledger.log_heads import SYSTEM
+from tmu.steps.stored_certificate import NAME, folder_of
+from tmu.steps.tell_consumers import consumers_told
 from tmu.steps.verify_erasure import report_of
 from tmu.workspace import Workspace
-
-NAME = "certificate.json"
 
 
 class Issued(Config):
@@ -66,7 +60,6 @@ def issue_certificate(
     deletion: Deletion,
     requests: Sequence[str] = (),
     found: Sequence[str] = (),
-    recipients: Sequence[Recipient] = (),
 ) -> list[Issued | NotIssued]:
     """Issue what is not issued yet. A refusal does not undo the deletion: it is returned, and can be tried again.
 
@@ -74,40 +67,9 @@ def issue_certificate(
     verification saw to hold, in sentences.
     """
     if not requests:
-        return [_tried(workspace, deletion, deletion.id, None, found, recipients)]
+        return [_tried(workspace, deletion, deletion.id, None, found)]
     with opened(workspace) as ledger:
-        return [_tried(workspace, deletion, each, ledger, found, recipients) for each in requests]
-
-
-def issue_of(workspace: Workspace, request: str) -> Issued:
-    """Issue the certificate of a completed request, by the ledger's id or the deletion's; what is there stays.
-
-    Raises GateError where there is none, naming the reason.
-    """
-    deletion, by_ledger = deletion_of(workspace, request)
-    if deletion.stage is not Stage.COMPLETED:
-        raise RequestError(f"Request {request} is not completed.", "There is a certificate at its end.")
-    (found,) = issue_certificate(workspace, deletion, [request] if by_ledger else [])
-    if isinstance(found, NotIssued):
-        raise GateError(found.why, found.hint)
-    return found
-
-
-def deletion_of(workspace: Workspace, request: str) -> tuple[Deletion, bool]:
-    """The deletion that serves a request, and whether the request is the ledger's. Raises RequestError."""
-    batch = None
-    if has_ledger(workspace):
-        with opened(workspace) as ledger, ledger.read() as connection:
-            batch = connection.scalar(sa.select(requests_table.c.batch_id).where(requests_table.c.id == request))
-    found = Journal(workspace).of_batch(batch) if batch else Journal(workspace).find(request)
-    if found is None:
-        raise RequestError(f"No deletion has served request {request}.", "`tmu request show` tells its state.")
-    return found, batch is not None
-
-
-def folder_of(workspace: Workspace, request: str) -> Path:
-    """Where a request's evidence lies."""
-    return workspace.state("evidence", request)
+        return [_tried(workspace, deletion, each, ledger, found) for each in requests]
 
 
 def _tried(
@@ -116,13 +78,12 @@ def _tried(
     request: str,
     ledger: Ledger | None,
     found: Sequence[str],
-    recipients: Sequence[Recipient],
 ) -> Issued | NotIssued:
     path = folder_of(workspace, request) / NAME
     try:
         if not path.exists():
             told = None if ledger is None else facts_of_request(workspace, ledger, request)
-            made = gathered(workspace, deletion, request, told, found, recipients)
+            made = gathered(workspace, deletion, request, told, found)
             _write(workspace, deletion, made, path)
         issued = _stamped(workspace, request, path)
         if ledger is not None:
@@ -138,7 +99,6 @@ def gathered(
     request: str,
     told: RequestFacts | None,
     found: Sequence[str],
-    recipients: Sequence[Recipient],
 ) -> Certificate:
     """All that is certified of one request. Raises GateError where no purge was carried out."""
     purge, settings = deletion.purged, workspace.settings
@@ -166,12 +126,22 @@ def gathered(
         attacks=attacks_of(audit),
         verification=verification,
         validation=validation_of(report_of(workspace, deletion.id)),
-        recipients=tuple(recipients),
+        recipients=recipients_of(workspace, request),
         served=told.served if told else facts.served_here(workspace, deletion),
         mark=facts.MARK,
         not_proven=NOT_PROVEN,
         log=told.log if told else None,
         time_stamp=None if authority is None else authority.host,
+    )
+
+
+def recipients_of(workspace: Workspace, request: str) -> tuple[Recipient, ...]:
+    """Who was told that models were withdrawn, and their answers so far; addresses as digests."""
+    return tuple(
+        Recipient(
+            name=f"{each.way} {each.consumer}", told=each.told, answer=" ".join(filter(None, (each.answer, each.at)))
+        )
+        for each in consumers_told(workspace, request)
     )
 
 
@@ -224,23 +194,3 @@ def _stamped(workspace: Workspace, request: str, path: Path) -> Issued:
             ) from error
     name = path.relative_to(workspace.root).as_posix()
     return Issued(request=request, path=name, sha256=sha256_file(path), stamped=stamp.exists())
-
-
-def has_certificate(workspace: Workspace, request: str) -> bool:
-    """Whether a request's certificate is issued."""
-    return (folder_of(workspace, request) / NAME).is_file()
-
-
-def stored(workspace: Workspace, request: str) -> Path:
-    """The certificate of a request. Raises StorageError where there is none."""
-    path = folder_of(workspace, request) / NAME
-    if "/" in request or not path.is_file():
-        raise StorageError(
-            f"There is no certificate of request {request}.", "`tmu certificate issue` says why, or issues it."
-        )
-    return path
-
-
-def shown(path: Path) -> dict[str, Any]:
-    """The statement of a certificate, without verifying it."""
-    return json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))

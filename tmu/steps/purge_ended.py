@@ -6,7 +6,9 @@ from tmu.errors import DataError, RequestError
 from tmu.provenance import now
 from tmu.purge.acting import Report
 from tmu.purge.record import Record, find_record, records
+from tmu.search.report import Outcome
 from tmu.steps.purge import act_purge, check_purge, foresee_purge, plan_purge, refuse_left, scrub_purge
+from tmu.steps.search_deletion import search_deletion
 from tmu.workspace import Workspace
 
 
@@ -27,7 +29,10 @@ def foresee_ended(workspace: Workspace, request: str) -> Record:
 
 
 def purge_ended(workspace: Workspace, request: str, report: Report = lambda done, total: None) -> Record:
-    """Plan, act, check, and destroy the keys in the record. Safe to repeat; raises as these steps do."""
+    """Plan, act, check, search, and destroy the keys in the record. Safe to repeat; raises as these steps do.
+
+    Where the independent search does not pass, the keys stay, so that it can be repeated.
+    """
     journal = Journal(workspace)
     with journal.running():
         deletion = _ended(workspace, request)
@@ -38,7 +43,8 @@ def purge_ended(workspace: Workspace, request: str, report: Report = lambda done
         record = check_purge(workspace, request)
         refuse_left(record)
         journal.advance(deletion, deletion.stage, purged=record.summary())
-        return scrub_purge(workspace, request)
+        found = search_deletion(workspace, deletion)
+        return scrub_purge(workspace, request) if found and found.outcome is Outcome.PASS else record
 
 
 def check_purges(workspace: Workspace) -> str:

@@ -171,6 +171,10 @@ class DvcVersions:
         if digest not in known:
             write_atomic(self.root / _RECORD, "".join(f"{each}\n" for each in sorted({*known, digest})).encode())
 
+    def run_cache(self) -> Path:
+        """The folder in which DVC remembers the runs of `dvc.yaml` stages, by digests of what went in and came out."""
+        return self._cache().parents[1] / "runs"
+
     def _relative(self, folder: Path) -> str:
         path = (self.root / folder).resolve()
         if not path.is_relative_to(self.root) or path == self.root:

@@ -1,4 +1,4 @@
-"""Certificates and approval codes over HTTP."""
+"""Statements of the ledger and approval codes over HTTP; certificates: `tests/unit/steps/test_issue_certificate.py`."""
 
 import json
 
@@ -39,9 +39,9 @@ def completed(api: Api, id_: str = "case-1") -> None:
     complete(api.ledger, execution)
 
 
-def test_a_certificate_is_canonical_json_that_says_what_it_is_not(api: Api) -> None:
+def test_a_statement_is_canonical_json_that_says_what_it_is_not(api: Api) -> None:
     completed(api)
-    answer = api.call(Role.REQUESTER, "GET", "/requests/case-1/certificate")
+    answer = api.call(Role.REQUESTER, "GET", "/requests/case-1/statement")
     said = answer.json()
     assert answer.content == canonical_json(said)
     assert (said["signed"], said["request"]["id"], said["plan"]["method"]) == (False, "case-1", "tmu-soft")
@@ -53,7 +53,7 @@ def test_a_certificate_is_canonical_json_that_says_what_it_is_not(api: Api) -> N
     assert audit["numbers"]["metrics"] == {"original": {"gap": 4.0}, "tmu-soft": {"gap": 0.5}}
     assert said["ledger"]["head"] == api.good(Role.AUDITOR, "GET", "/log/verification")["head"]
     for role in (Role.AUDITOR, Role.OPERATOR, Role.APPROVER):
-        assert api.call(role, "GET", "/requests/case-1/certificate").content == answer.content
+        assert api.call(role, "GET", "/requests/case-1/statement").content == answer.content
     assert KEYS.subject("case-1-person") not in answer.text
 
 
@@ -63,17 +63,17 @@ def test_numbers_of_an_audit_that_is_not_what_was_attached_are_not_told(api: Api
     raw = json.loads((folder / "audit.json").read_text())
     raw["verdict"]["passed"] = False
     (folder / "audit.json").write_text(json.dumps(raw))
-    (audit,) = api.good(Role.AUDITOR, "GET", "/requests/case-1/certificate")["evidence"]["audit"]
+    (audit,) = api.good(Role.AUDITOR, "GET", "/requests/case-1/statement")["evidence"]["audit"]
     assert audit["numbers"] is None
     assert len(audit["digest"]) == 64
 
 
-def test_there_is_no_certificate_before_completion_or_of_others(api: Api) -> None:
+def test_there_is_no_statement_before_completion_or_of_others(api: Api) -> None:
     api.ask("case-1")
-    path = "/requests/case-1/certificate"
+    path = "/requests/case-1/statement"
     assert "not completed" in api.bad(Role.REQUESTER, "GET", path, status=409)
     hidden = api.bad(api.token("other", Role.REQUESTER), "GET", path, status=404)
-    assert hidden == api.bad(Role.AUDITOR, "GET", "/requests/case-9/certificate", status=404)
+    assert hidden == api.bad(Role.AUDITOR, "GET", "/requests/case-9/statement", status=404)
 
 
 def test_an_approval_code_is_for_the_form_of_one_plan(api: Api) -> None:

@@ -70,7 +70,7 @@ def test_each_consumer_is_told_once_and_its_answer_is_kept(place: Workspace, led
         ],
     }
     assert not any(key in json.dumps(got.message) for key in request.keys)
-    assert consumers_told(place, "0" * 16) == []
+    assert consumers_told(place, "f" * 16) == []
 
 
 def test_by_the_ledgers_own_id(place: Workspace) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from tmu.audit.by_table import rules
 from tmu.audit.by_table.case import TableCase
 from tmu.audit.by_table.conclusion import conclusion
+from tmu.audit.by_table.difference import difference_of
 from tmu.audit.by_table.distance import Distance, distance_of
 from tmu.audit.by_table.layer import layer_of
 from tmu.audit.by_table.membership import Membership, memberships
@@ -42,6 +43,7 @@ def audit_by_table(case: TableCase) -> TableAudit:
     inner = memberships(layer_of(case, inner=True), case.seed)[0] if case.has_inner else None
     distances = {"outer": distance_of(case), "inner": distance_of(case, inner=True) if case.has_inner else None}
     useful = utility_of(case, layer)
+    difference = difference_of(case, layer)
     findings = _findings(case, outer, inner, distances, useful)
     passed = all(found.outcome != "failed" for found in findings.values())
     conclusive = any(findings[name].outcome != "inconclusive" for name in ("membership", "distance"))
@@ -49,12 +51,13 @@ def audit_by_table(case: TableCase) -> TableAudit:
     verdict = Verdict(passed, [f"{each.outcome}: {each.text}" for each in findings.values()], conclusive)
     sentence = conclusion(verdict.outcome, outer, findings)
     data = {
-        "result": result_of(case, outer, inner, distances, useful),
+        "result": result_of(case, outer, inner, distances, useful, difference),
         "verdict": {"row": case.method, **verdict.as_json()},
         "sentence": sentence,
         "rules": {name: each.outcome for name, each in findings.items()},
         "membership": told(outer) | {"others": [told(each) for each in others]},
         "inner": told(inner) if inner else None,
+        "old_versions": difference.sentence,
         "people": people_of(outer, findings["persons"]),
     }
     return TableAudit(verdict, sentence, data, outer, distances["outer"], useful)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tmu.audit.bootstrap import Value
 from tmu.audit.by_table.case import TableCase
+from tmu.audit.by_table.difference import Difference
 from tmu.audit.by_table.distance import Distance
 from tmu.audit.by_table.law import LEVEL
 from tmu.audit.by_table.membership import Membership, Seen
@@ -74,6 +75,25 @@ _METRICS = {
         "lower",
         "The same on the most exposed tenth of the people who stay.",
     ),
+    "difference_auc": (
+        "difference AUC",
+        "%",
+        "gold",
+        "How well the drop of confidence from the model before to the model after tells deleted from never-seen "
+        "records: 50 is a guess. It is why old versions are not handed out.",
+    ),
+    "difference_auc_staying": (
+        "difference AUC, staying",
+        "%",
+        "gold",
+        "The same against records that stay.",
+    ),
+    "difference_learned_auc": (
+        "learned difference AUC",
+        "%",
+        "gold",
+        "The same by a classifier that learned from other deleted records what a deletion changes.",
+    ),
     "worst_class_lost": ("worst class lost", "pts", "lower", "The largest loss of a class on the test set."),
 }
 
@@ -84,18 +104,25 @@ def result_of(
     inner: Membership | None,
     distances: dict[str, Distance | None],
     useful: Utility,
+    difference: Difference,
 ) -> dict[str, Any]:
     """`result` of audit.json: the row of the original, the row that is judged, and what references show themselves."""
     rows = [
         {"name": row, "seconds": None, "metrics": _cells(model, outer, inner, distances, useful)}
         for model, row in (("original", "original"), ("unlearned", case.method))
     ]
-    floor = dict.fromkeys(_METRICS)
+    floor: dict[str, Any] = dict.fromkeys(_METRICS)
     for name, side in (("reference_distance", "outer"), ("head_reference_distance", "inner")):
         found = distances[side]
         floor[name] = asdict(found.floor) if found and found.floor else None
     floor["membership_evidence"] = {"value": 0.0, "low": -1.96, "high": 1.96}
     floor["head_evidence"] = floor["membership_evidence"] if inner else None
+    rows[1]["metrics"] |= {
+        "difference_auc": asdict(difference.drop),
+        "difference_auc_staying": asdict(difference.staying),
+        "difference_learned_auc": asdict(difference.learned) if difference.learned else None,
+    }
+    floor["difference_auc"] = asdict(difference.floor)
     return {
         "records": {name: len(part) for name, part in case.parts.items()},
         "golds": [],

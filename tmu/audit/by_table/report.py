@@ -55,6 +55,7 @@ def write_table_audit(folder: Path, case: TableCase, audit: TableAudit, provenan
         row=case.method,
         people=_people(audit.data["people"]),
         sentence=audit.sentence,
+        old_versions=audit.data["old_versions"],
     )
     write_atomic(folder / "report.html", page.encode())
     return [folder / "audit.json", folder / "report.html", *figures]

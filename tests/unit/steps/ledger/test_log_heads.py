@@ -326,12 +326,12 @@ def test_a_webhook_gets_the_head_with_every_message(home: Path) -> None:
         ledger.close()
 
 
-def test_a_certificate_names_the_head_and_what_was_noted_outside(place: Workspace) -> None:
+def test_a_statement_names_the_head_and_what_was_noted_outside(place: Workspace) -> None:
     api = Api(place.root)
     approved(api.ledger, "r1", dataset="digits")
     complete(api.ledger, begun(api.ledger, "digits"))
     send_notifications(place)
-    said = api.good(Role.AUDITOR, "GET", "/requests/r1/certificate")
+    said = api.good(Role.AUDITOR, "GET", "/requests/r1/statement")
     head = str(proof.verify(api.ledger))
     assert said["ledger"]["head"] == head
     (outside,) = said["ledger"]["outside"]
@@ -340,17 +340,17 @@ def test_a_certificate_names_the_head_and_what_was_noted_outside(place: Workspac
     api.close()
 
 
-def test_a_certificate_has_its_head_noted(place: Workspace) -> None:
+def test_a_statement_has_its_head_noted(place: Workspace) -> None:
     api = Api(place.root)
     approved(api.ledger, "r1", dataset="digits")
     complete(api.ledger, begun(api.ledger, "digits"))
     api.ask("later")
     for _ in range(2):
-        api.good(Role.AUDITOR, "GET", "/requests/r1/certificate")
+        api.good(Role.AUDITOR, "GET", "/requests/r1/statement")
     send_notifications(place)
     held = places_of(place)[0].held()
     assert held[-1].head == proof.verify(api.ledger)
-    assert len(held) == 3  # begin and end of the batch, and one certificate
+    assert len(held) == 3  # begin and end of the batch, and one statement
     api.close()
 
 
