@@ -123,6 +123,16 @@ def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(
     assert second.outcome.serves.weights in scope.spared and second.outcome.serves.uri not in scope.artifacts
 
 
+def test_what_a_killed_replay_left_goes(place):
+    path = place.state("replay", "0123456789abcdef", "weights.safetensors")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    leftovers, scope = places(place)[1], scope_of(place, Journal(place).all()[0])
+    (trace,) = [each for each in leftovers.find(scope) if each.address.startswith("replay/")]
+    leftovers.purge(scope, trace)
+    assert not path.parent.exists()
+
+
 def test_only_snapshots_of_revisions_with_the_person_go(place):
     first, second = Journal(place).all()
     leftovers = places(place)[1]

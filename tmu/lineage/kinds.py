@@ -94,14 +94,29 @@ KINDS = (
     Kind("ledger", (KEYS,), "who asked for what", ("ledger",), folders=("ledger.db", "inbox")),
     Kind("purge record", (KEYS,), "the scope of a purge until its end", folders=("purges",)),
     Kind("DVC's site cache", (NAMES,), "names and digests of files", ("dvc_scratch",), folders=("dvc-site",)),
-    Kind("scratch", (IMAGES, WEIGHTS), "what a killed process was building", ("temporary",)),
+    Kind(
+        "search inventory",
+        (IMAGES, KEYS),
+        "what the independent search looks for; destroyed when it has passed",
+        folders=("searches",),
+    ),
+    Kind("evidence", (), "certificate, manifest and report of a request, without keys", folders=("evidence",)),
+    Kind("notice", (), "what consumers of a model were told, and answered", folders=("notices",)),
+    Kind(
+        "replay",
+        (WEIGHTS,),
+        "what a killed replay was building: it began with a model that learned",
+        ("artifacts",),
+        folders=("replay",),
+    ),
+    Kind("scratch", (IMAGES, WEIGHTS), "what a killed process was building", ("temporary",), folders=("scratch",)),
     Kind(
         "record of the workspace",
         (),
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
-            "hash.key", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml", "heads",
-            "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
+            "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml",
+            "heads", "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),
     Kind(

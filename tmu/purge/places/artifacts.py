@@ -90,7 +90,10 @@ class Artifacts:
 
 
 class Leftovers:
-    """Snapshots with optimiser state, and unfinished references; each name begins with the revision it learned."""
+    """Snapshots with optimiser state, and unfinished references; each name begins with the revision it learned.
+
+    And models that killed replays were building: a replay begins anew whatever is there.
+    """
 
     name = "training leftovers"
 
@@ -109,8 +112,11 @@ class Leftovers:
                     continue
                 held = revisions.held(revision)
                 if held.train or held.holdout:
-                    address = f"{folder}/{path.name}"
-                    yield Trace(place=self.name, address=address, holds=Holds.WEIGHTS, action=Action.DESTROY)
+                    yield self._trace(f"{folder}/{path.name}")
+        yield from (self._trace(f"replay/{path.name}") for path in sorted(self._workspace.state("replay").glob("*")))
+
+    def _trace(self, address: str) -> Trace:
+        return Trace(place=self.name, address=address, holds=Holds.WEIGHTS, action=Action.DESTROY)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Remove one. A training that goes on writes its next snapshot, and loses nothing but a place to resume at."""
