@@ -25,7 +25,8 @@ from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Trace
 from tmu.steps.acknowledge import acknowledge
 from tmu.steps.fit_references import fit_references
-from tmu.steps.loading import data_ref
+from tmu.steps.history import History
+from tmu.steps.loading import data_ref, run_record
 from tmu.steps.plan import Planner
 from tmu.steps.purge_scope import scope_of
 from tmu.steps.register_model import champion_of
@@ -122,6 +123,16 @@ def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(
     assert second.outcome.serves.weights in scope.spared and second.outcome.serves.uri not in scope.artifacts
 
 
+def test_what_a_killed_replay_left_goes(place):
+    path = place.state("replay", "0123456789abcdef", "weights.safetensors")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    leftovers, scope = places(place)[1], scope_of(place, Journal(place).all()[0])
+    (trace,) = [each for each in leftovers.find(scope) if each.address.startswith("replay/")]
+    leftovers.purge(scope, trace)
+    assert not path.parent.exists()
+
+
 def test_only_snapshots_of_revisions_with_the_person_go(place):
     first, second = Journal(place).all()
     leftovers = places(place)[1]
@@ -172,8 +183,11 @@ def test_a_model_and_a_person_are_not_asked_for_together(place):
 
 
 def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
+    def speed() -> float | None:
+        return History(place, place.params).seconds_per_visit()
+
     first, second = Journal(place).all()
-    before = set(of_store(place))
+    before, measured = set(of_store(place)), speed()
     for deletion in (first, second):
         scope = scope_of(place, deletion)
         left = purged(place, scope)
@@ -188,6 +202,8 @@ def test_what_learned_the_person_goes_and_the_rest_goes_on(place):
     assert not isinstance(other.value, PurgedError)
     models = next(check for check in verify_all(place).checks if check.name == "models")
     assert models.holds, models.found
+    assert speed() == measured  # forecasts know it by the purge notes
+    assert run_record(place, first.base)["seconds_total"] > 0
     third = deleted(place, 5, "finetune")
     scope = scope_of(place, third)
     assert second.outcome.serves.weights in scope.learned and not purged(place, scope)

@@ -164,11 +164,9 @@ class _Closure:
 
 
 def _look(workspace: Workspace) -> _Looked:
-    # looking makes no store
-    has_mlflow = not workspace.registry.embedded or (workspace.root / ".tmu" / "mlflow.db").exists()
     return _Looked(
         learners=learners(workspace),
-        versions=registered(workspace) if has_mlflow else [],
-        served=served(workspace) if has_mlflow else frozenset(),
+        versions=registered(workspace),
+        served=served(workspace),
         deletions=Journal(workspace).all(),
     )

@@ -34,13 +34,13 @@ class Edge(Config):
 class Graph(Config):
     """asked: what for, in words without an id. nodes: each address once. edges: between them.
 
-    elsewhere: kinds that are not followed here, and the store in which a purge looks for them.
+    elsewhere: kinds that are not followed here, and where a purge looks for them.
     """
 
     asked: str
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
-    elsewhere: dict[str, str] = Field(default_factory=dict)
+    elsewhere: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, asked: str, nodes: list[Node], edges: list[Edge]) -> "Graph":
@@ -51,7 +51,7 @@ class Graph(Config):
         wanted = {(each.source, each.relation, each.target): each for each in edges}
         found = tuple(each for each in wanted.values() if {each.source, each.target} <= known.keys())
         followed = {node.kind for node in placed} | _FOLLOWED
-        elsewhere = {each.name: each.place for each in KINDS if each.place and each.name not in followed}
+        elsewhere = {each.name: each.places for each in KINDS if each.places and each.name not in followed}
         return cls(asked=asked, nodes=tuple(placed), edges=found, elsewhere=elsewhere)
 
     def around(self, start: str) -> "Graph":

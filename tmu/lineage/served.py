@@ -1,6 +1,6 @@
 """Which weights are in service: by the alias in MLflow, and by the record of the last cut-over."""
 
-from tmu.data.info import read_info
+from tmu.data.info import STORE_FILE, read_info
 from tmu.lineage.learners import Learner
 from tmu.steps.cut_over import last_cut_over
 from tmu.stores.mlflow import Version
@@ -9,6 +9,8 @@ from tmu.workspace import Workspace
 
 def served(workspace: Workspace) -> frozenset[str]:
     """SHA-256 of the weights that serve, or wait to (`audit.inconclusive`). Raises StorageError without MLflow."""
+    if not _has_versions(workspace):
+        return frozenset()
     dataset = read_info(workspace.data).dataset
     champion = workspace.registry.get_alias(dataset, "champion")
     candidate = workspace.registry.get_alias(dataset, "candidate")
@@ -20,7 +22,15 @@ def served(workspace: Workspace) -> frozenset[str]:
 
 def registered(workspace: Workspace) -> list[Learner]:
     """The registered versions as learners, by their tags: MLflow may hold a model that no artifact store has."""
+    if not _has_versions(workspace):
+        return []
     return [_learner(each) for each in workspace.registry.versions(read_info(workspace.data).dataset)]
+
+
+def _has_versions(workspace: Workspace) -> bool:
+    """Whether there is anything to ask for; looking does not make MLflow's embedded store."""
+    has_mlflow = not workspace.registry.embedded or (workspace.root / ".tmu" / "mlflow.db").exists()
+    return has_mlflow and (workspace.data / STORE_FILE).is_file()
 
 
 def _learner(version: Version) -> Learner:
@@ -29,7 +39,7 @@ def _learner(version: Version) -> Learner:
         address=f"models:/{version.name}/{version.version}",
         weights=version.weights_sha256,
         stage=version.role,
-        revision=version.tags["data_revision"],
+        revision=version.tags.get("data_revision", ""),
         forget=tags.get("forget_set_digest"),
         original=tags.get("parent"),
         method=tags.get("method"),

@@ -112,7 +112,10 @@ def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:
 
 
 def run_record(workspace: Workspace, ref: Ref) -> dict:
-    """What an artifact's making took: `run.json`."""
+    """What an artifact's making took: `run.json`; of one that was purged, what its purge note kept of it."""
+    purged = workspace.artifacts.purged.find(ref.uri, ref.digest)
+    if purged is not None:
+        return purged.run
     return json.loads((workspace.artifacts.fetch(ref.uri, ref.digest) / "run.json").read_text())
 
 

@@ -86,7 +86,7 @@ class Artifacts(ABC):
         try:
             return self._fetch_whole(uri, digest) if only is None else self._fetch_part(uri, digest, only)
         except StorageError as error:
-            purged = None if uri.startswith("file:") else self.purged.find(uri, digest)
+            purged = self.purged.find(uri, digest)
             if purged is None:
                 raise
             raise PurgedError(purged) from error

@@ -53,6 +53,8 @@ class PurgedArtifacts:
 
     def find(self, uri: str, digest: str | None = None) -> Purged | None:
         """The one of an address (and of this digest, where one is named); None where it was not purged."""
+        if uri.startswith("file:"):  # a stage's folder: `dvc repro` makes it again, and nothing is noted
+            return None
         path = self._path(uri)
         found = _read(path) if path.is_file() else None
         return found if found is not None and digest in (None, found.content) else None

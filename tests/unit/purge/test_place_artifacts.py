@@ -100,12 +100,17 @@ def test_a_rule_keeps_a_model_and_says_until_when(place):
     assert place.artifacts.fetch(uri, digest) and not in_service(left)
 
 
-def test_what_serves_and_learned_them_stays_under_no_rule(place):
+def test_what_serves_and_learned_them_stays_under_no_rule_until_another_serves(place, monkeypatch):
     deletion, (uri, digest) = erased(place), made(place, "a")
     weights = place.artifacts.manifests("model")[0].manifest["files"]["weights.safetensors"]
+    monkeypatch.setattr("tmu.purge.places.artifacts.served", lambda workspace: {weights})
     left = purged(place, deletion, learned=(weights,), spared=(weights,))
     assert left and in_service(left) == left
     assert place.artifacts.fetch(uri, digest)
+    monkeypatch.setattr("tmu.purge.places.artifacts.served", lambda workspace: {"another"})
+    assert purged(place, deletion, learned=(weights,), spared=(weights,)) == []
+    with pytest.raises(PurgedError):
+        place.artifacts.fetch(uri, digest)
 
 
 def test_old_versions_that_nothing_refers_to_go_and_an_upload_stays(in_s3, bucket):

@@ -6,8 +6,9 @@ from functools import cached_property
 from tmu import manifest
 from tmu.deletion.journal import Journal
 from tmu.files import discard
-from tmu.lineage.learners import learners, stage_folders
+from tmu.lineage.learners import Learner, learners, stage_folders
 from tmu.lineage.revisions import Revisions, freed_by
+from tmu.lineage.served import served
 from tmu.purge.artifact_store import Copy, copies, destroy
 from tmu.purge.in_service import WHY
 from tmu.purge.orphans import orphans
@@ -36,16 +37,14 @@ class Artifacts:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
-        """Every copy of every artifact in the scope, and old versions that nothing refers to."""
-        known = {each.address: each for each in learners(self._workspace)}
-        addresses = self._addresses(scope)
+        """Every copy of every artifact in the scope, and old versions that nothing refers to.
+
+        Which model is in service is looked up now: another one may serve since the scope was made.
+        """
+        models, serving = self._models(scope), served(self._workspace)
+        addresses = sorted({*scope.artifacts, *models})
         for uri in addresses:
-            learner = known.get(uri)
-            action, why, until = Action.DESTROY, "", ""
-            if learner is not None and learner.weights in scope.spared:
-                action, why = Action.KEEP, WHY
-            elif learner is not None and (rule := stays(self._workspace, scope, learner.stage)):
-                action, (why, until) = Action.KEEP, rule
+            action, why, until = self._action(scope, models.get(uri), serving)
             for copy in copies(self._workspace, uri):
                 yield self._trace(copy, uri, action, why, until)
         for copy in orphans(self._workspace, scope.request, but=addresses):
@@ -55,11 +54,18 @@ class Artifacts:
         """Destroy one copy; the manifest's goes first, after a purge note was left."""
         destroy(self._workspace, Copy(trace.address, trace.version), scope.request)
 
-    def _addresses(self, scope: Scope) -> list[str]:
-        """Those of the scope; and those of models in service that learned the records, which only stay."""
-        serving = set(scope.learned).intersection(scope.spared)
-        kept = {each.address for each in learners(self._workspace) if each.weights in serving and not each.purged}
-        return sorted({*scope.artifacts, *kept})
+    def _models(self, scope: Scope) -> dict[str, Learner]:
+        """The models that learned the records, by address; those in service, too."""
+        wanted = {*scope.artifacts}
+        found = (each for each in learners(self._workspace) if not each.purged)
+        return {each.address: each for each in found if each.address in wanted or each.weights in scope.learned}
+
+    def _action(self, scope: Scope, model: Learner | None, serving: frozenset[str]) -> tuple[Action, str, str]:
+        """What becomes of it, why, and until when."""
+        if model is not None and model.weights in serving:
+            return Action.KEEP, WHY, ""
+        rule = stays(self._workspace, scope, model.stage) if model is not None else None
+        return (Action.KEEP, *rule) if rule else (Action.DESTROY, "", "")
 
     def _trace(self, copy: Copy, uri: str, action: Action, why: str, until: str) -> Trace:
         if action is Action.DESTROY and copy.lock.closed():
@@ -84,7 +90,10 @@ class Artifacts:
 
 
 class Leftovers:
-    """Snapshots with optimiser state, and unfinished references; each name begins with the revision it learned."""
+    """Snapshots with optimiser state, and unfinished references; each name begins with the revision it learned.
+
+    And models that killed replays were building: a replay begins anew whatever is there.
+    """
 
     name = "training leftovers"
 
@@ -103,8 +112,11 @@ class Leftovers:
                     continue
                 held = revisions.held(revision)
                 if held.train or held.holdout:
-                    address = f"{folder}/{path.name}"
-                    yield Trace(place=self.name, address=address, holds=Holds.WEIGHTS, action=Action.DESTROY)
+                    yield self._trace(f"{folder}/{path.name}")
+        yield from (self._trace(f"replay/{path.name}") for path in sorted(self._workspace.state("replay").glob("*")))
+
+    def _trace(self, address: str) -> Trace:
+        return Trace(place=self.name, address=address, holds=Holds.WEIGHTS, action=Action.DESTROY)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Remove one. A training that goes on writes its next snapshot, and loses nothing but a place to resume at."""
