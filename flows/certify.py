@@ -5,7 +5,7 @@ from typing import Any
 from flows.observer import Observer
 from flows.purge import keys_destroyed
 from flows.tell import tell
-from tasks.certificate import issue_certificate, search_deletion
+from tasks.certificate import issue_certificate, search_deletion, tell_of_purge
 from tmu.deletion.deletion import Deletion
 from tmu.search.report import Outcome
 from tmu.steps.issue_certificate import NotIssued
@@ -13,12 +13,15 @@ from tmu.workspace import Workspace
 
 
 def certified(workspace: Workspace, deletion: Deletion, observer: Observer, checked: list[str]) -> list[dict[str, Any]]:
-    """Search, destroy the keys that the search needed, and issue. A certificate that is refused stops nothing.
+    """Tell the consumers, search, destroy the keys that the search needed, and issue.
+
+    A certificate that is refused stops nothing: the run says why.
 
     Where the search does not pass, the keys stay: without them nobody could search again (`tmu certificate issue`).
     checked: what the verification saw to hold, in sentences.
     """
     if deletion.purged is not None and deletion.purged.verified:
+        tell_of_purge(workspace, deletion)
         tell("Searching all stores independently of the purge")
         report = search_deletion(workspace, deletion)
         if report is not None and report.outcome is Outcome.PASS:
