@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     search_ledger: str | None = Field(
         None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
     )
+    search_temporary: Several[Path] = Field(
+        (), description="temporary folders for `tmu verify-erasure`; default: TMPDIR, /tmp and /var/tmp"
+    )
     ledger_backup_days: int | None = Field(
         None, ge=1, description="days after which backups, replicas and archives of the ledger's database are gone"
     )

@@ -14,7 +14,8 @@ from bench.erasure.planted import PERSON, pictures_of_digits, quick_parameters
 _TMU = (sys.executable, "-c", "from tmu.cli import main; main()")
 _LOAD = (
     "import sys, tempfile, mlflow\n"
-    "mlflow.artifacts.download_artifacts('models:/tmu-faces/1', dst_path=tempfile.mkdtemp(), tracking_uri=sys.argv[1])"
+    "mlflow.set_tracking_uri(sys.argv[1])\n"
+    "mlflow.artifacts.download_artifacts('models:/tmu-faces/1', dst_path=tempfile.mkdtemp())"
 )
 
 
@@ -29,9 +30,14 @@ class Ground:
     @property
     def environment(self) -> dict[str, str]:
         """Of every command: no temporary folder, Prefect or DVC of this machine is touched or searched."""
-        own = {"TMPDIR": self.folder / "tmp", "PREFECT_HOME": self.folder / "prefect", "TMU_HOME": self.folder / "w"}
+        own = {"TMPDIR": self.folder / "tmp", "TMU_SEARCH_TEMPORARY": self.folder / "tmp"}
+        own |= {"PREFECT_HOME": self.folder / "prefect", "TMU_HOME": self.folder / "w"}
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TMU_", "AWS_", "MLFLOW_"))}
-        quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "WARNING", "OMP_NUM_THREADS": "1"}
+        quiet = {
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "OMP_NUM_THREADS": "1",
+        }
         return plain | {name: str(value) for name, value in own.items()} | quiet | self.settings
 
 
@@ -54,11 +60,11 @@ def searched(ground: Ground) -> Lists:
     quick_parameters(workspace)
     tmu(ground, "data", "import", "image-folder", "--root", str(pictures), "--subjects-csv", str(who),
         "--dataset", "faces", "--holdout", "0.35", "--test", "0.35")  # fmt: skip
-    request = _deleted(ground)
+    _deleted(ground)
     _loaded(ground)
     inventory, planted = str(ground.folder / "inventory.json"), str(pictures / "planted")
     before = tmu(ground, "verify-erasure", "--subject", PERSON, "--pictures", planted, "--before", inventory)
-    tmu(ground, "purge", request, "--yes", accepted=(0, 7))
+    tmu(ground, "purge", "--yes", accepted=(0, 7))
     after = tmu(ground, "verify-erasure", "--subject", PERSON, "--pictures", planted, "--after", inventory,
                 accepted=(0, 6, 7))  # fmt: skip
     return Lists(ground.name, before, after)
@@ -69,27 +75,23 @@ def tmu(ground: Ground, *arguments: str, accepted: tuple[int, ...] = (0,)) -> An
     command = [*_TMU, "--json", *arguments]
     done = subprocess.run(command, env=ground.environment, capture_output=True, text=True, check=False)
     if done.returncode not in accepted:
-        raise RuntimeError(f"tmu {arguments[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"tmu {arguments[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return json.loads(done.stdout)
 
 
-def _deleted(ground: Ground) -> str:
-    """The deletion through the ledger: asked for, approved by somebody else, carried out. Returns its id."""
+def _deleted(ground: Ground) -> None:
+    """The deletion through the ledger: asked for, approved by somebody else, carried out."""
     request = f"planted-{secrets.token_hex(4)}"
     tmu(ground, "request", "receive", "--id", request, "--subject", PERSON)
     tmu(ground, "delete", "--subject", PERSON, "--yes", accepted=(8,))
     approve = [sys.executable, "-m", "bench.erasure.approve"]
     subprocess.run(approve, env=ground.environment, check=True)
-    done = tmu(ground, "delete", "--subject", PERSON, "--yes")
-    return str(done["request"])
+    tmu(ground, "delete", "--subject", PERSON, "--yes")
 
 
 def _loaded(ground: Ground) -> None:
     """Somebody fetches version 1 to use it, and leaves the copy in the temporary folder."""
     address = f"sqlite:///{ground.folder / 'w' / '.tmu' / 'mlflow.db'}"
-    environment = ground.environment
-    if "TMU_S3_ENDPOINT" in environment:
-        environment |= {"MLFLOW_S3_ENDPOINT_URL": environment["TMU_S3_ENDPOINT"]}
-        environment |= {"AWS_ACCESS_KEY_ID": environment["TMU_S3_ACCESS_KEY"]}
-        environment |= {"AWS_SECRET_ACCESS_KEY": environment["TMU_S3_SECRET_KEY"], "AWS_DEFAULT_REGION": "us-east-1"}
-    subprocess.run([sys.executable, "-c", _LOAD, address], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", _LOAD, address], env=ground.environment, check=True, capture_output=True)

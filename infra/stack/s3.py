@@ -11,6 +11,7 @@ OWNER, AUDITOR = "tmu", "auditor"
 _READS = [
     "s3:ListBucket",
     "s3:ListBucketVersions",
+    "s3:ListBucketMultipartUploads",
     "s3:GetBucketLocation",
     "s3:GetBucketVersioning",
     "s3:GetObject",

@@ -25,7 +25,7 @@ _HEADER = """\
 def ensure(home: Path, *, s3: S3, first_port: int | None = None) -> bool:
     """Make the file of the workspace at `home` where there is none; whether logins were made, for somebody to note.
 
-    One of an earlier version gets the logins that it lacks.
+    One of an earlier version gets the logins and buckets that it lacks.
     """
     path = home / STACK
     if not path.exists():
@@ -33,10 +33,11 @@ def ensure(home: Path, *, s3: S3, first_port: int | None = None) -> bool:
         write_atomic(path, (_HEADER + _lines(values)).encode(), private=True)
         return True
     text = path.read_text()
-    missing = {name: value for name, value in _logins().items() if name not in tomllib.loads(text)}
+    logins = _logins()
+    missing = {name: value for name, value in (logins | _buckets()).items() if name not in tomllib.loads(text)}
     if missing:
         write_atomic(path, (text.rstrip("\n") + "\n" + _lines(missing)).encode(), private=True)
-    return bool(missing)
+    return not missing.keys().isdisjoint(logins)
 
 
 def _lines(values: Mapping[str, str | int]) -> str:
@@ -72,10 +73,13 @@ def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
         "s3_secret_key": secrets.token_hex(20),
         "s3_read_key": secrets.token_hex(10).upper(),
         "s3_read_secret": secrets.token_hex(20),
-        "artifacts": f"s3://{BUCKETS['artifacts']}",
-        "dvc_remote": f"s3://{BUCKETS['dvc']}",
-        "mlflow_destination": f"s3://{BUCKETS['mlflow']}",
+        **_buckets(),
     }
+
+
+def _buckets() -> dict[str, str]:
+    names = {"artifacts": "artifacts", "dvc_remote": "dvc", "mlflow_destination": "mlflow"}
+    return {setting: f"s3://{BUCKETS[name]}" for setting, name in names.items()}
 
 
 def _postgres_data(home: Path, stack_id: str) -> Path:

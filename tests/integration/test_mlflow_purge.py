@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import torch
 from botocore.exceptions import ClientError
 
@@ -183,3 +184,27 @@ def test_through_the_interface_alone_the_rest_is_declared(server, bucket, tmp_pa
     assert workspace.registry.get_alias("rest", "original") is None
     with workspace.registry.stored(new) as stored:
         assert (stored / "weights.safetensors").is_file()
+
+
+def test_rows_in_postgresql_go_and_others_stay(database: str, bucket, tmp_path: Path) -> None:
+    stack, _ = bucket
+    settings = {"mlflow_database": database, "mlflow_destination": str(tmp_path / "stored")}
+    with mlflow_server(tmp_path, database=database) as url:
+        workspace = workspace_of((url, database), stack, tmp_path / "w", **settings)
+        old, new = registered(workspace, "pg", 6, "original"), registered(workspace, "pg", 7, "unlearned")
+        workspace.registry.set_alias("pg", "original", old)
+        assert purge(workspace, about(workspace, old)) == []
+        assert not any((tmp_path / "stored").rglob(old.model_id)) and any((tmp_path / "stored").rglob(new.model_id))
+        with workspace.registry.stored(new) as stored:
+            assert (stored / "weights.safetensors").is_file()
+        assert [each.purged for each in workspace.registry.versions("pg")] == [True, False]
+        with pytest.raises(DataError, match="tmu-pg, version 1, was purged"):
+            workspace.registry.stored(workspace.registry.find("models:/tmu-pg/1")).__enter__()
+    engine = sa.create_engine(database)
+    with engine.connect() as connection:
+        for table, column in (("runs", "run_uuid"), ("logged_models", "model_id"), ("inputs", "destination_id")):
+            values = set(connection.execute(sa.text(f"SELECT {column} FROM {table}")).scalars())
+            assert not values & {old.run_id, old.model_id} and values & {new.run_id, new.model_id}
+        tags = connection.execute(sa.text("SELECT key FROM model_version_tags WHERE version = 1")).scalars()
+        assert "files" not in set(tags)
+    engine.dispose()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,27 @@ def _share(root: Path, cache: Path, remote: Path | None = None) -> None:
 def _git(root: Path, *arguments: str) -> None:
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "-C", str(root), *who, *arguments], check=True)
+
+
+def test_what_is_looked_for_does_not_grow_with_the_deletions_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    workspace = workspace_of(tmp_path / "w", People(20), n_buckets=16)
+    asked: list[str] = []
+    for method in ("copies", "opened", "file"):
+        real = getattr(FolderObjects, method)
+
+        def noted(store: FolderObjects, name: str, real: Callable[..., object] = real) -> object:
+            asked.append(name)
+            return real(store, name)
+
+        monkeypatch.setattr(FolderObjects, method, noted)
+    counts = []
+    for person in range(8):
+        scope = erased(workspace, f"p{person}", f"{person:016x}")
+        asked.clear()
+        purged(places(workspace), scope)
+        assert traces(places(workspace), scope) == []
+        counts.append(len(set(asked)))
+    assert max(counts[4:]) <= max(counts[1:4]), counts
 
 
 def test_what_killed_dvc_commands_left_goes(tmp_path: Path):

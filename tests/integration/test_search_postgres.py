@@ -24,7 +24,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def workspace(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setattr("tmu.search.haystacks.temporary.temporary_folders", list)
+    monkeypatch.setattr("tmu.search.haystacks.temporary.temporary_folders", lambda _: [])
     monkeypatch.setattr("tmu.search.haystacks.folders.SITE_CACHE", tmp_path / "none")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "none"))
     (tmp_path / "w").mkdir()

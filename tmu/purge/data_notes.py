@@ -33,11 +33,10 @@ class Noted(Config):
         """Of the objects that this request's purge took."""
         return dict(self.links) if request == self.request else {}
 
-    def closed(self, request: str) -> frozenset[str]:
-        """Lists of which an earlier purge left nothing."""
-        return (
-            frozenset() if request == self.request else frozenset(each for each in self.lists if not self.lists[each])
-        )
+    @property
+    def closed(self) -> frozenset[str]:
+        """Lists of which an earlier purge left nothing: nobody needs to look for them again."""
+        return frozenset(name for name, files in self.lists.items() if not files)
 
 
 class Notes:

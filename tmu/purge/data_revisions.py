@@ -51,7 +51,7 @@ class OldRevisions:
         """What the stores hold of a scope, or held before this scope's purge."""
         noted, live = self.notes.read(), self._live()
         needed, sealed = frozenset(live.values()), set()
-        known = self._known(scope) - noted.closed(scope.request) - {manifest_digest(live)}
+        known = self._known(scope) - noted.closed - {manifest_digest(live)}
         named = self._of_stages(scope, known) | self._kept(scope)
         lists = {name for name in named if name.endswith(LISTS)}
         objects = {name: holds for name, holds in named.items() if name not in lists | needed}

@@ -212,6 +212,8 @@ def _safetensors(data: bytes, around: Around) -> Iterator[Part]:
         if name == "__metadata__" or each["dtype"] not in _DTYPES:
             continue
         start, end = each["data_offsets"]
+        if start == end:
+            continue
         array = np.frombuffer(data[8 + size + start : 8 + size + end], _DTYPES[each["dtype"]]).reshape(each["shape"])
         yield from _images_of(f"tensor {name}", array)
 

@@ -63,6 +63,9 @@ class Models:
             records = _json(thing.path).get("records")
             if isinstance(records, list):
                 self._forgets[folder] = frozenset(map(str, records))
+                digest = folder.rpartition("/")[2]  # in S3 a folder is called by its manifest's digest
+                if re.fullmatch("[0-9a-f]{64}", digest):
+                    self._forget_folders.setdefault(digest, folder)
 
     def note_version(self, name: str, version: str, logged: str, weights: str) -> None:
         """A version in a registry; logged: id of its logged model, weights: SHA-256, each "" where it is not told."""
@@ -117,7 +120,7 @@ class Models:
             if model.weights == weights and model.learned is not Learned.UNTELLABLE:
                 return model.learned, f"inventory: {model.source.removeprefix('inventory: ')}"
         claim = self._claims.get(weights)
-        if claim is None or weights in asked:
+        if claim is None or not claim.data or weights in asked:
             return Learned.UNTELLABLE, "no manifest says what it was trained on"
         return self._concluded(claim, asked | {weights})
 

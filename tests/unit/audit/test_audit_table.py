@@ -188,4 +188,5 @@ def test_without_the_original_what_is_measured_against_it_is_missing(world):
     missing = [
         n for n, each in all_metrics().items() if not each.needs_probes and result.value("second gold", n) is None
     ]
-    assert missing == ["distance_gain", "rf_jsd"]
+    tells_apart = ["difference_auc", "difference_auc_staying", "difference_learned_auc"]
+    assert missing == ["distance_gain", *tells_apart, "rf_jsd"]

@@ -31,7 +31,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only temporary folder of the search, and no Prefect of this machine."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr("tmu.search.haystacks.temporary.temporary_folders", lambda: [folder])
+    monkeypatch.setattr("tmu.search.haystacks.temporary.temporary_folders", lambda _: [folder])
     monkeypatch.setattr("tmu.search.haystacks.folders.SITE_CACHE", tmp_path / "site-cache")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     return folder

@@ -175,6 +175,7 @@ def test_pictures_in_arrays_are_found(look: Look) -> None:
     standardised = ((stack[:, None] - 120.0) / 60.0).astype(np.float32)
     assert by(look(save({"standardised": standardised}))) & {By.NEAR, By.PIXELS}
     assert not look(npz(images=stack[:3])).found
+    assert look(save({"empty": np.zeros((0, 4), np.float32)})).unread == ()
 
 
 def test_a_picture_in_a_page_is_found(look: Look) -> None:

@@ -24,7 +24,7 @@ class Temporary:
 
     def found(self, ground: Ground) -> Iterator[Found]:
         """Each folder's things of this account."""
-        for folder in temporary_folders():
+        for folder in temporary_folders(ground):
             try:
                 entries = sorted(os.scandir(folder), key=lambda each: each.name)
             except OSError as error:
@@ -50,7 +50,8 @@ class Temporary:
         return iter(())
 
 
-def temporary_folders() -> list[Path]:
-    """TMPDIR, and the machine's own."""
-    found = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
+def temporary_folders(ground: Ground) -> list[Path]:
+    """Those of the setting; else TMPDIR, and the machine's own."""
+    found = ground.workspace.settings.search_temporary
+    found = found or (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
     return [each for each in dict.fromkeys(path.resolve() for path in found) if each.is_dir()]
