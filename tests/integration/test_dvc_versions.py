@@ -95,7 +95,7 @@ def test_a_linked_revision_is_hashed_where_it_is_read(tmp_path):
     digest = versions.commit(data)
     folder, listed = versions.linked(digest)
     assert bytes_of(folder) == bytes_of(data) and listed == manifest(data)
-    versions._cache = lambda: pytest.fail("DVC is asked once")
+    versions.cache = lambda: pytest.fail("DVC is asked once")
     assert versions.linked(digest) == (folder, listed)
     shard = folder / "shards" / "00.parquet"
     was = read_shard(shard)
@@ -128,9 +128,9 @@ def small(tmp_path_factory):
 @pytest.fixture
 def cache(small, monkeypatch):
     """The small folder's cache, found without asking DVC."""
-    folder = small[0].root / ".dvc/cache/files/md5"
-    monkeypatch.setattr(small[0], "_cache", lambda: folder)
-    return folder
+    folder = small[0].root / ".dvc/cache"
+    monkeypatch.setattr(small[0], "cache", lambda: folder)
+    return folder / "files/md5"
 
 
 def test_settings_are_ours_and_nothing_leaves_the_project(small):

@@ -78,10 +78,10 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 <p><strong>{{ 'Nobody stands out' if people.passed else 'Some persons stand out' }}:</strong> {{ people.reason }}</p>
 <div class="scroll"><table>
 <caption>{{ people.caption }}</caption>
-<thead><tr><th scope="col">person (keyed hash)</th><th scope="col">records (number)</th>
+<thead><tr><th scope="col">person (place)</th><th scope="col">records (number)</th>
 {% for name in people.head %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for each in people.rows %}
-<tr><th scope="row"><code>{{ each.person }}</code></th><td>{{ each.records }}</td>
+<tr><th scope="row">{{ each.person }}</th><td>{{ each.records }}</td>
 {% for one in each.cells %}{{ cell(one) }}{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
 {% endif %}

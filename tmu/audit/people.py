@@ -9,7 +9,8 @@ Check: nobody may be more detectable than under the golds. A person is *more det
 an interval above the evidence under every gold. One in a hundred unknown ones is found by chance in each direction, so
 the check fails where a person is found at 1 % for all persons and directions together (`certain`, Bonferroni), or where
 more are found than `chance`: what 99 of 100 audits of unknown ones would stay within, or the number of any gold.
-People appear as the first 12 hex digits of their keyed hash, never by name. Cost: one simulation for all models.
+People appear by their place in the list alone, so that an audit leads to nobody and outlives their erasure. Cost: one
+simulation for all models.
 """
 
 from typing import Any
@@ -21,7 +22,6 @@ from tmu.audit.outputs import Outputs, Sets, logit_confidence
 from tmu.audit.person import DRAWS, FPR, Persons, persons_evidence
 from tmu.audit.table import ORIGINAL
 
-DIGITS = 12
 MOST = 100  # persons listed one by one, the most detectable first; all are counted
 _DIRECTIONS = {"member": 1.0, "stands_out": -1.0}
 
@@ -112,12 +112,12 @@ def _listed(
     order = np.lexsort((named, least))[:MOST]
     return [
         {
-            "person": str(named[place])[:DIGITS],
+            "person": str(number),
             "records": int(persons[row]["member"].records[place]),
             **{direction: _one(persons, golds, row, direction, place) for direction in _DIRECTIONS},
             "more_detectable": bool(any(each[place] for each in more.values())),
         }
-        for place in order
+        for number, place in enumerate(order, 1)
     ]
 
 

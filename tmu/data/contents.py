@@ -85,16 +85,24 @@ def note(store: Path, cache: Path) -> int:
         if _read(part) is None:
             values = _of_images(path).tobytes()
             write_atomic(part, _seal(values) + values, private=True)
-    return _remove(cache, live)
+    return _remove(_dead(cache, live))
+
+
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """What in the cache belongs to no shard of `stores`."""
+    return _dead(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
 
 
 def prune(cache: Path, stores: Iterable[Path]) -> int:
     """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed."""
-    return _remove(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+    return _remove(dead(cache, stores))
 
 
-def _remove(cache: Path, live: Collection[Path]) -> int:
-    dead = [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
+def _dead(cache: Path, live: Collection[Path]) -> list[Path]:
+    return [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
+
+
+def _remove(dead: Collection[Path]) -> int:
     for path in dead:
         path.unlink(missing_ok=True)
     return len(dead)

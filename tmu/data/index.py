@@ -153,16 +153,21 @@ class Index:
         return frozenset(key for key in self.subject_marks if self.is_erased_subject(key))
 
 
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """What in the cache belongs to no shard of `stores`."""
+    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
+    return [path for path in cache.glob("*.arrow") if path.name not in live]
+
+
 def prune(cache: Path, stores: Iterable[Path]) -> int:
     """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed.
 
     An old part still links erased records to their subject: prune after an erasure.
     """
-    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
-    dead = [path for path in cache.glob("*.arrow") if path.name not in live]
-    for path in dead:
+    gone = dead(cache, stores)
+    for path in gone:
         path.unlink(missing_ok=True)
-    return len(dead)
+    return len(gone)
 
 
 def _cached(path: Path, facts: ShardFacts, cache: Path, *, keep: bool) -> ShardKeys:

@@ -9,6 +9,9 @@ from tmu.purge.scope import Scope
 from tmu.purge.trace import Trace
 from tmu.workspace import Workspace
 
+LAST = 90
+"""The order of the stores whose keys lead to the person: they wait until all others are done."""
+
 
 class Place(Protocol):
     """A store. A file of `tmu/purge/places/` has `ORDER: int` and `places(workspace) -> list[Place]`.
@@ -28,12 +31,19 @@ class Place(Protocol):
         ...
 
 
-def places(workspace: Workspace) -> list[Place]:
-    """All stores of a workspace, in the order in which they are purged."""
+def by_order(workspace: Workspace) -> dict[int, list[Place]]:
+    """All stores of a workspace by the order in which they are purged, lowest first."""
     from tmu.purge import places as folder
 
     found = (
         importlib.import_module(f"{folder.__name__}.{each.name}") for each in pkgutil.iter_modules(folder.__path__)
     )
-    modules = sorted(found, key=lambda module: (module.ORDER, module.__name__))
-    return [place for module in modules for place in module.places(workspace)]
+    ordered: dict[int, list[Place]] = {}
+    for module in sorted(found, key=lambda module: (module.ORDER, module.__name__)):
+        ordered.setdefault(module.ORDER, []).extend(module.places(workspace))
+    return ordered
+
+
+def places(workspace: Workspace) -> list[Place]:
+    """All stores of a workspace, in the order in which they are purged."""
+    return [place for group in by_order(workspace).values() for place in group]

@@ -20,7 +20,7 @@ from tmu.steps.cases import TableAuditCase
 from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.read_references import find_references
-from tmu.steps.table_sets import Drawn, TableSets, table_sets
+from tmu.steps.table_sets import Drawn, table_sets
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
 from tmu.workspace import Workspace
@@ -86,7 +86,7 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
             {model: each[name] for model, each in inner.items()} if inner else None,
             drawn.acquainted,
         )
-        for name, drawn in sets.parts.items()
+        for name, drawn in sets.items()
     }
     return TableCase(
         **parts,
@@ -95,28 +95,29 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
         method=case.method,
         weights_changed=case.original.weights != case.unlearned.weights,
         parameters_moved=moved,
-        names=sets.names,
     )
 
 
-def _inside(params: Params, sets: TableSets) -> bool:
-    return params.audit.probes and sets.parts["forget"].rows.inner is not None
+def _inside(params: Params, sets: dict[str, Drawn]) -> bool:
+    return params.audit.probes and sets["forget"].rows.inner is not None
 
 
 def _outputs(
-    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: TableSets
+    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: dict[str, Drawn]
 ) -> dict[str, np.ndarray]:
     """Logits by part."""
     device, size = pick_device(workspace.settings.device), case.params.audit.batch_size
     return {
         name: logits_of(net, drawn.examples.images, batch_size=size, device=device).numpy()
-        for name, drawn in sets.parts.items()
+        for name, drawn in sets.items()
     }
 
 
-def _inner(workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: TableSets) -> dict[str, np.ndarray]:
+def _inner(
+    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, parts: dict[str, Drawn]
+) -> dict[str, np.ndarray]:
     """Logits by part of the model's body with a head fitted on the staying people's records."""
-    config, parts = case.params.audit, sets.parts
+    config = case.params.audit
     logits = head_refit(
         net,
         _joined(list(parts.values())),

@@ -16,7 +16,7 @@ from tmu.data.keys import key64
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.errors import GateError
-from tmu.files import digest_of, read_json, write_json
+from tmu.files import read_json, write_json
 from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import code_digest
@@ -81,7 +81,7 @@ def fit_reference_twin(
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         started = time.perf_counter()
-        fit = engine(workspace, digest_of(identity), progress)
+        fit = engine(workspace, identity, progress)
         twin, report = fit_problems(_problems(workspace, data, original, references, params, fit))
         tensors: dict[str, torch.Tensor] = {}
         tree = freeze(twin, tensors)

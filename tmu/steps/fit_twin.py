@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from tmu.config import Params, Seeds
-from tmu.files import digest_of, write_atomic, write_json
+from tmu.files import write_atomic, write_json
 from tmu.manifest import digest
 from tmu.models.bundle import Arch
 from tmu.models.registry import module_of
@@ -64,7 +64,7 @@ def fit_twin(
             examples(store, "holdout"),
             params.twin,
             seeds,
-            engine(workspace, digest_of(identity), progress),
+            engine(workspace, identity, progress),
             time.perf_counter,
             pick_device(workspace.settings.device),
         )

@@ -139,6 +139,12 @@ def _runs(workspace: Workspace, kind: str) -> Iterator[Run]:
                 passed = bool(read_json(folder / "audit.json")["verdict"]["passed"])
             if _NEEDED[identity["stage"]] <= set(identity) and {"seconds_total", "hardware", "at"} <= set(record):
                 yield Run(identity, record, made["files"].get("weights.safetensors"), passed)
+    for purged in workspace.artifacts.purged.of(kind):
+        with contextlib.suppress(KeyError):
+            identity, record = purged.manifest["identity"], purged.run
+            # an audit is not counted: its verdict went with it
+            if identity["stage"] != "audit" and {"seconds_total", "hardware", "at"} <= set(record):
+                yield Run(identity, record, purged.manifest["files"].get("weights.safetensors"), None)
 
 
 def _asked(method: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:

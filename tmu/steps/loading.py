@@ -12,6 +12,7 @@ from torch import nn
 
 from tmu.data.store import RecordStore, SplitArrays
 from tmu.errors import StorageError
+from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
 from tmu.train import Examples, Fit, fit
@@ -115,9 +116,13 @@ def fresh_model(arch: Arch, seed: int, purpose: str = "init") -> nn.Module:
         return arch.build()
 
 
-def engine(workspace: Workspace, key: str, progress: Progress | None = None) -> Callable[..., Fit]:
-    """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own."""
+def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:
+    """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own.
+
+    identity: of the artifact that is being made. The snapshot's name begins with the data revision that it learns.
+    """
     settings, calls = workspace.settings, iter(range(10**6))
+    name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}"
     bound = partial(
         fit,
         device=pick_device(settings.device),
@@ -126,5 +131,5 @@ def engine(workspace: Workspace, key: str, progress: Progress | None = None) -> 
         progress=progress,
     )
     return lambda *args, **kwargs: bound(
-        *args, snapshot=workspace.state("snapshots", f"{key[:32]}-{next(calls)}.safetensors"), **kwargs
+        *args, snapshot=workspace.state("snapshots", f"{name}-{next(calls)}.safetensors"), **kwargs
     )

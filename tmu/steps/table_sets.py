@@ -24,7 +24,6 @@ from tmu.train.order import hash_keys, stream
 from tmu.workspace import Workspace
 
 ENOUGH = 500  # test records below which the hold-out is looked at, too
-SHOWN = 12  # hex digits of a subject's keyed hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +39,13 @@ class Drawn:
     acquainted: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class TableSets:
-    """parts: forget, retain (a sample), test. names: what the report shows for a person's number."""
-
-    parts: dict[str, Drawn]
-    names: dict[int, str]
-
-
 def table_sets(
     workspace: Workspace, data: DataRef, forget: ForgetRef, references: ReferencesRef, sample: int, seed: int
-) -> TableSets:
+) -> dict[str, Drawn]:
     """Load what the audit looks at: about `sample` staying and `sample` never-seen records, whole shards.
 
-    A forgotten person's test records are left out: they are to be erased, too. Raises RequestError where no training
-    record was forgotten, DataError where the table holds no rows of a shard.
+    → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too.
+    Raises RequestError where no training record was forgotten, DataError where the table holds no rows of a shard.
     """
     store = open_store(workspace, data)
     index = store.index()
@@ -79,8 +70,7 @@ def table_sets(
         examples = Examples(torch.from_numpy(arrays.images), labels, keys)
         acquainted = acquainted_with(store, positions, rows) if name == "test" else None
         parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
-    shown = zip(parts["forget"].subjects, people["forget"], strict=True)
-    return TableSets(parts, {int(number): key[:SHOWN] for number, key in shown})
+    return parts
 
 
 def _sample(

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from tmu.config import Config, Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
-from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.registry import module_of
@@ -80,7 +79,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         refuse_suppressed(workspace, store, without)
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
-        report = engine(workspace, digest_of(identity), progress)(model, train, params.train, seeds)
+        report = engine(workspace, identity, progress)(model, train, params.train, seeds)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,

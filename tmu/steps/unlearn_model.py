@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tmu.config import Params, Seeds, UnlearnConfig
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError
-from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.registry import module_of
@@ -80,7 +79,7 @@ def unlearn_model(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        problem, arch = _problem(workspace, case, digest_of(identity), progress)
+        problem, arch = _problem(workspace, case, identity, progress)
         notes = _guarded(workspace, case, problem, arch)
         outcome = method.unlearn(problem, options)
         save_bundle(folder, outcome.model, arch, identity)
@@ -113,12 +112,14 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
     return {"shift": report.as_json()}
 
 
-def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progress | None) -> tuple["Problem", Arch]:
+def _problem(
+    workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
+) -> tuple["Problem", Arch]:
     """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
     from tmu.unlearn.problem import Problem
 
     if needs_references(case.params.unlearn.method):
-        return referring_problem(workspace, case, engine(workspace, key, progress))
+        return referring_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
     model, arch = load_model(workspace, case.original)
@@ -131,7 +132,7 @@ def _problem(workspace: Workspace, case: UnlearnCase, key: str, progress: Progre
         classes=len(arch.classes),
         recipe=case.params.train,
         seeds=seeds,
-        fit=engine(workspace, key, progress),
+        fit=engine(workspace, identity, progress),
         fresh=lambda: fresh_model(arch, seeds.init),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,

@@ -12,6 +12,7 @@ from tmu import manifest
 from tmu.errors import StorageError
 from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable
 from tmu.stores.lock import locked
+from tmu.stores.purged import PurgedArtifacts, PurgedError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _AGAIN = "Run the step that makes it again."
@@ -30,7 +31,7 @@ class Artifacts(ABC):
     """A store of artifact folders. `workspace` is what `file:PATH` addresses are relative to."""
 
     def __init__(self, workspace: Path):
-        self.workspace = workspace
+        self.workspace, self.purged = workspace, PurgedArtifacts(workspace)
 
     @abstractmethod
     def find(self, kind: str, key: str) -> Path | None:
@@ -70,7 +71,7 @@ class Artifacts(ABC):
 
     @abstractmethod
     def remove(self, uri: str) -> None:
-        """Remove an artifact `kind/key`, at once unfindable; nothing where there is none."""
+        """Remove an artifact `kind/key`, at once unfindable, with all its versions; nothing where there is none."""
 
     @abstractmethod
     def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
@@ -80,9 +81,17 @@ class Artifacts(ABC):
         """The verified local folder of a reference (`kind/key` or `file:PATH`); `StorageError` if absent or other.
 
         only: the files of it that are wanted (and `run.json`, where there is one): no other is looked at or fetched.
+        One that a purge destroyed raises `PurgedError`.
         """
-        if only is not None:
-            return self._fetch_part(uri, digest, only)
+        try:
+            return self._fetch_whole(uri, digest) if only is None else self._fetch_part(uri, digest, only)
+        except StorageError as error:
+            purged = None if uri.startswith("file:") else self.purged.find(uri, digest)
+            if purged is None:
+                raise
+            raise PurgedError(purged) from error
+
+    def _fetch_whole(self, uri: str, digest: str) -> Path:
         folder = self._locate(uri)
         if manifest.digest(folder) != digest:
             raise StorageError(f"The artifact {uri} is not the one referred to.", _AGAIN)

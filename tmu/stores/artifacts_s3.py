@@ -9,6 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from tmu.files import new_folder, write_atomic
 from tmu.stores.artifacts import Artifacts, Held, LocalArtifacts
 from tmu.stores.lock import locked
 from tmu.stores.s3_access import S3Access, put, refusals
+from tmu.stores.s3_versions import S3Versions
 
 _ABSENT = ("NoSuchKey", "404")
 _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -64,7 +66,7 @@ class S3Artifacts(Artifacts):
         self._publish(kind, key, self.cache.folder(kind, key))
 
     def manifests(self, kind: str) -> list[Held]:
-        found, start = [], self._key(kind) + "/"
+        found, start = [], self.key(kind) + "/"
         with self._refusals():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=start, Delimiter="/"
@@ -101,15 +103,9 @@ class S3Artifacts(Artifacts):
     def remove(self, uri: str) -> None:
         kind, _, key = uri.partition("/")
         self.cache.folder(kind, key)  # refuses what is no address
-        with self._refusals():
-            # what decides goes first: from then on nobody finds it
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(f"{uri}/{manifest.MANIFEST}"))
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._key(uri) + "/"
-            )
-            for page in pages:
-                for each in page.get("Contents", ()):
-                    self._client.delete_object(Bucket=self.bucket, Key=each["Key"])
+        # what decides goes first: from then on nobody finds it
+        self.versions.destroy(self.versions.of(self.key(f"{uri}/{manifest.MANIFEST}")))
+        self.versions.destroy(self.versions.under(self.key(uri) + "/"))
         self.cache.remove(uri)
 
     def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
@@ -139,14 +135,13 @@ class S3Artifacts(Artifacts):
     def _copy(self, source: str, target: str) -> None:
         """Let the service copy an object; its bytes do not travel."""
         with self._refusals():
-            where = {"Bucket": self.bucket, "Key": self._key(source)}
-            self._client.copy_object(Bucket=self.bucket, Key=self._key(target), CopySource=where)
+            where = {"Bucket": self.bucket, "Key": self.key(source)}
+            self._client.copy_object(Bucket=self.bucket, Key=self.key(target), CopySource=where)
 
     def refuse_unwritable(self) -> None:
         name = f"probe-{secrets.token_hex(4)}"
         self._put(name, b"")
-        with self._refusals():
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+        self.versions.destroy(self.versions.of(self.key(name)))
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         """Upload a finished folder, unless another writer's sound artifact is there: the cache then takes that one."""
@@ -176,7 +171,7 @@ class S3Artifacts(Artifacts):
     def _get(self, name: str) -> bytes | None:
         with self._refusals() as ignored:
             ignored.extend(_ABSENT)
-            return self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read()
+            return self._client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
         return None
 
     def _put(self, name: str, data: bytes, only_if_absent: bool = False) -> None:
@@ -184,10 +179,28 @@ class S3Artifacts(Artifacts):
         condition = {"IfNoneMatch": "*"} if only_if_absent else {}
         with self._refusals() as ignored:
             ignored.extend(_LOST_RACE if only_if_absent else ())
-            put(self._client, self.bucket, self._key(name), data, **condition)
+            put(self._client, self.bucket, self.key(name), data, **condition)
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
+        """The key of an object by its name below the prefix."""
         return str(PurePosixPath(self.prefix, name))
+
+    def address(self, key: str) -> str:
+        """The artifact's address `kind/key` to which an object belongs."""
+        return "/".join(PurePosixPath(key).relative_to(self.prefix or ".").parts[:2])
+
+    def stored_at(self, key: str) -> datetime:
+        """When an object was stored last; the beginning of time where it is gone."""
+        with self._refusals() as ignored:
+            ignored.extend(_ABSENT)
+            found: datetime = self._client.head_object(Bucket=self.bucket, Key=key)["LastModified"]
+            return found
+        return datetime.min.replace(tzinfo=UTC)
+
+    @cached_property
+    def versions(self) -> S3Versions:
+        """All versions of the bucket's objects, for what has to go for good."""
+        return S3Versions(self.bucket, self.access)
 
     @cached_property
     def _client(self) -> Any:

@@ -12,6 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -25,6 +27,7 @@ from tmu.stores.s3_access import S3Access
 _SITE_CACHE = Path(".tmu", "dvc-site")
 _SECTION = 'remote "storage"'
 _LISTING = "listing"
+_RECORD = Path(".tmu", "committed")
 
 
 class DvcVersions:
@@ -65,7 +68,9 @@ class DvcVersions:
         Without links anew: they would copy every file of the folder, and give it another inode and date.
         """
         self._dvc("add", "--no-relink", self._relative(folder))
-        return self.revision(folder)
+        digest = self.revision(folder)
+        self._record(digest)
+        return digest
 
     def revision(self, folder: Path) -> str:
         """The digest (`….dir`) that `<folder>.dvc` names; `DataError` if the folder was never committed."""
@@ -80,6 +85,19 @@ class DvcVersions:
             ) from error
         return str(digest)
 
+    def recorded(self) -> frozenset[str]:
+        """The digests of all folders that were ever committed here, for a purge: DVC does not remember whose they are.
+
+        Kept in `.tmu/committed`, one a line.
+        """
+        path = self.root / _RECORD
+        return frozenset(path.read_text().split()) if path.is_file() else frozenset()
+
+    def settings(self) -> dict[str, str]:
+        """DVC's own settings with all paths absolute, such as `cache.dir` and `remote.storage.url`."""
+        lines = (line.partition("=") for line in self._dvc("config", "--list").splitlines())
+        return {name: value for name, _, value in lines}
+
     def materialise(self, digest: str) -> Path:
         """A folder with the files of a revision, `.tmu/revisions/<digest>`; hard links into DVC's cache where possible.
 
@@ -88,7 +106,7 @@ class DvcVersions:
         """
         target = self._revision_folder(digest)
         if not target.is_dir():
-            cache = self._cache()
+            cache = self._md5s()
             entries = _read_listing(_object(cache, digest), digest)
             with new_folder(target) as building:
                 _link(cache, entries, building)
@@ -104,12 +122,26 @@ class DvcVersions:
         """
         place = self._revision_folder(digest).with_suffix(".linked")
         if not place.is_dir():
-            cache = self._cache()
+            cache = self._md5s()
             entries = _read_listing(_object(cache, digest), digest)
             with new_folder(place) as building:
                 shutil.copyfile(_object(cache, digest), building / _LISTING)
                 _link(cache, entries, building / "files")
         return place / "files", _read_listing(place / _LISTING, digest)
+
+    def parts(self, digest: str, names: Callable[[str], bool]) -> dict[str, Path]:
+        """Those files of a revision whose names are wanted, as they lie in DVC's cache; each MD5 is checked.
+
+        Nothing is linked or copied, so that looking leaves no trace. Raises StorageError where one is not there.
+        """
+        cache = self._md5s()
+        entries = _read_listing(_object(cache, digest), digest)
+        found = {name: _object(cache, md5) for name, md5 in entries.items() if names(name)}
+        for name, path in found.items():
+            if not path.is_file():
+                raise _absent(digest)
+            _check(path, entries[name])
+        return found
 
     def _revision_folder(self, digest: str) -> Path:
         if not re.fullmatch(r"[0-9a-f]{32}\.dir", digest):
@@ -133,14 +165,27 @@ class DvcVersions:
         parser.read(self.root / ".dvc" / "config.local")
         return not Path(parser.get("core", "site_cache_dir", fallback="")).is_absolute()
 
+    def _record(self, digest: str) -> None:
+        known = self.recorded()
+        if digest not in known:
+            write_atomic(self.root / _RECORD, "".join(f"{each}\n" for each in sorted({*known, digest})).encode())
+
     def _relative(self, folder: Path) -> str:
         path = (self.root / folder).resolve()
         if not path.is_relative_to(self.root) or path == self.root:
             raise DataError(f"{folder} is not below {self.root}.", "Keep the data folder inside the project.")
         return path.relative_to(self.root).as_posix()
 
-    def _cache(self) -> Path:
-        return Path(self._dvc("cache", "dir").strip()) / "files" / "md5"
+    def cache(self) -> Path:
+        """The folder of DVC's cache; a shared one lies outside `root`."""
+        return Path(self._dvc("cache", "dir").strip())
+
+    def _md5s(self) -> Path:
+        return self._md5_folder
+
+    @cached_property
+    def _md5_folder(self) -> Path:
+        return self.cache() / "files" / "md5"
 
     def _dvc(self, *arguments: str) -> str:
         """Run DVC in `root` and return its output; `StorageError` with DVC's own reason if it fails.

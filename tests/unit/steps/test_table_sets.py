@@ -54,16 +54,16 @@ def asked(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> list[list[int]
     return read
 
 
-def _sets(sample: int = 300) -> table_sets.TableSets:
+def _sets(sample: int = 300) -> dict[str, table_sets.Drawn]:
     return table_sets.table_sets(None, DATA, FORGET, TABLE, sample, 0)
 
 
 def test_the_sample_is_whole_people_of_a_few_shards(store: RecordStore, asked: list[list[int]]) -> None:
     found, index = _sets(), store.index()
-    assert 300 <= len(found.parts["retain"].rows) < 600
-    assert 300 <= len(found.parts["test"].rows) < 600
+    assert 300 <= len(found["retain"].rows) < 600
+    assert 300 <= len(found["test"].rows) < 600
     assert len(asked[0]) < 16  # of 32 shards: the others are not read
-    keys = set(found.parts["retain"].examples.keys.tolist())
+    keys = set(found["retain"].examples.keys.tolist())
     position = {key: place for place, key in enumerate(key64(index.record_keys).tolist())}
     for person in {index.subject_keys[position[key]] for key in keys}:
         own = index.subject_keys == person
@@ -73,19 +73,18 @@ def test_the_sample_is_whole_people_of_a_few_shards(store: RecordStore, asked: l
 
 def test_rows_and_records_are_in_one_order_and_the_person_who_left_is_in_neither(asked: list[list[int]]) -> None:
     found = _sets()
-    for part in found.parts.values():
+    for part in found.values():
         assert part.rows.keys.equal(part.examples.keys)
         assert part.rows.labels.equal(part.examples.labels)
         assert len(part.subjects) == len(part.rows)
-    gone = set(found.parts["forget"].subjects.tolist())
+    gone = set(found["forget"].subjects.tolist())
     assert len(gone) == 1
-    assert not gone & set(found.parts["retain"].subjects) | gone & set(found.parts["test"].subjects)
-    assert [*found.names.values()] == [KEYS.subject("person-7")[: table_sets.SHOWN]]
+    assert not gone & set(found["retain"].subjects) | gone & set(found["test"].subjects)
 
 
 def test_a_test_record_names_the_networks_that_know_its_person(asked: list[list[int]]) -> None:
     found = _sets()
-    retain, test = found.parts["retain"], found.parts["test"]
+    retain, test = found["retain"], found["test"]
     by_person = dict(zip(retain.subjects.tolist(), retain.rows.seen.numpy(), strict=True))
     both = [place for place, person in enumerate(test.subjects.tolist()) if person in by_person]
     assert len(both) > 100
@@ -94,8 +93,8 @@ def test_a_test_record_names_the_networks_that_know_its_person(asked: list[list[
 
 
 def test_the_same_shards_are_looked_at_for_every_request(asked: list[list[int]]) -> None:
-    first = _sets().parts["test"].examples.keys
-    assert first.equal(_sets().parts["test"].examples.keys)
+    first = _sets()["test"].examples.keys
+    assert first.equal(_sets()["test"].examples.keys)
 
 
 def test_a_request_without_training_records_is_refused(

@@ -55,7 +55,7 @@ def audit_by_table(case: TableCase) -> TableAudit:
         "rules": {name: each.outcome for name, each in findings.items()},
         "membership": told(outer) | {"others": [told(each) for each in others]},
         "inner": told(inner) if inner else None,
-        "people": people_of(outer, findings["persons"], case.names),
+        "people": people_of(outer, findings["persons"]),
     }
     return TableAudit(verdict, sentence, data, outer, distances["outer"], useful)
 

@@ -3,7 +3,7 @@
 The order of records is one for logits, rows and subjects of a part.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ class TableCase:
 
     forget: D_f. retain: a sample of the people who stay. test: records that no model learned, of people whom the
     audited models know or of such as nobody does. config: what the rules allow. method: name of the row that is judged.
-    weights_changed, parameters_moved: as for `gate.judge`. names: what the report shows for a subject's number.
+    weights_changed, parameters_moved: as for `gate.judge`.
     """
 
     forget: Part
@@ -102,7 +102,6 @@ class TableCase:
     method: str = "unlearned"
     weights_changed: bool = True
     parameters_moved: float | None = None
-    names: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.forget):

@@ -11,8 +11,8 @@ from tmu.audit.gate_rules import Finding
 MOST = 100  # listed; all are counted
 
 
-def people_of(found: Membership, rule: Finding, names: dict[int, str]) -> dict[str, Any]:
-    """names: what stands for a person's number, such as the head of a keyed hash; the number itself where missing."""
+def people_of(found: Membership, rule: Finding) -> dict[str, Any]:
+    """A person appears by the place in the list alone: an audit leads to nobody."""
     own, original = found.people["unlearned"], found.people["original"]
     order = np.argsort(np.minimum(own.member, own.low), kind="stable")[:MOST]
     return {
@@ -26,7 +26,7 @@ def people_of(found: Membership, rule: Finding, names: dict[int, str]) -> dict[s
         },
         "people": [
             {
-                "person": names.get(int(found.people_named[place]), str(int(found.people_named[place]))),
+                "person": str(number),
                 "records": int(own.records[place]),
                 "evidence": float(own.evidence[place]),
                 "original": float(original.evidence[place]),
@@ -34,6 +34,6 @@ def people_of(found: Membership, rule: Finding, names: dict[int, str]) -> dict[s
                 "p_low": float(own.low[place]),
                 "p_original": float(original.member[place]),
             }
-            for place in order
+            for number, place in enumerate(order, 1)
         ],
     }

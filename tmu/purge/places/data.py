@@ -1,0 +1,177 @@
+"""Where copies of the data lie: unpacked revisions, caches of the index, DVC's cache and its remotes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tmu.data import contents, index
+from tmu.errors import StorageError
+from tmu.files import discard, storage_errors
+from tmu.purge.data_revisions import OldRevisions
+from tmu.purge.place import Place
+from tmu.purge.scope import Scope
+from tmu.purge.trace import Action, Holds, Trace
+from tmu.stores.dvc_objects import Copy, FolderObjects, Objects, S3Objects, object_of
+from tmu.stores.s3_access import S3Access, s3_access
+from tmu.workspace import Workspace
+
+ORDER = 10
+_THEIRS = "a revision of another project in the same store names it"
+_SEALED = "a revision made under another secret, in which nobody can be found by key"
+_UNREACHED = "a remote of a kind that tmu does not reach"
+
+
+def places(workspace: Workspace) -> list[Place]:
+    """Unpacked revisions first, then what they were unpacked from."""
+    stores, beyond = _stores(workspace)
+    old = OldRevisions(workspace, stores)
+    found: list[Place] = [UnpackedRevisions(workspace, old), IndexCaches(workspace)]
+    return found + [ObjectStore(old, store) for store in stores] + [Beyond(name) for name in beyond]
+
+
+class ObjectStore:
+    """DVC's cache, or a remote."""
+
+    def __init__(self, old: OldRevisions, store: Objects):
+        self.name, self._old, self._store = store.name, old, store
+        self._kept: dict[str, frozenset[str]] = {}
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """Objects of old revisions that hold the scope, then the lists that name them."""
+        found = self._old.found(scope)
+        holds = found.objects | dict.fromkeys(sorted(found.lists), Holds.NAMES)
+        copies = {name: self._store.copies(name) for name in holds}
+        self._kept[scope.request] = self._old.elsewhere(scope, self._store, [name for name in copies if copies[name]])
+        for name, here in copies.items():
+            for copy in here:
+                yield self._trace(scope, name, copy, holds[name])
+        for name in sorted(found.sealed):
+            for copy in self._store.copies(name):
+                yield self._said(copy, Holds.IMAGES, action=Action.KEEP, why=_SEALED)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Note what goes, then destroy it; what the live revision or another project needs is refused."""
+        if trace.stays:
+            return
+        name = object_of(trace.address)
+        if name in self._old.needed() or name in self._elsewhere(scope, name):
+            raise StorageError("An object that is to be destroyed is needed now.", "Make the purge's plan again.")
+        self._old.note(scope, name, trace.holds)
+        self._store.destroy(name, trace.version)
+
+    def _elsewhere(self, scope: Scope, name: str) -> frozenset[str]:
+        """Looked for once in a process: by `find`, or here where the plan was made by another one."""
+        if scope.request not in self._kept:
+            everything = [*self._old.found(scope).objects, name]
+            self._kept[scope.request] = self._old.elsewhere(scope, self._store, everything)
+        return self._kept[scope.request]
+
+    def _trace(self, scope: Scope, name: str, copy: Copy, holds: Holds) -> Trace:
+        if name in self._kept[scope.request]:
+            return self._said(copy, holds, action=Action.KEEP, why=_THEIRS)
+        if copy.lock.closed():
+            until = copy.lock.until.date().isoformat() if copy.lock.until and not copy.lock.hold else ""
+            action = Action.EXPIRE if until else Action.KEEP
+            return self._said(copy, holds, action=action, why=str(copy.lock), until=until)
+        return self._said(copy, holds, action=Action.DESTROY)
+
+    def _said(self, copy: Copy, holds: Holds, **more: Any) -> Trace:
+        return Trace(place=self.name, address=copy.address, version=copy.version, holds=holds, **more)
+
+
+class UnpackedRevisions:
+    """Old revisions in `.tmu/revisions`, linked or copied from DVC's cache."""
+
+    name = "unpacked revisions"
+
+    def __init__(self, workspace: Workspace, old: OldRevisions):
+        self._folder, self._old = workspace.state("revisions"), old
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """Folders in which a shard holds the scope."""
+        for folder in sorted(path for path in self._folder.glob("[!.]*") if path.is_dir()):
+            held = filter(None, (self._old.held(scope, name, path) for name, path in self._doubtful(folder)))
+            if (holds := next(held, None)) is not None:
+                yield Trace(place=self.name, address=folder.name, holds=holds, action=Action.DESTROY)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Remove a folder; whatever of it is needed is unpacked again."""
+        folder = self._folder / Path(trace.address).name
+        if folder.is_dir() and not trace.stays:
+            with storage_errors(folder):
+                discard(folder)
+
+    def _doubtful(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """The files of a folder that are not the live revision's."""
+        needed, listed = self._old.needed(), self._old.files(folder.name.removesuffix(".linked"))
+        inside = folder / "files" if folder.suffix == ".linked" else folder
+        for path in sorted(path for path in inside.rglob("*") if path.is_file()):
+            name = path.relative_to(inside).as_posix()
+            if listed.get(name) not in needed:
+                yield name, path
+
+
+class IndexCaches:
+    """Parts of the index and digests of pictures, of shards that are not live any more."""
+
+    name = "caches of the index"
+
+    def __init__(self, workspace: Workspace):
+        self._workspace = workspace
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """All that are of no live shard: they are of shards from which somebody was erased."""
+        for path in sorted(self._dead()):
+            address = f"{path.parent.name}/{path.name}"
+            yield Trace(place=self.name, address=address, holds=Holds.KEYS, action=Action.DESTROY)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Remove one."""
+        for path in self._dead():
+            if trace.address == f"{path.parent.name}/{path.name}" and not trace.stays:
+                with storage_errors(path):
+                    path.unlink(missing_ok=True)
+
+    def _dead(self) -> list[Path]:
+        live = [self._workspace.data]
+        return index.dead(self._workspace.index_parts, live) + contents.dead(self._workspace.contents, live)
+
+
+class Beyond:
+    """A remote that tmu does not reach: told, so that nobody takes it for purged."""
+
+    def __init__(self, name: str):
+        self.name = f"DVC remote {name}"
+
+    def find(self, scope: Scope) -> Iterator[Trace]:
+        """One trace for all that may lie there."""
+        yield Trace(place=self.name, address=self.name, holds=Holds.IMAGES, action=Action.KEEP, why=_UNREACHED)
+
+    def purge(self, scope: Scope, trace: Trace) -> None:
+        """Nothing: it stays."""
+
+
+def _stores(workspace: Workspace) -> tuple[list[Objects], list[str]]:
+    """The cache and all remotes that DVC is configured with, and the names of those that tmu does not reach."""
+    settings, cache = workspace.versions.settings(), workspace.versions.cache()
+    own = cache.resolve().is_relative_to(workspace.root.resolve())
+    stores: list[Objects] = [FolderObjects("DVC cache", cache, own=own)]
+    beyond = []
+    for key, url in sorted(settings.items()):
+        name = key.removeprefix("remote.").removesuffix(".url")
+        if not (key.startswith("remote.") and key.endswith(".url")):
+            continue
+        if url.startswith("s3://"):
+            endpoint = settings.get(f"remote.{name}.endpointurl")
+            access = _access(workspace, endpoint)
+            stores.append(S3Objects(f"DVC remote {name}", url, access, workspace.state()))
+        elif "://" in url:
+            beyond.append(name)
+        else:
+            stores.append(FolderObjects(f"DVC remote {name}", Path(url)))
+    return stores, beyond
+
+
+def _access(workspace: Workspace, endpoint: str | None) -> S3Access:
+    ours = s3_access(workspace.settings)
+    return S3Access(endpoint or ours.endpoint_url, ours.keys, ours.checksums)
