@@ -11,6 +11,7 @@ from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
 from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
+from tasks.evidence import keep_evidence
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
 from tasks.verify import verify_deletion
@@ -150,6 +151,7 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
     """Tidy, verify, and close the journal's entry."""
     observer.reach(State.PURGING)
     deletion = references_erased(workspace, deletion)
+    keep_evidence(workspace, deletion)
     tidy(workspace)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []

@@ -102,6 +102,7 @@ def hardware() -> dict[str, Any]:
 
     return {
         "machine": platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
