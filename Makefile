@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # torch comes in builds of several hashes, with or without CUDA (docs/decisions/0002-pins.md)
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
 	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
-CODE := tmu flows tasks infra/doctor infra/prefect_ops
+CODE := tmu verifier/tmu_verify flows tasks infra/doctor infra/prefect_ops
 
 .PHONY: help setup demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
 	audit lock format bench clean

@@ -1,14 +1,16 @@
-"""The deletion itself, whoever asked: erase, unlearn, audit, put into service, tidy, verify.
+"""The deletion itself, whoever asked: erase, unlearn, audit, put into service, purge, verify.
 
 The order is: write down, find or fit the references, erase the data, then the model. Every stage is idempotent and
 journalled, so that a crash anywhere is fixed by running the same again; it takes effect once. All that a stage needs is
 in the `Deletion`; nothing is read from params.yaml. The observer is told how far it has come.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
+from flows.purge import keys_destroyed, purged
 from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
 from tasks.evidence import keep_evidence
@@ -18,11 +20,11 @@ from tasks.verify import verify_deletion
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
-from tmu.errors import GateError
+from tmu.errors import GateError, StorageError
 from tmu.ledger.states import State
 from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
-from tmu.steps.price import price_of
+from tmu.steps.price import Price, price_of
 from tmu.steps.register_model import champion_of
 from tmu.stores.mlflow import Version
 from tmu.unlearn import needs_references, needs_twin
@@ -41,6 +43,9 @@ NO_REFERENCES = (
 def carry_out(workspace: Workspace, deletion: Deletion, observer: Observer) -> dict[str, Any]:
     """Take an acknowledged deletion to its end, from wherever it stopped; returns what is to be told of it, as JSON."""
     look_at_data(workspace, deletion)
+    if deletion.has_reached(Stage.PURGING):  # what earlier stages need may be gone
+        observer.reach(State.PROMOTING)
+        return _ended(workspace, deletion, observer, deletion.service)
     if not deletion.has_reached(Stage.ERASING):
         check_stores(workspace)
         deletion = prepared(workspace, deletion)
@@ -148,26 +153,44 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Tidy, verify, and close the journal's entry."""
+    """Purge, verify, and close the journal's entry.
+
+    Without an audit nothing is purged: the next one needs the old revision and the model that learned it.
+    """
+    deletion = Journal(workspace).advance(deletion, Stage.PURGING, service=service)
+    price = _price(workspace, deletion)
     observer.reach(State.PURGING)
-    deletion = references_erased(workspace, deletion)
-    keep_evidence(workspace, deletion)
-    tidy(workspace)
+    if deletion.purged is None:
+        deletion = references_erased(workspace, deletion)
+        keep_evidence(workspace, deletion)
+        tidy(workspace)
+    if deletion.params.purge.act and service != UNAUDITED:
+        deletion = purged(workspace, deletion)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
-    deletion = Journal(workspace).advance(deletion, Stage.COMPLETED, service=service)
-    return told(workspace, deletion) | {"checked": checked}
+    keys_destroyed(workspace, deletion)
+    deletion = Journal(workspace).advance(deletion, Stage.COMPLETED)
+    return _told(workspace, deletion, price) | {"checked": checked}
 
 
-def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
+def _price(workspace: Workspace, deletion: Deletion) -> Price | None:
+    """What it took, before the purge takes what tells of it; None where a purge that was interrupted did so."""
+    if deletion.unlearned is None:
+        return None
+    with suppress(StorageError):
+        return price_of(workspace, deletion, deletion.outcome and deletion.outcome.audit)
+    return None
+
+
+def _told(workspace: Workspace, deletion: Deletion, price: Price | None) -> dict[str, Any]:
     """A completed deletion for whoever asked, as JSON."""
-    shown = deletion.model_dump(mode="json", include={"data": True, "service": True})
-    price = price_of(workspace, deletion, deletion.outcome and deletion.outcome.audit) if deletion.unlearned else None
+    shown = deletion.model_dump(mode="json", include={"data": True, "service": True, "purged": True})
     outcome: dict[str, Any] = {"verdict": None}
     if deletion.outcome:
         outcome = deletion.outcome.model_dump(mode="json") | {"verdict": deletion.outcome.verdict.public()}
     choice = deletion.plan.choice.model_dump(mode="json")
     ui = workspace.registry.ui_command()
-    why = [*deletion.why, *([price.sentence] if price else [])]
+    end = deletion.purged.sentence if deletion.purged else f"Nothing was purged: `tmu purge {deletion.id}`."
+    why = [*deletion.why, *([price.sentence] if price else []), end]
     shown |= {"price": price and price.model_dump(mode="json")}
     return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": why}

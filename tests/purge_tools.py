@@ -31,7 +31,7 @@ def scope(deletion: Deletion, **changes: object) -> Scope:
 
 
 class Memory:
-    """A store. things: addresses with what they hold. broken: it answers nothing; stubborn: it says yes and keeps it."""
+    """A store. things: addresses and what they hold. broken: it answers nothing; stubborn: it says yes and keeps it."""
 
     def __init__(self, name: str, **things: Trace | Holds):
         self.name, self.broken, self.stubborn = name, False, False

@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tmu.config import Config
 from tmu.errors import ConfigError
 
 
@@ -49,6 +50,14 @@ _ELSEWHERE = {  # read by commands, tests, infra/
 }
 
 
+class Backup(Config):
+    """Copies that are made outside of tmu. days: until the last copy of a day is gone."""
+
+    name: str = Field(min_length=1, description="what is copied, and where to; it names no person")
+    days: int = Field(ge=1, description="days until a copy expires")
+    restore: str = Field("run `tmu restore` before a restored copy is used", description="what must follow a restore")
+
+
 class Settings(BaseSettings):
     """One settings model for every way to run: laptop, one machine with servers, cluster."""
 
@@ -75,6 +84,9 @@ class Settings(BaseSettings):
         repr=False,
         description="SQLAlchemy address of the ledger; default: SQLite file .tmu/ledger.db in the workspace",
     )
+    search_ledger: str | None = Field(
+        None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
+    )
     prefect_api_url: str | None = Field(None, description="Prefect server; default: none, commands run without one")
     prefect_login: Login | None = Field(None, description="name:password that Prefect's server asks for")
     api_url: str | None = Field(None, description="where `make up` lets `tmu serve` listen")
@@ -94,6 +106,23 @@ class Settings(BaseSettings):
     )
     timestamp_ca: Path | None = Field(None, description="PEM file with the root certificates of that authority")
     timestamps: Path | None = Field(None, description="folder of its stamps; default: .tmu/timestamps")
+    issuer: str = Field("not named", min_length=1, description="who issues certificates: the controller's name")
+    issuer_contact: str = Field("not named", description="where to ask about a certificate: a role's address")
+    certificate_signer: str | None = Field(
+        None,
+        repr=False,
+        description="key service that signs certificates (awskms:…); default: a file in .tmu",
+    )
+    certificate_public_key: Path | None = Field(None, description="PEM file with the public half of that key")
+    authority: str = Field(
+        "the data protection authority of your country", min_length=1, description="whom a person may complain to"
+    )
+    evidence: str | None = Field(
+        None, description="s3://bucket/prefix of evidence bundles, write-once; default: .tmu/evidence, read-only files"
+    )
+    evidence_days: int = Field(1096, ge=1, le=36_500, description="how long they are locked there, by Object Lock")
+    evidence_lock: Literal["compliance", "governance"] = Field("compliance", description="mode of that lock")
+    backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")

@@ -16,12 +16,16 @@ QUICK = {
     "references": {"pairs": 2, "inner": False},
     "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
     "audit": {"bootstrap": 100, "golds": True},
+    "purge": {"act": False},
 }
 LAYOUT = {"holdout": 0.35, "test": 0.35}
 
 
 def make_workspace(folder: Path, **extra: object) -> Workspace:
-    """A workspace with the embedded digits and quick parameters. audit: beside golds, unless it says otherwise."""
+    """A workspace with the embedded digits and quick parameters. audit: beside golds, unless it says otherwise.
+
+    What a deletion leaves behind stays, for tests that look at it; `purge={"act": True}` destroys it at its end.
+    """
     workspace = Workspace.create(folder)
     audit = {"audit": {**QUICK["audit"], **extra.pop("audit", {})}}
     params = Params.model_validate({**QUICK, **extra, **audit}).model_dump(

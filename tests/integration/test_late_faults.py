@@ -24,7 +24,7 @@ from tmu.ledger.schema import audit_log
 from tmu.ledger.states import State
 from tmu.steps.ledger import batch
 from tmu.steps.ledger.bind_plans import plan_request
-from tmu.steps.ledger.certify import certify
+from tmu.steps.ledger.state_deletion import state_deletion
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.register_model import register_model
 from tmu.steps.train_model import train_original
@@ -129,7 +129,7 @@ def test_a_hold_after_the_erasing_stops_nothing_and_is_on_record(
     assert workspace.registry.get_alias("digits", "champion").version == outcome["champion"]
     assert len([entry for entry in logged(workspace, "published_under_hold") if '"late"' in entry]) == 1
     with opened(workspace) as ledger:
-        assert [each["hold"] for each in certify(workspace, ledger, "late")["holds_too_late"]] == [placed.id]
+        assert [each["hold"] for each in state_deletion(workspace, ledger, "late")["holds_too_late"]] == [placed.id]
 
 
 def child(workspace: Workspace, point: str, run: str = "-") -> subprocess.CompletedProcess[str]:

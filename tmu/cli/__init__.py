@@ -10,6 +10,7 @@ from tmu import __version__
 from tmu.cli import (
     audit,
     bench,
+    certificate,
     compare,
     data,
     delete,
@@ -19,6 +20,7 @@ from tmu.cli import (
     ledger,
     output,
     plan,
+    purge,
     reference_table,
     request,
     serve,
@@ -27,6 +29,7 @@ from tmu.cli import (
     train,
     twin,
     unlearn,
+    verify_erasure,
 )
 from tmu.cli.workspace import choose_home, home
 from tmu.errors import TmuError
@@ -40,14 +43,14 @@ EXIT_CODES = {
     3: "a request that cannot be carried out as it is",
     4: "unusable data",
     5: "an unusable model",
-    6: "a gate refused",
-    7: "the disk or a store failed",
+    6: "a gate refused, or `tmu verify-erasure` found something",
+    7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "request", "ledger", "serve", "token", "compare", "show",
-    "doctor", "demo",
+    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
+    "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -121,10 +124,14 @@ app.command("erase")(plan.erase)
 app.command("unlearn")(unlearn.unlearn)
 app.command("audit")(audit.audit)
 app.command("delete")(delete.delete)
+app.command("purge")(purge.purge)
+app.add_typer(certificate.app, name="certificate")
+app.command("verify")(certificate.verify_file)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)
 app.add_typer(token.app, name="token")
+app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
 app.command("doctor")(doctor.doctor)

@@ -1,10 +1,13 @@
 """How a deletion's summary is completed with its audit and shown."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
+
+from tmu.errors import StorageError
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -14,8 +17,9 @@ def completed(workspace: "Workspace", summary: dict[str, Any]) -> dict[str, Any]
     """The flow's summary with `table` (the audit's numbers) and `report` (path), where there was an audit."""
     if "table" in summary or not summary.get("audit"):
         return summary
-    folder = workspace.artifacts.fetch(summary["audit"]["uri"], summary["audit"]["digest"])
-    return summary | read_audit(folder)
+    with suppress(StorageError):  # the purge may have taken it
+        return summary | read_audit(workspace.artifacts.fetch(summary["audit"]["uri"], summary["audit"]["digest"]))
+    return summary
 
 
 _STYLES = {"passed": "bold green", "failed": "bold red", "inconclusive": "yellow"}
@@ -52,11 +56,6 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
         "How close the versions are to the gold, in MLflow": summary.get("alignment"),
     }
     parts += [f"{name}: {value}" for name, value in names.items() if value]
-    if "request" in summary:
-        parts.append(
-            "Not erased: old data revisions in DVC's cache, and older model versions. "
-            "docs/bring-your-own-data.md says how to remove them."
-        )
     return parts
 
 

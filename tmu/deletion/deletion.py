@@ -8,17 +8,22 @@ from pydantic import computed_field, model_validator
 from tmu.config import Config, Params
 from tmu.deletion.plan import RETRAIN, Asked, Plan
 from tmu.provenance import now
+from tmu.purge.summary import PurgeSummary
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
 
 
 class Stage(StrEnum):
-    """How far a deletion has come. From `erasing` on bytes of the data may be gone: it can only be finished."""
+    """How far a deletion has come. From `erasing` on bytes of the data may be gone: it can only be finished.
+
+    From `purging` on models and keys may be gone as well: no earlier stage can be repeated.
+    """
 
     ACKNOWLEDGED = "acknowledged"
     ERASING = "erasing"
     ERASED = "erased"
     UNLEARNED = "unlearned"
     AUDITED = "audited"
+    PURGING = "purging"
     COMPLETED = "completed"
     WITHDRAWN = "withdrawn"
 
@@ -85,8 +90,9 @@ class Deletion(Config):
     over. No stage reads params.yaml. audited: whether it is to be audited. forget: what to erase. base: the model that
     learned it. references: the table of the data with it, which is the audit's proof; None: there was none, and none
     was needed. references_after: the table without its rows. data: the revision without it. refused: why the method was
-    not used, or not kept; failed_audit: the audit that it failed then. service: what serves in the end. run: MLflow's
-    run of the whole batch. times: when each stage was reached.
+    not used, or not kept; failed_audit: the audit that it failed then. service: what serves in the end. purged: what
+    became of all that it left behind; None: no purge was begun. run: MLflow's run of the whole batch. times: when each
+    stage was reached.
     """
 
     format: Literal[2] = 2
@@ -107,6 +113,7 @@ class Deletion(Config):
     failed_audit: AuditRef | None = None
     outcome: Outcome | None = None
     service: str | None = None
+    purged: PurgeSummary | None = None
     run: str | None = None
     times: dict[Stage, str]
 

@@ -110,7 +110,7 @@ def held_of(tx: Tx, rows: Sequence[Request]) -> set[str]:
     return held_among(tx, [(row.id, row.dataset, subjects_of(tx, row.id)) for row in rows])
 
 
-def subjects_of(tx: Tx, request: str) -> Sequence[str]:
+def subjects_of(tx: Tx | sa.Connection, request: str) -> Sequence[str]:
     """The subject keys of a request: those named, and those that its plan found behind records."""
     wanted = sa.select(request_keys.c.key).where(request_keys.c.request_id == request, request_keys.c.kind == "subject")
     return tx.execute(wanted).scalars().all()

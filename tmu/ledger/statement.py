@@ -24,14 +24,15 @@ from tmu.ledger.views import summary
 _PLAN = ("n_records", "records_digest", "by_split", "by_class", "warnings")
 
 
-def statement(ledger: Ledger, request: str) -> dict[str, Any]:
+def statement(ledger: Ledger, request: str, *, ending: bool = False) -> dict[str, Any]:
     """JSON-ready; the same state of the ledger gives the same statement. evidence: lists of references by kind.
 
-    Raises ConflictError before completion, ChainError where an entry of the log was changed.
+    ending: also in the last state before completion, in which certificates are issued. Raises ConflictError earlier,
+    ChainError where an entry of the log was changed.
     """
     with ledger.read() as connection:
         row = find(connection, request)
-        if row.state != State.COMPLETED:
+        if row.state not in ({State.COMPLETED, State.VERIFYING} if ending else {State.COMPLETED}):
             raise _not_completed(row)
         log = _entries(connection, audit_log.c.request_id == row.id)
         plan = bound_plan(connection, row)

@@ -82,6 +82,8 @@ KINDS = (
         "the folder of all artifacts, or what was fetched of them from S3",
         folders=("artifacts", "cache"),
     ),
+    Kind("evidence", (), "manifest, audit and documents of a deletion, without keys", folders=("evidence",)),
+    Kind("replay", (WEIGHTS,), "what a killed replay was computing", "scratch", folders=("replays",)),
     Kind("tombstone", (), "what a purge destroyed", folders=("purged", "purged-data.json")),
     Kind("MLflow run", (NAMES,), "parameters, tags and numbers of a model's making", "mlflow", folders=("mlflow.db",)),
     Kind("MLflow version", (WEIGHTS,), "a registered model", "mlflow", folders=("versions",)),
@@ -101,6 +103,7 @@ KINDS = (
         folders=(
             "hash.key", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml", "heads",
             "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
+            "evidence.lock",
         ),
     ),
     Kind(

@@ -45,6 +45,7 @@ class Acting:
         return write_record(self._workspace, record if record.left else record.with_(acted=now()))
 
     def _acted(self, place: Place, step: Step) -> Step:
+        assert self._record.scope is not None  # without one no step is left
         try:
             place.purge(self._record.scope, step.trace)
         except StorageError as error:

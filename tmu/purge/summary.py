@@ -1,13 +1,12 @@
 """`PurgeSummary`: what a purge did, by store; what the certificate's inventory is made of. It leads to nobody."""
 
-from typing import Literal
-
-from pydantic import computed_field
+from typing import Literal, get_args
 
 from tmu.config import Config
 from tmu.purge.trace import Action, Holds, Trace
 
 Result = Literal["open", "gone", "stays", "failed"]
+RESULTS: tuple[Result, ...] = get_args(Result)
 
 
 class Line(Config):
@@ -57,13 +56,27 @@ class PurgeSummary(Config):
     n_shards: int
     commitments: dict[str, str]
 
-    @computed_field  # type: ignore[prop-decorator]  # pydantic documents it so
     @property
     def passed(self) -> bool:
         """Whether all that was to go is gone, as a second look at each store found."""
         return bool(self.verified) and all(line.result in ("gone", "stays") for line in self.lines)
 
     @property
+    def sentence(self) -> str:
+        """How it ended, in words."""
+        counts = {result: sum(line.count for line in self.lines if line.result == result) for result in RESULTS}
+        rest = ", ".join(f"{count} {what}" for what, count in _rest(counts, self.lines) if count)
+        ended = "" if self.verified else "; it is not finished"
+        return f"Purged: {counts['gone']:,} traces in {len(self.places)} stores are gone{rest and f'; {rest}'}{ended}."
+
+    @property
     def stays(self) -> tuple[Line, ...]:
         """What is still there, and why."""
         return tuple(line for line in self.lines if line.result == "stays")
+
+
+def _rest(counts: dict[Result, int], lines: tuple[Line, ...]) -> list[tuple[str, int]]:
+    """What is not gone: words and counts."""
+    rules = sorted({f"{line.place}: {line.why.rstrip('.')}{line.until and f', until {line.until}'}" for line in lines
+                    if line.result == "stays"})  # fmt: skip
+    return [(f"stay ({'; '.join(rules)})", counts["stays"]), ("failed", counts["failed"]), ("wait", counts["open"])]

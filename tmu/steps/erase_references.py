@@ -85,15 +85,14 @@ def drop_tables_of(workspace: Workspace, data: DataRef, forget: ForgetRef) -> No
             workspace.artifacts.remove(held.uri)
 
 
-def rows_left(workspace: Workspace, forget: ForgetRef) -> int:
+def rows_left(workspace: Workspace, keys: frozenset[str]) -> int:
     """How many rows of erased records any table of the artifact store holds: 0 at the end of their deletion.
 
-    Only the shards are read that the records were erased from, as the data in the workspace have it.
+    keys: of the records. Only those shards are read from which the data in the workspace say that they were erased.
     """
     tables = workspace.artifacts.manifests("references")
     if not tables:
         return 0
-    keys = forget_keys(workspace, forget)
     names = [shard_name(bucket) for bucket in _touched(workspace.data, keys)]
     return sum(_rows(workspace, held, names, keys) for held in tables)
 

@@ -1,7 +1,7 @@
 """Purge what a deletion left behind: plan, act, check. Each may be repeated, and resumes after kill -9.
 
-A store that refuses fails its own traces alone; at the end of the step it is named, and the next run goes on. What leads
-to the person (keys) goes only when everything else is gone.
+A store that refuses fails its own traces alone; at the end of the step it is named, and the next run goes on. What
+leads to the person (keys) goes only when everything else is gone.
 """
 
 from tmu.deletion.deletion import Deletion, Stage
@@ -12,6 +12,7 @@ from tmu.purge.in_service import in_service
 from tmu.purge.place import LAST, by_order
 from tmu.purge.record import Record, find_record, write_record
 from tmu.purge.trace import Trace
+from tmu.steps.ledger.legal_hold import refuse_purge
 from tmu.steps.purge_scope import scope_of
 from tmu.workspace import Workspace
 
@@ -34,8 +35,15 @@ def plan_purge(workspace: Workspace, deletion: Deletion) -> Record:
 
 
 def act_purge(workspace: Workspace, request: str, report: Report = lambda done, total: None) -> Record:
-    """Carry out what is planned and not done, store by store. Raises StorageError naming the stores that refused."""
-    acting = Acting(workspace, _planned(workspace, request), report)
+    """Carry out what is planned and not done, store by store.
+
+    Raises StorageError naming the stores that refused, HeldError where a legal hold covers the request: then nothing
+    is touched.
+    """
+    record = _planned(workspace, request)
+    if record.scope:
+        refuse_purge(workspace, record.scope)
+    acting = Acting(workspace, record, report)
     for order, group in by_order(workspace).items():
         if order >= LAST and (acting.failed or acting.record.away):
             break
@@ -75,7 +83,10 @@ def refuse_left(record: Record) -> None:
 
 
 def scrub_purge(workspace: Workspace, request: str) -> Record:
-    """Take the keys out of a verified purge's record. Again changes nothing. Raises RequestError before it is verified."""
+    """Take the keys out of a verified purge's record. Again changes nothing.
+
+    Raises RequestError before it is verified.
+    """
     return write_record(workspace, _planned(workspace, request).scrubbed())
 
 

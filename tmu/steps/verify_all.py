@@ -18,6 +18,7 @@ from tmu.steps.check_version import check_version, is_former
 from tmu.steps.cut_over import refuse_blocked, refuse_moved, refuse_unblocked
 from tmu.steps.ledger.guard_data import refuse_returned
 from tmu.steps.ledger.log_heads import LogVerified, verify_log
+from tmu.steps.purge_ended import check_purges
 from tmu.steps.register_model import model_of
 from tmu.steps.store_keys import keys_of
 from tmu.stores.mlflow import Version
@@ -58,6 +59,7 @@ def verify_all(workspace: Workspace) -> Verified:
         "record store": lambda: _check_store(workspace),
         "forgotten": lambda: _check_forgotten(workspace),
         "models": lambda: _check_models(workspace),
+        "purges": lambda: check_purges(workspace),
     }
     verified = Verified(
         checks=tuple(_checked(name, part) for name, part in parts.items()), head=logs[0].head if logs else None

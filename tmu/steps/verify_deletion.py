@@ -6,7 +6,8 @@ from tmu.deletion.deletion import Deletion
 from tmu.errors import DataError
 from tmu.files import digest_of
 from tmu.steps.erase_references import rows_left
-from tmu.steps.loading import data_ref, forget_keys
+from tmu.steps.erased_keys import erased_keys
+from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
 from tmu.workspace import Workspace
 
@@ -16,21 +17,11 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
 
     Looked at: the live records in the shards that the deletion rewrote, DVC's pointer, the rows of the references, the
     model in service and what it superseded. Not looked at: the other shards, of which `data.dvc` knows the digests
-    (`tmu verify` reads them all); caches, old revisions and old versions in the stores, which stay until a purge.
+    (`tmu verify` reads them all); caches, old revisions and old versions in the stores, which the purge looks at.
     """
-    keys = forget_keys(workspace, deletion.forget)
-    planned = deletion.plan.records_digest  # empty in the journal of an older tmu
-    _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
-    index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
-    left = len(index.find_records(keys)[0])
-    _require(not left, f"{left} of {len(keys)} records are still in the data.")
-    found = [f"None of the {len(keys)} records is in the live data."]
-    current = data_ref(workspace)
+    found, current = _records_gone(workspace, deletion), data_ref(workspace)
     _require(workspace.versions.revision(workspace.data) == current.digest, "data.dvc names another revision.")
     found.append("`data.dvc` names the revision that lies in the workspace.")
-    rows = rows_left(workspace, deletion.forget)
-    _require(not rows, f"{rows} rows of the records are still in the references.")
-    found.append("No row of the references is of them.")
     champion = workspace.registry.get_alias(dataset_name(workspace, current), "champion")
     waits = deletion.outcome is not None and deletion.outcome.waits
     if champion is not None and not waits and current.digest == deletion.data.digest and deletion.base:
@@ -40,6 +31,21 @@ def verify_deletion(workspace: Workspace, deletion: Deletion) -> list[str]:
         _require(champion.tags.get("serving") != "blocked", "The model in service is blocked.")
         found.append(f"Version {champion.version} serves; it is not the model that learned the records.")
     return found
+
+
+def _records_gone(workspace: Workspace, deletion: Deletion) -> list[str]:
+    """No record is in the live data or in a table of references."""
+    keys = erased_keys(workspace, deletion)
+    if keys is None:
+        return ["Its keys are destroyed; before that none of its records was found."]
+    planned = deletion.plan.records_digest  # empty in the journal of an older tmu
+    _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
+    index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
+    left = len(index.find_records(keys)[0])
+    _require(not left, f"{left} of {len(keys)} records are still in the data.")
+    rows = rows_left(workspace, keys)
+    _require(not rows, f"{rows} rows of the records are still in the references.")
+    return [f"None of the {len(keys)} records is in the live data.", "No row of the references is of them."]
 
 
 def content_digest(workspace: Workspace) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.time_authority import Authority, authority
 from tmu.errors import ConfigError, DataError
+from tmu.heads.authority import Authority as Asked
 from tmu.heads.place import head_name
 from tmu.heads.time_stamp import TimeStamps
 from tmu.ledger.log import Head
@@ -27,7 +28,7 @@ def stamping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
 @pytest.fixture
 def place(stamping: Authority, tmp_path: Path) -> TimeStamps:
     stamping.down = False
-    return TimeStamps(stamping.url, stamping.root, tmp_path / "stamps")
+    return TimeStamps(Asked(stamping.url, stamping.root), tmp_path / "stamps")
 
 
 def test_heads_are_stamped_with_the_time_of_the_authority(place: TimeStamps) -> None:
@@ -74,10 +75,10 @@ def test_a_stamp_of_another_authority_is_neither_taken_nor_believed(
     place: TimeStamps, stamping: Authority, tmp_path: Path
 ) -> None:
     with authority(tmp_path / "other") as other:
-        foreign = TimeStamps(other.url, stamping.root, tmp_path / "stamps")
+        foreign = TimeStamps(Asked(other.url, stamping.root), tmp_path / "stamps")
         assert foreign.note(HEADS[0], NOW).error == "bad_time_stamp"
         assert place.held() == []
-        TimeStamps(other.url, other.root, tmp_path / "stamps").note(HEADS[0], NOW)
+        TimeStamps(Asked(other.url, other.root), tmp_path / "stamps").note(HEADS[0], NOW)
     with pytest.raises(DataError, match="is not one of this authority"):
         place.held()
 
@@ -93,6 +94,6 @@ def test_an_authority_that_is_away_is_tried_again(place: TimeStamps, stamping: A
 def test_roots_that_are_none_are_named(stamping: Authority, tmp_path: Path) -> None:
     (tmp_path / "roots.pem").write_text("nothing")
     with pytest.raises(ConfigError, match="timestamp_ca"):
-        TimeStamps(stamping.url, tmp_path / "roots.pem", tmp_path).check()
+        TimeStamps(Asked(stamping.url, tmp_path / "roots.pem"), tmp_path).check()
     with pytest.raises(ConfigError, match="timestamp_url"):
-        TimeStamps("not an address", tmp_path / "roots.pem", tmp_path)
+        Asked("not an address", tmp_path / "roots.pem")

@@ -11,6 +11,7 @@ from tmu.errors import RequestError, StorageError
 from tmu.files import read_json
 from tmu.purge.in_service import WHY
 from tmu.purge.record import Record, find_record, records
+from tmu.purge.summary import PurgeSummary
 from tmu.purge.trace import Action, Holds, Trace
 from tmu.steps.purge import act_purge, check_purge, foresee_purge, plan_purge, refuse_left, scrub_purge
 from tmu.workspace import Workspace
@@ -47,7 +48,8 @@ def test_a_purge_destroys_what_it_found_and_keeps_what_stays(deletion, monkeypat
     assert list(models.things) == ["c"] and models.purged == []
     assert record.acted and record.verified and record.places == ("cache", "models")
     summary = record.summary()
-    assert summary.passed
+    assert summary.passed and PurgeSummary.model_validate_json(summary.model_dump_json()) == summary
+    assert summary.sentence == ("Purged: 2 traces in 2 stores are gone; 1 stay (models: A rule, until 2999-01-01).")
     found = [(line.place, line.action, line.holds, line.count, line.result, line.until) for line in summary.lines]
     assert found == [
         ("cache", "destroy", "images", 2, "gone", ""),
@@ -124,7 +126,7 @@ def test_what_is_still_there_after_the_purge_fails_by_name(deletion, monkeypatch
     store = Memory("cache", a=Holds.IMAGES)
     store.stubborn = True
     use_places(monkeypatch, at_10=[store])
-    with pytest.raises(StorageError, match="1 trace of request .* still is there: cache: a"):
+    with pytest.raises(StorageError, match=r"1 trace of request .* still is there: cache: a"):
         run(workspace, request)
     record = find_record(workspace, request.id)
     assert not record.verified and not record.summary().passed

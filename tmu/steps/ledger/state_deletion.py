@@ -1,6 +1,6 @@
-"""The certificate of a completed deletion: what the ledger states, and the numbers of the audits that it refers to.
+"""What the ledger states of a completed deletion, and the numbers of the audits that it refers to.
 
-Canonical JSON of it is the certificate. It is not signed, and says so.
+It is not signed, and says so; the certificate is (`tmu/steps/issue_certificate.py`).
 """
 
 import json
@@ -19,11 +19,11 @@ KINDS = ("data_revision", "model", "audit")
 LIMITS = (
     "This statement is not signed. It can be checked against the ledger, whose head it names.",
     "Unlearning is approximate: an audit compares answers with those of a model retrained without the records.",
-    "Old data revisions, superseded models and backups are not covered by this statement.",
+    "What became of old data revisions, superseded models and backups is stated by the certificate.",
 )
 
 
-def certify(workspace: Workspace, ledger: Ledger, request: str) -> dict[str, Any]:
+def state_deletion(workspace: Workspace, ledger: Ledger, request: str) -> dict[str, Any]:
     """JSON-ready. The log's head, which it names, is noted outside. Raises ConflictError before completion.
 
     outside: the newest head that each place outside took before.

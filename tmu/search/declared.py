@@ -1,0 +1,54 @@
+"""What may be there by a rule that was written down before: the suppression mark, and what a purge record declares."""
+
+import re
+
+from tmu.config import Config
+from tmu.search.report import By, Hit, Model, NotLookedAt
+
+TOMBSTONE = "the tombstone of what was erased, in a shard of the current revision: it keeps the person from coming back"
+SUPPRESSION = "the suppression list: keyed hashes that keep the person from coming back"
+_LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")
+
+
+class Declared(Config):
+    """One rule. what: an address as the report has it, or its beginning with `/` at the end, or weights (SHA-256).
+
+    why: the rule. until: date (ISO 8601), empty: not known. Only what is named is declared, never a whole store.
+    """
+
+    what: str
+    version: str = ""
+    why: str
+    until: str = ""
+
+    def covers(self, address: str, version: str = "") -> bool:
+        """Whether it is about this address."""
+        inside = self.what.endswith("/") and self.what.count("/") > 1 and address.startswith(self.what)
+        return (self.what == address or inside) and self.version in ("", version)
+
+
+def is_suppression_list(address: str) -> bool:
+    """Whether a file is the suppression list, by its name."""
+    return bool(_LIST.search(address))
+
+
+def hit_by_rule(hit: Hit, rules: tuple[Declared, ...]) -> Hit:
+    """The hit, with the rule that declares it, if one does."""
+    if hit.why:
+        return hit
+    if hit.by is By.KEY and is_suppression_list(hit.address):
+        return hit.model_copy(update={"why": SUPPRESSION})
+    rule = next((each for each in rules if each.covers(hit.address, hit.version)), None)
+    return hit.model_copy(update={"why": rule.why, "until": rule.until}) if rule else hit
+
+
+def model_by_rule(model: Model, rules: tuple[Declared, ...]) -> Model:
+    """The model, with the rule under which it stays: one that names its weights."""
+    rule = next((each for each in rules if each.what == model.weights), None)
+    return model.model_copy(update={"why": rule.why, "until": rule.until}) if rule else model
+
+
+def unread_by_rule(place: NotLookedAt, rules: tuple[Declared, ...]) -> NotLookedAt:
+    """What could not be read, with the rule that accepts that."""
+    rule = next((each for each in rules if each.covers(place.address)), None)
+    return place.model_copy(update={"rule": rule.why, "until": rule.until}) if rule else place

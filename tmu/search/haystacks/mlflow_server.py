@@ -1,0 +1,96 @@
+"""An MLflow server: what it tells of runs, models, versions and data, and the files that only it can reach."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tmu.search.containers import Part
+from tmu.search.ground import Found, Ground, Table
+from tmu.search.haystacks.walk import files_below
+from tmu.search.report import Access, NotLookedAt
+from tmu.stores.mlflow_login import log_in
+
+_PAGE = 200
+
+
+class MlflowServer:
+    """See the module."""
+
+    name = "MLflow server"
+
+    def found(self, ground: Ground) -> Iterator[Found]:
+        """One table a kind of thing; then the files of each run and model, unless a bucket holds them that is read."""
+        uri = ground.workspace.settings.mlflow_uri
+        if not uri or not uri.startswith("http"):
+            return
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        log_in(ground.workspace.settings)
+        client = MlflowClient(tracking_uri=uri)
+        try:
+            for kind, rows in rows_of(client).items():
+                text = json.dumps(rows, ensure_ascii=False, default=str).encode()
+                yield Table(self.name, f"{uri}/{kind}", iter([Part(inside=kind, data=text)]))
+            if not ground.workspace.settings.mlflow_artifacts:
+                yield from _files(client, ground, self.name, uri)
+        except MlflowException as error:
+            yield NotLookedAt(haystack=self.name, address=uri, why=f"it refuses ({error.error_code})")
+
+    def accesses(self, ground: Ground) -> Iterator[Access]:
+        """MLflow has one login, which may write."""
+        uri = ground.workspace.settings.mlflow_uri
+        if uri and uri.startswith("http"):
+            yield Access(store="MLflow server", can_write=True, how="its one login may write")
+
+
+def rows_of(client: Any) -> dict[str, list[Any]]:
+    """All that the interface tells, JSON-ready, by kind: experiments, runs, models, versions, logged models."""
+    from mlflow.entities import ViewType
+
+    experiments = _pages(lambda token: client.search_experiments(view_type=ViewType.ALL, page_token=token))
+    ids = [each.experiment_id for each in experiments]
+    runs = _pages(lambda token: client.search_runs(ids, run_view_type=ViewType.ALL, page_token=token)) if ids else []
+    logged = _pages(lambda token: client.search_logged_models(ids, page_token=token)) if ids else []
+    return {
+        "experiments": [dict(each) for each in experiments],
+        "runs": [each.to_dictionary() for each in runs],
+        "registered models": [
+            dict(each) for each in _pages(lambda token: client.search_registered_models(page_token=token))
+        ],
+        "versions": [dict(each) for each in _pages(lambda token: client.search_model_versions(page_token=token))],
+        "logged models": [each.to_dictionary() for each in logged],
+    }
+
+
+def _pages(search: Any) -> list[Any]:
+    found, token = [], None
+    while True:
+        page = search(token)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found
+
+
+def _files(client: Any, ground: Ground, name: str, uri: str) -> Iterator[Found]:
+    import mlflow
+
+    rows = rows_of(client)
+    sources = [f"runs:/{each['info']['run_id']}/" for each in rows["runs"]]
+    sources += [f"models:/{each['model_id']}" for each in rows["logged models"]]
+    for source in sources:
+        folder = Path(tempfile.mkdtemp(dir=ground.scratch))
+        try:
+            mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri)
+            yield from files_below(folder, lambda _: name, f"{source}/")
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            if "not found" not in str(error).lower() and "no such" not in str(error).lower():
+                yield NotLookedAt(
+                    haystack=name, address=source, why=f"its files cannot be had ({type(error).__name__})"
+                )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,155 @@
+"""S3: every version of every object below the configured prefixes, delete markers, and unfinished uploads."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tmu.search.ground import Found, Ground, s3_client
+from tmu.search.haystacks.folders import dvc_settings
+from tmu.search.look import HEADS, Thing
+from tmu.search.report import Access, NotLookedAt
+
+_NAMES = {
+    "dvc_remote": "DVC remote",
+    "artifacts": "artifact store",
+    "mlflow_artifacts": "MLflow artifacts",
+    "heads_s3": "heads of the log",
+}
+
+
+class Buckets:
+    """See the module."""
+
+    name = "S3"
+
+    def found(self, ground: Ground) -> Iterator[Found]:
+        """Each version as a file in the scratch folder, gone again when the next one is asked for."""
+        places = places_of(ground)
+        if not places:
+            return
+        client, _ = s3_client(ground.workspace)
+        for name, (bucket, prefix) in places:
+            try:
+                yield from _versions(client, ground, name, bucket, prefix)
+                yield from _uploads(client, name, bucket, prefix)
+            except (ClientError, BotoCoreError) as error:
+                yield NotLookedAt(haystack=name, address=f"s3://{bucket}/{prefix}", why=_why(error))
+
+    def accesses(self, ground: Ground) -> Iterator[Access]:
+        """By trying what changes nothing even where it is allowed: a part of an upload that there is not, and the
+        deletion of an object's version that there is not."""
+        places = places_of(ground)
+        if not places:
+            return
+        client, credentials = s3_client(ground.workspace)
+        for bucket in dict.fromkeys(bucket for _, (bucket, _) in places):
+            can, how = _can_write(client, bucket)
+            yield Access(store=f"s3://{bucket}", can_write=can, how=f"{how}, with {credentials}")
+
+
+def places_of(ground: Ground) -> list[tuple[str, tuple[str, str]]]:
+    """(name, (bucket, prefix)) of every address in S3 that the settings and DVC name; none within another."""
+    settings = ground.workspace.settings
+    named = {field: getattr(settings, field) for field in type(settings).model_fields}
+    found = [
+        (_NAMES.get(field, field), value)
+        for field, value in named.items()
+        if isinstance(value, str) and value.startswith("s3://")
+    ]
+    found += [("DVC remote", url) for url in dvc_settings(ground.root)["remotes"] if url.startswith("s3://")]
+    places: dict[tuple[str, str], str] = {}
+    for name, url in found:
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        places.setdefault((bucket, prefix.strip("/")), name)
+    return [
+        (name, place)
+        for place, name in places.items()
+        if not any(other != place and _within(place, other) for other in places)
+    ]
+
+
+def answer_of(client: Any, bucket: str, key: str, version: str) -> str:
+    """What the store says of one version: `there`, or the code of its refusal, such as `404` or `NoSuchVersion`."""
+    try:
+        client.head_object(Bucket=bucket, Key=key, VersionId=version)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    except BotoCoreError as error:
+        return type(error).__name__
+    return "there"
+
+
+def _within(place: tuple[str, str], other: tuple[str, str]) -> bool:
+    return place[0] == other[0] and (not other[1] or place[1].startswith(f"{other[1]}/"))
+
+
+def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) -> Iterator[Found]:
+    start = f"{prefix}/" if prefix else ""
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=start):
+        for each in page.get("Versions", ()):
+            if ground.shards and not _may_tell(client, bucket, each):
+                continue
+            yield from _version(client, ground, name, bucket, each)
+        for each in page.get("DeleteMarkers", ()):  # it has no bytes; its name may lead to the person
+            path = ground.scratch / "marker"
+            path.write_bytes(b"")
+            address = f"s3://{bucket}/{each['Key']}"
+            yield Thing(name, address, path, each["VersionId"], each["Key"], "delete marker")
+
+
+def _may_tell(client: Any, bucket: str, each: dict[str, Any]) -> bool:
+    """Whether an object begins as a shard or a listing does; the second look says what cannot be read."""
+    try:
+        answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"], Range="bytes=0-3")
+        return answer["Body"].read() in HEADS
+    except (ClientError, BotoCoreError):
+        return False
+
+
+def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str, Any]) -> Iterator[Found]:
+    address, path = f"s3://{bucket}/{each['Key']}", ground.scratch / "object"
+    try:
+        answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+        with open(path, "wb") as file:
+            for piece in answer["Body"].iter_chunks(1 << 20):
+                file.write(piece)
+        facts = json.dumps([answer.get("Metadata"), answer.get("ContentDisposition")], ensure_ascii=False)
+        yield Thing(name, address, path, each["VersionId"], each["Key"], facts)
+    except (ClientError, BotoCoreError) as error:
+        yield NotLookedAt(haystack=name, address=f"{address} ({each['VersionId']})", why=_why(error))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _uploads(client: Any, name: str, bucket: str, prefix: str) -> Iterator[Found]:
+    """Parts of an unfinished upload are kept, and nobody can read them."""
+    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+        for each in page.get("Uploads", ()):
+            yield NotLookedAt(haystack=name, address=f"s3://{bucket}/{each['Key']}", why="an unfinished upload")
+
+
+def _can_write(client: Any, bucket: str) -> tuple[bool | None, str]:
+    key, answers = f"tmu-search-{secrets.token_hex(8)}", []
+    attempts = {
+        "writing": lambda: client.upload_part(Bucket=bucket, Key=key, UploadId="none", PartNumber=1, Body=b""),
+        "deleting": lambda: client.delete_object(Bucket=bucket, Key=key, VersionId="null"),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+            answers.append((True, f"{name} is allowed"))
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            answers.append((status != 403, f"{name} was answered {error.response['Error']['Code']}"))
+        except BotoCoreError as error:
+            return None, f"{name} failed ({type(error).__name__})"
+    return any(can for can, _ in answers), " and ".join(how for _, how in answers)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return f"the store answered {error.response['Error']['Code']}"
+    return f"the store does not answer ({type(error).__name__})"

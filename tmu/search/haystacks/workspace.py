@@ -1,0 +1,47 @@
+"""The workspace: every file below it, whichever program made it."""
+
+import os
+from collections.abc import Iterator
+
+from tmu.search.ground import Found, Ground
+from tmu.search.haystacks.walk import files_below
+from tmu.search.report import Access
+
+_PLACES = (
+    ("data/", "data"),
+    (".dvc/cache/", "DVC cache"),
+    (".tmu/dvc-site/", "DVC site cache"),
+    (".tmu/revisions/", "unpacked revisions"),
+    (".tmu/mlflow.db", "MLflow database"),
+    (".tmu/mlartifacts/", "MLflow artifacts"),
+    (".tmu/artifacts/", "artifact store"),
+    (".tmu/cache/", "artifact cache"),
+    (".tmu/snapshots/", "training leftovers"),
+    (".tmu/references/", "training leftovers"),
+    (".tmu/requests/", "journal"),
+    (".tmu/purges/", "purge records"),
+    (".tmu/ledger.db", "ledger"),
+    (".tmu/index/", "index cache"),
+    (".tmu/contents/", "index cache"),
+    ("out/", "stage folders"),
+)
+
+
+class WorkspaceFiles:
+    """See the module."""
+
+    name = "workspace"
+
+    def found(self, ground: Ground) -> Iterator[Found]:
+        """All files, in the order of the folder."""
+        yield from files_below(ground.root, place_of)
+
+    def accesses(self, ground: Ground) -> Iterator[Access]:
+        """Whether this account may write there; the search itself writes nothing."""
+        can = os.access(ground.root, os.W_OK)
+        yield Access(store="workspace", can_write=can, how="the folder's permissions")
+
+
+def place_of(relative: str) -> str:
+    """What the report calls the store at a path of the workspace."""
+    return next((name for prefix, name in _PLACES if relative.startswith(prefix)), "workspace")

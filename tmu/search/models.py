@@ -1,0 +1,179 @@
+"""Every model that can be loaded, wherever its weights lie, and whether it learned the person.
+
+What a model learned is concluded from manifests: the data revision it was trained on, the forget set it was trained
+without, the model it was made from. A model of which no manifest says that is named as one that cannot be told.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tmu.search.inventory import Inventory
+from tmu.search.look import Seen, Thing
+from tmu.search.report import Learned, Model
+from tmu.search.revisions import Revisions
+
+_OTHERS = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".pkl", ".joblib", ".keras", ".h5")
+_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked)$")
+_LOGGED = re.compile(r"(?:^|/)(m-[0-9a-f]{32})/")
+_MOST_JSON = 1 << 26
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What a manifest says. digest: its own SHA-256, by which others call the artifact."""
+
+    digest: str
+    stage: str
+    data: str
+    forget: str
+    original: str
+
+
+@dataclass
+class Models:
+    """Filled while things are looked at; `told` concludes."""
+
+    revisions: Revisions
+    inventory: Inventory | None = None
+    _names: dict[str, set[str]] = field(default_factory=dict)  # weights -> addresses
+    _claims: dict[str, _Claim] = field(default_factory=dict)  # weights -> claim
+    _weights: dict[str, str] = field(default_factory=dict)  # manifest's digest -> weights
+    _forgets: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> records
+    _forget_folders: dict[str, str] = field(default_factory=dict)  # manifest's digest -> folder
+    _folders: dict[str, str] = field(default_factory=dict)  # folder -> a manifest's JSON
+    _versions: dict[str, set[str]] = field(default_factory=dict)  # logged model or weights -> models:/NAME/N
+
+    def note(self, thing: Thing, seen: Seen, address: str) -> None:
+        """One file; address: as the report may show it."""
+        name = thing.address.rpartition("/")[2]
+        folder = thing.address.rpartition("/")[0]
+        shown = f"{address} ({thing.version})" if thing.version else address
+        if _is_weights(thing.path) or name.endswith(_OTHERS):
+            self._names.setdefault(seen.sha256, set()).add(shown)
+            logged = _LOGGED.search(thing.address)
+            if logged:
+                self._names[seen.sha256].add(f"models:/{logged[1]}")
+        if seen.size <= _MOST_JSON and name == "manifest.json":
+            self._manifest(folder, thing.path, seen)
+        elif seen.size <= _MOST_JSON and name == "forget.json":
+            records = _json(thing.path).get("records")
+            if isinstance(records, list):
+                self._forgets[folder] = frozenset(map(str, records))
+
+    def note_version(self, name: str, version: str, logged: str, weights: str) -> None:
+        """A version in a registry; logged: id of its logged model, weights: SHA-256, each "" where it is not told."""
+        for key in filter(None, (logged, weights)):
+            self._versions.setdefault(key, set()).add(f"models:/{name}/{version}")
+
+    def told(self) -> tuple[Model, ...]:
+        """Each model once."""
+        return tuple(self._model(weights) for weights in sorted(self._names))
+
+    def covers(self) -> dict[str, bool]:
+        """By digest of each forget set known, whether it holds all training records of the person."""
+        found = dict(self.inventory.covers) if self.inventory else {}
+        wanted = self.revisions.train_records()
+        for digest, folder in self._forget_folders.items():
+            if folder in self._forgets and wanted:
+                found[digest] = wanted <= self._forgets[folder]
+        return found
+
+    def _manifest(self, folder: str, path: Path, seen: Seen) -> None:
+        raw = _json(path)
+        identity, files = raw.get("identity"), raw.get("files")
+        if not isinstance(identity, dict) or not isinstance(files, dict):
+            return
+        if raw.get("kind") == "forget":
+            self._forget_folders[seen.sha256] = folder
+        claim = _Claim(
+            seen.sha256, *(str(identity.get(each) or "") for each in ("stage", "data", "forget", "original"))
+        )
+        for file, digest in files.items():
+            if str(file).endswith(".safetensors"):
+                self._claims.setdefault(str(digest), claim)
+                self._weights[seen.sha256] = str(digest)
+
+    def _model(self, weights: str) -> Model:
+        names = set(self._names[weights]) | self._versions.get(weights, set())
+        for name in list(names):
+            names |= self._versions.get(name.removeprefix("models:/"), set())
+        claim = self._claims.get(weights)
+        learned, source = self._learned(weights, frozenset())
+        return Model(
+            weights=weights,
+            names=tuple(sorted(names)),
+            role=claim.stage if claim else "",
+            data=claim.data if claim else "",
+            learned=learned,
+            source=source,
+        )
+
+    def _learned(self, weights: str, asked: frozenset[str]) -> tuple[Learned, str]:
+        for model in self.inventory.models if self.inventory else ():
+            if model.weights == weights and model.learned is not Learned.UNTELLABLE:
+                return model.learned, f"inventory: {model.source.removeprefix('inventory: ')}"
+        claim = self._claims.get(weights)
+        if claim is None or weights in asked:
+            return Learned.UNTELLABLE, "no manifest says what it was trained on"
+        return self._concluded(claim, asked | {weights})
+
+    def _concluded(self, claim: _Claim, asked: frozenset[str]) -> tuple[Learned, str]:
+        held = self.revisions.of(claim.data)
+        if claim.stage == "unlearned":
+            return self._unlearned(claim, asked)
+        if held is None:
+            return Learned.UNTELLABLE, f"revision {claim.data[:12]} can be read nowhere"
+        taught = held.train if claim.stage in ("original", "gold") else held.rows
+        if not taught:
+            return Learned.NO, f"revision {claim.data[:12]} held no training record of the person"
+        if claim.stage == "gold" and claim.forget:
+            return self._without(claim, Learned.NO, "it was trained without the forget set")
+        return Learned.YES, f"revision {claim.data[:12]} held {taught} records of the person"
+
+    def _unlearned(self, claim: _Claim, asked: frozenset[str]) -> tuple[Learned, str]:
+        base, why = Learned.UNTELLABLE, ""
+        if claim.original in self._weights:
+            base, why = self._learned(self._weights[claim.original], asked)
+        if base in (Learned.NO, Learned.UNLEARNED):
+            return base, f"its original: {why}"
+        held = self.revisions.of(claim.data)
+        if base is Learned.UNTELLABLE and (held is None or not held.train):
+            return base, "its original cannot be told"
+        return self._without(claim, Learned.UNLEARNED, "its original learned them; the forget set holds them all")
+
+    def _without(self, claim: _Claim, where_covered: Learned, source: str) -> tuple[Learned, str]:
+        covered = self.covers().get(claim.forget)
+        if covered is None:
+            return Learned.UNTELLABLE, f"forget set {claim.forget[:12]} can be read nowhere"
+        return (where_covered, source) if covered else (Learned.YES, "its forget set does not hold all their records")
+
+
+def versions_in(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, str, str, str]]:
+    """(name, version, logged model, weights) from rows of name, version, source, and the tag `weights_sha256`."""
+    for name, version, source, weights in rows:
+        logged = re.search(r"m-[0-9a-f]{32}", str(source or ""))
+        yield str(name), str(version), logged[0] if logged else "", str(weights or "")
+
+
+def _is_weights(path: Path) -> bool:
+    """Whether a file is a safetensors file with the parameters of a network."""
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            head = file.read(min(size, _MOST_JSON)) if 2 < size < _MOST_JSON else b""
+        header = json.loads(head) if head[:1] == b"{" else {}
+    except (OSError, ValueError):
+        return False
+    return any(_PARAMETER.search(name) for name in header)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,236 @@
+"""The search: find what belongs to the person, look at everything, ask for the old versions, name every model."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tmu import __version__
+from tmu.search.declared import TOMBSTONE, Declared, hit_by_rule, model_by_rule, unread_by_rule
+from tmu.search.ground import Found, Ground, Table, account, s3_client
+from tmu.search.haystacks import all_haystacks
+from tmu.search.haystacks.s3 import answer_of
+from tmu.search.inventory import Holder, Inventory
+from tmu.search.look import HEADS, LISTING, Looker, Seen, Thing
+from tmu.search.models import Models
+from tmu.search.needles import Needles
+from tmu.search.registries import note_versions
+from tmu.search.report import By, Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
+from tmu.search.revisions import Revisions
+from tmu.search.sought import Rows, Shards, of_rows, shape_of
+from tmu.workspace import Workspace
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to search for, and how. before: the inventory of a search before the purge. also: further folders.
+
+    own: the verifier's own files. rules: what is declared. progress: told how many things were looked at.
+    """
+
+    needles: Needles
+    before: Inventory | None = None
+    also: tuple[Path, ...] = ()
+    own: tuple[Path, ...] = ()
+    rules: tuple[Declared, ...] = ()
+    progress: Progress = lambda done, total: None
+
+
+def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
+    """Look everywhere; the report, and the inventory for a search after. Writes nothing into any store.
+
+    Copies of objects and databases lie in a private temporary folder while they are looked at, and are gone at the end.
+    """
+    started = _now()
+    with tempfile.TemporaryDirectory(prefix="tmu-search-") as scratch:
+        ground = Ground(workspace, Path(scratch), task.also, task.own)
+        run = _Run(ground, task)
+        run.derive()
+        run.look()
+        old = run.old_versions()
+        models = tuple(model_by_rule(each, task.rules) for each in run.models.told())
+        report = SearchReport(
+            tool=f"tmu {__version__}",
+            started=started,
+            finished=_now(),
+            workspace=workspace.root.name,
+            principal=_principal(ground),
+            needles=run.sought.counted(),
+            haystacks=tuple(run.haystacks.values()),
+            hits=merged(hit_by_rule(each, task.rules) for each in run.hits),
+            models=models,
+            old_versions=old,
+            not_looked_at=tuple(dict.fromkeys(unread_by_rule(each, task.rules) for each in run.unread)),
+        )
+        return report, run.inventory(started)
+
+
+@dataclass
+class _Run:
+    """One search while it goes on."""
+
+    ground: Ground
+    task: Task
+    haystacks: dict[str, Haystack] = field(default_factory=dict)
+    hits: list[Hit] = field(default_factory=list)
+    unread: list[NotLookedAt] = field(default_factory=list)
+    holders: dict[Holder, None] = field(default_factory=dict)
+    _done: int = 0
+
+    def __post_init__(self) -> None:
+        before = self.task.before
+        self.sought = self.task.needles.joined(before.needles) if before else self.task.needles
+        self.revisions = Revisions(dict(before.revisions) if before else {})
+        self.models = Models(self.revisions, before)
+        self._live: set[str] = set()
+
+    def derive(self) -> None:
+        """First look: read the shards of all revisions; whose rows they are tells more keys and pictures."""
+        shape = shape_of(self.ground.workspace)
+        found: list[Rows] = []
+        seen: set[str] = set()
+        reader = Shards(self.sought.records, self.sought.subjects, shape)
+        for thing in self._everything(replace(self.ground, shards=True)):
+            if not isinstance(thing, Thing):
+                continue
+            try:
+                with open(thing.path, "rb") as file:
+                    head = file.read(4)
+                if head not in HEADS:
+                    continue
+                digests = Looker.digests(thing.path)
+            except OSError:
+                continue  # the second look says so
+            if thing.haystack == "data":
+                self._live.add(digests.md5)
+            if head == LISTING:
+                self.revisions.note_listing(digests.md5, thing.path.read_bytes())
+            elif digests.md5 not in seen:
+                seen.add(digests.md5)
+                rows = reader.rows(thing.path)
+                if rows is not None:
+                    self.revisions.note_shard(digests.md5, rows)
+                    found.append(rows)
+        self.sought = self.sought.joined(of_rows(found))
+
+    def look(self) -> None:
+        """Second look: everything, for everything."""
+        looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
+        for each in self._everything(self.ground):
+            begun = time.monotonic()
+            if isinstance(each, NotLookedAt):
+                self.unread.append(each.model_copy(update={"address": looker.redacted(each.address)}))
+                continue
+            try:
+                seen = self._look_at(looker, each)
+            except Exception as error:  # whatever it was, it must not pass for "nothing there"
+                why = f"it cannot be read ({type(error).__name__})"
+                address = looker.redacted(each.address)
+                self.unread.append(NotLookedAt(haystack=each.haystack, address=address, why=why))
+                continue
+            self._count(each.haystack, each.address, seen, time.monotonic() - begun)
+        note_versions(self.ground, self.models, self.unread)
+
+    def _look_at(self, looker: Looker, each: Thing | Table) -> Seen:
+        address = looker.redacted(each.address)
+        version = each.version if isinstance(each, Thing) else ""
+        if isinstance(each, Table):
+            seen = looker.look_at_parts(each.parts)
+        else:
+            seen = looker.look(each)
+            self.models.note(each, seen, address)
+            for by, who in looker.named(each.named, each.facts).items():
+                self._hit(each, address, version, "name", by, len(who), "")
+        for inside, by, who, mark in seen.found:
+            why = TOMBSTONE if mark and seen.md5 in self._live else ""
+            self._hit(each, address, version, inside, by, len(who), why)
+        for inside, why in seen.unread:
+            place = ": ".join(filter(None, (address, inside)))
+            self.unread.append(NotLookedAt(haystack=each.haystack, address=place, why=why))
+        return seen
+
+    def _hit(
+        self, each: Thing | Table, address: str, version: str, inside: str, by: By, needles: int, why: str
+    ) -> None:
+        hit = Hit(
+            haystack=each.haystack, address=address, version=version, inside=inside, by=by, needles=needles, why=why
+        )
+        self.hits.append(hit)
+        if version and not hit_by_rule(hit, self.task.rules).why:
+            bucket, _, key = each.address.removeprefix("s3://").partition("/")
+            self.holders[Holder(bucket=bucket, key=key, version=version)] = None
+
+    def old_versions(self) -> tuple[OldVersion, ...]:
+        """What the store says today of each version that held something before."""
+        if self.task.before is None or not self.task.before.holders:
+            return ()
+        client, _ = s3_client(self.ground.workspace)
+        looker = Looker(self.sought, self.ground.scratch)
+        return tuple(
+            OldVersion(
+                address=looker.redacted(f"s3://{each.bucket}/{each.key}"),
+                version=each.version,
+                answer=answer_of(client, each.bucket, each.key, each.version),
+            )
+            for each in self.task.before.holders
+        )
+
+    def inventory(self, taken: str) -> Inventory:
+        """For the search after."""
+        return Inventory(
+            taken=taken,
+            needles=self.sought,
+            holders=tuple(self.holders),
+            revisions=self.revisions.all_told(),
+            covers=self.models.covers(),
+            models=self.models.told(),
+        )
+
+    def _everything(self, ground: Ground) -> Iterator[Found]:
+        for haystack in all_haystacks():
+            for each in haystack.found(ground):
+                self._done += 1
+                self.task.progress(self._done, None)
+                yield each
+
+    def _count(self, name: str, address: str, seen: Seen, seconds: float) -> None:
+        known = self.haystacks.get(name) or Haystack(name=name, address=_beginning(address))
+        self.haystacks[name] = known.model_copy(
+            update={
+                "address": _common(known.address, address),
+                "things": known.things + 1,
+                "bytes": known.bytes + seen.size,
+                "opened": known.opened + seen.opened,
+                "images": known.images + seen.images,
+                "seconds": round(known.seconds + seconds, 6),
+            }
+        )
+
+
+def _principal(ground: Ground) -> Principal:
+    accesses = tuple(each for haystack in all_haystacks() for each in haystack.accesses(ground))
+    settings = ground.workspace.settings
+    used = [name for name in ("s3_read_key", "search_ledger") if getattr(settings, name) is not None]
+    return Principal(account=account(), credentials=", ".join(used) or "those of the service", accesses=accesses)
+
+
+def _beginning(address: str) -> str:
+    return address.rpartition("/")[0] or address
+
+
+def _common(first: str, other: str) -> str:
+    """The folder that two addresses share; `…` where they share none."""
+    parts = []
+    for mine, theirs in zip(first.split("/"), other.split("/"), strict=False):
+        if mine != theirs:
+            break
+        parts.append(mine)
+    return "/".join(parts) or "."
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

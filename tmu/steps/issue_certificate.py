@@ -1,0 +1,246 @@
+"""Issue the certificate of a completed deletion: gather, sign, stamp, store. Once for each request.
+
+It lies in `.tmu/evidence/REQUEST/`: `certificate.json`, the list of public keys, and the time stamp. Every file that
+lies there before is named in it by its digest. Nothing in it leads to a person.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from tmu_verify.envelope import canonical
+from tmu_verify.statement import PAYLOAD_TYPE
+from tmu_verify.verify import KEYS, STAMP
+
+from tmu.certificate import inventory
+from tmu.certificate.audited import attacks_of
+from tmu.certificate.certificate import NOT_PROVEN, Certificate, statement_of
+from tmu.certificate.checked import validation_of, verification_of
+from tmu.certificate.keyring import Keyring, signed
+from tmu.certificate.parts import Dates, Issuer, Recipient
+from tmu.certificate.weights import sign_weights
+from tmu.config import Config
+from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.journal import Journal
+from tmu.errors import GateError, RequestError, StorageError, TmuError
+from tmu.files import sha256_file, storage_errors, write_atomic
+from tmu.heads.authority import authority_of
+from tmu.ledger import evidence
+from tmu.ledger.place import has_ledger, opened
+from tmu.ledger.schema import requests as requests_table
+from tmu.ledger.store import Ledger
+from tmu.provenance import now
+from tmu.steps import facts_of_deletion as facts
+from tmu.steps.ledger.facts_of_request import RequestFacts, facts_of_request
+from tmu.steps.ledger.log_heads import SYSTEM
+from tmu.steps.verify_erasure import report_of
+from tmu.workspace import Workspace
+
+NAME = "certificate.json"
+
+
+class Issued(Config):
+    """A certificate on disk. path: relative to the workspace. sha256: of the file. stamped: whether a time stamp is
+    there."""
+
+    request: str
+    path: str
+    sha256: str
+    stamped: bool
+
+
+class NotIssued(Config):
+    """Why there is no certificate, and what to do."""
+
+    request: str
+    why: str
+    hint: str
+
+
+def issue_certificate(
+    workspace: Workspace,
+    deletion: Deletion,
+    requests: Sequence[str] = (),
+    found: Sequence[str] = (),
+    recipients: Sequence[Recipient] = (),
+) -> list[Issued | NotIssued]:
+    """Issue what is not issued yet. A refusal does not undo the deletion: it is returned, and can be tried again.
+
+    requests: the ledger's ids that the deletion serves; none: the deletion is the request. found: what its
+    verification saw to hold, in sentences.
+    """
+    if not requests:
+        return [_tried(workspace, deletion, deletion.id, None, found, recipients)]
+    with opened(workspace) as ledger:
+        return [_tried(workspace, deletion, each, ledger, found, recipients) for each in requests]
+
+
+def issue_of(workspace: Workspace, request: str) -> Issued:
+    """Issue the certificate of a completed request, by the ledger's id or the deletion's; what is there stays.
+
+    Raises GateError where there is none, naming the reason.
+    """
+    deletion, by_ledger = deletion_of(workspace, request)
+    if deletion.stage is not Stage.COMPLETED:
+        raise RequestError(f"Request {request} is not completed.", "There is a certificate at its end.")
+    (found,) = issue_certificate(workspace, deletion, [request] if by_ledger else [])
+    if isinstance(found, NotIssued):
+        raise GateError(found.why, found.hint)
+    return found
+
+
+def deletion_of(workspace: Workspace, request: str) -> tuple[Deletion, bool]:
+    """The deletion that serves a request, and whether the request is the ledger's. Raises RequestError."""
+    batch = None
+    if has_ledger(workspace):
+        with opened(workspace) as ledger, ledger.read() as connection:
+            batch = connection.scalar(sa.select(requests_table.c.batch_id).where(requests_table.c.id == request))
+    found = Journal(workspace).of_batch(batch) if batch else Journal(workspace).find(request)
+    if found is None:
+        raise RequestError(f"No deletion has served request {request}.", "`tmu request show` tells its state.")
+    return found, batch is not None
+
+
+def folder_of(workspace: Workspace, request: str) -> Path:
+    """Where a request's evidence lies."""
+    return workspace.state("evidence", request)
+
+
+def _tried(
+    workspace: Workspace,
+    deletion: Deletion,
+    request: str,
+    ledger: Ledger | None,
+    found: Sequence[str],
+    recipients: Sequence[Recipient],
+) -> Issued | NotIssued:
+    path = folder_of(workspace, request) / NAME
+    try:
+        if not path.exists():
+            told = None if ledger is None else facts_of_request(workspace, ledger, request)
+            made = gathered(workspace, deletion, request, told, found, recipients)
+            _write(workspace, deletion, made, path)
+        issued = _stamped(workspace, request, path)
+        if ledger is not None:
+            evidence.attach_all(ledger, [request], "certificate", issued.path, issued.sha256, SYSTEM)
+        return issued
+    except TmuError as error:
+        return NotIssued(request=request, why=error.what, hint=error.hint)
+
+
+def gathered(
+    workspace: Workspace,
+    deletion: Deletion,
+    request: str,
+    told: RequestFacts | None,
+    found: Sequence[str],
+    recipients: Sequence[Recipient],
+) -> Certificate:
+    """All that is certified of one request. Raises GateError where no purge was carried out."""
+    purge, settings = deletion.purged, workspace.settings
+    verification = verification_of(purge, found or _seen_before(deletion))
+    if purge is None:
+        raise GateError(
+            f"There is no certificate of request {request}: nothing was purged.",
+            f"Run `tmu purge {deletion.id} --yes`.",
+        )
+    dates, audit = told.dates if told else _dates(deletion), facts.audited(workspace, deletion)
+    authority = authority_of(workspace)
+    return Certificate(
+        request=request,
+        deletion=deletion.id,
+        issued=now(),
+        issuer=Issuer(name=settings.issuer, contact=settings.issuer_contact),
+        dates=dates,
+        grounds=facts.grounds_of(deletion, told.late_holds if told else ()),
+        scope=facts.scope_in_numbers(deletion, purge),
+        inventory=inventory.inventory_of(purge),
+        models=(*inventory.models_of(purge), *facts.forgot(deletion)),
+        not_reached=inventory.not_reached(purge, settings.backups, dates.done),
+        making=facts.making_of(workspace, deletion),
+        audit=audit,
+        attacks=attacks_of(audit),
+        verification=verification,
+        validation=validation_of(report_of(workspace, deletion.id)),
+        recipients=tuple(recipients),
+        served=told.served if told else facts.served_here(workspace, deletion),
+        mark=facts.MARK,
+        not_proven=NOT_PROVEN,
+        log=told.log if told else None,
+        time_stamp=None if authority is None else authority.host,
+    )
+
+
+def _seen_before(deletion: Deletion) -> list[str]:
+    """A completed deletion was verified, or it would not be completed."""
+    if deletion.stage is Stage.COMPLETED and deletion.audited:
+        return ["The deletion was verified before it was completed: data, references and the model in service."]
+    return []
+
+
+def _dates(deletion: Deletion) -> Dates:
+    """Of a request that no ledger counts."""
+    done = deletion.times.get(Stage.COMPLETED) or now()
+    return Dates(received=deletion.times[Stage.ACKNOWLEDGED], identified=None, due=None, extended=False, done=done)
+
+
+def _write(workspace: Workspace, deletion: Deletion, made: Certificate, path: Path) -> None:
+    """Sign and store. The keys come first: a certificate is never without them."""
+    ring, model = Keyring(workspace), facts.serving_model(deletion)
+    made.refuse_without_pass()
+    signer = ring.signer()
+    if model is not None:
+        bundle = workspace.artifacts.fetch(model.uri, model.digest)
+        sign_weights(bundle, path.parent, workspace.state("scratch"))
+    files = {each.name: sha256_file(each) for each in _evidence(path.parent)}
+    payload = canonical(statement_of(made.model_copy(update={"issued": now()}), model and model.weights, files))
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path.with_name(KEYS), ring.path.read_bytes())
+    write_atomic(path, signed(payload, PAYLOAD_TYPE, [signer]))
+
+
+def _evidence(folder: Path) -> list[Path]:
+    """The files that the certificate names."""
+    mine = {NAME, KEYS, NAME + STAMP}
+    return sorted(each for each in folder.glob("[!.]*") if each.is_file() and each.name not in mine)
+
+
+def _stamped(workspace: Workspace, request: str, path: Path) -> Issued:
+    """Have it stamped where an authority is set. One that is away is asked again by the next call."""
+    stamp, authority = path.with_name(path.name + STAMP), authority_of(workspace)
+    if authority is not None and not stamp.exists():
+        try:
+            write_atomic(stamp, authority.stamp(path.read_bytes()))
+        except httpx.HTTPError as error:
+            raise StorageError(
+                f"The certificate of request {request} is signed, but the time stamp authority does not answer "
+                f"({type(error).__name__}).",
+                "Run `tmu certificate issue` again.",
+            ) from error
+    name = path.relative_to(workspace.root).as_posix()
+    return Issued(request=request, path=name, sha256=sha256_file(path), stamped=stamp.exists())
+
+
+def has_certificate(workspace: Workspace, request: str) -> bool:
+    """Whether a request's certificate is issued."""
+    return (folder_of(workspace, request) / NAME).is_file()
+
+
+def stored(workspace: Workspace, request: str) -> Path:
+    """The certificate of a request. Raises StorageError where there is none."""
+    path = folder_of(workspace, request) / NAME
+    if "/" in request or not path.is_file():
+        raise StorageError(
+            f"There is no certificate of request {request}.", "`tmu certificate issue` says why, or issues it."
+        )
+    return path
+
+
+def shown(path: Path) -> dict[str, Any]:
+    """The statement of a certificate, without verifying it."""
+    return json.loads(base64.b64decode(json.loads(path.read_bytes())["payload"]))

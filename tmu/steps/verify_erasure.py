@@ -1,0 +1,90 @@
+"""The independent search around a purge: its inventory before, its report after (`docs/erasure-search.md`).
+
+A flow calls both: `take_inventory` while everything is still there, `verify_erasure` when the purge is done. The
+inventory leads to the person; it lies in the workspace until a search passes, and is gone then.
+"""
+
+from pathlib import Path
+
+from tmu.config import Config
+from tmu.errors import DataError
+from tmu.files import read_json, write_json
+from tmu.search import inventory as inventories
+from tmu.search.declared import Declared
+from tmu.search.needles import Needles, of_keys
+from tmu.search.report import Outcome, SearchReport
+from tmu.search.search import Task, search
+from tmu.search.sought import secrets_of
+from tmu.workspace import Workspace
+
+_RUNNING = "the inventory of the search that is running: it is destroyed when the search has passed"
+
+
+class Erased(Config):
+    """Whom a deletion was about, in keys (hex), and what stays by a rule. request: the deletion's id."""
+
+    request: str
+    records: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
+    rules: tuple[Declared, ...] = ()
+
+
+def take_inventory(workspace: Workspace, erased: Erased) -> int:
+    """Search before the purge; returns how many places hold something. What an earlier call took is kept."""
+    path = _inventory(workspace, erased.request)
+    if path.exists():
+        return len(inventories.load(path).needles.forms)
+    report, inventory = search(workspace, Task(needles=_needles(workspace, erased), rules=erased.rules))
+    inventories.save(inventory, path)
+    return len(report.left)
+
+
+def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
+    """Search after the purge. The report is kept (`report_of`); after PASS the inventory is destroyed.
+
+    It is for the caller to refuse what did not pass (`refuse_left`).
+    """
+    path = _inventory(workspace, erased.request)
+    before = inventories.load(path) if path.exists() else None
+    mine = Declared(what=path.relative_to(workspace.root).as_posix(), why=_RUNNING)
+    task = Task(needles=_needles(workspace, erased), before=before, rules=(*erased.rules, mine))
+    report, _ = search(workspace, task)
+    write_json(_report(workspace, erased.request), report.as_json())
+    if report.outcome is Outcome.PASS:
+        path.unlink(missing_ok=True)
+    return report
+
+
+def report_of(workspace: Workspace, request: str) -> SearchReport | None:
+    """The last search after a request's purge; None where there was none."""
+    path = _report(workspace, request)
+    if not path.exists():
+        return None
+    raw = read_json(path)
+    return SearchReport.model_validate({name: raw[name] for name in SearchReport.model_fields})
+
+
+def refuse_left(report: SearchReport) -> None:
+    """Raise DataError, with counts and no address, unless the search passed."""
+    if report.outcome is Outcome.PASS:
+        return
+    if report.outcome is Outcome.FAILED:
+        there = sum(not each.gone for each in report.old_versions)
+        what = f"{len(report.left)} places, {len(report.knowing)} models and {there} old versions still hold something"
+        raise DataError(f"{what} of what was erased.", "`tmu verify-erasure` names them; `tmu purge` destroys them.")
+    unread = sum(not each.rule for each in report.not_looked_at)
+    raise DataError(
+        f"{unread} places could not be searched, so that nothing is proven.", "`tmu verify-erasure` names them."
+    )
+
+
+def _needles(workspace: Workspace, erased: Erased) -> Needles:
+    return of_keys(erased.records, erased.subjects, max(1, len(secrets_of(workspace))))
+
+
+def _inventory(workspace: Workspace, request: str) -> Path:
+    return workspace.state("searches", f"{request}.inventory.json")
+
+
+def _report(workspace: Workspace, request: str) -> Path:
+    return workspace.state("searches", f"{request}.json")
