@@ -162,7 +162,7 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
     observer.reach(State.PURGING)
     if deletion.purged is None:
         deletion = references_erased(workspace, deletion)
-        keep_evidence(workspace, deletion)
+        keep_evidence(workspace, deletion, observer.requests)
         tidy(workspace)
     if deletion.params.purge.act and service != UNAUDITED:
         deletion = purged(workspace, deletion)

@@ -10,15 +10,15 @@ from tmu.workspace import Workspace
 
 
 @step_task("keep-evidence", cached=False)
-def keep_evidence(workspace: Workspace, deletion: Deletion) -> bool:
+def keep_evidence(workspace: Workspace, deletion: Deletion, requests: tuple[str, ...]) -> bool:
     """Write the manifest while all that it names is there; whether there is one."""
-    return keeping.keep_evidence(workspace, deletion) is not None
+    return keeping.keep_evidence(workspace, deletion, requests) is not None
 
 
 @step_task("seal-evidence", cached=False)
-def seal_evidence(workspace: Workspace, request: str) -> list[str]:
-    """Make the bundle of each request that a deletion served, and store it where nothing is overwritten."""
-    return sealing.seal_deletion(workspace, request)
+def seal_evidence(workspace: Workspace, request: str) -> sealing.Sealed | sealing.NotSealed:
+    """Complete the bundle of a request, and store it where nothing is overwritten."""
+    return sealing.seal_evidence(workspace, request)
 
 
 @step_task("replay", cached=False, gpu=True)  # a cached model would prove nothing

@@ -16,12 +16,14 @@ from tmu.cli import (
     delete,
     demo,
     doctor,
+    evidence,
     init,
     ledger,
     output,
     plan,
     purge,
     reference_table,
+    replay,
     request,
     serve,
     show,
@@ -46,11 +48,12 @@ EXIT_CODES = {
     6: "a gate refused, or `tmu verify-erasure` found something",
     7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
+    9: "the replay needs what was purged; what remains was checked",
     130: "interrupted",
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
+    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -127,6 +130,11 @@ app.command("delete")(delete.delete)
 app.command("purge")(purge.purge)
 app.add_typer(certificate.app, name="certificate")
 app.command("verify")(certificate.verify_file)
+app.command("evidence")(evidence.evidence)
+app.command("pull")(evidence.pull)
+app.command("replay")(replay.replay)
+app.command("letter")(evidence.letter)
+app.command("register")(evidence.register)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.serve)

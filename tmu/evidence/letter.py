@@ -15,13 +15,15 @@ NAME = "letter"
 class Letter(Config):
     """The facts of a letter. received, done: dates (ISO 8601). records: how many of the person's went; None: not known.
 
-    learned: whether a model had learned any. exact: it was trained again. verdict: of the audit. stays: what is still
-    there, in sentences. issuer, contact: who answers; authority: whom to complain to.
+    purged: whether earlier versions were destroyed, too. learned: whether a model had learned any. exact: it was
+    trained again. verdict: of the audit. stays: what is still there, in sentences. issuer, contact: who answers;
+    authority: whom to complain to.
     """
 
     received: str
     done: str
     records: int | None
+    purged: bool
     learned: bool
     exact: bool
     verdict: Literal["passed", "failed", "inconclusive", "none"]
@@ -70,7 +72,8 @@ def _section(title: str, sentences: list[str]) -> str:
 
 def _done(facts: Letter) -> list[str]:
     what = "your pictures" if facts.records is None else counted(facts.records, "picture")
-    said = [f"We erased {what} from our data set, also from its earlier versions."]
+    earlier = "also from its earlier versions" if facts.purged else "but not yet from its earlier versions"
+    said = [f"We erased {what} from our data set, {earlier}."]
     if not facts.learned:
         return [*said, "No model of ours had learned from them."]
     if facts.exact:

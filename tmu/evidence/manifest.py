@@ -3,6 +3,7 @@
 It is written before the purge, and stays when most of what it names is gone.
 """
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,6 @@ from pydantic import ValidationError
 
 from tmu.config import Config
 from tmu.errors import DataError
-from tmu.files import write_json
 from tmu.refs import AuditRef, DataRef, ModelRef, Ref, ReferencesRef
 from tmu.steps.cases import UnlearnCase
 
@@ -94,9 +94,9 @@ class Manifest(Config):
         return {name: ref for name, ref in named.items() if ref is not None}
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it into a folder."""
-    write_json(folder / NAME, manifest.model_dump(mode="json"))
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """As it is written: sorted, indented JSON."""
+    return (json.dumps(manifest.model_dump(mode="json"), sort_keys=True, indent=2) + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,5 +1,10 @@
-"""Before the purge: write a deletion's manifest, and keep the audit's report and numbers beside it."""
+"""Before the purge: a deletion's manifest, the audit's report and numbers, model card and bill of materials.
 
+They are written before the certificate, which names each of them by its digest.
+"""
+
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +12,12 @@ from tmu import __version__, manifest
 from tmu.audit.moved import parameters_moved
 from tmu.config import Seeds
 from tmu.deletion.deletion import Deletion, Stage
-from tmu.evidence.manifest import NAME, Environment, Made, Manifest, read_manifest, write_manifest
+from tmu.evidence import model_card, sbom
+from tmu.evidence.manifest import NAME, Environment, Made, Manifest, manifest_bytes, read_manifest
 from tmu.files import digest_of, read_json, write_atomic
-from tmu.provenance import lock_digest
+from tmu.provenance import lock_digest, lock_file
 from tmu.steps.cases import UnlearnCase
+from tmu.steps.issue_certificate import folder_of
 from tmu.steps.loading import load_model
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
@@ -18,28 +25,38 @@ from tmu.workspace import Workspace
 AUDIT, REPORT = "audit.json", "report.html"
 
 
-def evidence_folder(workspace: Workspace, request: str) -> Path:
-    """Where the evidence of a deletion, or of a request of the ledger, lies on this machine."""
-    return workspace.state("evidence", request)
-
-
-def keep_evidence(workspace: Workspace, deletion: Deletion) -> Manifest | None:
+def keep_evidence(workspace: Workspace, deletion: Deletion, requests: Sequence[str] = ()) -> Manifest | None:
     """The manifest of a deletion whose model is unlearned; None where no model had learned the records.
 
-    Written once: what a resumed run finds is what the first one wrote, since by then the purge may have taken what it
-    is made from. Raises StorageError where the unlearned model is gone before that.
+    requests: the ledger's ids that the deletion serves; each gets the same files. Written once: what a resumed run
+    finds is what the first one wrote, since by then the purge may have taken what it is made from. Raises StorageError
+    where the unlearned model is gone before that.
     """
-    if deletion.unlearned is None or deletion.base is None or deletion.data is None:
-        return None
-    folder = evidence_folder(workspace, deletion.id)
+    folder = folder_of(workspace, deletion.id)
     with locked(workspace.state("evidence.lock")):
-        if (folder / NAME).exists():
-            return read_manifest(folder)
-        kept = manifest_of(workspace, deletion)
-        for name, content in _audit(workspace, deletion).items():
-            write_atomic(folder / name, content)
-        write_manifest(folder, kept)  # last: it says that the rest is there
-    return kept
+        if not (folder / sbom.NAME).exists():
+            for name, content in _documents(workspace, deletion).items():
+                write_atomic(folder / name, content)
+            at = deletion.times.get(Stage.ERASED) or deletion.times[Stage.ACKNOWLEDGED]
+            write_atomic(folder / sbom.NAME, sbom.bill_of_materials(at, lock_file()))  # last: the rest is there
+        for request in requests:
+            _copy(folder, folder_of(workspace, request))
+    return read_manifest(folder) if (folder / NAME).exists() else None
+
+
+def _documents(workspace: Workspace, deletion: Deletion) -> dict[str, bytes]:
+    """Manifest, audit and model card; empty where no model had learned the records."""
+    if deletion.unlearned is None or deletion.base is None or deletion.data is None:
+        return {}
+    kept, audit = manifest_of(workspace, deletion), _audit(workspace, deletion)
+    numbers = json.loads(audit[AUDIT]) if audit else None
+    return audit | {NAME: manifest_bytes(kept), model_card.NAME: model_card.model_card(kept, numbers)}
+
+
+def _copy(source: Path, target: Path) -> None:
+    for name in (NAME, AUDIT, REPORT, model_card.NAME, sbom.NAME):
+        if (source / name).exists() and not (target / name).exists():
+            write_atomic(target / name, (source / name).read_bytes())
 
 
 def manifest_of(workspace: Workspace, deletion: Deletion) -> Manifest:

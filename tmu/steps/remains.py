@@ -96,5 +96,3 @@ def _revision(workspace: Workspace, name: str, ref: DataRef) -> str:
     except TmuError:
         return f"{name}: it is not here any more; the data have moved on, or it was purged."
     return f"{name}: it is there."
-
-

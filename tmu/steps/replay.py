@@ -11,12 +11,13 @@ from tmu.audit.moved import parameters_moved
 from tmu.config import Config
 from tmu.errors import StorageError, TmuError
 from tmu.evidence.manifest import Manifest, read_manifest
-from tmu.steps.remains import Gone, gone, remains
 from tmu.files import scratch_folder
 from tmu.provenance import code_digest
 from tmu.refs import ModelRef
-from tmu.steps.keep_evidence import environment_of, evidence_folder
+from tmu.steps.issue_certificate import folder_of
+from tmu.steps.keep_evidence import environment_of
 from tmu.steps.loading import load_model
+from tmu.steps.remains import Gone, gone, remains
 from tmu.steps.unlearn_model import code_of, unlearn_model
 from tmu.stores.artifacts import Artifacts, LocalArtifacts
 from tmu.train.engine import Progress
@@ -54,7 +55,8 @@ class Replayed(Config):
             return "The unlearned model was computed again: equal bit for bit."
         if self.state == "not replayable":
             names = ", ".join(each.name for each in self.gone)
-            return f"The unlearned model cannot be computed again: {names} {'are' if len(self.gone) > 1 else 'is'} gone."
+            are = "are" if len(self.gone) > 1 else "is"
+            return f"The unlearned model cannot be computed again: {names} {are} gone."
         if self.distance is None:
             return "The unlearned model was computed again: it has other weights, and cannot be compared further."
         share = f"{100 * self.distance:.2g} % of what unlearning moved, {100 * self.tolerance:.2g} % are tolerated"
@@ -69,7 +71,7 @@ def replay(workspace: Workspace, request: str, *, progress: Progress | None = No
 
     Raises DataError where there is no manifest, or where what remains does not agree with it.
     """
-    folder = evidence_folder(workspace, request)
+    folder = folder_of(workspace, request)
     manifest = read_manifest(folder)
     missing = gone(workspace, manifest)
     if missing:
@@ -109,7 +111,7 @@ def _other_code(manifest: Manifest) -> list[str]:
 
 
 def _distance(workspace: Workspace, manifest: Manifest, apart: Workspace, replayed: ModelRef) -> float | None:
-    """Of the parameters, as a share of what unlearning moved; None where the recorded model is gone or nothing moved."""
+    """Of the parameters, as a share of what unlearning moved; None where the recorded model is gone or none moved."""
     try:
         recorded = load_model(workspace, manifest.made.unlearned)[0]
     except TmuError:
@@ -129,4 +131,3 @@ class _Apart(LocalArtifacts):
         """Of what was made here that; else the input."""
         here = not uri.startswith("file:") and self.find(*uri.split("/", 1)) is not None
         return super().fetch(uri, digest, only) if here else self._inputs.fetch(uri, digest, only)
-

@@ -34,8 +34,8 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score. law: None in an
-    audit that is read again (`measured.py`)."""
+    """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score. law: None in
+    an audit that is read again (`measured.py`)."""
 
     kind: str
     request: dict[str, Seen]
