@@ -77,9 +77,7 @@ def test_a_run_of_prefect_computes_the_same_bytes(
 
 def test_dvc_computes_the_same_bytes(deleted: tuple[Workspace, Deletion], tmp_path: Path) -> None:
     workspace, deletion = deleted
-    other = make_workspace(
-        tmp_path / "dvc", audit={"golds": False}, references={"pairs": 2}, purge={"act": False}
-    )
+    other = make_workspace(tmp_path / "dvc", audit={"golds": False}, references={"pairs": 2}, purge={"act": False})
     shutil.copy(workspace.root / "request.json", other.root)
     call(other.root, sys.executable, "-m", "dvc", "repro", "unlearned")
     manifest = read_json(workspace.state("evidence", deletion.id, "manifest.json"))
@@ -116,8 +114,9 @@ def test_other_inputs_are_found_out(deleted: tuple[Workspace, Deletion]) -> None
 
 def test_no_key_is_in_the_evidence(deleted: tuple[Workspace, Deletion]) -> None:
     workspace, deletion = deleted
-    keys = set(deletion.plan.subjects) | set(read_json(
-        workspace.artifacts.fetch(deletion.forget.uri, deletion.forget.digest) / "forget.json")["records"])
+    keys = set(deletion.plan.subjects) | set(
+        read_json(workspace.artifacts.fetch(deletion.forget.uri, deletion.forget.digest) / "forget.json")["records"]
+    )
     assert len(keys) > len(PEOPLE)
     for path in workspace.state("evidence", deletion.id).iterdir():
         text = path.read_text(errors="replace")

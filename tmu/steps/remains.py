@@ -17,10 +17,11 @@ from tmu.workspace import Workspace
 
 
 class Gone(Config):
-    """An input that is not there any more. name: as the manifest calls it. why: a sentence. purged: by a purge."""
+    """An input that is not there any more. name: as the manifest calls it. pinned: its digest. why: a sentence.
+    purged: by a purge."""
 
     name: str
-    digest: str
+    pinned: str
     why: str
     purged: bool
 
@@ -28,7 +29,7 @@ class Gone(Config):
 def gone(workspace: Workspace, manifest: Manifest) -> list[Gone]:
     """The inputs without which the model cannot be computed again."""
     found = [(name, ref, _missing(workspace, manifest, ref)) for name, ref in manifest.inputs.items()]
-    return [Gone(name=name, digest=ref.digest, why=why[0], purged=why[1]) for name, ref, why in found if why]
+    return [Gone(name=name, pinned=ref.digest, why=why[0], purged=why[1]) for name, ref, why in found if why]
 
 
 def _missing(workspace: Workspace, manifest: Manifest, ref: Ref) -> tuple[str, bool] | None:

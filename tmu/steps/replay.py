@@ -1,6 +1,8 @@
 """Replay a deletion: compute its unlearned model anew from the manifest's inputs, and compare; or say what is gone.
 
 Nothing that was computed before is used: the model goes to a store of its own, and snapshots to a folder of its own.
+The table of the references loses the erased rows at a deletion's end, purged or not. As long as the data revision is
+there, it is fitted again, and must be the one of the manifest.
 """
 
 from collections.abc import Collection
@@ -14,6 +16,8 @@ from tmu.evidence.manifest import Manifest, read_manifest
 from tmu.files import scratch_folder
 from tmu.provenance import code_digest
 from tmu.refs import ModelRef
+from tmu.steps.cases import UnlearnCase
+from tmu.steps.fit_references import fit_references
 from tmu.steps.issue_certificate import folder_of
 from tmu.steps.keep_evidence import environment_of
 from tmu.steps.loading import load_model
@@ -27,6 +31,7 @@ TOLERANCE = 0.05
 """Elsewhere than on the device class of the manifest: largest distance between replayed and recorded parameters, as a
 share of the distance that unlearning moved them. See docs/evidence.md for the measurement behind it."""
 
+_REFERENCES = "references"  # as the manifest calls them
 State = Literal["equal", "within tolerance", "different", "not replayable"]
 
 
@@ -71,26 +76,41 @@ def replay(workspace: Workspace, request: str, *, progress: Progress | None = No
 
     Raises DataError where there is no manifest, or where what remains does not agree with it.
     """
-    folder = folder_of(workspace, request)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder_of(workspace, request))
     missing = gone(workspace, manifest)
-    if missing:
-        checked = tuple(remains(workspace, manifest, folder))
-        return Replayed(
-            request=request,
-            state="not replayable",
-            recorded=manifest.made.unlearned.weights,
-            gone=tuple(missing),
-            checked=checked,
-        )
+    refit = [each.name for each in missing] == [_REFERENCES]
+    if missing and not refit:
+        return _without(workspace, manifest, missing)
     with scratch_folder(workspace.root / ".tmu" / "replays") as scratch:
-        return _computed(workspace, manifest, scratch, progress)
+        apart = untouched(workspace, scratch)
+        apart.artifacts = _Apart(workspace.artifacts, scratch / "artifacts", workspace.root)
+        case = _refitted(apart, manifest.case, progress) if refit else manifest.case
+        if case is None:
+            return _without(workspace, manifest, missing)
+        return _computed(workspace, manifest, apart, case, progress)
 
 
-def _computed(workspace: Workspace, manifest: Manifest, scratch: Path, progress: Progress | None) -> Replayed:
-    apart = untouched(workspace, scratch)
-    apart.artifacts = _Apart(workspace.artifacts, scratch / "artifacts", workspace.root)
-    model = unlearn_model(apart, manifest.case, progress=progress)
+def _without(workspace: Workspace, manifest: Manifest, missing: list[Gone]) -> Replayed:
+    """What is to be said where inputs are gone."""
+    checked = tuple(remains(workspace, manifest, folder_of(workspace, manifest.request)))
+    facts = {"request": manifest.request, "recorded": manifest.made.unlearned.weights}
+    return Replayed(state="not replayable", gone=tuple(missing), checked=checked, **facts)
+
+
+def _refitted(apart: Workspace, case: UnlearnCase, progress: Progress | None) -> UnlearnCase | None:
+    """The case with references that were fitted again; None where they are others than those of the case.
+
+    So it is with a table that came down from an earlier revision, and on another device class.
+    """
+    found = fit_references(apart, case.data, case.params, progress=progress)
+    same = case.references is not None and found.digest == case.references.digest
+    return case.model_copy(update={"references": found}) if same else None
+
+
+def _computed(
+    workspace: Workspace, manifest: Manifest, apart: Workspace, case: UnlearnCase, progress: Progress | None
+) -> Replayed:
+    model = unlearn_model(apart, case, progress=progress)
     found = apart.artifacts.find(*model.uri.split("/", 1))
     if found is None:
         raise StorageError("The replayed model is not where it was written.", "Run the same command again.")

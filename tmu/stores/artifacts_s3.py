@@ -114,7 +114,7 @@ class S3Artifacts(Artifacts):
         wanted = self._get(f"{uri}/{manifest.MANIFEST}")
         if wanted is None or hashlib.sha256(wanted).hexdigest() != digest:
             return super().source(uri, digest)  # says why not
-        return _Objects(self.access, self.bucket, self._key(uri), digest)
+        return _Objects(self.access, self.bucket, self.key(uri), digest)
 
     def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
         """Only what the cache lacks is downloaded; a later look at the whole artifact completes or replaces it."""

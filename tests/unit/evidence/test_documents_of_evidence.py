@@ -27,7 +27,10 @@ def model(role: str, weights: str) -> ModelRef:
 
 def made(method: str = "tmu-soft", verdict: str = "passed") -> Manifest:
     case = UnlearnCase(
-        data=DATA, forget=FORGET, original=model("original", "a1b2"), params=Params(unlearn=UnlearnConfig(method=method))
+        data=DATA,
+        forget=FORGET,
+        original=model("original", "a1b2"),
+        params=Params(unlearn=UnlearnConfig(method=method)),
     )
     return Manifest(
         request="0" * 16, at=AT, case=case, seeds={"init": 0}, code="c", lock="l", version="0", identity="i",
