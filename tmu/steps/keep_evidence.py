@@ -10,18 +10,20 @@ from typing import Any
 
 from tmu import __version__, manifest
 from tmu.audit.moved import parameters_moved
-from tmu.config import Seeds
+from tmu.config import Seeds, TrainConfig
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.evidence import model_card, sbom
 from tmu.evidence.manifest import NAME, Environment, Made, Manifest, manifest_bytes, read_manifest
 from tmu.files import digest_of, read_json, write_atomic
-from tmu.provenance import lock_digest, lock_file
+from tmu.provenance import hardware, lock_digest, lock_file
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.issue_certificate import folder_of
 from tmu.steps.loading import load_model
+from tmu.steps.making import lane_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
+_NAMED = ("torch", "capability", "gpu", "machine")  # of `hardware()`
 AUDIT, REPORT = "audit.json", "report.html"
 
 
@@ -105,9 +107,16 @@ def environment_of(folder: Path) -> Environment:
     """The compute environment of a model's folder, by its identity and its run record."""
     lane = manifest.read(folder)["identity"].get("lane", {})
     record: dict[str, Any] = read_json(folder / manifest.RUN) if (folder / manifest.RUN).exists() else {}
-    hardware = record.get("hardware", {})
-    named = {name: str(hardware.get(name, "")) for name in ("torch", "capability", "gpu", "machine")}
-    return Environment(**{"device": "", "precision": "", "threads": 0} | lane | named)
+    return _environment({"device": "", "precision": "", "threads": 0} | lane, record.get("hardware", {}))
+
+
+def environment_here(workspace: Workspace, recipe: TrainConfig) -> Environment:
+    """The compute environment of this process for a recipe."""
+    return _environment(lane_of(workspace, recipe), hardware())
+
+
+def _environment(lane: dict[str, Any], found: dict[str, Any]) -> Environment:
+    return Environment(**lane, **{name: str(found.get(name, "")) for name in _NAMED})
 
 
 def _moved(workspace: Workspace, deletion: Deletion) -> float:

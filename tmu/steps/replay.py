@@ -19,7 +19,7 @@ from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.fit_references import fit_references
 from tmu.steps.issue_certificate import folder_of
-from tmu.steps.keep_evidence import environment_of
+from tmu.steps.keep_evidence import environment_here, environment_of
 from tmu.steps.loading import load_model
 from tmu.steps.remains import Gone, gone, remains
 from tmu.steps.unlearn_model import code_of, unlearn_model
@@ -84,7 +84,7 @@ def replay(workspace: Workspace, request: str, *, progress: Progress | None = No
     with scratch_folder(workspace.root / ".tmu" / "replays") as scratch:
         apart = untouched(workspace, scratch)
         apart.artifacts = _Apart(workspace.artifacts, scratch / "artifacts", workspace.root)
-        case = _refitted(apart, manifest.case, progress) if refit else manifest.case
+        case = _refitted(apart, manifest, progress) if refit else manifest.case
         if case is None:
             return _without(workspace, manifest, missing)
         return _computed(workspace, manifest, apart, case, progress)
@@ -97,14 +97,16 @@ def _without(workspace: Workspace, manifest: Manifest, missing: list[Gone]) -> R
     return Replayed(state="not replayable", gone=tuple(missing), checked=checked, **facts)
 
 
-def _refitted(apart: Workspace, case: UnlearnCase, progress: Progress | None) -> UnlearnCase | None:
-    """The case with references that were fitted again; None where they are others than those of the case.
+def _refitted(apart: Workspace, manifest: Manifest, progress: Progress | None) -> UnlearnCase | None:
+    """The case with references that were fitted again; None where they are others than those of the manifest.
 
-    So it is with a table that came down from an earlier revision, and on another device class.
+    So it is with a table that came down from an earlier revision. On another device class they may differ.
     """
+    case = manifest.case
     found = fit_references(apart, case.data, case.params, progress=progress)
     same = case.references is not None and found.digest == case.references.digest
-    return case.model_copy(update={"references": found}) if same else None
+    elsewhere = manifest.environment.differences(environment_here(apart, case.params.train))
+    return case.model_copy(update={"references": found}) if same or elsewhere else None
 
 
 def _computed(
