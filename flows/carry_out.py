@@ -14,9 +14,10 @@ from flows.prove import prepared, proved, references_erased
 from flows.purge import purged
 from flows.tell import tell
 from tasks.data import check_stores, erase, look_at_data, tidy
+from tasks.evidence import keep_evidence
 from tasks.models import fit_twin, unlearn
 from tasks.registry import promote, register
-from tasks.verify import verify_deletion, write_manifest
+from tasks.verify import verify_deletion
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
@@ -153,16 +154,16 @@ def _carried_over(workspace: Workspace, deletion: Deletion, observer: Observer) 
 
 
 def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service: str) -> dict[str, Any]:
-    """Write down what the model was made of, purge, verify, certify, and close the journal's entry.
+    """Purge, verify, certify, and close the journal's entry.
 
     Without an audit nothing is purged: the next one needs the old revision and the model that learned it.
     """
     deletion = Journal(workspace).advance(deletion, Stage.PURGING, service=service)
     price = _price(workspace, deletion)
-    write_manifest(workspace, deletion)
     observer.reach(State.PURGING)
     if deletion.purged is None:
         deletion = references_erased(workspace, deletion)
+        keep_evidence(workspace, deletion, observer.requests)
         tidy(workspace)
     if deletion.params.purge.act and service != UNAUDITED:
         deletion = purged(workspace, deletion)

@@ -8,6 +8,7 @@ from pydantic import Field
 from flows.carry_out import carry_out
 from flows.observer import Observer
 from flows.report import show_plan
+from flows.sealed import sealed
 from flows.tell import tell
 from tmu.config import AUTO
 from tmu.deletion.deletion import Deletion, Stage
@@ -52,7 +53,8 @@ def delete_local_flow(
             plan = plan_deletion(workspace, asked, method)
             deletion = acknowledge(workspace, plan, asked, audited=audit)
         _say(deletion)
-        return carry_out(workspace, deletion, Observer(workspace))
+        outcome = carry_out(workspace, deletion, Observer(workspace))
+        return outcome | {"evidence": sealed(workspace, [deletion.id])}
 
 
 def _say(deletion: Deletion) -> None:

@@ -18,6 +18,11 @@ class Observer:
     def __init__(self, workspace: Workspace):
         self.workspace = workspace
 
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The ledger's requests that the deletion serves; none: the deletion is the request."""
+        return tuple(self.work.requests) if self.work else ()
+
     def reach(self, state: State) -> None:
         """A stage begins."""
 

@@ -1,6 +1,7 @@
 """The purge at a deletion's end: everything that it left behind is found, destroyed, and looked for again."""
 
 from flows.tell import tell
+from tasks.certificate import inventory_of
 from tasks.purge import act_purge, check_purge, plan_purge, scrub_purge
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
@@ -18,6 +19,7 @@ def purged(workspace: Workspace, deletion: Deletion) -> Deletion:
     tell("Looking for what the deletion left behind")
     record = plan_purge(workspace, deletion)
     deletion = Journal(workspace).advance(deletion, deletion.stage, purged=record.summary())
+    inventory_of(workspace, deletion)
     found = f"{counted(len(record.left), 'trace')} in {counted(len(record.places), 'store')}"
     tell(f"Purging {found}; {len(record.stays):,} stay by rule")
     try:

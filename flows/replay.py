@@ -1,23 +1,25 @@
-"""Flow `replay`: make the model of a deletion again and compare, on the machine that the flows run on."""
+"""Replay a deletion as a run of Prefect's: its unlearned model is computed anew and compared with the manifest."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
+from pydantic import Field
 
 from flows.tell import tell
-from tasks.verify import replay
+from tasks.evidence import replay
 from tmu.workspace import Workspace
+
+Id = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 
 
 @flow(name="replay")
-def replay_flow(request: str, home: str = ".") -> dict[str, Any]:
-    """Make the unlearned model of a request again, from its manifest, and compare the weights.
+def replay_flow(request: Id, home: str = ".") -> dict[str, Any]:
+    """Replay a deletion.
 
     Args:
-        request: Id of a completed deletion. After its purge the flow says what cannot be made again.
+        request: Id of a deletion whose model was unlearned.
         home: Folder of the workspace.
     """
     found = replay(Workspace.open(home), request)
-    for sentence in found.sentences:
-        tell(sentence)
+    tell(found.sentence)
     return found.model_dump(mode="json")

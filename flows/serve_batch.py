@@ -11,6 +11,7 @@ from flows.carry_out import carry_out
 from flows.observer import BatchObserver
 from flows.report import show_batch, show_batch_plan
 from flows.runs import at_work, name_after_batch, own_run
+from flows.sealed import sealed
 from flows.tell import tell
 from tasks.ledger import finish, plan_batch, stand_back, take_work
 from tmu.errors import StorageError, TmuError
@@ -55,6 +56,8 @@ def serve_one(workspace: Workspace, lane: Lane) -> dict[str, Any] | None:
             show_batch_plan(work.batch, len(work.requests), deletion)
         outcome = _nothing_left(observer) if deletion is None else carry_out(workspace, deletion, observer)
         finish(workspace, work, "completed")
+    if deletion is not None:
+        outcome |= {"evidence": sealed(workspace, work.requests)}
     outcome = {"batch": work.batch, "requests": len(work.requests)} | outcome
     show_batch(outcome, workspace.settings.artifacts or ".tmu/artifacts")
     return outcome

@@ -12,6 +12,12 @@ from tmu.steps.issue_certificate import Issued, NotIssued
 from tmu.workspace import Workspace
 
 
+@step_task("inventory-deletion", cached=False)
+def inventory_of(workspace: Workspace, deletion: Deletion) -> int:
+    """The independent search before the purge; how many places hold something."""
+    return searching.inventory_of(workspace, deletion)
+
+
 @step_task("search-deletion", cached=False)
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:
     """The independent search for what the deletion was about."""

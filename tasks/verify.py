@@ -1,11 +1,8 @@
 """Tasks that check what was done: one deletion, or everything that must not change unseen."""
 
 from tasks.common import step_task
-from tasks.progress import progress_of
 from tmu.deletion.deletion import Deletion
-from tmu.deletion.replay import Replayed
 from tmu.search.report import SearchReport
-from tmu.steps import replay as replaying
 from tmu.steps import verify_all as all_of_it
 from tmu.steps import verify_deletion as one
 from tmu.steps import verify_erasure as everywhere
@@ -36,16 +33,3 @@ def take_inventory(workspace: Workspace, erased: Erased) -> int:
 def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
     """The independent search after the purge."""
     return everywhere.verify_erasure(workspace, erased)
-
-
-@step_task("write-manifest", cached=False)
-def write_manifest(workspace: Workspace, deletion: Deletion) -> str | None:
-    """What the deletion was made of, for a replay; where it was written."""
-    path = replaying.write_manifest(workspace, deletion)
-    return path and path.relative_to(workspace.root).as_posix()
-
-
-@step_task("replay", cached=False, gpu=True)
-def replay(workspace: Workspace, request: str) -> Replayed:
-    """Make a deletion's model again and compare."""
-    return replaying.replay(workspace, request, progress=progress_of("replay"))

@@ -95,6 +95,11 @@ def lock_digest() -> str:
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()
 
 
+def lock_file() -> Path:
+    """Where the lock file with the digests of all packages lies beside a checkout; an installed tmu has none."""
+    return _PACKAGE.parent / "requirements.lock"
+
+
 def hardware() -> dict[str, Any]:
     """What the numbers were computed on; `memory_gib` is the machine's, `cores` those this process may use."""
     import psutil
@@ -102,6 +107,7 @@ def hardware() -> dict[str, Any]:
 
     return {
         "machine": platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
         description="key service that signs certificates (awskms:…); default: a file in .tmu",
     )
     certificate_public_key: Path | None = Field(None, description="PEM file with the public half of that key")
+    authority: str = Field(
+        "the data protection authority of your country", min_length=1, description="whom a person may complain to"
+    )
+    evidence: str | None = Field(
+        None, description="s3://bucket/prefix of evidence bundles, write-once; default: .tmu/evidence, read-only files"
+    )
+    evidence_days: int = Field(1096, ge=1, le=36_500, description="how long they are locked there, by Object Lock")
+    evidence_lock: Literal["compliance", "governance"] = Field("compliance", description="mode of that lock")
     backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -1,137 +1,138 @@
-"""A deletion's model is made again bit for bit before its inputs are gone; afterwards the replay says what is."""
+"""Replay: before the purge equal bytes, three of three by command, Prefect and DVC; after it, the truth."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.conftest import make_workspace
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
-from tmu.errors import RequestError
-from tmu.files import read_json, write_json
-from tmu.steps.loading import data_ref
-from tmu.steps.replay import manifest_path, replay
+from tmu.files import read_json, sha256_file
 from tmu.workspace import Workspace
 
-QUICK = {
-    "model": {"options": {"width": 4}},
-    "train": {"epochs": 2},
-    "unlearn": {"method": "finetune", "options": {}},
-    "purge": {"act": False},
-}
+pytestmark = pytest.mark.slow
+PEOPLE = [f"contributor-{number:03d}" for number in range(40, 48)]
+TMU = str(Path(sys.executable).parent / "tmu")
+
+
+def call(root: Path, *command: str, code: int = 0) -> str:
+    """A command as a user types it, in a process of its own."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    for name in ("TMU_HOME", "PREFECT_API_URL"):
+        environment.pop(name, None)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def deleted(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
-    from flows.delete_local import delete_local_flow
+def deleted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
+    """A workspace after a deletion that purged nothing yet."""
+    workspace = make_workspace(
+        tmp_path_factory.mktemp("replay") / "w", audit={"golds": False}, references={"pairs": 2}, purge={"act": False}
+    )
+    subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
+    (workspace.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))
+    call(workspace.root, TMU, "delete", "--file", "request.json", "--yes")
+    (deletion,) = Journal(workspace).all()
+    return workspace, deletion
 
-    workspace = make_workspace(Path(tmp_path_factory.mktemp("replay")) / "w", **QUICK)
-    person = workspace.keys(simulated=True).subject("contributor-040")
-    outcome = delete_local_flow(home=str(workspace.root), subjects=[person], audit=False)
-    return workspace, Journal(workspace).find(outcome["request"])
+
+def test_a_fresh_process_computes_the_same_bytes(deleted: tuple[Workspace, Deletion]) -> None:
+    workspace, deletion = deleted
+    found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
+    assert (found["state"], found["differences"], found["gone"]) == ("equal", [], [])
+    assert found["weights"] == deletion.unlearned.weights
+    assert not any(workspace.state("replays").glob("*"))  # nothing of it stays
 
 
-def test_it_is_equal_here_in_a_fresh_process_and_by_prefect(
-    deleted: tuple[Workspace, Deletion], prefect_server: dict[str, str]
+def test_nothing_of_the_first_model_is_used(deleted: tuple[Workspace, Deletion]) -> None:
+    """The recorded model is out of the store: what is found equal was computed."""
+    workspace, deletion = deleted
+    kind, _, key = deletion.unlearned.uri.partition("/")
+    folder = workspace.artifacts.folder(kind, key)
+    folder.rename(folder.with_name("aside"))
+    try:
+        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
+    finally:
+        folder.with_name("aside").rename(folder)
+    assert (found["state"], found["weights"]) == ("equal", deletion.unlearned.weights)
+
+
+def test_a_run_of_prefect_computes_the_same_bytes(
+    prefect_server: dict[str, str], deleted: tuple[Workspace, Deletion]
 ) -> None:
     from flows.replay import replay_flow
 
     workspace, deletion = deleted
-    here = replay(workspace, deletion.id)
-    by_flow = replay_flow(request=deletion.id, home=str(workspace.root))
-    command = [Path(sys.executable).parent / "tmu", "--home", workspace.root, "replay", deletion.id, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | prefect_server)
-    assert done.returncode == 0, done.stderr
-    fresh = json.loads(done.stdout)
-    assert [here.outcome, by_flow["outcome"], fresh["outcome"]] == ["equal"] * 3
-    assert {here.again, by_flow["again"], fresh["again"]} == {deletion.unlearned.weights}
-    assert not workspace.state("replay", deletion.id).exists()
+    found = replay_flow(request=deletion.id, home=str(workspace.root))
+    assert (found["state"], found["weights"]) == ("equal", deletion.unlearned.weights)
 
 
-def test_the_model_is_really_made_again(deleted: tuple[Workspace, Deletion]) -> None:
-    """With another seed in the manifest other weights come out, and that is said."""
+def test_dvc_computes_the_same_bytes(deleted: tuple[Workspace, Deletion], tmp_path: Path) -> None:
     workspace, deletion = deleted
-    path = manifest_path(workspace, deletion.id)
-    raw = path.read_bytes()
+    other = make_workspace(tmp_path / "dvc", audit={"golds": False}, references={"pairs": 2}, purge={"act": False})
+    shutil.copy(workspace.root / "request.json", other.root)
+    call(other.root, sys.executable, "-m", "dvc", "repro", "unlearned")
+    manifest = read_json(workspace.state("evidence", deletion.id, "manifest.json"))
+    assert sha256_file(other.root / "out/unlearned/weights.safetensors") == manifest["made"]["unlearned"]["weights"]
+
+
+def test_another_device_class_is_told_and_measured(deleted: tuple[Workspace, Deletion]) -> None:
+    """Two threads in place of one: it is said, and what comes of it is held against the tolerance."""
+    workspace, deletion = deleted
+    os.environ["TMU_THREADS"] = "2"
     try:
-        made = read_json(path)
-        made["params"]["seed"] += 1
-        write_json(path, made)
-        found = replay(workspace, deletion.id)
+        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
     finally:
-        path.write_bytes(raw)
-    assert found.outcome == "differs"
-    assert found.apart > 0
-    assert found.again != deletion.unlearned.weights
+        del os.environ["TMU_THREADS"]
+    assert found["differences"] == ["threads: 1 then, 2 now"]
+    print(found["sentence"])
+    assert found["state"] in ("equal", "within tolerance")
 
 
-def test_another_device_class_is_told_and_has_a_tolerance(deleted: tuple[Workspace, Deletion]) -> None:
+def test_other_inputs_are_found_out(deleted: tuple[Workspace, Deletion]) -> None:
+    """A manifest with another seed gives another model: on the same device class none is tolerated."""
     workspace, deletion = deleted
-    path = manifest_path(workspace, deletion.id)
-    raw = path.read_bytes()
+    path = workspace.state("evidence", deletion.id, "manifest.json")
+    before = path.read_bytes()
+    raw = json.loads(before)
+    raw["case"]["params"]["seed"] = 7
+    path.write_text(json.dumps(raw))
     try:
-        made = read_json(path)
-        made["lane"]["device"] = "cuda"
-        made["unlearned"]["weights"] = "0" * 64  # other bits, as another class of device may give
-        write_json(path, made)
-        found = replay(workspace, deletion.id)
+        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json", code=5))
     finally:
-        path.write_bytes(raw)
-    assert (found.outcome, found.same_class, found.apart) == ("close", False, 0.0)
+        path.write_bytes(before)
+    assert found["state"] == "different" and found["distance"] > 0
 
 
-def test_what_is_gone_is_named_and_the_rest_is_checked(deleted: tuple[Workspace, Deletion]) -> None:
+def test_no_key_is_in_the_evidence(deleted: tuple[Workspace, Deletion]) -> None:
     workspace, deletion = deleted
-    folder = workspace.artifacts.fetch(deletion.base.uri, deletion.base.digest)
-    away = folder.rename(folder.with_name("elsewhere"))
-    try:
-        found = replay(workspace, deletion.id)
-        command = [Path(sys.executable).parent / "tmu", "--home", workspace.root, "replay", deletion.id]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    finally:
-        away.rename(folder)
-    assert found.outcome == "gone" and found.again is None
-    states = {part.name: part.state for part in found.parts}
-    assert states == {
-        "data before": "sound", "data after": "sound", "forget set": "sound", "model before": "gone",
-        "unlearned model": "sound",
-    }  # fmt: skip
-    assert done.returncode == 9 and "Not there: model before" in done.stdout
+    keys = set(deletion.plan.subjects) | set(
+        read_json(workspace.artifacts.fetch(deletion.forget.uri, deletion.forget.digest) / "forget.json")["records"]
+    )
+    assert len(keys) > len(PEOPLE)
+    for path in workspace.state("evidence", deletion.id).iterdir():
+        text = path.read_text(errors="replace")
+        assert not [key for key in keys if key[:12] in text], path.name
+        assert not [name for name in PEOPLE if name in text], path.name
 
 
-def test_the_manifest_names_nobody(deleted: tuple[Workspace, Deletion]) -> None:
+def test_after_the_purge_the_truth_is_told(deleted: tuple[Workspace, Deletion]) -> None:
+    """The last test of the module: it purges."""
     workspace, deletion = deleted
-    raw = manifest_path(workspace, deletion.id).read_text()
-    assert not [key for key in (*deletion.asked.subjects, *deletion.asked.records) if key in raw]
-    assert json.loads(raw)["after"]["digest"] == data_ref(workspace).digest
-
-
-def test_a_request_without_a_manifest_is_an_error(deleted: tuple[Workspace, Deletion]) -> None:
-    with pytest.raises(RequestError, match="has no manifest"):
-        replay(deleted[0], "0" * 16)
-
-
-def test_a_model_by_references_is_made_again_until_the_purge(prefect_server: dict[str, str], tmp_path: Path) -> None:
-    """Before: equal. Then `tmu purge`: the inputs are gone, the keys too, and the replay says so."""
-    from flows.delete_local import delete_local_flow
-    from tmu.steps.purge import act_purge, check_purge, plan_purge
-
-    quick = {"audit": {"golds": False}, "model": {"options": {"width": 4}}, "train": {"epochs": 2}}
-    workspace = make_workspace(tmp_path / "w", **quick, purge={"act": False})
-    people = [workspace.keys(simulated=True).subject(f"contributor-{number:03d}") for number in range(40, 48)]
-    outcome = delete_local_flow(home=str(workspace.root), subjects=people)
-    deletion = Journal(workspace).find(outcome["request"])
-    before = replay(workspace, deletion.id)
-    assert before.outcome == "equal", before
-    plan_purge(workspace, deletion)
-    act_purge(workspace, deletion.id)
-    assert check_purge(workspace, deletion.id).verified
-    after = replay(workspace, deletion.id)
-    assert after.outcome == "gone"
-    gone = {part.name for part in after.parts if part.state != "sound"}
-    assert gone >= {"data before", "model before", "forget set"}
-    assert {part.name for part in after.parts if part.state == "sound"} >= {"data after", "unlearned model", "audit"}
+    call(workspace.root, TMU, "purge", deletion.id, "--yes")
+    found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json", code=9))
+    gone = {each["name"]: each for each in found["gone"]}
+    assert found["state"] == "not replayable" and {"original", "data revision"} <= set(gone)
+    assert all(each["purged"] and deletion.id in each["why"] for each in gone.values()), gone
+    assert any("give the verdict on record" in each for each in found["checked"])
+    assert any(each.startswith("unlearned model: it is there") for each in found["checked"])
+    params = yaml.safe_load((workspace.root / "params.yaml").read_text())
+    assert params["purge"]["act"] is False

@@ -36,11 +36,13 @@ def write_audit(
     predictor: Predictor | None = None,
     ceiling: dict[str, Any] | None = None,
     people: dict[str, Any] | None = None,
+    changed: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Write audit.json, report.html and the figures (PNG and SVG) into `folder`; returns the files written.
 
     `method_row`: the row that `verdict` judges. `predictor`, `ceiling` (`predictor_ceiling`): left out where the
     method has no easy / hard predictor. `people` (`people_report`): left out where nothing can be said of persons.
+    `changed`: what `judge` was told of the weights, so that the verdict can be given again from the file alone.
     `provenance` is shown as given: JSON-ready, free of personal data.
     """
     figures = draw_figures(folder, result, sets, models, method_row, predictor)
@@ -50,6 +52,7 @@ def write_audit(
         "predictor": ceiling,
         "people": people,
         "old_versions": old_versions(result.data, method_row),
+        "changed": changed,
         "provenance": provenance,
     }
     write_json(folder / "audit.json", numbers)

@@ -16,6 +16,7 @@ from tmu.cli import (
     delete,
     demo,
     doctor,
+    evidence,
     init,
     keys,
     ledger,
@@ -55,7 +56,8 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "request", "ledger", "keys", "restore", "serve", "token", "compare", "show", "lineage", "replay", "doctor", "demo",
+    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve", "token",
+    "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -132,6 +134,11 @@ app.command("delete")(delete.delete)
 app.command("purge")(purge.purge)
 app.add_typer(certificate.app, name="certificate")
 app.command("verify")(certificate.verify_file)
+app.command("evidence")(evidence.evidence)
+app.command("pull")(evidence.pull)
+app.command("replay")(replay.replay)
+app.command("letter")(evidence.letter)
+app.command("register")(evidence.register)
 app.add_typer(request.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
@@ -141,7 +148,6 @@ app.add_typer(token.app, name="token")
 app.command("verify-erasure")(verify_erasure.verify_erasure)
 app.command("compare")(compare.compare)
 app.command("show")(show.show)
-app.command("replay")(replay.replay)
 app.command("lineage")(lineage.lineage)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

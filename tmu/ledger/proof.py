@@ -4,6 +4,7 @@ An export is one JSON object a line, `{"seq", "request", "event", "body", "hash"
 database.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,6 +63,18 @@ def export(ledger: Ledger, file: Path) -> Head:
     return head
 
 
+def extract(ledger: Ledger, request: str) -> bytes:
+    """The entries of one request, in the form of an export. Each has the digest of its own body; that none is missing
+    between them is for the whole log to show. Raises ChainError where a body was changed.
+    """
+    with ledger.read() as connection:
+        links = list(_links(connection, audit_log.c.request_id == request))
+    for link in links:
+        if hashlib.sha256(link.body.encode()).hexdigest() != link.hash:
+            raise ChainError(f"Entry {link.seq} of the audit log was changed.", _COMPARE)
+    return b"".join(canonical_json({name: getattr(link, name) for name in _FIELDS}) + b"\n" for link in links)
+
+
 def read_export(file: Path) -> Iterator[Link]:
     """The entries of an export. Raises DataError for a file of another form."""
     try:
@@ -76,9 +89,10 @@ def read_export(file: Path) -> Iterator[Link]:
         raise DataError(f"{file} is no export of the audit log.", "Make one with `tmu ledger export`.") from error
 
 
-def _links(connection: sa.Connection) -> Iterator[Link]:
+def _links(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> Iterator[Link]:
     columns = (audit_log.c.seq, audit_log.c.request_id, audit_log.c.event, audit_log.c.body, audit_log.c.hash)
-    rows = connection.execution_options(yield_per=1000).execute(sa.select(*columns).order_by(audit_log.c.seq))
+    wanted = sa.select(*columns).where(*which).order_by(audit_log.c.seq)
+    rows = connection.execution_options(yield_per=1000).execute(wanted)
     return (Link(*row) for row in rows)
 
 

@@ -94,7 +94,8 @@ def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[st
     result = audit_table(
         sets, outputs, gold_rows, seconds, params.seed, resamples=params.audit.bootstrap, probes=probes
     )
-    verdict = judge(result, case.method, params.audit, **_changed(workspace, case.original, case.unlearned))
+    changed = _changed(workspace, case.original, case.unlearned)
+    verdict = judge(result, case.method, params.audit, **changed)
     people = people_report(
         subjects_of(workspace, case.data, case.forget), sets, outputs, gold_rows, case.method, params.seed
     )
@@ -110,6 +111,7 @@ def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[st
         predictor=predictor,
         ceiling=ceiling,
         people=people,
+        changed=changed,
     )
 
 

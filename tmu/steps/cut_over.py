@@ -53,6 +53,13 @@ def last_cut_over(workspace: Workspace, dataset: str) -> CutOver | None:
     return logged.model_copy(update={"blocked": (logged.blocked | noted.blocked) - {logged.weights}})
 
 
+def blocked_weights(workspace: Workspace) -> frozenset[str]:
+    """SHA-256 of the weights that must not serve again, of all datasets on record here."""
+    names = [path.stem.removeprefix("serving-") for path in workspace.state("versions").glob("serving-*.json")]
+    found = [last_cut_over(workspace, name) for name in names]
+    return frozenset(weights for each in found if each is not None for weights in each.blocked)
+
+
 def refuse_blocked(workspace: Workspace, version: Version) -> None:
     """Raise DataError for a version that is blocked, by its tag or, where the tag was removed, on record."""
     refuse_blocked_by(last_cut_over(workspace, _dataset(version)), version)

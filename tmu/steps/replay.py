@@ -1,173 +1,155 @@
-"""Replay: make the model of a deletion again, from its manifest, and compare; or say truthfully what is gone."""
+"""Replay a deletion: compute its unlearned model anew from the manifest's inputs, and compare; or say what is gone.
 
-from collections.abc import Iterator
-from pathlib import Path
-
-from safetensors.torch import load_file
-
-from tmu.deletion.deletion import Deletion
-from tmu.deletion.replay import Made, Outcome, Part, Replayed
-from tmu.errors import DataError, RequestError, StorageError, TmuError
-from tmu.files import discard, read_json, write_atomic
-from tmu.models.bundle import WEIGHTS
-from tmu.provenance import code_digest, hardware, lock_digest
-from tmu.refs import Ref
-from tmu.steps.cases import UnlearnCase
-from tmu.steps.making import lane_of
-from tmu.steps.unlearn_model import code_of, unlearn_model
-from tmu.train.engine import Progress
-from tmu.unlearn import needs_references, needs_twin
-from tmu.workspace import Workspace
-
-TOLERANCE = 1e-2
-"""On another device class: the largest difference of a weight over the largest weight that still counts as close.
-
-Sums in another order differ in the last bits, and training carries them on. Nothing smaller is promised.
+Nothing that was computed before is used: the model goes to a store of its own, and snapshots to a folder of its own.
+The table of the references loses the erased rows at a deletion's end, purged or not. As long as the data revision is
+there, it is fitted again, and must be the one of the manifest.
 """
 
+from collections.abc import Collection
+from pathlib import Path
+from typing import Literal
 
-def manifest_path(workspace: Workspace, request: str) -> Path:
-    """Where the manifest of a deletion lies."""
-    return workspace.state("evidence", request, "manifest.json")
+from tmu.audit.moved import parameters_moved
+from tmu.config import Config
+from tmu.errors import StorageError, TmuError
+from tmu.evidence.manifest import Manifest, read_manifest
+from tmu.files import scratch_folder
+from tmu.provenance import code_digest
+from tmu.refs import ModelRef
+from tmu.steps.cases import UnlearnCase
+from tmu.steps.fit_references import fit_references
+from tmu.steps.issue_certificate import folder_of
+from tmu.steps.keep_evidence import environment_here, environment_of
+from tmu.steps.loading import load_model
+from tmu.steps.remains import Gone, gone, remains
+from tmu.steps.unlearn_model import code_of, unlearn_model
+from tmu.stores.artifacts import Artifacts, LocalArtifacts
+from tmu.train.engine import Progress
+from tmu.workspace import Workspace, untouched
 
+TOLERANCE = 0.05
+"""Elsewhere than on the device class of the manifest: largest distance between replayed and recorded parameters, as a
+share of the distance that unlearning moved them. See docs/evidence.md for the measurement behind it."""
 
-def write_manifest(workspace: Workspace, deletion: Deletion) -> Path | None:
-    """Write the manifest of a deletion that led to a model; None where it led to none."""
-    if deletion.unlearned is None or deletion.base is None or deletion.data is None:
-        return None
-    referring = needs_references(deletion.method)
-    made = Made(
-        request=deletion.id,
-        before=deletion.plan.data,
-        after=deletion.data,
-        forget=deletion.forget,
-        base=deletion.base,
-        references=deletion.references if referring else None,
-        twin=deletion.twin if referring or needs_twin(deletion.method) else None,
-        params=deletion.params,
-        code=code_digest(*code_of(deletion.params)),
-        packages=lock_digest(),
-        lane=lane_of(workspace, deletion.params.train),
-        hardware=hardware(),
-        unlearned=deletion.unlearned,
-        audit=deletion.outcome and deletion.outcome.audit,
-    )
-    path = manifest_path(workspace, deletion.id)
-    write_atomic(path, made.model_dump_json(indent=2).encode())
-    return path
+_REFERENCES = "references"  # as the manifest calls them
+State = Literal["equal", "within tolerance", "different", "not replayable"]
 
 
-def read_manifest(workspace: Workspace, request: str) -> Made:
-    """The manifest of a deletion. Raises RequestError where there is none, StorageError where it is damaged."""
-    path = manifest_path(workspace, request)
-    if not path.is_file():
-        raise RequestError(
-            f"Request {request} has no manifest.", "Only a completed deletion that led to a model has one: `tmu show`."
-        )
-    try:
-        return Made.model_validate(read_json(path))
-    except ValueError as error:
-        raise StorageError(f"The manifest of request {request} is damaged.", "Take it from the bundle.") from error
+class Replayed(Config):
+    """What a replay found.
+
+    state: `equal`: bit for bit. weights: SHA-256 of the replayed model's. distance: to the recorded parameters, as a
+    share of what unlearning moved (None: equal, or not comparable). differences: from the manifest's device class and
+    code. gone: inputs that are not there any more. checked: what still holds, in sentences.
+    """
+
+    request: str
+    state: State
+    weights: str | None = None
+    recorded: str
+    distance: float | None = None
+    tolerance: float = TOLERANCE
+    differences: tuple[str, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    checked: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """In one sentence."""
+        if self.state == "equal":
+            return "The unlearned model was computed again: equal bit for bit."
+        if self.state == "not replayable":
+            names = ", ".join(each.name for each in self.gone)
+            are = "are" if len(self.gone) > 1 else "is"
+            return f"The unlearned model cannot be computed again: {names} {are} gone."
+        if self.distance is None:
+            return "The unlearned model was computed again: it has other weights, and cannot be compared further."
+        share = f"{100 * self.distance:.2g} % of what unlearning moved, {100 * self.tolerance:.2g} % are tolerated"
+        if self.state == "within tolerance":
+            return f"The unlearned model was computed again on another device class: it is apart by {share}."
+        elsewhere = "" if self.differences else ", and on the same device class none is"
+        return f"The unlearned model was computed again: it is another one, apart by {share} elsewhere{elsewhere}."
 
 
 def replay(workspace: Workspace, request: str, *, progress: Progress | None = None) -> Replayed:
-    """Make the model of a deletion again, without what is kept of it, and compare the weights.
+    """Compute a deletion's unlearned model again; `not replayable` where an input is gone.
 
-    Where an input was purged, nothing is made; the digests of all that is there are checked. Raises RequestError where
-    the deletion has no manifest.
+    Raises DataError where there is no manifest, or where what remains does not agree with it.
     """
-    made = read_manifest(workspace, request)
-    parts = tuple(_looked_at(workspace, made))
-    again, apart = None, None
-    if all(part.state == "sound" for part in parts if part.name in _INPUTS):
-        again, apart = _made_again(workspace, made, progress)
-    same_class = made.lane == lane_of(workspace, made.params.train)
+    manifest = read_manifest(folder_of(workspace, request))
+    missing = gone(workspace, manifest)
+    refit = [each.name for each in missing] == [_REFERENCES]
+    if missing and not refit:
+        return _without(workspace, manifest, missing)
+    with scratch_folder(workspace.root / ".tmu" / "replays") as scratch:
+        apart = untouched(workspace, scratch)
+        apart.artifacts = _Apart(workspace.artifacts, scratch / "artifacts", workspace.root)
+        case = _refitted(apart, manifest, progress) if refit else manifest.case
+        if case is None:
+            return _without(workspace, manifest, missing)
+        return _computed(workspace, manifest, apart, case, progress)
+
+
+def _without(workspace: Workspace, manifest: Manifest, missing: list[Gone]) -> Replayed:
+    """What is to be said where inputs are gone."""
+    checked = tuple(remains(workspace, manifest, folder_of(workspace, manifest.request)))
+    facts = {"request": manifest.request, "recorded": manifest.made.unlearned.weights}
+    return Replayed(state="not replayable", gone=tuple(missing), checked=checked, **facts)
+
+
+def _refitted(apart: Workspace, manifest: Manifest, progress: Progress | None) -> UnlearnCase | None:
+    """The case with references that were fitted again; None where they are others than those of the manifest.
+
+    So it is with a table that came down from an earlier revision. On another device class they may differ.
+    """
+    case = manifest.case
+    found = fit_references(apart, case.data, case.params, progress=progress)
+    same = case.references is not None and found.digest == case.references.digest
+    elsewhere = manifest.environment.differences(environment_here(apart, case.params.train))
+    return case.model_copy(update={"references": found}) if same or elsewhere else None
+
+
+def _computed(
+    workspace: Workspace, manifest: Manifest, apart: Workspace, case: UnlearnCase, progress: Progress | None
+) -> Replayed:
+    model = unlearn_model(apart, case, progress=progress)
+    found = apart.artifacts.find(*model.uri.split("/", 1))
+    if found is None:
+        raise StorageError("The replayed model is not where it was written.", "Run the same command again.")
+    differences = (*manifest.environment.differences(environment_of(found)), *_other_code(manifest))
+    facts = {"request": manifest.request, "weights": model.weights, "recorded": manifest.made.unlearned.weights}
+    if model.weights == manifest.made.unlearned.weights:
+        return Replayed(state="equal", differences=differences, **facts)
+    distance = _distance(workspace, manifest, apart, model)
+    near = bool(differences) and distance is not None and distance <= TOLERANCE
     return Replayed(
-        request=request,
-        outcome=_outcome(made, again, apart, same_class=same_class),
-        same_class=same_class,
-        same_code=made.code == code_digest(*code_of(made.params)),
-        apart=apart,
-        weights=made.unlearned.weights,
-        again=again,
-        parts=parts,
+        state="within tolerance" if near else "different", distance=distance, differences=differences, **facts
     )
 
 
-_INPUTS = ("data before", "forget set", "model before", "references", "twin")
+def _other_code(manifest: Manifest) -> list[str]:
+    code = code_digest(*code_of(manifest.case.params))
+    return [] if code == manifest.code else [f"code: {manifest.code[:12]} then, {code[:12]} now"]
 
 
-def _outcome(made: Made, again: str | None, apart: float | None, *, same_class: bool) -> Outcome:
-    if again is None:
-        return "gone"
-    if again == made.unlearned.weights:
-        return "equal"
-    return "close" if not same_class and apart is not None and apart <= TOLERANCE else "differs"
-
-
-def _looked_at(workspace: Workspace, made: Made) -> Iterator[Part]:
-    """All inputs and outputs, each compared with its digest."""
-    for name, digest in (("data before", made.before.digest), ("data after", made.after.digest)):
-        yield _data_part(workspace, name, digest)
-    named: dict[str, Ref | None] = {
-        "forget set": made.forget,
-        "model before": made.base,
-        "references": made.references,
-        "twin": made.twin,
-        "unlearned model": made.unlearned,
-        "audit": made.audit,
-    }
-    for name, ref in named.items():
-        if ref is not None:
-            yield _artifact_part(workspace, name, ref)
-
-
-def _data_part(workspace: Workspace, name: str, digest: str) -> Part:
+def _distance(workspace: Workspace, manifest: Manifest, apart: Workspace, replayed: ModelRef) -> float | None:
+    """Of the parameters, as a share of what unlearning moved; None where the recorded model is gone or none moved."""
     try:
-        workspace.versions.linked(digest)
-    except (DataError, StorageError) as error:
-        return Part(name=name, state="gone", text=error.what)
-    return Part(name=name, state="sound")
-
-
-def _artifact_part(workspace: Workspace, name: str, ref: Ref) -> Part:
-    try:
-        workspace.artifacts.fetch(ref.uri, ref.digest)
-    except TmuError as error:
-        there = any(held.uri == ref.uri for held in workspace.artifacts.manifests(ref.kind))
-        return Part(name=name, state="damaged" if there else "gone", text=error.what)
-    return Part(name=name, state="sound")
-
-
-def _made_again(workspace: Workspace, made: Made, progress: Progress | None) -> tuple[str, float | None]:
-    """Digest of the weights as they come out now, and how far they are from those of then."""
-    case = UnlearnCase(
-        data=made.before,
-        forget=made.forget,
-        original=made.base,
-        twin=made.twin,
-        references=made.references,
-        params=made.params,
-    )
-    folder = workspace.state("replay", made.request)
-    try:
-        out = folder.relative_to(workspace.root).as_posix()
-        again = unlearn_model(workspace, case, progress=progress, out=out)
-        return again.weights, _apart(workspace, made, folder)
-    finally:
-        if folder.exists():
-            discard(folder)
-
-
-def _apart(workspace: Workspace, made: Made, folder: Path) -> float | None:
-    """Largest difference of a weight over the largest weight; None where it is gone or of another form."""
-    try:
-        then = load_file(workspace.artifacts.fetch(made.unlearned.uri, made.unlearned.digest) / WEIGHTS)
+        recorded = load_model(workspace, manifest.made.unlearned)[0]
     except TmuError:
         return None
-    now = load_file(folder / WEIGHTS)
-    if then.keys() != now.keys() or any(then[name].shape != now[name].shape for name in then):
-        return None
-    scale = max((float(weight.abs().max()) for weight in then.values() if weight.numel()), default=0.0)
-    gap = max(float((then[name].double() - now[name].double()).abs().max()) for name in then if then[name].numel())
-    return gap / scale if scale else gap
+    apart_by = parameters_moved(recorded, load_model(apart, replayed)[0])
+    return apart_by / manifest.moved if manifest.moved else None
+
+
+class _Apart(LocalArtifacts):
+    """A store of its own for what is made; what is referred to and was not made here comes from another store."""
+
+    def __init__(self, inputs: Artifacts, root: Path, workspace: Path):
+        super().__init__(root, workspace)
+        self._inputs = inputs
+
+    def fetch(self, uri: str, digest: str, only: Collection[str] | None = None) -> Path:
+        """Of what was made here that; else the input."""
+        here = not uri.startswith("file:") and self.find(*uri.split("/", 1)) is not None
+        return super().fetch(uri, digest, only) if here else self._inputs.fetch(uri, digest, only)

@@ -26,7 +26,10 @@ def tidy(workspace: Workspace) -> dict[str, int]:
             workspace.state(),
             *workspace.state("artifacts").glob("*"),
             *workspace.state("cache").glob("*"),
-            *(workspace.state(name) for name in ("requests", "snapshots", "revisions", "references")),
+            *(
+                workspace.state(name)
+                for name in ("requests", "snapshots", "revisions", "references", "replays", "evidence")
+            ),
         ]
         swept = sum(sweep(place) for place in places)
         fits = _unfinished_fits(workspace)

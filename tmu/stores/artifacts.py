@@ -13,6 +13,7 @@ from tmu.errors import StorageError
 from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable
 from tmu.stores.lock import locked
 from tmu.stores.purged import PurgedArtifacts, PurgedError
+from tmu.stores.source import FolderSource, Source
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _AGAIN = "Run the step that makes it again."
@@ -72,6 +73,10 @@ class Artifacts(ABC):
     @abstractmethod
     def remove(self, uri: str) -> None:
         """Remove an artifact `kind/key`, at once unfindable, with all its versions; nothing where there is none."""
+
+    def source(self, uri: str, digest: str) -> Source:
+        """The files of an artifact, to be fetched in pieces. Raises StorageError where it is gone or another."""
+        return FolderSource(self.fetch(uri, digest))
 
     @abstractmethod
     def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:

@@ -21,6 +21,7 @@ from tmu.stores.artifacts import Artifacts, Held, LocalArtifacts
 from tmu.stores.lock import locked
 from tmu.stores.s3_access import S3Access, put, refusals
 from tmu.stores.s3_versions import S3Versions
+from tmu.stores.source import S3Source, Source
 
 _ABSENT = ("NoSuchKey", "404")
 _LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
@@ -107,6 +108,13 @@ class S3Artifacts(Artifacts):
         self.versions.destroy(self.versions.of(self.key(f"{uri}/{manifest.MANIFEST}")))
         self.versions.destroy(self.versions.under(self.key(uri) + "/"))
         self.cache.remove(uri)
+
+    def source(self, uri: str, digest: str) -> Source:
+        """The objects themselves: they need not pass through the cache."""
+        wanted = self._get(f"{uri}/{manifest.MANIFEST}")
+        if wanted is None or hashlib.sha256(wanted).hexdigest() != digest:
+            return super().source(uri, digest)  # says why not
+        return _Objects(self.access, self.bucket, self.key(uri), digest)
 
     def _part(self, kind: str, key: str, digest: str, names: Collection[str]) -> Path:
         """Only what the cache lacks is downloaded; a later look at the whole artifact completes or replaces it."""
@@ -208,6 +216,17 @@ class S3Artifacts(Artifacts):
 
     def _refusals(self) -> contextlib.AbstractContextManager[list[str]]:
         return refusals(f"The artifact store s3://{self.bucket}")
+
+
+class _Objects(S3Source):
+    """The manifest lies beside the folder of its content."""
+
+    def __init__(self, access: S3Access, bucket: str, prefix: str, content: str):
+        super().__init__(access, bucket, prefix)
+        self._content = content
+
+    def _key(self, name: str) -> str:
+        return super()._key(name if name == manifest.MANIFEST else f"{self._content}/{name}")
 
 
 def _listed(folder: Path) -> list[str]:

@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tmu.audit.by_table import rules
 from tmu.audit.by_table.case import TableCase
 from tmu.audit.by_table.conclusion import conclusion
 from tmu.audit.by_table.difference import difference_of
 from tmu.audit.by_table.distance import Distance, distance_of
 from tmu.audit.by_table.layer import layer_of
+from tmu.audit.by_table.measured import Measured, findings_of, verdict_of
 from tmu.audit.by_table.membership import Membership, memberships
 from tmu.audit.by_table.numbers import result_of, told
 from tmu.audit.by_table.people import people_of
 from tmu.audit.by_table.utility import Utility, utility_of
 from tmu.audit.gate import Verdict
-from tmu.audit.gate_rules import weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +43,11 @@ def audit_by_table(case: TableCase) -> TableAudit:
     distances = {"outer": distance_of(case), "inner": distance_of(case, inner=True) if case.has_inner else None}
     useful = utility_of(case, layer)
     difference = difference_of(case, layer)
-    findings = _findings(case, outer, inner, distances, useful)
-    passed = all(found.outcome != "failed" for found in findings.values())
-    conclusive = any(findings[name].outcome != "inconclusive" for name in ("membership", "distance"))
-    conclusive &= findings["utility"].outcome != "inconclusive"
-    verdict = Verdict(passed, [f"{each.outcome}: {each.text}" for each in findings.values()], conclusive)
+    measured = Measured(
+        case.weights_changed, case.parameters_moved, outer, inner, distances["outer"], distances["inner"], useful
+    )
+    findings = findings_of(measured, case.config)
+    verdict = verdict_of(findings)
     sentence = conclusion(verdict.outcome, outer, findings)
     data = {
         "result": result_of(case, outer, inner, distances, useful, difference),
@@ -58,28 +57,7 @@ def audit_by_table(case: TableCase) -> TableAudit:
         "membership": told(outer) | {"others": [told(each) for each in others]},
         "inner": told(inner) if inner else None,
         "old_versions": difference.sentence,
+        "measured": measured.as_json(),
         "people": people_of(outer, findings["persons"]),
     }
     return TableAudit(verdict, sentence, data, outer, distances["outer"], useful)
-
-
-def _findings(
-    case: TableCase,
-    outer: Membership,
-    inner: Membership | None,
-    distances: dict[str, Distance | None],
-    useful: Utility,
-) -> dict[str, rules.Finding]:
-    config = case.config
-    return {
-        "weights": weights(case.weights_changed, case.parameters_moved),
-        "membership": rules.membership(outer, config, distances["outer"]),
-        "persons": rules.people(outer, config, distances["outer"]),
-        "inner layers": rules.inner(inner, config, distances["inner"]),
-        "distance": rules.distance(distances["outer"], config),
-        "inner distance": rules.distance(distances["inner"], config, "inner layers, with fresh heads: "),
-        "utility": rules.utility(useful, config),
-        "people who stay": rules.staying(useful, config),
-        "classes": rules.classes(useful, config),
-        "sets": rules.sets(useful),
-    }

@@ -34,13 +34,14 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score."""
+    """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score. law: None in
+    an audit that is read again (`measured.py`)."""
 
     kind: str
     request: dict[str, Seen]
     people: dict[str, Seen]
     people_named: np.ndarray
-    law: Law
+    law: Law | None
     power: Power
 
     @property

@@ -1,0 +1,129 @@
+"""The model card of an unlearned model, in the format of the Hugging Face hub: YAML front matter, then sections."""
+
+from typing import Any
+
+import yaml
+
+from tmu.evidence.manifest import Manifest
+
+NAME = "model_card.md"
+_SHOWN = 12  # digits of a digest in the text; the manifest has them all
+_PAGE = """\
+---
+{{ front }}---
+
+# {{ title }}
+
+{{ summary }}
+
+## How it was made
+
+| | |
+| --- | --- |
+| method | `{{ method }}`{{ options }} |
+| architecture | `{{ arch }}` |
+| seed | {{ case.params.seed }} |
+| weights (SHA-256) | `{{ made.unlearned.weights }}` |
+| manifest | `manifest.json`: inputs, code, packages and compute environment by digest |
+
+## Intended use
+
+The same as that of the model it was made from. It was made because records had to be erased from that model: use this
+one in its place, and do not hand out the earlier one. Whoever has both may learn from the difference what was erased.
+
+## Evaluation
+{% if rows %}
+
+| number | this model | the original | unit |
+| --- | ---: | ---: | --- |
+{% for row in rows -%}
+| {{ row.title }} | {{ row.own }} | {{ row.original }} | {{ row.unit }} |
+{% endfor %}
+The audit's verdict: **{{ verdict }}**. The whole audit: `report.html`.
+{% else %}
+
+This model was not audited.
+{% endif %}
+
+## Training data
+
+Revision `{{ case.data.digest[:12] }}` of the record store, without the erased records; what remains is revision
+`{{ made.data.digest[:12] }}`. This card names no person and no record.
+
+## Limits
+
+{{ limits }}
+
+## Compute environment
+
+{{ environment }}
+"""
+_EXACT = "The model was trained again without the erased records. It can hold nothing of them but what others tell."
+_APPROXIMATE = (
+    "The model was not trained again: a method made it forget. That is approximate, and the audit says how well it can "
+    "be told from a model that never saw the records. It does not show that no trace is left in the weights."
+)
+
+
+def model_card(manifest: Manifest, audit: dict[str, Any] | None) -> bytes:
+    """audit: the content of audit.json; None where there was none."""
+    from jinja2 import Environment, StrictUndefined
+
+    method, exact = manifest.case.params.unlearn.method, manifest.case.params.unlearn.method == "retrain"
+    environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    options = manifest.case.params.unlearn.options
+    lane = manifest.environment.model_dump()
+    page = environment.from_string(_PAGE).render(
+        front=yaml.safe_dump(_front(manifest, audit), sort_keys=True, allow_unicode=True),
+        title=f"Image classifier, unlearned by {method}" if not exact else "Image classifier, trained again",
+        summary=_EXACT if exact else _APPROXIMATE,
+        method=method,
+        options=f" with {', '.join(f'{key} = {value}' for key, value in options.items())}" if options else "",
+        arch=manifest.case.params.model.name,
+        case=manifest.case,
+        made=manifest.made,
+        rows=_rows(audit, method) if audit else [],
+        verdict=manifest.verdict,
+        limits=_EXACT if exact else _APPROXIMATE,
+        environment=", ".join(f"{name} {value}" for name, value in lane.items() if value),
+    )
+    return page.encode()
+
+
+def _front(manifest: Manifest, audit: dict[str, Any] | None) -> dict[str, Any]:
+    front: dict[str, Any] = {
+        "library_name": "pytorch",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "machine-unlearning", manifest.case.params.unlearn.method],
+    }
+    accuracy = _cell(audit, manifest.case.params.unlearn.method, "accuracy_test") if audit else None
+    if accuracy is not None:
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": "test set of the record store", "type": "private"},
+            "metrics": [{"type": "accuracy", "value": round(accuracy["value"] / 100, 6), "name": "test accuracy"}],
+        }
+        front["model-index"] = [{"name": f"unlearned-{manifest.made.unlearned.weights[:_SHOWN]}", "results": [result]}]
+    return front
+
+
+def _rows(audit: dict[str, Any], method: str) -> list[dict[str, str]]:
+    """The headline numbers of the judged model and of the original."""
+    shown = []
+    for metric in audit["result"]["metrics"]:
+        own, original = (_cell(audit, row, metric["name"]) for row in (method, "original"))
+        if metric["headline"] and own is not None:
+            title = {"title": metric["title"], "unit": metric["unit"]}
+            shown.append(title | {"own": _number(own), "original": _number(original)})
+    return shown
+
+
+def _cell(audit: dict[str, Any], row: str, metric: str) -> dict[str, float] | None:
+    for each in audit["result"]["rows"]:
+        if each["name"] == row:
+            return each["metrics"].get(metric)
+    return None
+
+
+def _number(cell: dict[str, float] | None) -> str:
+    return "–" if cell is None else f"{cell['value']:.3g} [{cell['low']:.3g}, {cell['high']:.3g}]"

@@ -1,0 +1,194 @@
+"""Fetch a bundle and the weights of its model, in pieces: what was cut short goes on where it stopped.
+
+Each file is checked against the bundle's sums, or the model's manifest, before it takes its name.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tmu import manifest as manifests
+from tmu.config import Config
+from tmu.errors import ModelError, RequestError, StorageError, TmuError
+from tmu.evidence.manifest import NAME as MANIFEST
+from tmu.evidence.manifest import Manifest
+from tmu.evidence.sums import SUMS, parse_sums
+from tmu.files import sha256_file, storage_errors
+from tmu.models.bundle import ARCH, WEIGHTS
+from tmu.purge.record import find_record
+from tmu.refs import ModelRef
+from tmu.stores.evidence import evidence_store
+from tmu.stores.lock import locked
+from tmu.stores.source import Source
+from tmu.workspace import Workspace
+
+MODEL = "model"
+Report = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to be fetched: its name there, its name here, its digest."""
+
+    source: Source
+    there: str
+    here: str
+    digest: str
+
+
+class Pulled(Config):
+    """What was fetched. files: by name with their sizes. resumed: bytes that an earlier call had fetched. model: why
+    the weights are not among them; empty: they are."""
+
+    request: str
+    folder: str
+    files: dict[str, int]
+    resumed: int
+    model: str = ""
+
+
+class Link(Config):
+    """An address under which anybody may fetch a file, until it expires."""
+
+    name: str
+    address: str
+    sha256: str
+
+
+def pull(workspace: Workspace, request: str, to: Path, report: Report = lambda done, total: None) -> Pulled:
+    """The bundle of a request, and the weights of its model in `model/`.
+
+    Raises RequestError for a request without a bundle, StorageError where the store refuses, the folder is no earlier
+    pull of the same bundle, or what it holds is damaged.
+    """
+    files, why = _files(workspace, request)
+    sums = b"".join(_read(files[0].source, SUMS))
+    with storage_errors(to):
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_other(to, sums)
+    sizes = {each.here: _size(each) for each in files}
+    whole, done, resumed = sum(sizes.values()), 0, 0
+    with locked(to / ".pull.lock", wait=False) as mine:
+        if not mine:
+            raise StorageError(f"Another process is fetching into {to}.", "Wait until it has ended.")
+        for each in files:
+            start = done
+            resumed += _fetch(each, to / each.here, lambda got, start=start: report(start + got, whole))
+            done += sizes[each.here]
+            report(done, whole)
+        (to / SUMS).write_bytes(sums)
+        (to / ".pull.lock").unlink(missing_ok=True)
+    return Pulled(request=request, folder=str(to), files=sizes, resumed=resumed, model=why)
+
+
+def links(workspace: Workspace, request: str, seconds: int) -> list[Link]:
+    """Presigned addresses of the same files. Raises RequestError where the store has none."""
+    files, _ = _files(workspace, request)
+    sums = files[0].source.link(SUMS, seconds)
+    found = [Link(name=each.here, address=each.source.link(each.there, seconds), sha256=each.digest) for each in files]
+    return [*found, Link(name=SUMS, address=sums, sha256="")]
+
+
+def _files(workspace: Workspace, request: str) -> tuple[list[_File], str]:
+    """All files of the bundle and of its model; why there is no model."""
+    if not request or "/" in request or request.startswith("."):
+        raise RequestError("That is no id of a request.", "`tmu evidence` lists the bundles.")
+    source = evidence_store(workspace.state("evidence"), workspace.settings).source(request)
+    if source.size(SUMS) is None:
+        raise _no_bundle(workspace, source, request)
+    sums = parse_sums(b"".join(_read(source, SUMS)))
+    files = [_File(source, name, name, digest) for name, digest in sums.items()]
+    if MANIFEST not in sums:
+        return files, "No model had learned the records: there are no weights."
+    said = Manifest.model_validate_json(b"".join(_read(source, MANIFEST)))
+    model = said.made.serves or said.made.unlearned
+    try:
+        return [*files, *_model(workspace, model)], ""
+    except TmuError as error:
+        return files, f"The weights are not handed out: {error.what}"
+
+
+def _model(workspace: Workspace, model: ModelRef) -> Iterator[_File]:
+    """The files of a model. Raises ModelError for one that is blocked, StorageError for one that is gone."""
+    _refuse_blocked(workspace, model)
+    source = workspace.artifacts.source(model.uri, model.digest)
+    content = b"".join(_read(source, manifests.MANIFEST))
+    digests = json.loads(content)["files"]
+    yield _File(source, manifests.MANIFEST, f"{MODEL}/{manifests.MANIFEST}", model.digest)
+    for name in (WEIGHTS, ARCH):
+        yield _File(source, name, f"{MODEL}/{name}", digests[name])
+
+
+def _refuse_blocked(workspace: Workspace, model: ModelRef) -> None:
+    """A model that a later deletion superseded learned somebody who was erased since: it is not handed out."""
+    from tmu.steps.cut_over import blocked_weights
+
+    if model.weights in blocked_weights(workspace):
+        raise ModelError("a later deletion has replaced this model.", "Pull the bundle of that deletion.")
+
+
+def _no_bundle(workspace: Workspace, source: Source, request: str) -> RequestError:
+    """Why there is none, as far as this workspace knows."""
+    if workspace.state("evidence", request).is_dir() or find_record(workspace, request):
+        return RequestError(
+            f"The bundle of request {request} is not sealed.", f"`tmu evidence {request}` seals it, or says why not."
+        )
+    return RequestError(f"There is no bundle of request {request} in {source.name}.", "`tmu evidence` lists them.")
+
+
+def _refuse_other(to: Path, sums: bytes) -> None:
+    """The folder is new, empty, or of an earlier pull of the same bundle."""
+    mark = to / f".{SUMS}"
+    if mark.exists():
+        if mark.read_bytes() != sums:
+            raise StorageError(f"{to} holds another bundle.", "Name another folder with --to.")
+        return
+    if any(to.iterdir()):
+        raise StorageError(f"{to} is not empty.", "Name a new folder with --to.")
+    with storage_errors(to):
+        mark.write_bytes(sums)
+
+
+def _read(source: Source, name: str) -> Iterator[bytes]:
+    if source.size(name) is None:
+        raise StorageError(f"{name} is missing in {source.name}.", "Compare with the folder in which it was made.")
+    yield from source.read(name)
+
+
+def _size(file: _File) -> int:
+    found = file.source.size(file.there)
+    if found is None:
+        raise StorageError(f"{file.there} is missing in {file.source.name}.", "Ask whoever keeps the store.")
+    return found
+
+
+def _fetch(file: _File, target: Path, report: Callable[[int], None]) -> int:
+    """Fetch one file, from where an earlier call stopped; returns the bytes that were there already."""
+    if target.is_file() and sha256_file(target) == file.digest:
+        return target.stat().st_size
+    part = target.with_name(f".{target.name}.part")
+    there = part.stat().st_size if part.exists() else 0
+    for start in dict.fromkeys((there, 0)):  # what was left may be damaged: then once more from the beginning
+        _append(file, part, start, report)
+        if sha256_file(part) == file.digest:
+            os.replace(part, target)
+            return start
+        part.unlink()
+    raise StorageError(
+        f"{file.there} in {file.source.name} is not the file that the bundle names.", "Ask whoever keeps the store."
+    )
+
+
+def _append(file: _File, part: Path, start: int, report: Callable[[int], None]) -> None:
+    with storage_errors(part):
+        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        got, whole = start, _size(file)
+        with open(part, "ab" if start else "wb") as out:
+            pieces = file.source.read(file.there, start) if start < whole else ()
+            for piece in pieces:
+                out.write(piece)
+                out.flush()
+                got += len(piece)
+                report(got)
