@@ -27,12 +27,18 @@ from tmu.workspace import Workspace
 def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
     """Audit a completed request again, with golds, whatever proved it first: the rows of its records are erased.
 
-    What passes goes into service, if it is current. Raises RequestError where the request has led to no model (yet).
+    What passes goes into service, if it is current. Raises RequestError where the request led to no model (yet), and
+    where it is purged.
     """
     workspace = Workspace.open(home)
     deletion = Journal(workspace).find(request)
     if deletion.unlearned is None:
         raise RequestError(f"Request {request} has no unlearned model.", f"Finish it: `tmu delete --resume {request}`.")
+    if deletion.purged is not None:
+        raise RequestError(
+            f"What an audit of request {request} needs is purged: the old revision and the models that learned it.",
+            "Its own audit stands; `purge.act: false` in params.yaml leaves a later deletion open to more.",
+        )
     outcome = audited_by_golds(workspace, deletion, golds)
     service = Observer(workspace).put_into_service(deletion.data, outcome)
     shown = outcome.model_dump(mode="json") | {"service": service}

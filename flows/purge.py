@@ -6,6 +6,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.ledger.errors import HeldError
 from tmu.steps.purge import refuse_left
+from tmu.words import counted
 from tmu.workspace import Workspace
 
 
@@ -17,7 +18,8 @@ def purged(workspace: Workspace, deletion: Deletion) -> Deletion:
     tell("Looking for what the deletion left behind")
     record = plan_purge(workspace, deletion)
     deletion = Journal(workspace).advance(deletion, deletion.stage, purged=record.summary())
-    tell(f"Purging {len(record.left):,} traces in {len(record.places)} stores; {len(record.stays):,} stay by rule")
+    found = f"{counted(len(record.left), 'trace')} in {counted(len(record.places), 'store')}"
+    tell(f"Purging {found}; {len(record.stays):,} stay by rule")
     try:
         act_purge(workspace, deletion.id)
     except HeldError as hold:

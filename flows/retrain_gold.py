@@ -20,7 +20,8 @@ def retrain_gold_flow(
 ) -> dict[str, Any] | None:
     """A sample of the audits: one completed deletion with an unlearned model, if there is one."""
     done = [each for each in Journal(Workspace.open(home)).all() if each.stage is Stage.COMPLETED and each.unlearned]
+    done = [each for each in done if each.purged is None]
     if not done:
-        tell("No deletion has led to an unlearned model yet.")
+        tell("There is no deletion that led to an unlearned model and is not purged.")
         return None
     return audit_flow(request=random.choice(done).id, golds=golds, home=home)

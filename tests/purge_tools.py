@@ -31,10 +31,13 @@ def scope(deletion: Deletion, **changes: object) -> Scope:
 
 
 class Memory:
-    """A store. things: addresses and what they hold. broken: it answers nothing; stubborn: it says yes and keeps it."""
+    """A store. things: addresses and what they hold. broken: it answers nothing; stubborn: it says yes and keeps it.
+
+    needs_keys: it finds nothing without them.
+    """
 
     def __init__(self, name: str, **things: Trace | Holds):
-        self.name, self.broken, self.stubborn = name, False, False
+        self.name, self.broken, self.stubborn, self.needs_keys = name, False, False, False
         self.refuses: set[str] = set()
         self.purged: list[str] = []
         self.things = {
@@ -46,7 +49,7 @@ class Memory:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         self._answer()
-        yield from list(self.things.values())
+        yield from list(self.things.values()) if scope.keys or not self.needs_keys else []
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         self._answer()

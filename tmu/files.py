@@ -124,11 +124,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder in `folder` that is gone at the end; what a kill leaves of it is taken by `sweep(folder)`."""
+def scratch_folder(folder: Path, name: str = "scratch") -> Iterator[Path]:
+    """Yield a new folder in `folder` that is gone at the end; what a kill leaves of it is taken by `sweep(folder)`.
+
+    name: tells apart what several write to the same folder, see `abandoned`.
+    """
     with storage_errors(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder, prefix=_building(folder / "scratch")))
+        made = Path(tempfile.mkdtemp(dir=folder, prefix=_building(folder / name)))
     try:
         yield made
     finally:
@@ -140,16 +143,19 @@ def sweep(folder: Path) -> int:
 
     Such leftovers may hold images of people. What a living process builds is left alone.
     """
-    swept = 0
-    for path in folder.glob(".*") if folder.is_dir() else ():
-        match = _BUILDING.fullmatch(path.name)
-        if match and not _alive(int(match["pid"])):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-            swept += 1
-    return swept
+    found = abandoned(folder)
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(found)
+
+
+def abandoned(folder: Path, name: str = "*") -> list[Path]:
+    """What dead processes were building in `folder`. name: of what they were building; by default anything."""
+    built = ((path, _BUILDING.fullmatch(path.name)) for path in sorted(folder.glob(f".{name}.building-*")))
+    return [path for path, match in built if match and not _alive(int(match["pid"]))]
 
 
 def link_or_copy(path: Path, target: Path) -> None:

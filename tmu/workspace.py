@@ -8,6 +8,8 @@ data/                                         the record store, tracked by data.
 import os
 import secrets
 import stat
+import tempfile
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tmu.config import Params, load_params
 from tmu.errors import ConfigError
-from tmu.files import storage_errors, write_atomic
+from tmu.files import digest_of, scratch_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
 from tmu.stores.artifacts import Artifacts
@@ -114,6 +116,15 @@ class Workspace:
     def state(self, *parts: str) -> Path:
         """A path under `.tmu/`."""
         return self.root.joinpath(".tmu", *parts)
+
+    @property
+    def scratch_name(self) -> str:
+        """By which this workspace's scratch folders are known in the machine's temporary folder."""
+        return f"tmu-{digest_of(str(self.root))[:12]}"
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A scratch folder outside the workspace, for who only looks; what a kill leaves of it is purged."""
+        return scratch_folder(Path(tempfile.gettempdir()), self.scratch_name)
 
     @property
     def contents(self) -> Path:

@@ -15,13 +15,11 @@ from tmu.data.digest import manifest
 from tmu.data.info import shard_path
 from tmu.data.keys import bucket_of, to_hex
 from tmu.data.shards import read_keys
-from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.purge.data_revisions import OldRevisions
 from tmu.purge.places.data import places
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.steps.note_contents import note_contents
 from tmu.stores.dvc_objects import FolderObjects
 from tmu.workspace import Workspace
 
@@ -247,18 +245,6 @@ def test_revisions_that_git_alone_remembers_are_ours(tmp_path: Path):
     assert len(_holders(shared, scope)) == 2
     purged(places(Workspace.open(root)), scope)
     assert _holders(shared, scope) == []
-
-
-def test_caches_of_shards_that_are_not_live_go(tmp_path: Path):
-    workspace = workspace_of(tmp_path / "w", People(8))
-    note_contents(workspace)
-    RecordStore.open(workspace.data, cache=workspace.index_parts).index()
-    scope = erased(workspace, "p1")
-    found = purged(places(workspace), scope)
-    parts = [trace.address.partition("/")[0] for trace in found if trace.place == "caches of the index"]
-    assert sorted(parts) == ["contents", "index"]
-    live = [path for name in ("index", "contents") for path in workspace.state(name).iterdir()]
-    assert len(live) == 6  # three shards of four are as they were
 
 
 def test_stage_outputs_that_hold_somebody_go_from_the_cache(tmp_path: Path):

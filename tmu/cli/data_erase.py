@@ -1,7 +1,5 @@
 """`tmu data erase`: erase records from the data alone; no model is touched, and there is no limit to how much."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,8 +41,8 @@ def erase(
     from tmu.steps.plan import Planner
 
     workspace = open_workspace()
-    with tempfile.TemporaryDirectory() as scratch:
-        looking = untouched(workspace, Path(scratch)) if dry_run else workspace
+    with workspace.scratch() as scratch:
+        looking = untouched(workspace, scratch) if dry_run else workspace
         planner = Planner(looking, data_of(workspace, None) if dry_run else _revision(workspace))
         selection = select(workspace, planner.store.info, subjects, records, file)
         selection = with_copies(planner.store, selection, copies)

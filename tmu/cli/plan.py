@@ -1,7 +1,5 @@
 """`tmu plan` and `tmu erase`: a request as a forget set, and the data without it. The first two stages of dvc.yaml."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -86,8 +84,8 @@ def planned(workspace: "Workspace", selection: Selection, method: str | None, da
     """
     from tmu.steps.plan import Planner
 
-    with tempfile.TemporaryDirectory() as scratch:
-        planner = Planner(untouched(workspace, Path(scratch)), data)
+    with workspace.scratch() as scratch:
+        planner = Planner(untouched(workspace, scratch), data)
         all_known(planner.index, selection)
         return planner.plan(asked_of(selection), method)
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from tmu.cli import output
 from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
+from tmu.words import counted
 
 if TYPE_CHECKING:
     from tmu.purge.record import Record
@@ -82,7 +83,7 @@ def _one(record: "Record", *, yes: bool) -> list[Any]:
     away = [Text(f"{place} could not be looked at: {why}", "red") for place, why in record.away.items()]
     end = f"Nothing was changed. To destroy it: tmu purge {record.request} --yes" if record.left else "Nothing is left."
     return [
-        f"Request {record.request}: {len(record.left):,} traces are to go, {len(record.stays):,} stay.",
+        f"Request {record.request}: {counted(len(record.left), 'trace')} to destroy, {len(record.stays):,} to stay.",
         rows,
         *away,
         end,

@@ -85,12 +85,7 @@ def note(store: Path, cache: Path) -> int:
         if _read(part) is None:
             values = _of_images(path).tobytes()
             write_atomic(part, _seal(values) + values, private=True)
-    return _remove(_dead(cache, live))
-
-
-def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
-    """What in the cache belongs to no shard of `stores`."""
-    return _dead(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+    return _remove(_not_of(cache, live))
 
 
 def prune(cache: Path, stores: Iterable[Path]) -> int:
@@ -98,14 +93,19 @@ def prune(cache: Path, stores: Iterable[Path]) -> int:
     return _remove(dead(cache, stores))
 
 
-def _dead(cache: Path, live: Collection[Path]) -> list[Path]:
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """The files of the cache that belong to no shard of `stores`."""
+    return _not_of(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+
+
+def _not_of(cache: Path, live: Collection[Path]) -> list[Path]:
     return [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
 
 
-def _remove(dead: Collection[Path]) -> int:
-    for path in dead:
+def _remove(paths: Collection[Path]) -> int:
+    for path in paths:
         path.unlink(missing_ok=True)
-    return len(dead)
+    return len(paths)
 
 
 def _part(path: Path, cache: Path) -> Path:

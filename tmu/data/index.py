@@ -153,21 +153,21 @@ class Index:
         return frozenset(key for key in self.subject_marks if self.is_erased_subject(key))
 
 
-def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
-    """What in the cache belongs to no shard of `stores`."""
-    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
-    return [path for path in cache.glob("*.arrow") if path.name not in live]
-
-
 def prune(cache: Path, stores: Iterable[Path]) -> int:
     """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed.
 
     An old part still links erased records to their subject: prune after an erasure.
     """
-    gone = dead(cache, stores)
-    for path in gone:
+    found = dead(cache, stores)
+    for path in found:
         path.unlink(missing_ok=True)
-    return len(gone)
+    return len(found)
+
+
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """The files of the cache that belong to no shard of `stores`."""
+    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
+    return [path for path in cache.glob("*.arrow") if path.name not in live]
 
 
 def _cached(path: Path, facts: ShardFacts, cache: Path, *, keep: bool) -> ShardKeys:

@@ -19,7 +19,7 @@ from tmu.provenance import now
 from tmu.purge.commitment import commitments, new_salt
 from tmu.purge.scope import Scope
 from tmu.purge.summary import Line, Model, PurgeSummary, Result
-from tmu.purge.trace import Action, Holds, Trace
+from tmu.purge.trace import Holds, Trace
 from tmu.workspace import Workspace
 
 _ID = re.compile("[0-9a-f]{16}")
@@ -117,16 +117,17 @@ class Record(Config):
 
     def due(self, today: str) -> tuple[Trace, ...]:
         """What stayed until a date that has come. today: ISO 8601."""
-        return tuple(trace for trace in self.stays if trace.until and trace.until[:10] <= today[:10])
+        return tuple(trace for trace in self.stays if trace.ran_out(today))
 
     def found(self, places: Iterable[str], traces: Iterable[Trace], away: dict[str, str]) -> "Record":
-        """With what a look at all stores found. What is there again is open again; what is gone keeps its state.
+        """With what a look at all stores found. What is there again is open again; what is not there is done.
 
-        What was to stay and is not there any more is gone by itself.
+        Without keys a look does not find everything: what is not found keeps its state, until its date has come.
         """
         there = {_identity(trace): trace for trace in traces}
         known = {step.identity: step for step in self.steps}
-        steps = [_seen(step, there.get(identity), step.trace.place in away) for identity, step in known.items()]
+        sure = {name: self.has_keys and name not in away for name in {step.trace.place for step in self.steps}}
+        steps = [_seen(step, there.get(identity), sure=sure[identity[0]]) for identity, step in known.items()]
         steps += [Step(trace=trace) for identity, trace in there.items() if identity not in known]
         order = list(places)
         steps.sort(key=lambda step: order.index(step.trace.place) if step.trace.place in order else len(order))
@@ -203,14 +204,15 @@ def _identity(trace: Trace) -> tuple[str, ...]:
     return trace.place, trace.address, trace.version, trace.holds
 
 
-def _seen(step: Step, there: Trace | None, away: bool) -> Step:
-    """A known step after another look. away: its store did not answer."""
+def _seen(step: Step, there: Trace | None, *, sure: bool) -> Step:
+    """A known step after another look. sure: that what was not found is not there."""
     if there is not None:
         return Step(trace=there)
-    if away or not step.trace.stays:
+    if not sure and step.trace.ran_out(now()):
+        return Step(trace=step.trace.ended())
+    if not sure or step.state == "done":
         return step
-    ended = step.trace.model_copy(update={"action": Action.DESTROY, "why": "", "until": ""})
-    return Step(trace=ended, state="done", at=now())
+    return Step(trace=step.trace.ended() if step.trace.stays else step.trace, state="done", at=now())
 
 
 def _lines(steps: Iterable[Step]) -> list[Line]:

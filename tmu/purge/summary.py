@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from tmu.config import Config
 from tmu.purge.trace import Action, Holds, Trace
+from tmu.words import counted
 
 Result = Literal["open", "gone", "stays", "failed"]
 RESULTS: tuple[Result, ...] = get_args(Result)
@@ -67,7 +68,8 @@ class PurgeSummary(Config):
         counts = {result: sum(line.count for line in self.lines if line.result == result) for result in RESULTS}
         rest = ", ".join(f"{count} {what}" for what, count in _rest(counts, self.lines) if count)
         ended = "" if self.verified else "; it is not finished"
-        return f"Purged: {counts['gone']:,} traces in {len(self.places)} stores are gone{rest and f'; {rest}'}{ended}."
+        gone = f"{counted(counts['gone'], 'trace')} in {counted(len(self.places), 'store')}"
+        return f"Purged: {gone} {'is' if counts['gone'] == 1 else 'are'} gone{rest and f'; {rest}'}{ended}."
 
     @property
     def stays(self) -> tuple[Line, ...]:

@@ -44,3 +44,11 @@ class Trace(Config):
     def stays(self) -> bool:
         """Whether it is there after the purge, by rule or because nothing can destroy it yet."""
         return self.action in (Action.EXPIRE, Action.KEEP)
+
+    def ran_out(self, today: str) -> bool:
+        """Whether it stayed until a date that has come. today: ISO 8601."""
+        return self.stays and bool(self.until) and self.until[:10] <= today[:10]
+
+    def ended(self) -> "Trace":
+        """It, when nothing keeps it any more."""
+        return self.model_copy(update={"action": Action.DESTROY, "why": "", "until": ""})

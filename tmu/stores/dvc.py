@@ -151,6 +151,10 @@ class DvcVersions:
         parser.read(self.root / ".dvc" / "config.local")
         return not Path(parser.get("core", "site_cache_dir", fallback="")).is_absolute()
 
+    def run_cache(self) -> Path:
+        """The folder in which DVC remembers the runs of `dvc.yaml` stages, by digests of what went in and came out."""
+        return self.cache() / "runs"
+
     def _record(self, digest: str) -> None:
         known = self.recorded()
         if digest not in known:

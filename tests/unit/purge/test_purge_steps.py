@@ -164,6 +164,31 @@ def test_what_stayed_until_a_date_is_destroyed_after_it(deletion, monkeypatch) -
     assert (model.trace.address, model.result) == ("c", "gone")
 
 
+def test_what_cannot_be_found_without_the_keys_stays_until_its_date_and_is_destroyed_by_address(
+    deletion, monkeypatch
+) -> None:
+    workspace, request = deletion
+    store = Memory("s3", c=kept("s3", "c", until="2026-01-31"))
+    store.needs_keys = True
+    use_places(monkeypatch, at_10=[store])
+    monkeypatch.setattr("tmu.purge.record.now", lambda: "2026-01-30T00:00:00+00:00")
+    run(workspace, request)
+    scrub_purge(workspace, request.id)
+    assert run(workspace, request).stays and list(store.things) == ["c"]
+    monkeypatch.setattr("tmu.purge.record.now", lambda: "2026-01-31T00:00:00+00:00")
+    run(workspace, request)
+    assert store.purged == ["c"] and scrub_purge(workspace, request.id).scope is None
+
+
+def test_what_somebody_else_removed_is_done(deletion, monkeypatch) -> None:
+    workspace, request = deletion
+    store = Memory("cache", a=Holds.IMAGES)
+    use_places(monkeypatch, at_10=[store])
+    plan_purge(workspace, request)
+    store.things.clear()
+    assert plan_purge(workspace, request).left == ()
+
+
 def test_a_scrubbed_record_leads_to_nobody_and_keeps_the_inventory(deletion, monkeypatch) -> None:
     workspace, request = deletion
     use_places(monkeypatch, at_10=[Memory("cache", **{"old/aa": Holds.IMAGES, "old/bb": Holds.IMAGES})])
