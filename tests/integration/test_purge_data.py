@@ -315,3 +315,18 @@ def test_what_killed_dvc_commands_left_goes(tmp_path: Path):
         path.write_bytes(content)
     purged(places(workspace), scope)
     assert [path.exists() for path in (half, whole, theirs)] == [False, False, True]
+
+
+def test_other_folders_of_the_project_are_left_alone(tmp_path: Path):
+    """A folder of the user's own, with a `store.json` of another kind, tracked in the same cache."""
+    workspace = workspace_of(tmp_path / "w", People(8))
+    raw = workspace.root / "raw"
+    raw.mkdir()
+    (raw / "store.json").write_text('{"shop": 1}')
+    (raw / "notes.json").write_text(workspace.keys(simulated=True).subject("p1"))
+    _dvc(workspace.root, "add", "raw")
+    scope = erased(workspace, "p1")
+    purged(places(workspace), scope)
+    shutil.rmtree(raw)
+    _dvc(workspace.root, "checkout", "raw.dvc")
+    assert sorted(path.name for path in raw.iterdir()) == ["notes.json", "store.json"]
