@@ -15,13 +15,11 @@ from tmu.data.digest import manifest
 from tmu.data.info import shard_path
 from tmu.data.keys import bucket_of, to_hex
 from tmu.data.shards import read_keys
-from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.purge.data_revisions import OldRevisions
 from tmu.purge.places.data import places
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.steps.note_contents import note_contents
 from tmu.stores.dvc_objects import FolderObjects
 from tmu.workspace import Workspace
 
@@ -249,18 +247,6 @@ def test_revisions_that_git_alone_remembers_are_ours(tmp_path: Path):
     assert _holders(shared, scope) == []
 
 
-def test_caches_of_shards_that_are_not_live_go(tmp_path: Path):
-    workspace = workspace_of(tmp_path / "w", People(8))
-    note_contents(workspace)
-    RecordStore.open(workspace.data, cache=workspace.index_parts).index()
-    scope = erased(workspace, "p1")
-    found = purged(places(workspace), scope)
-    parts = [trace.address.partition("/")[0] for trace in found if trace.place == "caches of the index"]
-    assert sorted(parts) == ["contents", "index"]
-    live = [path for name in ("index", "contents") for path in workspace.state(name).iterdir()]
-    assert len(live) == 6  # three shards of four are as they were
-
-
 def test_stage_outputs_that_hold_somebody_go_from_the_cache(tmp_path: Path):
     workspace = workspace_of(tmp_path / "w", People(8))
     root = workspace.root
@@ -329,3 +315,18 @@ def test_what_killed_dvc_commands_left_goes(tmp_path: Path):
         path.write_bytes(content)
     purged(places(workspace), scope)
     assert [path.exists() for path in (half, whole, theirs)] == [False, False, True]
+
+
+def test_other_folders_of_the_project_are_left_alone(tmp_path: Path):
+    """A folder of the user's own, with a `store.json` of another kind, tracked in the same cache."""
+    workspace = workspace_of(tmp_path / "w", People(8))
+    raw = workspace.root / "raw"
+    raw.mkdir()
+    (raw / "store.json").write_text('{"shop": 1}')
+    (raw / "notes.json").write_text(workspace.keys(simulated=True).subject("p1"))
+    _dvc(workspace.root, "add", "raw")
+    scope = erased(workspace, "p1")
+    purged(places(workspace), scope)
+    shutil.rmtree(raw)
+    _dvc(workspace.root, "checkout", "raw.dvc")
+    assert sorted(path.name for path in raw.iterdir()) == ["notes.json", "store.json"]

@@ -1,7 +1,10 @@
 """What one file of a data revision or a stage holds of a scope, by opening it."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
 
 from tmu.data.info import SHARD_FOLDER, STORE_FILE, StoreInfo, read_info
 from tmu.data.keys import to_hex
@@ -15,6 +18,19 @@ _KEY = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _TEXT = (".json", ".jsonl", ".csv", ".txt", ".html")
 
 
+def is_revision(names: Iterable[str]) -> bool:
+    """Whether files of those names make a data revision."""
+    places = [PurePosixPath(name) for name in names]
+    return PurePosixPath(STORE_FILE) in places and any(map(_is_shard, places))
+
+
+def may_hold(scope: Scope, name: str) -> bool:
+    """Whether a file of that name is worth opening."""
+    place = PurePosixPath(name)
+    weights = place.suffix == ".safetensors" and bool(scope.learned)
+    return _is_shard(place) or place.name == STORE_FILE or weights or place.suffix in _TEXT
+
+
 def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
     """What the file at `path` holds, which a list names `name`; None of nothing. live: the folder of the live data.
 
@@ -22,7 +38,7 @@ def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
     read counts as if it held somebody.
     """
     place = PurePosixPath(name)
-    if place.parent.name == SHARD_FOLDER and place.suffix == ".parquet":
+    if _is_shard(place):
         return Holds.IMAGES if _may_be_in_shard(scope, path) else None
     if place.name == STORE_FILE:
         return Holds.NAMES if _names_retired(path, live) else None
@@ -31,6 +47,14 @@ def held(scope: Scope, name: str, path: Path, live: Path) -> Holds | None:
         return Holds.WEIGHTS if sha256 in scope.learned and sha256 not in scope.spared else None
     keys = {each.decode() for each in _KEY.findall(path.read_bytes())} if place.suffix in _TEXT else set()
     return None if scope.every_key.isdisjoint(keys) else Holds.KEYS
+
+
+def description(path: Path) -> StoreInfo | None:
+    """What a `store.json` says; None of a file that only has that name."""
+    try:
+        return StoreInfo.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None
 
 
 def in_shard(scope: Scope, path: Path) -> bool:
@@ -48,5 +72,9 @@ def _may_be_in_shard(scope: Scope, path: Path) -> bool:
 
 def _names_retired(path: Path, live: Path) -> bool:
     """Whether a description names a class that was erased as a whole: a class can be a person."""
-    old = StoreInfo.model_validate_json(path.read_bytes())
-    return not set(read_info(live).retired) <= set(old.retired)
+    old = description(path)
+    return old is not None and not set(read_info(live).retired) <= set(old.retired)
+
+
+def _is_shard(place: PurePosixPath) -> bool:
+    return place.parent.name == SHARD_FOLDER and place.suffix == ".parquet"

@@ -24,7 +24,7 @@ _FILE = "file:"
 def recorded(workspace: Workspace, scope: Scope) -> frozenset[str]:
     """The lists that this workspace recorded: at each commit, in its journal, in `data.dvc` and `dvc.lock` as they are
     and, in a git repository, as they ever were on any branch, and by unpacked revisions."""
-    found = {scope.before.digest, scope.after.digest, *lists_of(workspace.root)}
+    found = {scope.before.digest, scope.after.digest, *_lists_of(workspace.root, "data.dvc")}
     for deletion in Journal(workspace).all():
         found |= {each.digest for each in (deletion.plan.data, deletion.data) if each}
     found |= {path.name.removesuffix(".linked") for path in workspace.state("revisions").glob("[!.]*")}
@@ -37,14 +37,14 @@ def of_others(projects: Iterable[Path]) -> frozenset[str]:
     for root in projects:
         if not root.is_dir():
             raise StorageError(f"There is no project at {root}.", "Mount it, or correct `dvc_projects` in tmu.toml.")
-        found |= lists_of(root)
+        found |= _lists_of(root, "*.dvc")
     return frozenset(found)
 
 
-def lists_of(root: Path) -> frozenset[str]:
-    """The lists that a project names: `*.dvc` and `dvc.lock` at its top, their history in git, commits of tmu."""
-    now = [path.read_text() for path in (*root.glob("*.dvc"), root / "dvc.lock") if path.is_file()]
-    found = _LIST.findall("\n".join([*now, _history(root)]))
+def _lists_of(root: Path, pointers: str) -> frozenset[str]:
+    """The lists that pointers and `dvc.lock` at the top of a project name, and ever named, and tmu's commits there."""
+    now = [path.read_text() for path in (*root.glob(pointers), root / "dvc.lock") if path.is_file()]
+    found = _LIST.findall("\n".join([*now, _history(root, pointers)]))
     return frozenset(found) | DvcVersions(root).recorded()
 
 
@@ -62,9 +62,9 @@ def outputs(workspace: Workspace, addresses: Iterable[str]) -> dict[str, str]:
     return {md5: path for path, md5 in outs.items() if f"{path}/".startswith(tuple(f"{each}/" for each in paths))}
 
 
-def _history(root: Path) -> str:
-    """All that `*.dvc` and `dvc.lock` at the top of a project ever said; empty where it is in no git repository."""
-    command = ["git", "-C", str(root), "log", "--all", "--format=", "--patch", "--", ":(glob)*.dvc", "dvc.lock"]
+def _history(root: Path, pointers: str) -> str:
+    """All that they ever said on any branch; empty where the project is in no git repository."""
+    command = ["git", "-C", str(root), "log", "--all", "--format=", "--patch", "--", f":(glob){pointers}", "dvc.lock"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
     except FileNotFoundError:

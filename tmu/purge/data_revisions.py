@@ -10,10 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from tmu.data.digest import manifest, manifest_digest
-from tmu.data.info import STORE_FILE, StoreInfo, read_info
+from tmu.data.info import STORE_FILE, read_info
 from tmu.errors import StorageError
-from tmu.models.bundle import WEIGHTS
-from tmu.purge.data_held import held
+from tmu.purge.data_held import description, held, is_revision, may_hold
 from tmu.purge.data_notes import Noted, Notes
 from tmu.purge.data_ownership import of_others, outputs, recorded
 from tmu.purge.record import find_record
@@ -22,6 +21,7 @@ from tmu.purge.trace import Holds
 from tmu.stores.dvc_objects import LISTS, Objects, object_of
 from tmu.workspace import Workspace
 
+WEIGHTS = "weights.safetensors"  # tmu/models/bundle.py, without torch
 LINKS = "hard links of "
 """How the address of a trace begins that is about names of a file, and not about the object itself."""
 
@@ -128,7 +128,7 @@ class OldRevisions:
     def _judge(self, scope: Scope, file: str, md5: str) -> Holds | None:
         """What an object holds of a scope, as the file that a list names; None of nothing, and where it is nowhere."""
         key = (scope.request, md5)
-        for store in self.stores if key not in self._judged else ():
+        for store in self.stores if may_hold(scope, file) and key not in self._judged else ():
             with store.opened(md5) as path:
                 if path is not None:
                     self._judged[key] = held(scope, file, path, self._workspace.data)
@@ -164,13 +164,14 @@ class OldRevisions:
     def _known(self, scope: Scope) -> frozenset[str]:
         """The lists that are this workspace's own: it recorded them, or they are revisions in a store of its own."""
         own = (name for store in self.stores if store.own for name in store.lists())
-        return recorded(self._workspace, scope) | {name for name in own if STORE_FILE in self.files(name)}
+        return recorded(self._workspace, scope) | {name for name in own if is_revision(self.files(name))}
 
     def _is_sealed(self, files: dict[str, str]) -> bool:
         """Whether a revision of real people was made under another secret than the live one."""
         for store in self.stores if STORE_FILE in files else ():
             with store.opened(files[STORE_FILE]) as path:
                 if path is not None:
-                    info = StoreInfo.model_validate_json(path.read_bytes())
-                    return not info.simulated and info.key_id != read_info(self._workspace.data).key_id
+                    info = description(path)
+                    live = read_info(self._workspace.data)
+                    return info is not None and not info.simulated and info.key_id != live.key_id
         return False

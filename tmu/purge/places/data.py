@@ -1,10 +1,9 @@
-"""Where copies of the data lie: unpacked revisions, caches of the index, DVC's cache and its remotes."""
+"""Where copies of the data lie: unpacked revisions, DVC's cache and its remotes."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tmu.data import contents, index
 from tmu.errors import DataError, StorageError
 from tmu.files import discard, storage_errors
 from tmu.purge.data_held import held, in_shard
@@ -27,7 +26,7 @@ def places(workspace: Workspace) -> list[Place]:
     """Unpacked revisions first, then what they were unpacked from."""
     stores, beyond = _stores(workspace)
     old = OldRevisions(workspace, stores)
-    found: list[Place] = [UnpackedRevisions(workspace, old), IndexCaches(workspace)]
+    found: list[Place] = [UnpackedRevisions(workspace, old)]
     folders = [store for store in stores if isinstance(store, FolderObjects)]
     found += [Unfinished(folders), *(ObjectStore(old, store) for store in stores)]
     return found + [Beyond(name) for name in beyond]
@@ -115,32 +114,6 @@ class UnpackedRevisions:
             name = path.relative_to(inside).as_posix()
             if listed.get(name) not in needed:
                 yield name, path
-
-
-class IndexCaches:
-    """Parts of the index and digests of pictures, of shards that are not live any more."""
-
-    name = "caches of the index"
-
-    def __init__(self, workspace: Workspace):
-        self._workspace = workspace
-
-    def find(self, scope: Scope) -> Iterator[Trace]:
-        """All that are of no live shard: they are of shards from which somebody was erased."""
-        for path in sorted(self._dead()):
-            address = f"{path.parent.name}/{path.name}"
-            yield Trace(place=self.name, address=address, holds=Holds.KEYS, action=Action.DESTROY)
-
-    def purge(self, scope: Scope, trace: Trace) -> None:
-        """Remove one."""
-        for path in self._dead():
-            if trace.address == f"{path.parent.name}/{path.name}" and not trace.stays:
-                with storage_errors(path):
-                    path.unlink(missing_ok=True)
-
-    def _dead(self) -> list[Path]:
-        live = [self._workspace.data]
-        return index.dead(self._workspace.index_parts, live) + contents.dead(self._workspace.contents, live)
 
 
 class Unfinished:
