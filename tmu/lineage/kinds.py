@@ -116,7 +116,8 @@ KINDS = (
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
             "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml",
-            "heads", "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
+            "heads", "stack", "stack.lock", "committed", "run.lock", "journal.lock", "request.lock", "data.lock",
+            "mlflow.lock",
         ),
     ),
     Kind(
