@@ -18,7 +18,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 CODE := tmu verifier/tmu_verify flows tasks infra/doctor infra/prefect_ops
 
-.PHONY: help setup demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
+.PHONY: help setup erasure-lists demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
 	audit lock format bench clean
 
 help: ## list the verbs
@@ -56,6 +56,9 @@ login: $(READY) ## print the logins of Prefect and MLflow (ARGS=--export: as var
 
 browser: $(READY) ## run a deletion in a headless browser on real servers, four minutes (ARGS=--pictures: keep pictures)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+erasure-lists: $(READY) ## write docs/erasure-search-before.md and -after.md: a planted person, searched before and after a purge
+	@$(BIN)/python -m bench.erasure $(ARGS)
 
 chaos: $(READY) ## kill each server and process at each stage of a deletion; resumes (ARGS="--only 'auditing/*'")
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -4,30 +4,35 @@ from typing import Any
 
 from flows.observer import Observer
 from flows.purge import keys_destroyed
+from flows.report import show_certificates
 from flows.tell import tell
-from tasks.certificate import issue_certificate, search_deletion
+from tasks.certificate import issue_certificate, search_deletion, tell_of_purge
 from tmu.deletion.deletion import Deletion
 from tmu.search.report import Outcome
-from tmu.steps.issue_certificate import NotIssued
+from tmu.steps.issue_certificate import Issued
+from tmu.steps.stored_certificate import stored
 from tmu.workspace import Workspace
+
+_SHOWN = 10  # files on the page of a batch; the others are fetched
 
 
 def certified(workspace: Workspace, deletion: Deletion, observer: Observer, checked: list[str]) -> list[dict[str, Any]]:
-    """Search, destroy the keys that the search needed, and issue. A certificate that is refused stops nothing.
+    """Tell the consumers, search, destroy the keys that the search needed, and issue.
+
+    A certificate that is refused stops nothing: the run says why.
 
     Where the search does not pass, the keys stay: without them nobody could search again (`tmu certificate issue`).
     checked: what the verification saw to hold, in sentences.
     """
     if deletion.purged is not None and deletion.purged.verified:
+        tell_of_purge(workspace, deletion)
         tell("Searching all stores independently of the purge")
         report = search_deletion(workspace, deletion)
         if report is not None and report.outcome is Outcome.PASS:
             keys_destroyed(workspace, deletion)
     requests = observer.work.requests if observer.work else ()
     issued = issue_certificate(workspace, deletion, requests, checked)
-    for each in issued:
-        if isinstance(each, NotIssued):
-            tell(f"No certificate: {each.why} {each.hint}")
-        else:
-            tell(f"The certificate of request {each.request}: {each.path}")
+    written = [each for each in issued if isinstance(each, Issued)][:_SHOWN]
+    files = {each.request: stored(workspace, each.request).read_text() for each in written}
+    show_certificates(issued, files, workspace.settings.api_url)
     return [each.model_dump(mode="json") for each in issued]

@@ -13,6 +13,7 @@ from tasks.say import inside_run
 from tmu.audit import render
 from tmu.deletion.deletion import AuditVerdict, Deletion, Stage
 from tmu.deletion.plan import Plan
+from tmu.steps.issue_certificate import Issued, NotIssued
 from tmu.steps.plan_facts import PlanFacts, facts_of, share_of_retraining, worded_cost
 from tmu.words import counted
 
@@ -61,6 +62,26 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     for sentence in sentences:
         tell(sentence)
     _markdown("batch", "\n\n".join(parts), "How the batch ended")
+
+
+def show_certificates(issued: Sequence[Issued | NotIssued], files: dict[str, str], service: str | None) -> None:
+    """The certificates on the run's page, each to be copied or fetched; or why there is none.
+
+    files: their text by request. service: address of the HTTP API, which gives the same files.
+    """
+    parts, described = [], "Why there is no certificate"
+    for each in issued:
+        if isinstance(each, NotIssued):
+            parts.append(f"**No certificate of request `{each.request}`.** {each.why} {each.hint}")
+            tell(f"No certificate: {each.why} {each.hint}")
+            continue
+        described = "Certificates: verify them with tmu-verify"
+        link = f"[Fetch it]({service}/requests/{each.request}/certificate). " if service else ""
+        parts.append(f"**Certificate of request `{each.request}`.** {link}`{each.path}`, SHA-256 `{each.sha256}`")
+        if each.request in files:
+            parts.append(f"```json\n{files[each.request]}\n```")
+        tell(f"The certificate of request {each.request}: {each.path}")
+    _markdown("certificate", "\n\n".join(parts), described)
 
 
 def show_audit(numbers: dict[str, Any]) -> None:

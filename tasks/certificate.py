@@ -7,6 +7,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.search.report import SearchReport
 from tmu.steps import issue_certificate as issuing
 from tmu.steps import search_deletion as searching
+from tmu.steps import tell_consumers as telling
 from tmu.steps.issue_certificate import Issued, NotIssued
 from tmu.workspace import Workspace
 
@@ -15,6 +16,12 @@ from tmu.workspace import Workspace
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:
     """The independent search for what the deletion was about."""
     return searching.search_deletion(workspace, deletion)
+
+
+@step_task("tell-consumers", cached=False)
+def tell_of_purge(workspace: Workspace, deletion: Deletion) -> None:
+    """Who uses the models is told which versions are withdrawn."""
+    telling.tell_of_purge(workspace, deletion.id)
 
 
 @step_task("issue-certificate", cached=False)

@@ -39,8 +39,8 @@ def _section(report: dict[str, Any]) -> Iterable[str]:
     left = sum(not hit["why"] for hit in report["hits"])
     yield (
         f"Outcome: **{report['outcome']}**. {left} hits, {len(report['hits']) - left} declared. "
-        f"Looked for {sought['keys']} keys, {sought['ids']} ids, {sought['files']} encoded and {sought['pictures']} decoded pictures. "
-        f"Credentials: {report['principal']['credentials']}."
+        f"Looked for {sought['keys']} keys, {sought['ids']} ids, {sought['files']} encoded and "
+        f"{sought['pictures']} decoded pictures. Credentials: {report['principal']['credentials']}."
     )
     yield _stores(report)
     if report["hits"]:

@@ -113,3 +113,25 @@ def test_the_manifest_names_nobody(deleted: tuple[Workspace, Deletion]) -> None:
 def test_a_request_without_a_manifest_is_an_error(deleted: tuple[Workspace, Deletion]) -> None:
     with pytest.raises(RequestError, match="has no manifest"):
         replay(deleted[0], "0" * 16)
+
+
+def test_a_model_by_references_is_made_again_until_the_purge(prefect_server: dict[str, str], tmp_path: Path) -> None:
+    """Before: equal. Then `tmu purge`: the inputs are gone, the keys too, and the replay says so."""
+    from flows.delete_local import delete_local_flow
+    from tmu.steps.purge import act_purge, check_purge, plan_purge
+
+    quick = {"audit": {"golds": False}, "model": {"options": {"width": 4}}, "train": {"epochs": 2}}
+    workspace = make_workspace(tmp_path / "w", **quick, purge={"act": False})
+    people = [workspace.keys(simulated=True).subject(f"contributor-{number:03d}") for number in range(40, 48)]
+    outcome = delete_local_flow(home=str(workspace.root), subjects=people)
+    deletion = Journal(workspace).find(outcome["request"])
+    before = replay(workspace, deletion.id)
+    assert before.outcome == "equal", before
+    plan_purge(workspace, deletion)
+    act_purge(workspace, deletion.id)
+    assert check_purge(workspace, deletion.id).verified
+    after = replay(workspace, deletion.id)
+    assert after.outcome == "gone"
+    gone = {part.name for part in after.parts if part.state != "sound"}
+    assert gone >= {"data before", "model before", "forget set"}
+    assert {part.name for part in after.parts if part.state == "sound"} >= {"data after", "unlearned model", "audit"}

@@ -51,6 +51,9 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
     parts += [Text(each) for each in why]
     names = {
         "Versions": _versions(summary),
+        "Certificate": ", ".join(
+            each.get("path") or f"none: {each['why']}" for each in summary.get("certificates", [])
+        ),
         "Report": summary.get("report"),
         "MLflow": summary.get("ui"),
         "How close the versions are to the gold, in MLflow": summary.get("alignment"),

@@ -5,7 +5,6 @@ what remains leads to nobody. A value: each step gives a new one.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -18,49 +17,12 @@ from tmu.files import read_json, write_atomic
 from tmu.provenance import now
 from tmu.purge.commitment import commitments, new_salt
 from tmu.purge.scope import Scope
-from tmu.purge.summary import Line, Model, PurgeSummary, Result
-from tmu.purge.trace import Holds, Trace
+from tmu.purge.step import Step, identity_of, lines, merged, models, seen
+from tmu.purge.summary import Line, Model, PurgeSummary
+from tmu.purge.trace import Trace
 from tmu.workspace import Workspace
 
 _ID = re.compile("[0-9a-f]{16}")
-
-
-class Step(Config):
-    """A trace and what became of it. at: when it was acted on. reason: why it failed. refused: by its store."""
-
-    trace: Trace
-    state: Literal["open", "done", "failed"] = "open"
-    at: str = ""
-    reason: str = ""
-    refused: bool = False
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What makes it the same trace when it is found again, whatever its action is then."""
-        return _identity(self.trace)
-
-    def acted(self, refusal: str = "") -> "Step":
-        """It after an action. refusal: why its store refused; empty: it is done."""
-        state = "failed" if refusal else "done"
-        return Step(trace=self.trace, state=state, at=now(), reason=refusal, refused=bool(refusal))
-
-    def found_again(self) -> "Step":
-        """It, when it is there after the purge. What stays, or is not there, is as it was."""
-        if self.trace.stays or self.state != "open":
-            return self
-        return Step(trace=self.trace, state="failed", at=now(), reason="It was found again.")
-
-    @property
-    def left(self) -> bool:
-        """Whether it is still to be acted on."""
-        return not self.trace.stays and self.state != "done"
-
-    @property
-    def result(self) -> Result:
-        """In the words of the summary."""
-        if self.trace.stays:
-            return "stays"
-        return {"open": "open", "done": "gone", "failed": "failed"}[self.state]  # type: ignore[return-value]
 
 
 class Record(Config):
@@ -124,10 +86,10 @@ class Record(Config):
 
         Without keys a look does not find everything: what is not found keeps its state, until its date has come.
         """
-        there = {_identity(trace): trace for trace in traces}
+        there = {identity_of(trace): trace for trace in traces}
         known = {step.identity: step for step in self.steps}
         sure = {name: self.has_keys and name not in away for name in {step.trace.place for step in self.steps}}
-        steps = [_seen(step, there.get(identity), sure=sure[identity[0]]) for identity, step in known.items()]
+        steps = [seen(step, there.get(identity), sure=sure[identity[0]]) for identity, step in known.items()]
         steps += [Step(trace=trace) for identity, trace in there.items() if identity not in known]
         order = list(places)
         steps.sort(key=lambda step: order.index(step.trace.place) if step.trace.place in order else len(order))
@@ -151,8 +113,8 @@ class Record(Config):
             scope=scope if stays else None,
             salt="",
             steps=stays,
-            counted=_merged([*self.counted, *_lines(gone)]),
-            models=(*self.models, *_models(gone)),
+            counted=merged([*self.counted, *lines(gone)]),
+            models=(*self.models, *models(gone)),
         )
 
     def summary(self) -> PurgeSummary:
@@ -164,8 +126,8 @@ class Record(Config):
             acted=self.acted,
             verified=self.verified,
             places=self.places,
-            lines=_merged([*self.counted, *_lines(self.steps)]),
-            models=(*self.models, *_models(self.steps)),
+            lines=merged([*self.counted, *lines(self.steps)]),
+            models=(*self.models, *models(self.steps)),
             n_records=self.n_records,
             n_subjects=self.n_subjects,
             n_shards=self.n_shards,
@@ -198,45 +160,3 @@ def write_record(workspace: Workspace, record: Record) -> Record:
     """Write it whole, its owner's alone; the file as it was before is overwritten."""
     write_atomic(workspace.state("purges", f"{record.request}.json"), record.model_dump_json(indent=1).encode())
     return record
-
-
-def _identity(trace: Trace) -> tuple[str, ...]:
-    return trace.place, trace.address, trace.version, trace.holds
-
-
-def _seen(step: Step, there: Trace | None, *, sure: bool) -> Step:
-    """A known step after another look. sure: that what was not found is not there."""
-    if there is not None:
-        return Step(trace=there)
-    if not sure and step.trace.ran_out(now()):
-        return Step(trace=step.trace.ended())
-    if not sure or step.state == "done":
-        return step
-    return Step(trace=step.trace.ended() if step.trace.stays else step.trace, state="done", at=now())
-
-
-def _lines(steps: Iterable[Step]) -> list[Line]:
-    return [
-        Line(
-            place=step.trace.place,
-            action=step.trace.action,
-            holds=step.trace.holds,
-            count=1,
-            result=step.result,
-            why=step.trace.why or step.reason,
-            until=step.trace.until,
-        )
-        for step in steps
-    ]
-
-
-def _merged(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Equal lines as one, in the order of the stores."""
-    counts: Counter[Line] = Counter()
-    for line in lines:
-        counts[line.model_copy(update={"count": 1})] += line.count
-    return tuple(line.model_copy(update={"count": number}) for line, number in counts.items())
-
-
-def _models(steps: Iterable[Step]) -> tuple[Model, ...]:
-    return tuple(Model(trace=step.trace, result=step.result) for step in steps if step.trace.holds is Holds.WEIGHTS)

@@ -36,7 +36,7 @@ def hit_by_rule(hit: Hit, rules: tuple[Declared, ...]) -> Hit:
     """The hit, with the rule that declares it, if one does."""
     if hit.why:
         return hit
-    if hit.by is By.KEY and is_suppression_list(hit.address):
+    if hit.by is By.KEY and (is_suppression_list(hit.address) or hit.haystack == "suppression list"):
         return hit.model_copy(update={"why": SUPPRESSION})
     rule = next((each for each in rules if each.covers(hit.address, hit.version)), None)
     return hit.model_copy(update={"why": rule.why, "until": rule.until}) if rule else hit

@@ -24,6 +24,7 @@ from tmu.notify.apprise_target import AppriseTarget
 from tmu.notify.sender import targets_of
 from tmu.notify.target import Target
 from tmu.provenance import now
+from tmu.purge.record import find_record
 from tmu.purge.scope import Scope
 from tmu.steps.ledger.send_notifications import send_notifications
 from tmu.workspace import Workspace
@@ -77,6 +78,14 @@ def tell_consumers(workspace: Workspace, scope: Scope, certificate: str = "") ->
     with contextlib.suppress(TmuError):  # the next round of the watch tries again, and says what is wrong
         send_notifications(workspace)
     return versions
+
+
+def tell_of_purge(workspace: Workspace, request: str) -> tuple[Withdrawn, ...]:
+    """Tell of a deletion's purge, once it is verified and as long as its record knows which models learned."""
+    record = find_record(workspace, request)
+    if record is None or record.scope is None or not record.verified:
+        return ()
+    return tell_consumers(workspace, record.scope)
 
 
 def consumers_told(workspace: Workspace, request: str) -> list[Told]:

@@ -1,6 +1,6 @@
 """Tidy a workspace after a deletion: what was only needed on the way goes, so that it does not keep the person.
 
-Kept are the artifacts, DVC's cache and the models: purging those is a decision of its own.
+Kept are the artifacts, DVC's cache and the models: these are the purge's (`tmu/steps/purge.py`).
 """
 
 from tmu.data import contents

@@ -4,11 +4,14 @@ A flow calls both: `take_inventory` while everything is still there, `verify_era
 inventory leads to the person; it lies in the workspace until a search passes, and is gone then.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tmu.config import Config
 from tmu.errors import DataError
 from tmu.files import read_json, write_json
+from tmu.purge.scope import Scope
+from tmu.purge.trace import Trace
 from tmu.search import inventory as inventories
 from tmu.search.declared import Declared
 from tmu.search.needles import Needles, of_keys
@@ -17,6 +20,7 @@ from tmu.search.search import Task, search
 from tmu.search.sought import secrets_of
 from tmu.workspace import Workspace
 
+_RECORD = "the record of the purge that is running: its keys are destroyed last"
 _RUNNING = "the inventory of the search that is running: it is destroyed when the search has passed"
 
 
@@ -27,6 +31,17 @@ class Erased(Config):
     records: tuple[str, ...]
     subjects: tuple[str, ...] = ()
     rules: tuple[Declared, ...] = ()
+
+    @classmethod
+    def of_purge(cls, scope: Scope, stays: Iterable[Trace] = (), kept: Iterable[Declared] = ()) -> "Erased":
+        """Of a purge whose record still holds its keys. stays: traces that stay by rule; kept: weights that do."""
+        record = Declared(what=f".tmu/purges/{scope.request}.json", why=_RECORD)
+        rules = [
+            Declared(what=each.address, version=each.version, why=each.why or str(each.action), until=each.until)
+            for each in stays
+            if each.stays
+        ]
+        return cls(request=scope.request, records=scope.records, subjects=scope.subjects, rules=(record, *rules, *kept))
 
 
 def take_inventory(workspace: Workspace, erased: Erased) -> int:

@@ -173,7 +173,7 @@ class DvcVersions:
 
     def run_cache(self) -> Path:
         """The folder in which DVC remembers the runs of `dvc.yaml` stages, by digests of what went in and came out."""
-        return self._cache().parents[1] / "runs"
+        return self.cache() / "runs"
 
     def _relative(self, folder: Path) -> str:
         path = (self.root / folder).resolve()

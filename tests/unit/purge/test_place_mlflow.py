@@ -193,7 +193,7 @@ def test_an_address_of_more_than_one_model_is_refused(workspace: Workspace) -> N
     place, _ = places(workspace)
     for address in ("tmu-workspace:/tmu-d", "tmu-workspace:/tmu-d/models", "tmu-workspace:/", "s3://bucket/"):
         with pytest.raises(StorageError, match="not one of a single model"):
-            place._purge.files.destroy(address)
+            place._parts[1].destroy(address)
 
 
 def test_where_nothing_was_registered_nothing_is_made(workspace: Workspace) -> None:

@@ -172,11 +172,11 @@ def test_what_cannot_be_found_without_the_keys_stays_until_its_date_and_is_destr
     store = Memory("s3", c=kept("s3", "c", until="2026-01-31"))
     store.needs_keys = True
     use_places(monkeypatch, at_10=[store])
-    monkeypatch.setattr("tmu.purge.record.now", lambda: "2026-01-30T00:00:00+00:00")
+    monkeypatch.setattr("tmu.purge.step.now", lambda: "2026-01-30T00:00:00+00:00")
     run(workspace, request)
     scrub_purge(workspace, request.id)
     assert run(workspace, request).stays and list(store.things) == ["c"]
-    monkeypatch.setattr("tmu.purge.record.now", lambda: "2026-01-31T00:00:00+00:00")
+    monkeypatch.setattr("tmu.purge.step.now", lambda: "2026-01-31T00:00:00+00:00")
     run(workspace, request)
     assert store.purged == ["c"] and scrub_purge(workspace, request.id).scope is None
 

@@ -24,6 +24,7 @@ from tmu.search.needles import Needles, of_keys
 from tmu.search.report import By, Hit, Learned, Outcome, SearchReport
 from tmu.search.search import Task, search
 from tmu.search.sought import Given, needles_of, secrets_of
+from tmu.settings import Settings
 from tmu.workspace import Workspace
 
 Searched = Callable[..., SearchReport]
@@ -244,6 +245,16 @@ def test_the_suppression_list_is_declared_for_keys_alone(workspace: Workspace, s
     assert searched().outcome is Outcome.PASS
     (folder / "tombstones.jsonl").write_text(json.dumps({"key": PERSON}))
     assert searched().outcome is Outcome.FAILED
+
+
+def test_a_suppression_list_elsewhere_is_searched_and_declared(
+    workspace: Workspace, needles: Needles, tmp_path: Path
+) -> None:
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "marks" / "a").write_text(KEY)
+    elsewhere = Workspace(workspace.root, Settings(suppression=tmp_path / "marks"))
+    report, _ = search(elsewhere, Task(needles))
+    assert (report.outcome, [hit.haystack for hit in report.declared]) == (Outcome.PASS, ["suppression list"])
 
 
 def test_looking_changes_nothing(workspace: Workspace, planted_shard: ShardTable, searched: Searched) -> None:

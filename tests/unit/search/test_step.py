@@ -11,6 +11,9 @@ from bench.erasure.planted import PERSON
 from tests.unit.search.conftest import KEYS, RECORDS
 from tmu.cli import app
 from tmu.errors import DataError
+from tmu.purge.scope import Scope
+from tmu.purge.trace import Action, Holds, Trace
+from tmu.refs import DataRef
 from tmu.search.declared import Declared
 from tmu.search.report import Outcome
 from tmu.steps.verify_erasure import Erased, refuse_left, report_of, take_inventory, verify_erasure
@@ -46,6 +49,19 @@ def test_a_place_that_could_not_be_searched_is_refused(workspace: Workspace) -> 
         refuse_left(verify_erasure(workspace, ERASED))
     rules = (Declared(what="x.gz", why="it is a leftover of a test"),)
     refuse_left(verify_erasure(workspace, ERASED.model_copy(update={"rules": rules})))
+
+
+def test_the_record_of_the_running_purge_and_what_stays_by_rule_are_declared(workspace: Workspace) -> None:
+    data = DataRef(uri="data", digest="d")
+    scope = Scope(request="r1", records=ERASED.records, subjects=(KEY,), before=data, after=data)
+    kept = Trace(place="a", address="kept", holds=Holds.KEYS, action=Action.KEEP, why="a hold", until="2030-01-01")
+    gone = Trace(place="a", address="gone", holds=Holds.KEYS, action=Action.DESTROY)
+    (workspace.root / ".tmu" / "purges").mkdir()
+    for name in (".tmu/purges/r1.json", "kept", "gone"):
+        (workspace.root / name).write_text(KEY)
+    report = verify_erasure(workspace, Erased.of_purge(scope, [kept, gone]))
+    assert [hit.address for hit in report.left] == ["gone"]
+    assert {hit.address: hit.until for hit in report.declared} == {".tmu/purges/r1.json": "", "kept": "2030-01-01"}
 
 
 def call(workspace: Workspace, *arguments: str) -> tuple[int, dict]:

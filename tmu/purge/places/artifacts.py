@@ -102,7 +102,8 @@ class Leftovers:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Those of revisions that held one of the records for training; none of the data as they are now."""
-        freed = freed_by(self._workspace, Journal(self._workspace).find(scope.request), scope.records)
+        deletion = Journal(self._workspace).known(scope.request)  # none: a restored backup is from before it
+        freed = freed_by(self._workspace, deletion, scope.records) if deletion else {}
         revisions = Revisions(self._workspace, scope.records, scope.shards, scope.before.digest, freed)
         without = {scope.after.digest, data_ref(self._workspace).digest}
         for folder, pattern in (("snapshots", "*.safetensors"), ("references", "[!.]*")):

@@ -13,8 +13,10 @@ from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
 from tmu.stores import mlflow_copies
+from tmu.stores.mlflow import ModelRegistry
 from tmu.stores.mlflow_files import Files
-from tmu.stores.mlflow_purge import Left, MlflowPurge
+from tmu.stores.mlflow_left import Finder, Left
+from tmu.stores.mlflow_purge import MlflowPurge
 from tmu.stores.mlflow_rows import Rows
 from tmu.stores.s3_access import s3_access
 from tmu.workspace import Workspace
@@ -41,16 +43,17 @@ class Mlflow:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """What MLflow holds of each model that learned the records; a model kept by rule is blocked from serving."""
-        for left in self._purge.find(frozenset(scope.learned) - frozenset(scope.spared)):
+        for left in Finder(*self._parts).find(frozenset(scope.learned) - frozenset(scope.spared)):
             rule = stays(self._workspace, scope, left.role) if left.role else None
             yield from self._kept(left, *rule) if rule else [self._trace(left)]
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Destroy one thing, or block a version that stays by rule."""
+        purge = MlflowPurge(*self._parts)
         if trace.action is Action.REWRITE:
-            self._purge.block(trace.address)
+            purge.block(trace.address)
         else:
-            self._purge.destroy(trace.address, scope.request)
+            purge.destroy(trace.address, scope.request)
 
     def _kept(self, left: Left, why: str, until: str) -> Iterator[Trace]:
         if left.kind == "version" and not left.blocked:
@@ -70,12 +73,13 @@ class Mlflow:
         return trace
 
     @cached_property
-    def _purge(self) -> MlflowPurge:
+    def _parts(self) -> tuple[ModelRegistry, Files, Rows | None]:
+        """MLflow's interface, its files, and its database where that is known here."""
         registry, settings = self._workspace.registry, self._workspace.settings
         home, access = self._workspace.state().resolve(), s3_access(settings)
         uri = settings.mlflow_database.get_secret_value() if settings.mlflow_database else registry.uri
-        rows = None if uri.startswith("http") else Rows(uri)
-        return MlflowPurge(registry, Files(home, access, registry.uri, settings.mlflow_destination), rows)
+        files = Files(home, access, registry.uri, settings.mlflow_destination)
+        return registry, files, None if uri.startswith("http") else Rows(uri)
 
 
 class TemporaryCopies:

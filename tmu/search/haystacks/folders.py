@@ -49,6 +49,7 @@ def _folders(ground: Ground) -> list[tuple[str, Path]]:
         ("DVC cache", dvc["cache"]),
         ("DVC site cache", dvc["site"]),
         ("artifact store", settings.artifacts),
+        ("suppression list", settings.suppression and str(settings.suppression)),
         ("MLflow artifacts", settings.mlflow_artifacts),
     ):
         if address and "://" not in address:
