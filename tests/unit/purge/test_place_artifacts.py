@@ -10,9 +10,11 @@ import pytest
 from moto import mock_aws
 
 from tests.purge_tools import erased, scope
+from tmu import manifest
 from tmu.config import PurgeConfig, Retention
 from tmu.deletion.deletion import Deletion
 from tmu.errors import StorageError
+from tmu.lineage.learners import learners
 from tmu.purge.in_service import in_service
 from tmu.purge.places.artifacts import Artifacts
 from tmu.purge.trace import Action, Trace
@@ -147,6 +149,19 @@ def test_a_locked_version_is_told_and_not_forced(in_s3, bucket):
 def test_a_probe_of_the_store_leaves_no_version(in_s3):
     in_s3.artifacts.refuse_unwritable()
     assert versions(in_s3) == []
+
+
+def test_the_folder_of_a_stage_goes_and_no_other(place):
+    deletion = erased(place)
+    for name in ("original", "unlearned"):
+        folder = place.root / "out" / name
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_text(name)
+        manifest.seal(folder, "model", GOLD)
+    known = {each.address: each.weights for each in learners(place)}
+    assert known.keys() == {"file:out/original", "file:out/unlearned"}
+    assert purged(place, deletion, learned=(known["file:out/original"],)) == []
+    assert [path.name for path in (place.root / "out").iterdir()] == ["unlearned"]
 
 
 def test_no_folder_outside_of_the_stages_is_touched(place):
