@@ -74,6 +74,11 @@ def _shown(found: "Found", *, done: bool) -> list[Any]:
     for each in found.forgotten:
         state = f"says `{each.state}`" if each.state else "does not know it"
         parts.append(f"Request {each.request} was completed; the ledger {state}: record it again.")
+    if found.serving is not None:
+        parts.append(
+            f"Version {found.serving} is in service, and its model was purged: it must not serve. Train another: "
+            "`tmu train original --register`."
+        )
     if found.clean:
         return ["Nothing of what was erased came back.", *parts]
     if done:

@@ -49,13 +49,15 @@ class Forgotten(Config):
 class Found(Config):
     """What came back. deletions: how many the tombstones tell of. records: erased records that are in the live data.
 
-    versions: of models that were purged. traces: what the purge finds, by deletion. forgotten: requests of the ledger.
+    versions: of models that were purged and are not blocked. serving: the version in service, if it is one of a model
+    that was purged. traces: what the purge finds, by deletion. forgotten: requests of the ledger.
     data: the revision afterwards; None where nothing was to be erased, or nothing was done yet.
     """
 
     deletions: int
     records: int
     versions: tuple[int, ...] = ()
+    serving: int | None = None
     traces: dict[str, int] = Field(default_factory=dict)
     forgotten: tuple[Forgotten, ...] = ()
     data: DataRef | None = None
@@ -100,6 +102,7 @@ def look_for_returned(workspace: Workspace, lines: Sequence[Tombstone]) -> Found
         deletions=len(seen.deletions),
         records=len(seen.returned),
         versions=tuple(seen.versions()),
+        serving=seen.serving(),
         traces=traces,
         forgotten=tuple(_forgotten(workspace, seen.deletions)),
     )
@@ -161,11 +164,21 @@ class _Seen:
 
     def versions(self) -> list[int]:
         """Registered versions of models that were purged and are not blocked."""
-        weights = {each for deletion in self.deletions for each in deletion.weights}
+        weights = self._weights()
         found = self._workspace.registry.versions(read_info(self._workspace.data).dataset) if weights else []
         return [
             each.version for each in found if each.weights_sha256 in weights and each.tags.get("serving") != "blocked"
         ]
+
+    def serving(self) -> int | None:
+        """The version in service, if its model was purged."""
+        weights = self._weights()
+        name = read_info(self._workspace.data).dataset
+        champion = self._workspace.registry.get_alias(name, "champion") if weights else None
+        return champion.version if champion is not None and champion.weights_sha256 in weights else None
+
+    def _weights(self) -> set[str]:
+        return {each for deletion in self.deletions for each in deletion.weights}
 
     def _marked(self, deletion: _Deletion, wanted: set[str]) -> list[str]:
         marks = self.tombstones.marks_of(deletion.lines[-1])
