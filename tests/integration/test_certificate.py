@@ -31,7 +31,10 @@ def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> Done
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     index = open_store(workspace, data_ref(workspace)).index()
     records = [key for subject in subjects for key in index.keys_at(index.find_subject(subject))]
-    outcome = delete_local_flow(home=str(workspace.root), subjects=subjects)
+    (folder.parent / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch:  # other tests leave models and databases in the machine's own
+        patch.setattr("tmu.search.haystacks.temporary.temporary_folders", lambda _: [folder.parent / "temporary"])
+        outcome = delete_local_flow(home=str(workspace.root), subjects=subjects)
     workspace = Workspace.open(folder)
     return workspace, Journal(workspace).find(outcome["request"]), outcome, [*subjects, *records]
 
