@@ -53,7 +53,8 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "serve", "token", "compare", "show", "doctor", "demo",
+    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "serve", "token", "compare",
+    "show", "doctor", "demo",
 )  # fmt: skip
 
 
