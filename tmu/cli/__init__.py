@@ -51,7 +51,7 @@ EXIT_CODES = {
     6: "a gate refused, or `tmu verify-erasure` found something",
     7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
-    9: "what was asked for is gone by a purge",
+    9: "the replay needs what was purged; what remains was checked",
     130: "interrupted",
 }
 _ORDER = (

@@ -95,7 +95,7 @@ def letter(
     It names no id. Whom to ask and whom to complain to: settings [bold]issuer[/], [bold]issuer_contact[/],
     [bold]authority[/].
 
-    Examples: [bold]tmu letter 0123456789abcdef[/] · [bold]tmu letter 0123456789abcdef --markdown > letter.md[/]
+    Examples: [bold]tmu letter 0123456789abcdef[/] · [bold]tmu letter 0123456789abcdef --markdown[/]
     """
     from tmu.evidence.letter import letter_markdown, letter_text
     from tmu.steps.write_letter import letter_of

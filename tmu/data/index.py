@@ -153,6 +153,12 @@ class Index:
         return frozenset(key for key in self.subject_marks if self.is_erased_subject(key))
 
 
+def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
+    """The files of the cache that belong to no shard of `stores`."""
+    live = {f"{read_facts(path).keys_digest}.arrow" for store in stores for path in shard_paths(store)}
+    return [path for path in cache.glob("*.arrow") if path.name not in live]
+
+
 def prune(cache: Path, stores: Iterable[Path]) -> int:
     """Remove from the cache what belongs to no shard of `stores`, and return the number of files removed.
 

@@ -6,7 +6,8 @@ import yaml
 
 from tmu.evidence.manifest import Manifest
 
-NAME = "model_card.md"
+_STEM = "model_card"
+NAME = f"{_STEM}.md"
 _SHOWN = 12  # digits of a digest in the text; the manifest has them all
 _PAGE = """\
 ---
