@@ -17,9 +17,9 @@ from tmu.evidence.manifest import NAME, Environment, Made, Manifest, manifest_by
 from tmu.files import digest_of, read_json, write_atomic
 from tmu.provenance import hardware, lock_digest, lock_file
 from tmu.steps.cases import UnlearnCase
-from tmu.steps.issue_certificate import folder_of
 from tmu.steps.loading import load_model
 from tmu.steps.making import lane_of
+from tmu.steps.stored_certificate import folder_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 

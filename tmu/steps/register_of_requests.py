@@ -15,7 +15,7 @@ from tmu.ledger.schema import audit_log, plans
 from tmu.ledger.schema import requests as table
 from tmu.ledger.states import State
 from tmu.ledger.store import Ledger
-from tmu.steps.issue_certificate import NAME, folder_of
+from tmu.steps.stored_certificate import NAME, folder_of
 from tmu.workspace import Workspace
 
 ERASURE = "GDPR 17(1): the person asked"

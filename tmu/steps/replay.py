@@ -18,10 +18,10 @@ from tmu.provenance import code_digest
 from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.fit_references import fit_references
-from tmu.steps.issue_certificate import folder_of
 from tmu.steps.keep_evidence import environment_here, environment_of
 from tmu.steps.loading import load_model
 from tmu.steps.remains import Gone, gone, remains
+from tmu.steps.stored_certificate import folder_of
 from tmu.steps.unlearn_model import code_of, unlearn_model
 from tmu.stores.artifacts import Artifacts, LocalArtifacts
 from tmu.train.engine import Progress

@@ -13,8 +13,9 @@ from tmu.evidence.sums import SUMS, check_sums, read_sums, write_sums
 from tmu.files import write_atomic
 from tmu.ledger import proof
 from tmu.ledger.place import has_ledger, opened
-from tmu.steps.issue_certificate import deletion_of, folder_of, has_certificate
 from tmu.steps.register_of_requests import register_of
+from tmu.steps.reissue_certificate import deletion_of
+from tmu.steps.stored_certificate import folder_of, has_certificate
 from tmu.steps.write_letter import letter_of
 from tmu.stores.evidence import evidence_store
 from tmu.stores.lock import locked

@@ -6,8 +6,8 @@ from tmu.evidence.letter import Letter
 from tmu.purge.record import find_record
 from tmu.purge.summary import Line
 from tmu.purge.trace import Holds
-from tmu.steps.issue_certificate import deletion_of
 from tmu.steps.register_of_requests import register_of
+from tmu.steps.reissue_certificate import deletion_of
 from tmu.workspace import Workspace
 
 _HELD = {
