@@ -62,7 +62,13 @@ def _stores(report: dict[str, Any]) -> str:
 
 def _hits(hits: list[dict[str, Any]]) -> str:
     rows = [
-        [hit["haystack"], _place(hit), hit["inside"], f"{hit['by']} ({hit['needles']})", hit["why"].partition(":")[0]]
+        [
+            hit["haystack"],
+            _place(hit),
+            hit["inside"] or "bytes as they lie",
+            f"{hit['by']} ({hit['needles']})",
+            hit["why"].partition(":")[0],
+        ]
         for hit in hits
     ]
     return _table(("store", "address", "inside", "by", "declared"), rows)

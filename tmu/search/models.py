@@ -43,7 +43,7 @@ class Models:
     _claims: dict[str, _Claim] = field(default_factory=dict)  # weights -> claim
     _weights: dict[str, str] = field(default_factory=dict)  # manifest's digest -> weights
     _forgets: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> records
-    _forget_folders: dict[str, str] = field(default_factory=dict)  # manifest's digest -> folder
+    _forget_folders: dict[str, set[str]] = field(default_factory=dict)  # manifest's digest -> folders
     _folders: dict[str, str] = field(default_factory=dict)  # folder -> a manifest's JSON
     _versions: dict[str, set[str]] = field(default_factory=dict)  # logged model or weights -> models:/NAME/N
 
@@ -65,7 +65,7 @@ class Models:
                 self._forgets[folder] = frozenset(map(str, records))
                 digest = folder.rpartition("/")[2]  # in S3 a folder is called by its manifest's digest
                 if re.fullmatch("[0-9a-f]{64}", digest):
-                    self._forget_folders.setdefault(digest, folder)
+                    self._forget_folders.setdefault(digest, set()).add(folder)
 
     def note_version(self, name: str, version: str, logged: str, weights: str) -> None:
         """A version in a registry; logged: id of its logged model, weights: SHA-256, each "" where it is not told."""
@@ -80,9 +80,10 @@ class Models:
         """By digest of each forget set known, whether it holds all training records of the person."""
         found = dict(self.inventory.covers) if self.inventory else {}
         wanted = self.revisions.train_records()
-        for digest, folder in self._forget_folders.items():
-            if folder in self._forgets and wanted:
-                found[digest] = wanted <= self._forgets[folder]
+        for digest, folders in self._forget_folders.items():
+            for folder in folders & self._forgets.keys():
+                if wanted:
+                    found[digest] = wanted <= self._forgets[folder]
         return found
 
     def _manifest(self, folder: str, path: Path, seen: Seen) -> None:
@@ -91,7 +92,7 @@ class Models:
         if not isinstance(identity, dict) or not isinstance(files, dict):
             return
         if raw.get("kind") == "forget":
-            self._forget_folders[seen.sha256] = folder
+            self._forget_folders.setdefault(seen.sha256, set()).add(folder)
         claim = _Claim(
             seen.sha256, *(str(identity.get(each) or "") for each in ("stage", "data", "forget", "original"))
         )

@@ -1,21 +1,26 @@
 """S3: old versions, delete markers, names, metadata, unfinished uploads; and the versions of before are asked for."""
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 from moto import mock_aws
+from safetensors.numpy import save
 
 from bench.erasure.planted import PERSON
 from tests.unit.search.conftest import KEYS, RECORDS, shard, strangers
+from tmu.data.digest import md5_file
 from tmu.data.shards import ShardTable, write_shard
 from tmu.search.ground import Ground
 from tmu.search.haystacks.s3 import Buckets, places_of
 from tmu.search.needles import Needles
-from tmu.search.report import By, Outcome, SearchReport
+from tmu.search.report import By, Learned, Outcome, SearchReport
 from tmu.search.search import Task, search
 from tmu.search.sought import Given, needles_of
 from tmu.settings import Settings
@@ -144,3 +149,27 @@ def test_a_prefix_within_another_is_listed_once(workspace: Workspace, tmp_path: 
     settings = Settings(artifacts="s3://store/a/b", dvc_remote="s3://store/a", mlflow_artifacts="s3://store/ab")
     found = [place for _, place in places_of(Ground(Workspace(workspace.root, settings), tmp_path))]
     assert sorted(found) == [("store", "a"), ("store", "ab")]
+
+
+def test_a_forget_set_in_s3_is_known_by_its_folder(
+    stored: Workspace, planted_shard: ShardTable, needles: Needles, tmp_path: Path, s3: Any
+) -> None:
+    """There the manifest lies above the folder that is called by its digest."""
+    write_shard(tmp_path / "shard", planted_shard)
+    shard_md5 = md5_file(tmp_path / "shard")
+    s3.upload_file(str(tmp_path / "shard"), "store", f"dvc/files/md5/{shard_md5[:2]}/{shard_md5[2:]}")
+    (tmp_path / "listing").write_text(json.dumps([{"md5": shard_md5, "relpath": "shards/00.parquet"}]))
+    s3.upload_file(str(tmp_path / "listing"), "store", "dvc/files/md5/aa/listing.dir")
+    forget = json.dumps({"kind": "forget", "identity": {}, "files": {}}).encode()
+    digest = hashlib.sha256(forget).hexdigest()
+    s3.put_object(Bucket="store", Key="artifacts/forget/k/manifest.json", Body=forget)
+    records = json.dumps({"records": sorted(map(KEYS.record, RECORDS))}).encode()
+    s3.put_object(Bucket="store", Key=f"artifacts/forget/k/{digest}/forget.json", Body=records)
+    weights = save({"a.weight": np.ones(3, np.float32)})
+    identity = {"stage": "gold", "data": f"{md5_file(tmp_path / 'listing')}.dir", "forget": digest}
+    files = {"weights.safetensors": hashlib.sha256(weights).hexdigest()}
+    gold = json.dumps({"kind": "model", "identity": identity, "files": files}).encode()
+    s3.put_object(Bucket="store", Key="artifacts/model/k/manifest.json", Body=gold)
+    s3.put_object(Bucket="store", Key="artifacts/model/k/x/weights.safetensors", Body=weights)
+    (model,) = at(stored, needles).models
+    assert (model.learned, model.source) == (Learned.NO, "it was trained without the forget set")
