@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tmu.search.haystacks.temporary import Temporary
 from tmu.search.inventory import Inventory
 from tmu.search.look import Seen, Thing
 from tmu.search.report import Learned, Model
@@ -45,6 +46,7 @@ class Models:
     _forgets: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> records
     _forget_folders: dict[str, set[str]] = field(default_factory=dict)  # manifest's digest -> folders
     _folders: dict[str, str] = field(default_factory=dict)  # folder -> a manifest's JSON
+    _at_home: set[str] = field(default_factory=set)  # weights that lie elsewhere than in a temporary folder
     _versions: dict[str, set[str]] = field(default_factory=dict)  # logged model or weights -> models:/NAME/N
 
     def note(self, thing: Thing, seen: Seen, address: str) -> None:
@@ -54,6 +56,8 @@ class Models:
         shown = f"{address} ({thing.version})" if thing.version else address
         if _is_weights(thing.path) or name.endswith(_OTHERS):
             self._names.setdefault(seen.sha256, set()).add(shown)
+            if thing.haystack != Temporary.name:
+                self._at_home.add(seen.sha256)
             logged = _LOGGED.search(thing.address)
             if logged:
                 self._names[seen.sha256].add(f"models:/{logged[1]}")
@@ -114,6 +118,7 @@ class Models:
             data=claim.data if claim else "",
             learned=learned,
             source=source,
+            foreign=claim is None and weights not in self._at_home,
         )
 
     def _learned(self, weights: str, asked: frozenset[str]) -> tuple[Learned, str]:

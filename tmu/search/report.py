@@ -101,10 +101,12 @@ class Model(Config):
     """One model that can be loaded. names: every address of these weights, `models:/NAME/N` among them.
 
     weights: SHA-256. source: from what `learned` was concluded. why, until: as in `Hit`, where it stays by a rule.
+    foreign: it lies in temporary folders alone, and no manifest says how it was made.
     """
 
     weights: str
     names: tuple[str, ...]
+    foreign: bool = False
     role: str = ""
     data: str = ""
     learned: Learned
@@ -169,10 +171,14 @@ class SearchReport(Config):
 
     @property
     def outcome(self) -> Outcome:
-        """FAILED for anything that is left; UNKNOWN for anything that could not be looked at or told; else PASS."""
+        """FAILED for anything that is left; UNKNOWN for anything that could not be looked at or told; else PASS.
+
+        Models that only lie in temporary folders, and of whose making no store here knows, are other programs': they
+        are listed, and decide nothing. A copy of a model that is known here is told by its weights.
+        """
         if self.left or self.knowing or any(not each.gone for each in self.old_versions):
             return Outcome.FAILED
-        untold = any(each.learned is Learned.UNTELLABLE and not each.why for each in self.models)
+        untold = any(each.learned is Learned.UNTELLABLE and not each.why and not each.foreign for each in self.models)
         unsought = not (self.needles.keys or self.needles.pictures or self.needles.files)
         unread = any(not each.rule for each in self.not_looked_at)
         return Outcome.UNKNOWN if untold or unsought or unread else Outcome.PASS

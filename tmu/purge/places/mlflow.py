@@ -8,6 +8,7 @@ runs name stay: they hold a name, a count and the digest of a revision, and lead
 from collections.abc import Iterator
 from functools import cached_property
 
+from tmu.lineage.served import served
 from tmu.purge.place import Place
 from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
@@ -42,8 +43,8 @@ class Mlflow:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
-        """What MLflow holds of each model that learned the records; a model kept by rule is blocked from serving."""
-        for left in Finder(*self._parts).find(frozenset(scope.learned) - frozenset(scope.spared)):
+        """What MLflow holds of each model that learned the records and does not serve now; one kept by rule is blocked."""
+        for left in Finder(*self._parts).find(frozenset(scope.learned) - served(self._workspace)):
             rule = stays(self._workspace, scope, left.role) if left.role else None
             yield from self._kept(left, *rule) if rule else [self._trace(left)]
 
@@ -89,7 +90,7 @@ class TemporaryCopies:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Those whose weights learned the records; no rule keeps a copy that nobody knows of."""
-        for folder in mlflow_copies.copies(frozenset(scope.learned) - frozenset(scope.spared)):
+        for folder in mlflow_copies.copies(frozenset(scope.learned)):
             yield Trace(place=self.name, address=folder.name, holds=Holds.WEIGHTS, action=Action.DESTROY)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
