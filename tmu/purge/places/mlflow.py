@@ -43,7 +43,7 @@ class Mlflow:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
-        """What MLflow holds of each model that learned the records and does not serve now; one kept by rule is blocked."""
+        """What MLflow holds of each model that learned the records and does not serve now; a kept one is blocked."""
         for left in Finder(*self._parts).find(frozenset(scope.learned) - served(self._workspace)):
             rule = stays(self._workspace, scope, left.role) if left.role else None
             yield from self._kept(left, *rule) if rule else [self._trace(left)]
