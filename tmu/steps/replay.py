@@ -27,9 +27,9 @@ from tmu.stores.artifacts import Artifacts, LocalArtifacts
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace, untouched
 
-TOLERANCE = 0.05
+TOLERANCE = 0.2
 """Elsewhere than on the device class of the manifest: largest distance between replayed and recorded parameters, as a
-share of the distance that unlearning moved them. See docs/evidence.md for the measurement behind it."""
+share of the distance that unlearning moved them. Set after one measurement (docs/evidence.md): it is no bound."""
 
 _REFERENCES = "references"  # as the manifest calls them
 State = Literal["equal", "within tolerance", "different", "not replayable"]
