@@ -5,6 +5,9 @@ import re
 from tmu.config import Config
 from tmu.search.report import By, Hit, Model, NotLookedAt
 
+ALIKE = (
+    "a record of somebody else, in the data before the purge: its picture equals one of the person's, or looks like it"
+)
 TOMBSTONE = "the tombstone of what was erased, in a shard of the current revision: it keeps the person from coming back"
 SUPPRESSION = "the suppression list: keyed hashes that keep the person from coming back"
 _LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")

@@ -30,7 +30,10 @@ class Revision(Config):
 
 
 class Inventory(Config):
-    """revisions: by digest. covers: by digest of a forget set, whether it holds all the person's training records."""
+    """revisions: by digest. covers: by digest of a forget set, whether it holds all the person's training records.
+
+    alike: pictures of other people's records in the live data that equal or look like one of the person's.
+    """
 
     taken: str
     needles: Needles
@@ -38,6 +41,7 @@ class Inventory(Config):
     revisions: dict[str, Revision] = Field(default_factory=dict)
     covers: dict[str, bool] = Field(default_factory=dict)
     models: tuple[Model, ...] = ()
+    alike: tuple[str, ...] = ()
 
 
 def save(inventory: Inventory, path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tmu import __version__
-from tmu.search.declared import TOMBSTONE, Declared, hit_by_rule, model_by_rule, unread_by_rule
+from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, unread_by_rule
 from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
 from tmu.search.haystacks.s3 import answer_of
@@ -79,6 +79,7 @@ class _Run:
     hits: list[Hit] = field(default_factory=list)
     unread: list[NotLookedAt] = field(default_factory=list)
     holders: dict[Holder, None] = field(default_factory=dict)
+    _alike: dict[str, None] = field(default_factory=dict)
     _done: int = 0
 
     def __post_init__(self) -> None:
@@ -146,12 +147,27 @@ class _Run:
             for by, who in looker.named(each.named, each.facts).items():
                 self._hit(each, address, version, "name", by, len(who), "")
         for inside, by, who, mark in seen.found:
-            why = TOMBSTONE if mark and seen.md5 in self._live else ""
+            why = self._declared(seen.md5, inside, by, mark=mark)
             self._hit(each, address, version, inside, by, len(who), why)
         for inside, why in seen.unread:
             place = ": ".join(filter(None, (address, inside)))
             self.unread.append(NotLookedAt(haystack=each.haystack, address=place, why=why))
         return seen
+
+    def _declared(self, shard: str, inside: str, by: By, *, mark: bool) -> str:
+        """Why a hit in a live shard (its MD5) is none: the suppression mark, or a record of somebody else.
+
+        The latter only where the inventory saw it before the purge: the plan tells of equal pictures that stay.
+        """
+        if shard not in self._live:
+            return ""
+        if mark:
+            return TOMBSTONE
+        if by not in (By.PIXELS, By.NEAR):
+            return ""
+        picture = f"{shard}:{inside}:{by}"
+        self._alike[picture] = None
+        return ALIKE if self.task.before and picture in self.task.before.alike else ""
 
     def _hit(
         self, each: Thing | Table, address: str, version: str, inside: str, by: By, needles: int, why: str
@@ -188,6 +204,7 @@ class _Run:
             revisions=self.revisions.all_told(),
             covers=self.models.covers(),
             models=self.models.told(),
+            alike=tuple(self._alike),
         )
 
     def _everything(self, ground: Ground) -> Iterator[Found]:
