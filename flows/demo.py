@@ -11,11 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from flows.runtime import prepare, run_flow
 from flows.tell import tell
 from tmu.errors import ConfigError
 from tmu.files import write_atomic
 from tmu.steps.import_data import import_data
+from tmu.steps.purge_ended import purge_ended
+from tmu.steps.reissue_certificate import issue_of
 from tmu.workspace import Workspace
 
 MARK = ".tmu-demo"
@@ -32,9 +36,11 @@ def run(home: str | None = None) -> dict[str, Any]:
     prepare(str(folder))
     tell("The first request: one person")
     first = _deleted(workspace, PEOPLE[:1])
-    tell("The second request: nineteen more")
+    tell("The second request: nineteen more. Its purge waits for the comparison with a gold, which needs the old data")
+    _purge_later(folder)
     outcome = _deleted(workspace, PEOPLE[1:])
     beside = _beside_gold(workspace, outcome["request"])
+    outcome |= _purged(workspace, outcome)
     audit = workspace.artifacts.fetch(outcome["audit"]["uri"], outcome["audit"]["digest"])
     return {
         **outcome,
@@ -55,6 +61,22 @@ def _deleted(workspace: Workspace, people: list[str]) -> dict[str, Any]:
 
     keys = workspace.keys(simulated=True)
     return run_flow(delete_local_flow, home=str(workspace.root), subjects=[keys.subject(name) for name in people])
+
+
+def _purge_later(folder: Path) -> None:
+    path = folder / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw["purge"]["act"] = False
+    write_atomic(path, yaml.safe_dump(raw, sort_keys=False).encode())
+
+
+def _purged(workspace: Workspace, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Purge what waited, as `tmu purge REQUEST --yes` and `tmu certificate issue` do; what changes of the outcome."""
+    sentence = purge_ended(workspace, outcome["request"]).summary().sentence
+    tell(sentence)
+    issued = issue_of(workspace, outcome["request"])
+    tell(f"The certificate: {issued.path}")
+    return {"why": [*outcome["why"][:-1], sentence], "certificates": [issued.model_dump(mode="json")]}
 
 
 def _beside_gold(workspace: Workspace, request: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from tmu.purge.acting import Report
 from tmu.purge.record import Record, find_record, records
 from tmu.search.report import Outcome
 from tmu.steps.purge import act_purge, check_purge, foresee_purge, plan_purge, refuse_left, scrub_purge
-from tmu.steps.search_deletion import search_deletion
+from tmu.steps.search_deletion import inventory_of, search_deletion
 from tmu.workspace import Workspace
 
 
@@ -39,6 +39,7 @@ def purge_ended(workspace: Workspace, request: str, report: Report = lambda done
         record = plan_purge(workspace, deletion)
         if record.scope is None:
             return record
+        inventory_of(workspace, deletion)
         act_purge(workspace, request, report)
         record = check_purge(workspace, request)
         refuse_left(record)
