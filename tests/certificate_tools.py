@@ -22,7 +22,7 @@ def check(result: parts.Result = "PASS") -> parts.Check:
 
 def certificate(request: str = "r1", **changes: Any) -> Certificate:
     """A certificate of three records of one person."""
-    names = ("membership", "attribute", "extraction", "inversion", "reconstruction")
+    names = ("membership", "difference of versions", "attribute", "extraction", "inversion", "reconstruction")
     fields: dict[str, Any] = {
         "request": request,
         "deletion": "d" * 16,

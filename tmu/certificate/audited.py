@@ -14,6 +14,7 @@ _MEMBERSHIP = ("membership_evidence", "membership_auc", "mia_efficacy", "referen
 _NOT_RUN = {
     "attribute": "no attack on attributes that are not in the labels is part of the audit",
     "inversion": "no attack that rebuilds a picture from the model's answers is part of the audit",
+    "reconstruction": "no attack that rebuilds records from a model before and after is part of the audit",
 }
 _OUT_OF_SCOPE = {"extraction": "an image classifier gives class scores; it cannot utter what it was trained on"}
 _UNAUDITED = "there was no audit: no model had learned the records, or none of its answers can be compared"
@@ -28,13 +29,11 @@ def audit_of(folder: Path) -> Audit:
         raise DataError("The audit of the deletion cannot be read.", "Restore it from a backup.") from error
 
 
-def attacks_of(audit: Audit | None, difference: str = "") -> tuple[Attack, ...]:
-    """What was tried. difference: what the attack on the models before and after says; empty: it was not run."""
-    attacks = [_membership(audit)]
+def attacks_of(audit: Audit | None) -> tuple[Attack, ...]:
+    """What was tried on the model, and on the models before and after together."""
+    attacks = [_membership(audit), _difference(audit)]
     attacks += [Attack(name=name, state="not run", why=why) for name, why in _NOT_RUN.items()]
     attacks += [Attack(name=name, state="out of scope", why=why) for name, why in _OUT_OF_SCOPE.items()]
-    why = difference or "no attack that rebuilds records from a model before and after was run"
-    attacks.append(Attack(name="reconstruction", state="run" if difference else "not run", why=why))
     return tuple(sorted(attacks, key=lambda each: each.name))
 
 
@@ -44,6 +43,11 @@ def _membership(audit: Audit | None) -> Attack:
     against = f"{audit.references} pairs of references" if audit.references else f"{audit.golds} retrained models"
     used = [name for name in _MEMBERSHIP if any(each.metric == name for each in audit.measures)]
     return Attack(name="membership", state="run", why=f"{', '.join(used)}, against {against}: {audit.outcome}")
+
+
+def _difference(audit: Audit | None) -> Attack:
+    said = audit.old_versions if audit else ""
+    return Attack(name="difference of versions", state="run" if said else "not run", why=said or _UNAUDITED)
 
 
 def _audit_of(raw: dict[str, Any], sha256: str) -> Audit:
@@ -62,6 +66,7 @@ def _audit_of(raw: dict[str, Any], sha256: str) -> Audit:
         row=verdict.row,
         reasons=verdict.reasons,
         sentence=raw.get("sentence", ""),
+        old_versions=raw.get("old_versions") or "",
         measures=tuple(measures),
         power=power and Power(convicted=power["convicted"], p_value=power["p_value"], share=_number(power["share"])),
         references=result.get("references") or 0,

@@ -129,12 +129,16 @@ class Power(Config):
 
 
 class Audit(Config):
-    """The audit by its numbers. sha256: of the stored audit's manifest. provenance: data, references, packages."""
+    """The audit by its numbers. sha256: of the stored audit's manifest. provenance: data, references, packages.
+
+    old_versions: what whoever has the model before and the model after can tell; empty: it was not looked at.
+    """
 
     outcome: str
     row: str
     reasons: tuple[str, ...]
     sentence: str
+    old_versions: str = ""
     measures: tuple[Measure, ...]
     power: Power | None
     references: int
@@ -146,7 +150,7 @@ class Audit(Config):
 class Attack(Config):
     """A kind of attack and whether it was tried on the model that serves."""
 
-    name: Literal["membership", "attribute", "extraction", "inversion", "reconstruction"]
+    name: Literal["membership", "difference of versions", "attribute", "extraction", "inversion", "reconstruction"]
     state: Literal["run", "not run", "out of scope"]
     why: str
 

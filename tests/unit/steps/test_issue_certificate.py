@@ -43,6 +43,7 @@ CELL = {"value": 0.5, "low": 0.25, "high": 0.75}
 AUDIT = {
     "verdict": {"row": "tmu-soft", "passed": True, "conclusive": True, "reasons": ["passed: within the floor"]},
     "sentence": "Nothing is left of the 2 records.",
+    "old_versions": "Whoever has both models tells the deleted from others with an AUC of 61 %.",
     "membership": {"power": {"convicted": True, "p_value": 0.001, "share": 0.2, "smallest": 1.0, "original": 5.0}},
     "provenance": {"references": "9" * 64},
     "result": {
@@ -170,7 +171,8 @@ def test_an_embedded_deletion_is_certified_in_every_field(
     assert measures["original", "membership_evidence"]["floor"] == [0, -1.96, 1.96]
     assert said["audit"]["power"] == {"convicted": True, "p_value": 0.001, "share": 0.2}
     assert {each["name"]: each["state"] for each in said["attacks"]} == {
-        "attribute": "not run", "extraction": "out of scope", "inversion": "not run", "membership": "run",
+        "attribute": "not run", "difference of versions": "run", "extraction": "out of scope", "inversion": "not run",
+        "membership": "run",
         "reconstruction": "not run",
     }  # fmt: skip
     assert (said["verification"]["result"], said["validation"]["result"]) == ("PASS", "PASS")
