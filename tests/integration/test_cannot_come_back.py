@@ -17,6 +17,7 @@ from tmu.steps.erase_data import erase_data
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
+from tmu.steps.rotate_keys import rotate_keys
 from tmu.steps.train_model import train_original
 from tmu.workspace import Workspace
 
@@ -49,10 +50,13 @@ def erased(tmp_path: Path) -> tuple[Workspace, Path]:
     workspace = Workspace.create(tmp_path / "w")
     assert read(workspace, folder).records == PEOPLE * EACH
     shutil.copytree(workspace.data, tmp_path / "yesterday")
-    keys = workspace.keys(simulated=False)
-    plan = plan_deletion(workspace, Asked.of([keys.subject(PERSON)], []))
-    erase_data(workspace, data_ref(workspace), forget_set(workspace, plan))
+    erase_person(workspace)
     return workspace, folder
+
+
+def erase_person(workspace: Workspace) -> None:
+    plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=False).subject(PERSON)], []))
+    erase_data(workspace, data_ref(workspace), forget_set(workspace, plan))
 
 
 def under_another_id(folder: Path, change) -> list[Path]:
@@ -95,6 +99,32 @@ def test_they_stay_out_under_another_id(erased: tuple[Workspace, Path], change) 
     assert PERSON not in str(imported.warnings) and "somebody" not in str(imported.warnings)
 
 
+def test_they_stay_out_after_the_secret_was_rotated(erased: tuple[Workspace, Path]) -> None:
+    workspace, folder = erased
+    for _ in range(2):
+        rotate_keys(workspace)
+        assert read(workspace, folder).skipped_erased == EACH
+    under_another_id(folder, as_jpeg)
+    assert read(workspace, folder).suppressed == EACH
+
+
+def test_they_stay_out_where_a_backup_took_the_workspace_back(tmp_path: Path) -> None:
+    """With setting `suppression` the pictures lie beside the tombstones, and not in the workspace."""
+    folder, root = photos(tmp_path / "photos"), tmp_path / "w"
+    Workspace.create(root)
+    (root / "tmu.toml").write_text('suppression = "../marks"\n')
+    workspace = Workspace.create(root)
+    read(workspace, folder)
+    shutil.copytree(root, tmp_path / "backup")
+    erase_person(workspace)
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "backup", root)
+    shutil.rmtree(root / "data")
+    (root / "data.dvc").unlink()
+    under_another_id(folder, as_png)
+    assert read(Workspace.open(root), folder).suppressed == EACH
+
+
 def test_they_stay_out_by_another_reader(erased: tuple[Workspace, Path], tmp_path: Path) -> None:
     """A folder of classes, without people: every picture is one's own."""
     workspace, folder = erased
@@ -129,8 +159,7 @@ def test_a_picture_of_which_a_copy_stays_is_not_suppressed(tmp_path: Path) -> No
     shutil.copy(mine, others)
     workspace = Workspace.create(tmp_path / "w")
     read(workspace, folder)
-    plan = plan_deletion(workspace, Asked.of([workspace.keys(simulated=False).subject(PERSON)], []))
-    erase_data(workspace, data_ref(workspace), forget_set(workspace, plan))
+    erase_person(workspace)
     assert read(workspace, folder).suppressed == 0
     train_original(workspace, data_ref(workspace), small())
 

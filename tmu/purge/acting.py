@@ -40,9 +40,10 @@ class Acting:
             self._advance()
 
     def ended(self) -> Record:
-        """The record, written; with the time, if nothing is left."""
+        """The record, written; with the time, if nothing is left, and this run or none has come so far."""
         record = self.record
-        return write_record(self._workspace, record if record.left else record.with_(acted=now()))
+        ended = not record.left and (self._done or not record.acted)
+        return write_record(self._workspace, record.with_(acted=now()) if ended else record)
 
     def _acted(self, place: Place, step: Step) -> Step:
         assert self._record.scope is not None  # without one no step is left

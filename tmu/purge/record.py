@@ -92,8 +92,11 @@ class Record(Config):
         steps = [seen(step, there.get(identity), sure=sure[identity[0]]) for identity, step in known.items()]
         steps += [Step(trace=trace) for identity, trace in there.items() if identity not in known]
         order = list(places)
+        sound = self.verified if not any(step.left for step in steps) else ""  # what is back makes it a purge anew
         steps.sort(key=lambda step: order.index(step.trace.place) if step.trace.place in order else len(order))
-        return self.with_(steps=tuple(steps), places=tuple(order), away=away, planned=self.planned or now())
+        return self.with_(
+            steps=tuple(steps), places=tuple(order), away=away, verified=sound, planned=self.planned or now()
+        )
 
     def with_(self, **changes: object) -> "Record":
         """A changed copy."""

@@ -1,10 +1,16 @@
 """The independent search for what a deletion was about: from the purge's record, as long as it holds the keys."""
 
+from datetime import datetime
+
 from tmu.deletion.deletion import Deletion
+from tmu.lineage.learners import learners
+from tmu.lineage.served import registered
 from tmu.purge.record import Record, find_record
+from tmu.purge.trace import Holds, Trace
 from tmu.search.declared import Declared
 from tmu.search.report import Outcome, SearchReport
-from tmu.steps.verify_erasure import Erased, report_of, take_inventory, verify_erasure
+from tmu.steps.verify_erasure import Erased, drop_inventory, report_of, take_inventory, verify_erasure
+from tmu.stores.artifacts_s3 import S3Artifacts
 from tmu.workspace import Workspace
 
 _RECORD = "the purge's record and the journal: their keys are destroyed as soon as the search has passed"
@@ -18,25 +24,33 @@ def inventory_of(workspace: Workspace, deletion: Deletion) -> int:
     record = find_record(workspace, deletion.id)
     if record is None or not record.has_keys or record.verified:
         return 0
-    return take_inventory(workspace, _erased(record, deletion))
+    return take_inventory(workspace, _erased(workspace, record, deletion))
 
 
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:
     """Search for a deletion's keys; once they are destroyed, the report of the search before. None: there was none."""
     record, earlier = find_record(workspace, deletion.id), report_of(workspace, deletion.id)
-    if record is None or not record.has_keys or not record.verified:
+    searchable = record is not None and record.has_keys and record.verified
+    if not searchable or _still_holds(earlier, record):
+        if earlier is not None and earlier.outcome is Outcome.PASS:
+            drop_inventory(workspace, deletion.id)  # a crash may have left it
         return earlier
-    if earlier is not None and earlier.outcome is Outcome.PASS:  # it passed just before a crash; its inventory is gone
-        return earlier
-    return verify_erasure(workspace, _erased(record, deletion))
+    return verify_erasure(workspace, _erased(workspace, record, deletion))
 
 
-def _erased(record: Record, deletion: Deletion) -> Erased:
+def _still_holds(report: SearchReport | None, record: Record) -> bool:
+    """Whether a search passed just before a crash. What came back and was purged since makes it worth nothing."""
+    passed = report is not None and report.outcome is Outcome.PASS
+    return passed and datetime.fromisoformat(report.started) >= datetime.fromisoformat(record.acted)
+
+
+def _erased(workspace: Workspace, record: Record, deletion: Deletion) -> Erased:
     """The keys, and what stays by a rule: what the record declares, and the files that the run itself still needs."""
-    stays = [
-        Declared(what=trace.address, version=trace.version, why=trace.why or "it stays", until=trace.until)
-        for trace in record.stays
-    ]
+    stays = [_declared(trace, trace.address) for trace in record.stays]
+    kept = {_model_of(workspace, trace): trace for trace in record.stays if trace.holds is Holds.WEIGHTS}
+    if kept:  # the search calls a model by its weights
+        models = [*learners(workspace), *registered(workspace)]
+        stays += [_declared(kept[each.address], each.weights) for each in models if each.address in kept]
     running = [Declared(what=f".tmu/{folder}/{deletion.id}.json", why=_RECORD) for folder in ("purges", "requests")]
     return Erased(
         request=deletion.id,
@@ -44,3 +58,13 @@ def _erased(record: Record, deletion: Deletion) -> Erased:
         subjects=record.scope.subjects,
         rules=(*stays, *running),
     )
+
+
+def _model_of(workspace: Workspace, trace: Trace) -> str:
+    """The model of which a trace is a copy, as `Learner.address`."""
+    store, address = workspace.artifacts, trace.address.removeprefix("cache:")
+    return store.address(address) if isinstance(store, S3Artifacts) and trace.version else address
+
+
+def _declared(trace: Trace, what: str) -> Declared:
+    return Declared(what=what, version=trace.version, why=trace.why or "it stays", until=trace.until)

@@ -12,6 +12,7 @@ from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, DataError
 from tmu.steps.store_keys import keys_of
 from tmu.suppression.pictures import FILE, Pictures
+from tmu.suppression.tombstones import Tombstones
 from tmu.words import counted
 from tmu.workspace import Workspace
 
@@ -21,12 +22,15 @@ _SAMPLE = 1_000
 
 
 def pictures_of(workspace: Workspace, keys: Keys) -> Pictures:
-    """The list as these keys read it, and the other secrets that the workspace has. Raises StorageError."""
+    """The list as these keys read it, and all secrets that the workspace has, former ones, too. Raises StorageError.
+
+    It lies beside the tombstones, where a restored backup does not reach.
+    """
     others = [Keys(DEMO_SECRET)]
     with passing(ConfigError):
-        if (workspace.settings.key_file or workspace.state("hash.key")).exists():
-            others.append(workspace.keys(simulated=False))
-    return Pictures(workspace.state("suppression"), [keys, *others])
+        if workspace.key_file.exists():
+            others += workspace.keys(simulated=False).ring
+    return Pictures(Tombstones.of(workspace).folder, [*keys.ring, *others])
 
 
 def suppress_pictures(workspace: Workspace, store: RecordStore, records: Collection[str]) -> int:
@@ -53,7 +57,7 @@ def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collect
 
     Every training asks here. Only equal pixels are looked for: near copies are turned away by the import.
     """
-    if not (workspace.root / ".tmu" / "suppression" / FILE).exists():
+    if not (Tombstones.of(workspace).folder / FILE).exists():
         return
     index = store.index()
     trained = index.splits == SPLITS.index("train")

@@ -66,8 +66,13 @@ def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
     report, _ = search(workspace, task)
     write_json(_report(workspace, erased.request), report.as_json())
     if report.outcome is Outcome.PASS:
-        path.unlink(missing_ok=True)
+        drop_inventory(workspace, erased.request)
     return report
+
+
+def drop_inventory(workspace: Workspace, request: str) -> None:
+    """Destroy a request's inventory: it leads to the person. Again changes nothing."""
+    _inventory(workspace, request).unlink(missing_ok=True)
 
 
 def report_of(workspace: Workspace, request: str) -> SearchReport | None:

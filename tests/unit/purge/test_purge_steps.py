@@ -229,3 +229,18 @@ def test_a_model_in_service_that_learned_the_person_keeps_a_purge_from_being_ver
     with pytest.raises(RequestError, match="in service"):
         run(workspace, request)
     assert not find_record(workspace, request.id).verified
+
+
+def test_what_is_back_makes_a_verified_purge_a_new_one_and_nothing_to_do_changes_no_time(deletion, monkeypatch) -> None:
+    workspace, request = deletion
+    store = Memory("cache", a=Holds.IMAGES)
+    use_places(monkeypatch, at_10=[store])
+    monkeypatch.setattr("tmu.purge.acting.now", lambda: "2026-01-01T00:00:00+00:00")
+    run(workspace, request)
+    monkeypatch.setattr("tmu.purge.acting.now", lambda: "2026-01-02T00:00:00+00:00")
+    record = run(workspace, request)
+    assert (record.acted[:10], bool(record.verified)) == ("2026-01-01", True)
+    store.things = Memory("cache", a=Holds.IMAGES).things
+    assert not plan_purge(workspace, request).verified  # so that an inventory is taken before it goes
+    record = run(workspace, request)
+    assert (record.acted[:10], bool(record.verified)) == ("2026-01-02", True)
