@@ -50,7 +50,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """What `make up` starts, over the embedded digits and quick parameters; stopped and removed at the end."""
     if reason := _missing():
         pytest.skip(reason)
-    started = Started(make_workspace(tmp_path_factory.mktemp("person") / "w").root)
+    started = Started(make_workspace(tmp_path_factory.mktemp("person") / "w", purge={"act": True}).root)
     try:
         started.up()
         yield started

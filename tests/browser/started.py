@@ -22,10 +22,20 @@ _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 @dataclass
 class Started:
-    """The servers of the workspace `home`."""
+    """The servers of the workspace `home`.
+
+    Their temporary folder is beside it: those of this machine hold the leftovers of other programs.
+    """
 
     home: Path
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def temporary(self) -> Path:
+        """Where the servers, the runs and the search put and look for temporary files."""
+        folder = self.home.parent / "temporary"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def up(self) -> None:
         """Start everything, on ports of its own."""
@@ -36,7 +46,8 @@ class Started:
         self._infra("down", "--delete-data", "--yes")
 
     def _infra(self, verb: str, *options: str) -> None:
-        call([sys.executable, "-m", "infra", verb, "--workspace", str(self.home), *options], 300)
+        own = {"TMPDIR": str(self.temporary), "TMU_SEARCH_TEMPORARY": str(self.temporary)}
+        call([sys.executable, "-m", "infra", verb, "--workspace", str(self.home), *options], 300, **own)
 
     def tmu(self, *arguments: str) -> Any:
         """What a command prints, as JSON."""

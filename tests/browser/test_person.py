@@ -207,7 +207,7 @@ def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", 
     assert all(part in form.all.inner_text() for part in (plan[:32], plan[32:]))
     form.type("Approval code", code)
     form.submit()
-    stack.timings["resumed to completed"] = stack.await_state(case.run, "Completed")
+    stack.timings["resumed to completed"] = stack.await_state(case.run, "Completed", seconds=900)
     shown = stack.api(case.token, "GET", f"/requests/{REQUEST}")
     assert shown["state"] == "completed"
     assert [each["approver"] for each in shown["approvals"]] == ["dpo"]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_prefects_files_that_name_a_key_go_and_others_stay(erased, monkeypatch) 
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Prefect's two routes. answer: `well`, `503`, or `hangs`."""
+    """Prefect's routes of runs. answer: `well`, `503`, or `hangs`."""
 
     runs: dict[str, dict] = {}  # noqa: RUF012 - one server a test
     answer = "well"
@@ -154,6 +155,15 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         found = self.runs.pop(self.path.rpartition("/")[2], None)
         self._say(204 if found else 404, None)
+
+    def do_GET(self) -> None:
+        found = self.runs.get(self.path.rpartition("/")[2])
+        self._say(200 if found else 404, found or {"detail": "not found"})
+
+    def do_PATCH(self) -> None:
+        changes = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.runs[self.path.rpartition("/")[2]].update(changes)
+        self._say(204, None)
 
     def _say(self, status: int, value: object) -> None:
         if self.answer == "hangs":
@@ -178,16 +188,60 @@ def prefect(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectApi]:
         server.shutdown()
 
 
-def test_runs_that_name_the_person_go_and_one_at_work_stays_until_tomorrow(erased, prefect) -> None:
+@dataclass
+class Rows:
+    """The old rows of a database. calls: what was asked of them, with the runs that were there."""
+
+    reachable: bool = True
+    wait: bool = False
+    calls: list[tuple[str, int]] = field(default_factory=list)
+
+    def note(self) -> None:
+        self.wait = True
+        self.calls.append(("note", len(Server.runs)))
+
+    def rewrite(self) -> None:
+        self.wait = False
+        self.calls.append(("rewrite", len(Server.runs)))
+
+
+def test_runs_that_name_the_person_go_and_one_that_waits_stays_until_tomorrow(erased, prefect) -> None:
     _, scope = erased
     Server.runs["3"]["parameters"] = {"subjects": list(scope.subjects)}
-    Server.runs["240"] = Server.runs["3"] | {"id": "240", "state_type": "RUNNING"}
-    place = prefect_runs.FlowRuns(prefect)
-    ended, works = place.find(scope)
-    assert (ended.address, ended.stays, works.address, works.stays) == ("3", False, "240", True)
+    Server.runs["240"] = Server.runs["3"] | {"id": "240", "state_type": "PAUSED"}
+    place = prefect_runs.FlowRuns(prefect, rows := Rows())
+    ended, waits, old = place.find(scope)
+    assert (ended.address, ended.stays, waits.address, waits.stays) == ("3", False, "240", True)
     place.purge(scope, ended)
     place.purge(scope, ended)
-    assert [trace.address for trace in place.find(scope)] == ["240"] and len(Server.runs) == 249
+    assert [trace.address for trace in place.find(scope)] == ["240", old.address] and len(Server.runs) == 249
+    place.purge(scope, old)
+    assert [trace.address for trace in place.find(scope)] == ["240"]
+    assert rows.calls == [("note", 250), ("note", 249), ("rewrite", 249)]  # noted before anything goes
+
+
+def test_a_run_at_work_loses_the_keys_alone(erased, prefect) -> None:
+    _, scope = erased
+    others = {"request": "case-1", "people": ["f" * 32], "deep": {"said": "x"}}
+    named = others | {"people": [*scope.subjects, "f" * 32], "deep": {"said": f"of {scope.records[0]}"}}
+    Server.runs["3"] |= {"state_type": "RUNNING", "parameters": named}
+    place = prefect_runs.FlowRuns(prefect, Rows())
+    for trace in list(place.find(scope)):
+        assert not trace.stays
+        place.purge(scope, trace)
+    assert Server.runs["3"]["parameters"] == others | {"deep": {"said": ""}}
+    assert list(place.find(scope)) == []
+    place.purge(scope, trace.model_copy(update={"address": "went meanwhile"}))
+
+
+def test_old_rows_of_a_database_that_the_settings_do_not_know_are_said_to_stay(erased, prefect) -> None:
+    _, scope = erased
+    Server.runs["3"]["parameters"] = {"subjects": list(scope.subjects)}
+    place = prefect_runs.FlowRuns(prefect, Rows(reachable=False))
+    run, old = place.find(scope)
+    assert old.stays and "prefect_database" in old.why
+    place.purge(scope, run)
+    assert list(place.find(scope)) == [old]
 
 
 @pytest.mark.parametrize(("answer", "error"), [("503", "answered 503"), ("hangs", "does not answer")])
@@ -196,7 +250,7 @@ def test_a_server_that_answers_503_or_hangs_is_a_storage_error(erased, prefect, 
     monkeypatch.setattr(Server, "answer", answer)
     monkeypatch.setattr(prefect_runs, "SECONDS", 0.3)
     with pytest.raises(StorageError, match=error):
-        list(prefect_runs.FlowRuns(prefect).find(scope))
+        list(prefect_runs.FlowRuns(prefect, Rows()).find(scope))
 
 
 def test_no_server_is_no_place(erased, monkeypatch) -> None:

@@ -9,10 +9,11 @@ from tmu.data.keys import Keys
 from tmu.errors import RequestError
 from tmu.ledger import approval_codes, approvals, decisions, views
 from tmu.ledger.actor import SYSTEM, Actor
+from tmu.ledger.errors import UnknownError
 from tmu.ledger.intake import Intake, receive
 from tmu.ledger.place import opened
 from tmu.ledger.plans import bound_plan
-from tmu.ledger.states import State
+from tmu.ledger.states import RUNNING, STUCK, State
 from tmu.ledger.transition import find
 from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_request
@@ -44,8 +45,14 @@ class PlanShown(Config):
 def receive_form(
     workspace: Workspace, request: str, who: str, subjects: list[str], records: list[str], *, urgent: bool
 ) -> State:
-    """Put the form on record, once. who: a name that nobody has checked; it may not approve."""
+    """Put the form on record, once. who: a name that nobody has checked; it may not approve.
+
+    A run that starts anew names nobody once the purge took the keys from its parameters: its request is on record.
+    """
     if not subjects and not records:
+        state = _begun(workspace, request)
+        if state is not None:
+            return state
         raise RequestError(
             "The form names no person and no record.", "Fill it in again, with people or single records."
         )
@@ -102,6 +109,16 @@ def decide_form(workspace: Workspace, request: str, decision: Decision) -> State
         else:
             decisions.deny(ledger, request, decision.reason, actor)
         return _state(ledger, request)
+
+
+def _begun(workspace: Workspace, request: str) -> State | None:
+    """The state of a request that is being carried out, or was; None for others."""
+    with opened(workspace) as ledger, ledger.read() as connection:
+        try:
+            state = State(find(connection, request).state)
+        except UnknownError:
+            return None
+    return state if state in (*RUNNING, *STUCK, State.COMPLETED) else None
 
 
 def _keys(workspace: Workspace) -> Keys:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.conftest import make_workspace
-from tests.ledger_tools import ALICE, BOB
+from tests.ledger_tools import ALICE, BOB, begun
 from tmu.data.info import read_info
 from tmu.errors import RequestError
 from tmu.ledger import approval_codes, views
@@ -61,3 +61,14 @@ def test_a_plan_that_changes_between_code_and_approval_is_not_approved(
 def test_a_form_that_names_nobody_is_refused_in_words(workspace: Workspace) -> None:
     with pytest.raises(RequestError, match="names no person"):
         form.receive_form(workspace, "f3", "support-1", [], [], urgent=False)
+
+
+def test_a_run_that_starts_anew_without_its_keys_goes_on_with_what_has_begun(workspace: Workspace) -> None:
+    """And with nothing else: no form without keys gets at a request that still waits."""
+    received(workspace, "f4")
+    with pytest.raises(RequestError, match="names no person"):
+        form.receive_form(workspace, "f4", "support-1", [], [], urgent=False)
+    assert form.decide_form(workspace, "f4", form.Decision(approve=True, code=code_of(workspace, "f4")))
+    with opened(workspace) as ledger:
+        begun(ledger)
+    assert form.receive_form(workspace, "f4", "support-1", [], [], urgent=False) is State.FORGETTING_DATA
