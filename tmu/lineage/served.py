@@ -9,9 +9,21 @@ from tmu.workspace import Workspace
 
 def served(workspace: Workspace) -> frozenset[str]:
     """SHA-256 of the weights that serve, or wait to (`audit.inconclusive`). Raises StorageError without MLflow."""
+    return _of(workspace, read_info(workspace.data).dataset) if _has_versions(workspace) else frozenset()
+
+
+def served_elsewhere(workspace: Workspace) -> frozenset[str]:
+    """The same for all other data sets in the same MLflow: an earlier one of this workspace, or another workspace's.
+
+    Their revisions may be unreadable here, so that nobody can tell whom their models learned.
+    """
     if not _has_versions(workspace):
         return frozenset()
-    dataset = read_info(workspace.data).dataset
+    others = set(workspace.registry.datasets()) - {read_info(workspace.data).dataset}
+    return frozenset[str]().union(*(_of(workspace, each) for each in others))
+
+
+def _of(workspace: Workspace, dataset: str) -> frozenset[str]:
     champion = workspace.registry.get_alias(dataset, "champion")
     candidate = workspace.registry.get_alias(dataset, "candidate")
     last = last_cut_over(workspace, dataset)

@@ -11,7 +11,7 @@ from tmu.lineage.learned import accepted, rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
 from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
 from tmu.lineage.revisions import Revisions, freed_by
-from tmu.lineage.served import registered, served
+from tmu.lineage.served import registered, served, served_elsewhere
 from tmu.purge.scope import Scope
 from tmu.refs import Ref
 from tmu.steps.loading import forget_keys
@@ -73,7 +73,7 @@ def _others(workspace: Workspace, deletion: Deletion, keys: tuple[str, ...], rec
 
 def _spared(workspace: Workspace, deletion: Deletion) -> set[str]:
     """What stays in any case: what serves, what the audit accepted, the audit, and the references as they are now."""
-    weights = served(workspace) | accepted(deletion)
+    weights = served(workspace) | served_elsewhere(workspace) | accepted(deletion)
     audit = deletion.outcome.audit if deletion.outcome else None
     refs: list[Ref | None] = [audit, deletion.failed_audit, deletion.references_after]
     found = {*weights, *(ref.uri for ref in refs if ref is not None)}

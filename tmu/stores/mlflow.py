@@ -127,6 +127,11 @@ class ModelRegistry:
         with self.connected() as client:
             return mlflow_versions.search(client, dataset, {})
 
+    def datasets(self) -> list[str]:
+        """The data sets of which models are registered."""
+        with self.connected() as client:
+            return mlflow_versions.datasets(client)
+
     def set_alias(self, dataset: str, alias: str, version: Version | int) -> None:
         """Point `@alias` (original, gold, candidate, champion, blocked) of `tmu-<dataset>` to a version."""
         number = version.version if isinstance(version, Version) else version

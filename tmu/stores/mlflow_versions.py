@@ -57,6 +57,16 @@ def model_name(dataset: str) -> str:
     return f"tmu-{dataset}"
 
 
+def datasets(client: "MlflowClient") -> list[str]:
+    """The data sets of which models are registered."""
+    found, token = list[str](), None
+    while True:
+        page = client.search_registered_models(f"name LIKE '{model_name('')}%'", max_results=1_000, page_token=token)
+        found, token = [*found, *(each.name.removeprefix(model_name("")) for each in page)], page.token
+        if not token:
+            return found
+
+
 def as_version(found: "ModelVersion") -> Version:
     """MLflow's entity as ours."""
     tags = dict(found.tags)

@@ -15,7 +15,8 @@ from tmu.config import PurgeConfig, Retention
 from tmu.deletion.deletion import Deletion
 from tmu.errors import StorageError
 from tmu.lineage.learners import learners
-from tmu.purge.in_service import in_service
+from tmu.lineage.revisions import Held
+from tmu.purge.in_service import WHY, WHY_ELSEWHERE, in_service
 from tmu.purge.places.artifacts import Artifacts
 from tmu.purge.trace import Action, Trace
 from tmu.stores.artifacts_s3 import S3Artifacts
@@ -113,6 +114,18 @@ def test_what_serves_and_learned_them_stays_under_no_rule_until_another_serves(p
     assert purged(place, deletion, learned=(weights,), spared=(weights,)) == []
     with pytest.raises(PurgedError):
         place.artifacts.fetch(uri, digest)
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_what_serves_another_data_set_stays_and_holds_the_purge_up_if_it_learned_them(place, monkeypatch, readable):
+    deletion, (uri, digest) = erased(place), made(place, "a")
+    weights = place.artifacts.manifests("model")[0].manifest["files"]["weights.safetensors"]
+    monkeypatch.setattr("tmu.purge.places.artifacts.served_elsewhere", lambda workspace: {weights})
+    monkeypatch.setattr("tmu.lineage.revisions.Revisions._read", lambda *_: Held() if readable else None)
+    left = purged(place, deletion, learned=(weights,))
+    assert place.artifacts.fetch(uri, digest)
+    assert left and {trace.why for trace in left} == {WHY if readable else WHY_ELSEWHERE}
+    assert in_service(left) == (left if readable else [])
 
 
 def test_old_versions_that_nothing_refers_to_go_and_an_upload_stays(in_s3, bucket):

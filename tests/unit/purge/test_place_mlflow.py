@@ -14,7 +14,9 @@ from mlflow.exceptions import MlflowException
 from tests.purge_tools import erased, scope
 from tmu import serving
 from tmu.config import PurgeConfig, Retention
+from tmu.data.info import SplitRule, StoreInfo, write_info
 from tmu.errors import DataError, StorageError
+from tmu.lineage.served import served, served_elsewhere
 from tmu.models.bundle import Arch, save_bundle
 from tmu.purge.places.mlflow import places
 from tmu.purge.scope import Scope
@@ -90,6 +92,23 @@ def test_what_learned_the_records_goes_and_the_rest_stays(workspace: Workspace) 
     with workspace.registry.stored(new) as bundle:
         assert (bundle / "weights.safetensors").is_file()
     assert workspace.registry.get_alias("d", "champion") == new
+
+
+def test_what_serves_another_data_set_of_the_same_mlflow_stays(workspace: Workspace) -> None:
+    theirs = registered(workspace, 0, "unlearned")
+    workspace.registry.set_alias("d", "champion", theirs)
+    workspace.data.mkdir()
+    write_info(workspace.data, StoreInfo(
+        reader="r", dataset="another", shape=(1, 8, 8), classes=("a", "b"), n_buckets=4, key_id="k", simulated=True,
+        split_rule=SplitRule(),
+    ))  # fmt: skip
+    request, before = about(workspace, theirs), content(workspace, theirs)
+    assert served(workspace) == frozenset() and served_elsewhere(workspace) == {theirs.weights_sha256}
+    purge(workspace, request)
+    assert content(workspace, theirs) == before and workspace.registry.get_alias("d", "champion") == theirs
+    workspace.registry.set_alias("d", "champion", registered(workspace, 1, "unlearned"))
+    purge(workspace, request)
+    assert content(workspace, theirs) == {}
 
 
 def test_a_stub_says_what_became_of_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Artifacts that hold erased records, such as models, twins, references and probes; and what trainings left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from tmu import manifest
@@ -8,9 +8,9 @@ from tmu.deletion.journal import Journal
 from tmu.files import discard
 from tmu.lineage.learners import Learner, learners, stage_folders
 from tmu.lineage.revisions import Revisions, freed_by
-from tmu.lineage.served import served
+from tmu.lineage.served import served, served_elsewhere
 from tmu.purge.artifact_store import Copy, copies, destroy
-from tmu.purge.in_service import WHY
+from tmu.purge.in_service import WHY, WHY_ELSEWHERE
 from tmu.purge.orphans import orphans
 from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
@@ -41,7 +41,8 @@ class Artifacts:
 
         Which model is in service is looked up now: another one may serve since the scope was made.
         """
-        models, serving = self._models(scope), served(self._workspace)
+        models = self._models(scope)
+        serving = self._serving(scope, models.values())
         addresses = sorted({*scope.artifacts, *models})
         for uri in addresses:
             action, why, until = self._action(scope, models.get(uri), serving)
@@ -60,10 +61,19 @@ class Artifacts:
         found = (each for each in learners(self._workspace) if not each.purged)
         return {each.address: each for each in found if each.address in wanted or each.weights in scope.learned}
 
-    def _action(self, scope: Scope, model: Learner | None, serving: frozenset[str]) -> tuple[Action, str, str]:
-        """What becomes of it, why, and until when."""
+    def _serving(self, scope: Scope, models: Iterable[Learner]) -> dict[str, str]:
+        """Why weights stay that are in service. Of another data set's it may be unknown whom they learned."""
+        elsewhere = served_elsewhere(self._workspace)
+        theirs = [each for each in models if each.weights in elsewhere]
+        revisions = _revisions(self._workspace, scope) if theirs else None
+        known = {each.weights: revisions is None or revisions.held(each.revision).known for each in theirs}
+        found = {weights: WHY if told else WHY_ELSEWHERE for weights, told in known.items()}
+        return found | dict.fromkeys(served(self._workspace), WHY)
+
+    def _action(self, scope: Scope, model: Learner | None, serving: dict[str, str]) -> tuple[Action, str, str]:
+        """What becomes of it, why, and until when. serving: why weights stay."""
         if model is not None and model.weights in serving:
-            return Action.KEEP, WHY, ""
+            return Action.KEEP, serving[model.weights], ""
         rule = stays(self._workspace, scope, model.stage) if model is not None else None
         return (Action.KEEP, *rule) if rule else (Action.DESTROY, "", "")
 
@@ -102,9 +112,7 @@ class Leftovers:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Those of revisions that held one of the records for training; none of the data as they are now."""
-        deletion = Journal(self._workspace).known(scope.request)  # none: a restored backup is from before it
-        freed = freed_by(self._workspace, deletion, scope.records) if deletion else {}
-        revisions = Revisions(self._workspace, scope.records, scope.shards, scope.before.digest, freed)
+        revisions = _revisions(self._workspace, scope)
         without = {scope.after.digest, data_ref(self._workspace).digest}
         for folder, pattern in (("snapshots", "*.safetensors"), ("references", "[!.]*")):
             for path in sorted(self._workspace.state(folder).glob(pattern)):
@@ -126,3 +134,9 @@ class Leftovers:
             discard(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _revisions(workspace: Workspace, scope: Scope) -> Revisions:
+    deletion = Journal(workspace).known(scope.request)  # none: a restored backup is from before it
+    freed = freed_by(workspace, deletion, scope.records) if deletion else {}
+    return Revisions(workspace, scope.records, scope.shards, scope.before.digest, freed)

@@ -8,7 +8,7 @@ runs name stay: they hold a name, a count and the digest of a revision, and lead
 from collections.abc import Iterator
 from functools import cached_property
 
-from tmu.lineage.served import served
+from tmu.lineage.served import served, served_elsewhere
 from tmu.purge.place import Place
 from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
@@ -43,8 +43,9 @@ class Mlflow:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
-        """What MLflow holds of each model that learned the records and does not serve now; a kept one is blocked."""
-        for left in Finder(*self._parts).find(frozenset(scope.learned) - served(self._workspace)):
+        """What MLflow holds of each model that learned the records and serves nowhere now; a kept one is blocked."""
+        serving = served(self._workspace) | served_elsewhere(self._workspace)
+        for left in Finder(*self._parts).find(frozenset(scope.learned) - serving):
             rule = stays(self._workspace, scope, left.role) if left.role else None
             yield from self._kept(left, *rule) if rule else [self._trace(left)]
 
