@@ -8,6 +8,7 @@ in the `Deletion`; nothing is read from params.yaml. The observer is told how fa
 from contextlib import suppress
 from typing import Any
 
+from flows.audit_flow import links_to_what_is_left
 from flows.certify import certified
 from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
@@ -196,7 +197,7 @@ def _told(workspace: Workspace, deletion: Deletion, price: Price | None) -> dict
     why = [*deletion.why, *([price.sentence] if price else []), end]
     shown |= {"price": price and price.model_dump(mode="json")}
     if _gone_from_mlflow(deletion) and deletion.outcome:
-        outcome |= {"compare": "", "alignment": ""}
+        outcome |= links_to_what_is_left(workspace, deletion.outcome)
     return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": why}
 
 

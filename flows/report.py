@@ -62,10 +62,11 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
 
 def _links(outcome: dict[str, Any]) -> str:
     """To MLflow's comparisons, where all that they compare is there."""
-    if not outcome["compare"]:
-        return "Those that learned the records are purged from MLflow. The table of the audit holds the numbers of all."
+    gone = "Those that learned the records are purged from MLflow. The table of the audit holds the numbers of all."
+    purged = f"{gone} " * outcome.get("purged_versions", False)
     beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(outcome["alignment"])
-    return f"{beside}[Compare these versions in MLflow]({outcome['compare']}): all metrics"
+    compare = f"[Compare these versions in MLflow]({outcome['compare']}): all metrics" * bool(outcome["compare"])
+    return f"{purged}{beside}{compare}".strip()
 
 
 def show_certificates(issued: Sequence[Issued | NotIssued], files: dict[str, str], service: str | None) -> None:
