@@ -15,6 +15,7 @@ from tmu.deletion.journal import Journal
 from tmu.errors import GateError, RequestError
 from tmu.refs import AuditRef, ModelRef, TwinRef
 from tmu.steps.cases import AuditCase, Lineage, TableAuditCase, UnlearnCase
+from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.loading import run_record
 from tmu.steps.price import price_of
 from tmu.steps.register_model import log_audit, refuse_other_recipe
@@ -95,6 +96,18 @@ def _concluded(workspace: Workspace, deletion: Deletion, proof: AuditRef, golds:
         compare=workspace.registry.compare_url_hint(list(versions.values())),
         alignment=workspace.registry.alignment_url_hint(list(versions.values())) if golds else "",
     )
+
+
+def links_to_what_is_left(workspace: Workspace, outcome: Outcome) -> dict[str, Any]:
+    """MLflow's comparisons of the versions that a purge left; empty where there is nothing to compare."""
+    audited = set(outcome.versions.values())
+    there = workspace.registry.versions(dataset_of(workspace))
+    left = [version for version in there if version.version in audited and not version.purged]
+    if len(left) < 2:
+        return {"purged_versions": True, "compare": "", "alignment": ""}
+    alignment = workspace.registry.alignment_url_hint(left) if outcome.alignment else ""
+    compare = workspace.registry.compare_url_hint(left)
+    return {"purged_versions": True, "compare": compare, "alignment": alignment}
 
 
 def _waits(deletion: Deletion, verdict: AuditVerdict, golds: tuple[ModelRef, ...]) -> bool:

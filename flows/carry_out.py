@@ -8,6 +8,7 @@ in the `Deletion`; nothing is read from params.yaml. The observer is told how fa
 from contextlib import suppress
 from typing import Any
 
+from flows.audit_flow import links_to_what_is_left
 from flows.certify import certified
 from flows.observer import Observer
 from flows.prove import prepared, proved, references_erased
@@ -23,6 +24,7 @@ from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import GateError, StorageError
 from tmu.ledger.states import State
+from tmu.purge.places.mlflow import Mlflow
 from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.price import Price, price_of
@@ -194,4 +196,12 @@ def _told(workspace: Workspace, deletion: Deletion, price: Price | None) -> dict
     end = deletion.purged.sentence if deletion.purged else f"Nothing was purged: `tmu purge {deletion.id}`."
     why = [*deletion.why, *([price.sentence] if price else []), end]
     shown |= {"price": price and price.model_dump(mode="json")}
+    if _gone_from_mlflow(deletion) and deletion.outcome:
+        outcome |= links_to_what_is_left(workspace, deletion.outcome)
     return outcome | shown | {"request": deletion.id, "ui": ui, "choice": choice, "why": why}
+
+
+def _gone_from_mlflow(deletion: Deletion) -> bool:
+    """Whether the purge took models from MLflow: its pages compare what is there."""
+    lines = deletion.purged.lines if deletion.purged else ()
+    return any(line.place == Mlflow.name and line.result == "gone" for line in lines)

@@ -52,16 +52,21 @@ def show_batch(outcome: dict[str, Any], store: str) -> None:
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     if "compare" in outcome:
         rows = [(name, f"version {version}") for name, version in outcome["versions"].items()]
-        beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(
-            outcome["alignment"]
-        )
-        links = f"{beside}[Compare these versions in MLflow]({outcome['compare']}): all metrics"
-        parts += [table(rows, ("model", "in MLflow")), links]
+        parts += [table(rows, ("model", "in MLflow")), _links(outcome)]
         proof = outcome["audit"]
         parts.append(f"Evidence: `{store.rstrip('/')}/{proof['uri']}/manifest.json`, SHA-256 `{proof['digest']}`")
     for sentence in sentences:
         tell(sentence)
     _markdown("batch", "\n\n".join(parts), "How the batch ended")
+
+
+def _links(outcome: dict[str, Any]) -> str:
+    """To MLflow's comparisons, where all that they compare is there."""
+    gone = "Those that learned the records are purged from MLflow. The table of the audit holds the numbers of all."
+    purged = f"{gone} " * outcome.get("purged_versions", False)
+    beside = f"[How close they are to the gold]({outcome['alignment']}), in MLflow, and " * bool(outcome["alignment"])
+    compare = f"[Compare these versions in MLflow]({outcome['compare']}): all metrics" * bool(outcome["compare"])
+    return f"{purged}{beside}{compare}".strip()
 
 
 def show_certificates(issued: Sequence[Issued | NotIssued], files: dict[str, str], service: str | None) -> None:

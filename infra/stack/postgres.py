@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from infra.stack import health
@@ -13,6 +14,9 @@ from infra.stack.ports import LOOPBACK, port_of
 from infra.stack.programs import call, postgres
 from infra.stack.server import Server
 from infra.stack.users import own, postgres_user
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 _DATABASES = ("ledger", "prefect_database", "mlflow_database")  # settings with the address of a database
 _SMALL = {  # a few dozen connections and some hundred short transactions a second, in as little memory as that takes
@@ -100,17 +104,36 @@ def _make_databases(stack: Stack, port: int) -> None:
         for setting in _DATABASES:
             address = urlsplit(stack.need(setting))
             name, role = address.path.strip("/"), address.username or ""
-            # the server sees the hash, not the password
-            secret = database.pgconn.encrypt_password(
-                (address.password or "").encode(), role.encode(), b"scram-sha-256"
-            )
-            names = {"role": sql.Identifier(role), "name": sql.Identifier(name), "secret": sql.Literal(secret.decode())}
-            verb = "ALTER" if role in roles else "CREATE"
-            database.execute(sql.SQL(verb + " ROLE {role} LOGIN PASSWORD {secret}").format(**names))
+            names = {"role": sql.Identifier(role), "name": sql.Identifier(name)}
+            _make_role(database, role, address.password or "", known=role in roles)
             if name not in known:
                 database.execute(sql.SQL("CREATE DATABASE {name} OWNER {role}").format(**names))
                 database.execute(sql.SQL("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC").format(**names))
+        _let_read(stack, database, roles)
         _let_rewrite(stack, port)
+
+
+def _make_role(database: "Connection", role: str, password: str, *, known: bool) -> None:
+    """A role with a password, of which the server sees the hash."""
+    from psycopg import sql
+
+    secret = database.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    verb = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if known else "CREATE ROLE {} LOGIN PASSWORD {}")
+    database.execute(verb.format(sql.Identifier(role), sql.Literal(secret)))
+
+
+def _let_read(stack: Stack, database: "Connection", roles: set[str]) -> None:
+    """The auditor's role: it reads the ledger, and writes nowhere."""
+    from psycopg import sql
+
+    mine, address = urlsplit(stack.need("ledger")), urlsplit(stack.settings.search_ledger or "")
+    if (address.hostname, address.port) != (mine.hostname, mine.port) or address.username in (None, mine.username):
+        return  # somebody set another one
+    role = address.username or ""
+    _make_role(database, role, address.password or "", known=role in roles)
+    names = {"role": sql.Identifier(role), "name": sql.Identifier(mine.path.strip("/"))}
+    database.execute(sql.SQL("GRANT CONNECT ON DATABASE {name} TO {role}").format(**names))
+    database.execute(sql.SQL("GRANT pg_read_all_data TO {role}").format(**names))
 
 
 def _let_rewrite(stack: Stack, port: int) -> None:

@@ -34,7 +34,9 @@ def ensure(home: Path, *, s3: S3, first_port: int | None = None) -> bool:
         return True
     text = path.read_text()
     logins = _logins()
-    missing = {name: value for name, value in (logins | _buckets()).items() if name not in tomllib.loads(text)}
+    known = tomllib.loads(text)
+    wanted = logins | _buckets() | ({"search_ledger": _reader(known["ledger"])} if "ledger" in known else {})
+    missing = {name: value for name, value in wanted.items() if name not in known}
     if missing:
         write_atomic(path, (text.rstrip("\n") + "\n" + _lines(missing)).encode(), private=True)
     return not missing.keys().isdisjoint(logins)
@@ -61,7 +63,8 @@ def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
         "mlflow_uri": f"http://{LOOPBACK}:{port['mlflow']}",
         "api_url": f"http://{LOOPBACK}:{port['api']}",
         **_logins(),
-        "ledger": database("psycopg", "tmu"),
+        "ledger": (ledger := database("psycopg", "tmu")),
+        "search_ledger": _reader(ledger),
         "prefect_database": database("asyncpg", "prefect"),
         "mlflow_database": database("psycopg", "mlflow"),
         "postgres_data": str(_postgres_data(home, stack_id)),
@@ -80,6 +83,12 @@ def _values(home: Path, s3: S3, port: dict[str, int]) -> dict[str, str | int]:
 def _buckets() -> dict[str, str]:
     names = {"artifacts": "artifacts", "dvc_remote": "dvc", "mlflow_destination": "mlflow"}
     return {setting: f"s3://{BUCKETS[name]}" for setting, name in names.items()}
+
+
+def _reader(ledger: str) -> str:
+    """The ledger's address for the auditor, whose role may only read."""
+    place = ledger.rpartition("@")[2]
+    return f"postgresql+psycopg://auditor:{secrets.token_hex(16)}@{place}"
 
 
 def _postgres_data(home: Path, stack_id: str) -> Path:

@@ -46,13 +46,17 @@ class Started:
         self._infra("down", "--delete-data", "--yes")
 
     def _infra(self, verb: str, *options: str) -> None:
-        own = {"TMPDIR": str(self.temporary), "TMU_SEARCH_TEMPORARY": str(self.temporary)}
-        call([sys.executable, "-m", "infra", verb, "--workspace", str(self.home), *options], 300, **own)
+        call([sys.executable, "-m", "infra", verb, "--workspace", str(self.home), *options], 300, **self._own)
 
-    def tmu(self, *arguments: str) -> Any:
-        """What a command prints, as JSON."""
+    @property
+    def _own(self) -> dict[str, str]:
+        """Variables that lead programs to this temporary folder, and not to the machine's."""
+        return {"TMPDIR": str(self.temporary), "TMU_SEARCH_TEMPORARY": str(self.temporary)}
+
+    def tmu(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Any:
+        """What a command prints, as JSON. codes: with which it may end."""
         program = [sys.executable, "-c", "from tmu.cli import main; main()"]
-        return json.loads(call([*program, *arguments], 120, TMU_HOME=str(self.home)))
+        return json.loads(call([*program, *arguments], 300, codes, TMU_HOME=str(self.home), **self._own))
 
     @cached_property
     def settings(self) -> Settings:
@@ -113,14 +117,21 @@ class Started:
         assert answer.is_success, answer.text
         return answer.json()
 
+    @staticmethod
+    def fetched(token: str, address: str) -> bytes:
+        """A file of the HTTP API."""
+        answer = httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert answer.is_success, answer.text
+        return answer.content
 
-def call(command: list[str], seconds: float, **more: str) -> str:
+
+def call(command: list[str], seconds: float, codes: tuple[int, ...] = (0,), **more: str) -> str:
     """Run a command of ours in the repository's root; what it prints. Its failure is the test's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TMU_"))}
     done = subprocess.run(
         command, cwd=ROOT, env=environment | more, capture_output=True, text=True, timeout=seconds, check=False
     )
-    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    assert done.returncode in codes, done.stderr[-2000:] + done.stdout[-2000:]
     return done.stdout
 
 

@@ -4,7 +4,9 @@ The tests are one story and run in this order: each goes on where the one before
 """
 
 import hashlib
+import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +18,13 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from tmu_verify.faults import Refused
+from tmu_verify.verify import Against, verify
 
 from tests.browser import pages
 from tests.browser.bucket import client, folder
 from tests.browser.started import Started
+from tmu.search.declared import ALIKE, SUPPRESSION, TOMBSTONE
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.verify_deletion import content_digest
 from tmu.unlearn import method_names
@@ -42,6 +47,10 @@ SCHEDULED = {
     "reconcile",
     "verify",
 }
+UNKNOWN = 7
+"""Exit code of a search that found nothing, and could not tell everything."""
+ENDED = 900
+"""Seconds that a deletion may take to its end, with its purge and two searches."""
 SHOWN = [("markdown", "likely by"), ("markdown", f"{METHOD}: "), ("markdown", "How the"), ("progress", "train gold")]
 
 METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap", "membership_auc", "rmia_auc"}
@@ -51,6 +60,7 @@ METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap",
 class Case:
     """What the tests hand on."""
 
+    names: list[str]
     people: list[str]
     run: str = ""
     token: str = ""
@@ -68,7 +78,7 @@ def case(stack: Started) -> Case:
 
     chosen = sorted(names, key=learned)[-3:]
     printed = stack.tmu("plan", "--keys-only", *(part for name in chosen for part in ("--subject", name)))
-    return Case(printed["subject_keys"])
+    return Case(chosen, printed["subject_keys"])
 
 
 def test_the_pages_ask_for_a_login(stack: Started, page: "Page") -> None:
@@ -198,6 +208,26 @@ def test_a_wrong_code_is_asked_for_again_with_the_reason(
     assert "Not accepted. The code is not valid for this request and its plan." in again
 
 
+def test_the_auditor_finds_the_people_before(stack: Started, case: Case) -> None:
+    """A second person, with keys that only read; the inventory is theirs."""
+    report = stack.tmu("verify-erasure", *named(case), "--before", str(inventory(stack)), "--json")
+    found = {name for name, hits in report["hits_by_haystack"].items() if hits}
+    assert found >= {"data", "DVC cache", "DVC remote", "ledger", "Prefect", "PostgreSQL files"}
+    assert report["principal"]["credentials"] == "s3_read_key, search_ledger"
+    rights = {each["store"]: each["can_write"] for each in report["principal"]["accesses"]}
+    assert not any(can for store, can in rights.items() if store.startswith("s3://") or store == "ledger database")
+
+
+def named(case: Case) -> list[str]:
+    """The people, as the auditor knows them."""
+    return [part for name in case.names for part in ("--subject", name)]
+
+
+def inventory(stack: Started) -> Path:
+    """The auditor's own file."""
+    return stack.home.parent / "inventory.json"
+
+
 def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", case: Case) -> None:
     """The code comes by an authenticated call, and proves who approves."""
     case.token = stack.tmu("token", "create", "--name", "dpo", "--role", "approver", "--json")["token"]
@@ -207,7 +237,7 @@ def test_an_approvers_code_lets_it_run_to_its_end(stack: Started, page: "Page", 
     assert all(part in form.all.inner_text() for part in (plan[:32], plan[32:]))
     form.type("Approval code", code)
     form.submit()
-    stack.timings["resumed to completed"] = stack.await_state(case.run, "Completed", seconds=900)
+    stack.timings["resumed to completed"] = stack.await_state(case.run, "Completed", seconds=ENDED)
     shown = stack.api(case.token, "GET", f"/requests/{REQUEST}")
     assert shown["state"] == "completed"
     assert [each["approver"] for each in shown["approvals"]] == ["dpo"]
@@ -247,22 +277,28 @@ def test_the_log_of_the_run_tells_the_story(stack: Started, page: "Page", case: 
         "The answer was not accepted: ",
         "Erasing the records",
         "Audit: ",
+        "Purging ",
+        "Purged: ",
+        "Searching all stores independently of the purge",
+        f"The certificate of request {REQUEST}: ",
         f"Request {REQUEST} is completed",
     ):
         assert any(line.startswith(begins) for line in said), said
     assert not any(key in line for key in case.people for line in said)
 
 
-def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case: Case, pictures: Path | None) -> None:
-    """From the link on the run's page: every metric has a number for original, golds and unlearned."""
+def test_mlflow_shows_side_by_side_what_the_purge_left(
+    stack: Started, page: "Page", case: Case, pictures: Path | None
+) -> None:
+    """From the link on the run's page: every metric has a number for the golds. Of the others a version tells."""
     (batch,) = [each for each in stack.artifacts(case.run) if each["key"] == "batch"]
     page.goto(stack.page(f"/artifacts/artifact/{batch['id']}"), wait_until="domcontentloaded")
+    page.get_by_text("Those that learned the records are purged from MLflow.").wait_for()
     closeness = page.get_by_role("link", name="How close they are to the gold").get_attribute("href")
     link = page.get_by_role("link", name="Compare these versions in MLflow")
     page.goto(link.get_attribute("href"), wait_until="domcontentloaded")
     rows = pages.compared(page)
-    names = rows["Run Name"]
-    assert names == ["original v1", "gold v2", "gold v3", f"{METHOD} v4"]
+    assert rows["Run Name"] == ["gold v2", "gold v3"]
     numbers = {name: cells for name, cells in rows.items() if re.fullmatch("[a-z_0-9]+", name)}
     assert set(numbers) > METRICS
     assert not {name: cells for name, cells in numbers.items() if not all(cells)}
@@ -271,7 +307,54 @@ def test_mlflow_shows_the_models_side_by_side(stack: Started, page: "Page", case
     pages.picture(page, pictures, "mlflow-compare", 960, "main")
     page.goto(closeness, wait_until="domcontentloaded")
     page.get_by_role("heading", name="average_gap", exact=True).wait_for()
-    page.get_by_role("link", name=f"{METHOD} v4").nth(4).wait_for()  # a table a metric
+    page.get_by_role("link", name="gold v3").nth(4).wait_for()  # a table a metric
+    page.goto(f"{stack.settings.mlflow_uri}/#/models/tmu-digits/versions/1", wait_until="domcontentloaded")
+    page.get_by_text("it learned records that were erased").first.wait_for()
+
+
+def test_the_run_tells_how_the_purge_was_verified(stack: Started, page: "Page", case: Case) -> None:
+    (batch,) = [each for each in stack.artifacts(case.run) if each["key"] == "batch"]
+    page.goto(stack.page(f"/artifacts/artifact/{batch['id']}"), wait_until="domcontentloaded")
+    page.get_by_text(re.compile(r"Purged: \d+ traces in \d+ stores are gone")).first.wait_for()
+    assert not page.get_by_text("found again").count()
+    run = stack.prefect.get(f"/flow_runs/{case.run}").json()
+    assert run["parameters"]["request"] == REQUEST and run["parameters"]["people"] == []
+
+
+def test_the_certificate_is_fetched_from_the_page_of_the_run(
+    stack: Started, page: "Page", case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shown there in full, and fetched by its link; it verifies offline, and a changed one does not."""
+    (shown,) = [each for each in stack.artifacts(case.run) if each["key"] == "certificate"]
+    page.goto(stack.page(f"/artifacts/artifact/{shown['id']}"), wait_until="domcontentloaded")
+    page.get_by_text(f"Certificate of request {REQUEST}.").first.wait_for()
+    on_page = json.loads(page.locator("pre code").first.inner_text())
+    link = page.get_by_role("link", name="Fetch it").get_attribute("href")
+    fetched, keys = tmp_path / "certificate.json", tmp_path / "issuer.json"
+    fetched.write_bytes(stack.fetched(case.token, link))
+    keys.write_bytes(stack.fetched(case.token, f"{stack.settings.api_url}/certificate-keys"))
+    assert json.loads(fetched.read_text()) == on_page
+    monkeypatch.setattr(socket, "socket", None)  # offline
+    verified = verify(fetched, Against(keys=keys, request=REQUEST))
+    told = verified.statement.predicate
+    assert (told["verification"]["result"], told["validation"]["result"]) == ("PASS", "PASS")
+    assert "s3_read_key, search_ledger" in told["validation"]["by"]
+    assert not any(key in fetched.read_text() for key in case.people)
+    changed = tmp_path / "changed.json"
+    changed.write_text(fetched.read_text().replace('"payload":"', '"payload":"A', 1))
+    assert changed.read_text() != fetched.read_text()
+    with pytest.raises(Refused):
+        verify(changed, Against(keys=keys, request=REQUEST))
+
+
+def test_the_auditor_finds_nobody_afterwards(stack: Started, case: Case) -> None:
+    """0 hits, every old version gone. What golds learned cannot be told any more: the forget set is a commitment."""
+    report = stack.tmu("verify-erasure", *named(case), "--after", str(inventory(stack)), "--json", codes=(0, UNKNOWN))
+    assert {name: hits for name, hits in report["hits_by_haystack"].items() if hits} == {}
+    assert [each for each in report["models"] if each["learned"] == "yes"] == []
+    assert report["old_versions"] and {each["answer"] for each in report["old_versions"]} == {"404"}
+    assert [each for each in report["not_looked_at"] if not each["rule"]] == []
+    assert {each["why"] for each in report["hits"]} <= {TOMBSTONE, SUPPRESSION, ALIKE}
 
 
 def test_the_evidence_is_pulled_with_the_auditors_key(stack: Started, case: Case) -> None:

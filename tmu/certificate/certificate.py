@@ -59,7 +59,7 @@ class Certificate(Config):
         """Raise GateError unless both checks passed: nothing else is certified."""
         for name, check in (("verification", self.verification), ("validation", self.validation)):
             if check.result != "PASS":
-                why = check.found[0] if check.found else counted(0, "finding")
+                why = "; ".join(check.found) or counted(0, "finding")
                 raise GateError(
                     f"There is no certificate of request {self.request}: its {name} ended with {check.result}. {why}",
                     "Finish the purge with `tmu purge`, search again, then run `tmu certificate issue`.",

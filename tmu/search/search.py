@@ -145,10 +145,12 @@ class _Run:
             seen = looker.look(each)
             self.models.note(each, seen, address)
             for by, who in looker.named(each.named, each.facts).items():
-                self._hit(each, address, version, "name", by, len(who), "")
+                self._hold(each, self._hit(each, address, version, "name", by, len(who), ""))
         for inside, by, who, mark in seen.found:
             why = self._declared(seen.md5, inside, by, mark=mark)
-            self._hit(each, address, version, inside, by, len(who), why)
+            hit = self._hit(each, address, version, inside, by, len(who), why)
+            if not self._looks_alike(seen.md5, by):  # such a shard stays: nobody is to ask whether it is gone
+                self._hold(each, hit)
         for inside, why in seen.unread:
             place = ": ".join(filter(None, (address, inside)))
             self.unread.append(NotLookedAt(haystack=each.haystack, address=place, why=why))
@@ -163,22 +165,28 @@ class _Run:
             return ""
         if mark:
             return TOMBSTONE
-        if by not in (By.PIXELS, By.NEAR):
+        if not self._looks_alike(shard, by):
             return ""
         picture = f"{shard}:{inside}:{by}"
         self._alike[picture] = None
         return ALIKE if self.task.before and picture in self.task.before.alike else ""
 
-    def _hit(
-        self, each: Thing | Table, address: str, version: str, inside: str, by: By, needles: int, why: str
-    ) -> None:
+    def _looks_alike(self, shard: str, by: By) -> bool:
+        """Whether a hit is a picture in a live shard. One that holds the person is also hit by keys."""
+        return shard in self._live and by in (By.PIXELS, By.NEAR)
+
+    def _hit(self, each: Thing | Table, address: str, version: str, inside: str, by: By, needles: int, why: str) -> Hit:
         hit = Hit(
             haystack=each.haystack, address=address, version=version, inside=inside, by=by, needles=needles, why=why
         )
         self.hits.append(hit)
-        if version and not hit_by_rule(hit, self.task.rules).why:
+        return hit
+
+    def _hold(self, each: Thing | Table, hit: Hit) -> None:
+        """Note the version of an object, to be asked for after the purge."""
+        if hit.version and not hit_by_rule(hit, self.task.rules).why:
             bucket, _, key = each.address.removeprefix("s3://").partition("/")
-            self.holders[Holder(bucket=bucket, key=key, version=version)] = None
+            self.holders[Holder(bucket=bucket, key=key, version=hit.version)] = None
 
     def old_versions(self) -> tuple[OldVersion, ...]:
         """What the store says today of each version that held something before."""

@@ -49,6 +49,15 @@ def test_a_file_of_an_earlier_version_gets_the_logins_and_keeps_the_rest(stack: 
     assert secret_file.ensure(stack.home, s3="ceph") is False
 
 
+def test_a_file_of_an_earlier_version_gets_the_auditors_role(stack: Stack):
+    path = stack.home / STACK
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("search_")))
+    assert secret_file.ensure(stack.home, s3="ceph") is False
+    values = tomllib.loads(path.read_text())
+    assert values["search_ledger"].startswith("postgresql+psycopg://auditor:")
+    assert values["search_ledger"].rpartition("@")[2] == values["ledger"].rpartition("@")[2]
+
+
 def test_it_holds_settings_only(tmp_path: Path):
     secret_file.ensure(tmp_path, s3="ceph", first_port=22000)
     values = tomllib.loads((tmp_path / STACK).read_text())

@@ -14,8 +14,9 @@ from moto import mock_aws
 from safetensors.numpy import save
 
 from bench.erasure.planted import PERSON
-from tests.unit.search.conftest import KEYS, RECORDS, shard, strangers
+from tests.unit.search.conftest import KEYS, PLANTED, RECORDS, shard, strangers
 from tmu.data.digest import md5_file
+from tmu.data.info import shard_path
 from tmu.data.shards import ShardTable, write_shard
 from tmu.search.ground import Ground
 from tmu.search.haystacks.s3 import Buckets, places_of
@@ -69,6 +70,19 @@ def test_names_of_objects_and_markers_and_metadata_are_read(stored: Workspace, n
     s3.put_object(Bucket="store", Key="artifacts/c", Body=b"1", Metadata={"who": PERSON})
     found = [(hit.address, hit.by) for hit in at(stored, needles).left]
     assert found == [("s3://store/artifacts/KEY", By.KEY)] * 2 + [("s3://store/artifacts/c", By.ID)]
+
+
+def test_a_live_shard_with_a_picture_that_looks_alike_is_nothing_that_must_go(
+    stored: Workspace, needles: Needles, s3: Any
+) -> None:
+    """It is somebody else's, and stays: the search before must not have the one after ask whether it is gone."""
+    write_shard(shard_path(stored.data, 1), shard(["like"], ["dora"], PLANTED[:1]))
+    content = shard_path(stored.data, 1).read_bytes()
+    s3.put_object(Bucket="store", Key="dvc/files/md5/ab/c", Body=content)
+    report, inventory = search(stored, Task(needles))
+    assert {hit.by for hit in report.left} & {By.PIXELS, By.NEAR} and inventory.holders == ()
+    report = at(stored, needles, before=inventory)
+    assert (report.outcome, report.left, report.old_versions) == (Outcome.PASS, (), ())
 
 
 def test_the_search_after_asks_for_the_versions_of_before(stored: Workspace, needles: Needles, s3: Any) -> None:

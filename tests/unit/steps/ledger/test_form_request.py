@@ -70,5 +70,5 @@ def test_a_run_that_starts_anew_without_its_keys_goes_on_with_what_has_begun(wor
         form.receive_form(workspace, "f4", "support-1", [], [], urgent=False)
     assert form.decide_form(workspace, "f4", form.Decision(approve=True, code=code_of(workspace, "f4")))
     with opened(workspace) as ledger:
-        begun(ledger)
+        begun(ledger, "digits")
     assert form.receive_form(workspace, "f4", "support-1", [], [], urgent=False) is State.FORGETTING_DATA
