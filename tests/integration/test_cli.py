@@ -39,7 +39,14 @@ QUICK = {
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with digits, made by the command line. Not to be changed: see `home`."""
     root = tmp_path_factory.mktemp("template") / "w"
-    assert good(root, "init", root)["made"] == ["params.yaml", "dvc.yaml", ".dvc", ".tmu", ".tmu/hash.key"]
+    assert good(root, "init", root)["made"] == [
+        "params.yaml",
+        "dvc.yaml",
+        ".dvc",
+        ".tmu",
+        ".tmu/hash.key",
+        ".tmu/suppression",
+    ]
     params = Params.model_validate(QUICK).model_dump(mode="json")
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     imported = good(root, "data", "import", "digits", "--holdout", "0.35", "--test", "0.35")
@@ -134,8 +141,8 @@ def test_delete_asks_and_takes_no_for_an_answer(home: Path, monkeypatch: pytest.
 def test_the_same_request_goes_on_without_a_new_plan(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, key = Workspace.open(home), KEYS.subject("contributor-007")
     plan = plan_deletion(place, Asked.of([key], []))
-    written_down(place, plan, Asked.of([key], []))
-    monkeypatch.setattr(flow, "load", lambda name: lambda **arguments: {"request": plan.id})
+    deletion = written_down(place, plan, Asked.of([key], []))
+    monkeypatch.setattr(flow, "load", lambda name: lambda **arguments: {"request": deletion.id})
     result = tmu(home, "delete", "--subject", "contributor-007")  # no --yes: it was given when it was acknowledged
     assert result.exit_code == 0
     assert "resuming it" in result.stderr

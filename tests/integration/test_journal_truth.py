@@ -58,6 +58,15 @@ def acknowledged(workspace: Workspace, method: str | None = None) -> Deletion:
     return written_down(workspace, plan_deletion(workspace, named(workspace), method), named(workspace))
 
 
+def test_an_id_is_random_so_that_nobody_can_test_a_person_against_it(workspace: Workspace) -> None:
+    plan = plan_deletion(workspace, named(workspace))
+    first = acknowledged(workspace)
+    Journal(workspace).withdraw(first)
+    second = acknowledged(workspace)
+    assert len({plan.id, first.id, second.id}) == 3 and first.plan.id == first.id
+    assert plan.id not in workspace.state("requests", f"{second.id}.json").read_text()
+
+
 def erase_a_part(workspace: Workspace, deletion: Deletion, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shards of a deletion, but the last of them: as after kill -9 between two."""
     real, left = os.replace, [len(deletion.plan.shards) - 1]

@@ -16,6 +16,10 @@ from tmu.data.info import shard_path
 from tmu.data.keys import bucket_of, to_hex
 from tmu.data.shards import read_keys
 from tmu.errors import StorageError
+from tmu.ledger.actor import OPERATOR
+from tmu.ledger.holds import Scope as HoldScope
+from tmu.ledger.holds import hold, release
+from tmu.ledger.place import opened
 from tmu.purge.data_revisions import OldRevisions
 from tmu.purge.places.data import places
 from tmu.purge.scope import Scope
@@ -83,6 +87,28 @@ def test_only_the_persons_shards_and_the_lists_that_name_them_go(tmp_path: Path)
         (clone / name).write_bytes((workspace.root / name).read_bytes())
     _dvc(clone, "pull")
     assert bytes_of(clone / "data") == data
+
+
+def test_what_a_legal_hold_keeps_of_somebody_else_outlives_a_purge(tmp_path: Path):
+    """p1 was erased, then a hold came and put their purge off; p3 lay in the same shard."""
+    workspace = workspace_of(tmp_path / "w", People(8), n_buckets=1)
+    first = erased(workspace, "p1")
+    scope = erased(workspace, "p3", request="1" * 16)
+    workspace.versions.materialise(first.before.digest)
+    cache = workspace.root / ".dvc" / "cache"
+    (theirs,) = _holders(cache, first)
+    assert len(_holders(cache, scope)) == 2
+    with opened(workspace) as ledger:
+        number = hold(ledger, HoldScope("subject", subject=first.subjects[0]), "court order", OPERATOR).id
+    found = {trace.address: trace for trace in purged(places(workspace), scope)}
+    kept = {address for address, trace in found.items() if "legal hold" in trace.why}
+    assert {Path(each).name for each in kept} == {theirs, first.before.digest[2:], first.before.digest}
+    assert {found[each].action for each in kept} == {Action.KEEP} and len(found) == 5
+    assert _holders(cache, scope) == _holders(cache, first) == [theirs]
+    with opened(workspace) as ledger:
+        release(ledger, number, "case closed", OPERATOR)
+    purged(places(workspace), scope)
+    assert _holders(cache, first) == traces(places(workspace), scope) == []
 
 
 def test_a_file_with_several_names_goes_by_all_of_them(tmp_path: Path):

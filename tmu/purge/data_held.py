@@ -1,13 +1,14 @@
 """What one file of a data revision or a stage holds of a scope, by opening it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from pydantic import ValidationError
 
 from tmu.data.info import SHARD_FOLDER, STORE_FILE, StoreInfo, read_info
-from tmu.data.keys import to_hex
+from tmu.data.keys import from_hex, to_hex
 from tmu.data.shards import read_keys
 from tmu.errors import DataError
 from tmu.files import sha256_file
@@ -61,6 +62,24 @@ def in_shard(scope: Scope, path: Path) -> bool:
     """Whether a shard holds a record or a person of the scope. Raises DataError for what is no sound shard."""
     shard = read_keys(path)
     return not scope.every_key.isdisjoint(to_hex(shard.record_keys) + to_hex(shard.people()))
+
+
+def only_copy(people: Collection[str], name: str, path: Path, live: Path) -> bool:
+    """Whether the file at `path`, which a list names `name`, is a shard with records of people that the data lack now.
+
+    live: the folder of the live data. A shard that cannot be read has nobody's.
+    """
+    if not people or not _is_shard(PurePosixPath(name)):
+        return False
+    try:
+        old, now = read_keys(path), live / name
+        wanted = from_hex(people)
+        mine = np.isin(old.subject_keys, wanted)
+        mine[old.more_rows[np.isin(old.more_subjects, wanted)]] = True
+        stays = read_keys(now).record_keys if now.is_file() else old.record_keys[:0]
+    except DataError:
+        return False
+    return not bool(np.isin(old.record_keys[mine], stays).all())
 
 
 def _may_be_in_shard(scope: Scope, path: Path) -> bool:

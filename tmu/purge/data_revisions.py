@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from tmu.data.digest import manifest, manifest_digest
 from tmu.data.info import STORE_FILE, read_info
 from tmu.errors import StorageError
-from tmu.purge.data_held import description, held, is_revision, may_hold
+from tmu.purge.data_held import description, held, is_revision, may_hold, only_copy
 from tmu.purge.data_notes import Noted, Notes
 from tmu.purge.data_ownership import of_others, outputs, recorded
+from tmu.purge.held import held_people
 from tmu.purge.record import find_record
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Holds
@@ -30,12 +31,14 @@ LINKS = "hard links of "
 class Found:
     """objects: what is to go, and what it holds. lists: the lists of folders that name one of them.
 
-    sealed: lists of revisions made under another secret, in which nobody can be found by their key.
+    sealed: lists of revisions made under another secret, in which nobody can be found by their key. held: objects that
+    are all that is left of somebody whom a legal hold names, and the lists that name them.
     """
 
     objects: dict[str, Holds]
     lists: frozenset[str]
     sealed: frozenset[str]
+    held: frozenset[str]
 
 
 class OldRevisions:
@@ -66,7 +69,8 @@ class OldRevisions:
                     objects[md5] = holds
             if objects.keys() & set(files.values()):
                 lists.add(name)
-        return Found(objects, frozenset(lists), frozenset(sealed))
+        held = self._held(scope, objects, {name: self.files(name, noted) for name in known - sealed})
+        return Found(objects, frozenset(lists), frozenset(sealed), held)
 
     def files(self, name: str, noted: Noted | None = None) -> dict[str, str]:
         """MD5 by file, from a list's own name; empty where it is nowhere. StorageError where it is damaged."""
@@ -134,6 +138,16 @@ class OldRevisions:
                     self._judged[key] = held(scope, file, path, self._workspace.data)
                     break
         return self._judged.get(key)
+
+    def _held(self, scope: Scope, objects: Collection[str], listed: dict[str, dict[str, str]]) -> frozenset[str]:
+        """Of the objects and the lists (with their files) those that a legal hold keeps."""
+        people, found = held_people(self._workspace) - {*scope.subjects}, set[str]()
+        for file, md5 in {each for files in listed.values() for each in files.items()} if people else ():
+            for store in self.stores if md5 in objects else ():
+                with store.opened(md5) as path:
+                    if path is not None and only_copy(people, file, path, self._workspace.data):
+                        found.add(md5)
+        return frozenset(found) | {name for name, files in listed.items() if not found.isdisjoint(files.values())}
 
     def _of_stages(self, scope: Scope, known: Collection[str]) -> dict[str, Holds]:
         """The lists and objects of stage outputs that hold the scope, but for objects that another list names, too."""

@@ -1,5 +1,6 @@
 """From a confirmed plan to a deletion in the journal; from then on it survives kill -9 and takes effect once."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tmu.steps.register_model import champion_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
+_ID_BYTES = 8
+
 
 def acknowledge(workspace: Workspace, plan: Plan, asked: Asked, *, audited: bool = True) -> Deletion:
     """Write down a plan that was confirmed: exactly that plan, with the parameters that it was made with.
@@ -39,8 +42,12 @@ def acknowledge(workspace: Workspace, plan: Plan, asked: Asked, *, audited: bool
 
 
 def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -> Deletion:
-    """The new deletion of a plan, in the journal; the one that is there where it was written before."""
-    deletion = Deletion.acknowledged(plan, asked, workspace.params, forget_set(workspace, plan))
+    """The new deletion of a plan, in the journal, under a random id.
+
+    The plan's own id is a digest of keys: who has their secret could test a person against certificate and evidence.
+    """
+    forget, plan = forget_set(workspace, plan), plan.model_copy(update={"id": secrets.token_hex(_ID_BYTES)})
+    deletion = Deletion.acknowledged(plan, asked, workspace.params, forget)
     return Journal(workspace).add(deletion.model_copy(update=facts))
 
 

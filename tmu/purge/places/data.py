@@ -6,8 +6,9 @@ from typing import Any
 
 from tmu.errors import DataError, StorageError
 from tmu.files import discard, storage_errors
-from tmu.purge.data_held import held, in_shard
+from tmu.purge.data_held import held, in_shard, only_copy
 from tmu.purge.data_revisions import LINKS, OldRevisions
+from tmu.purge.held import held_people
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
@@ -17,6 +18,7 @@ from tmu.workspace import Workspace
 
 ORDER = 10
 _THEIRS = "a revision of another project in the same store names it"
+_HELD = "a legal hold names somebody else of whom this is all that is left"
 _SEALED = "a revision made under another secret, in which nobody can be found by key"
 _LINKS = "{} more names of the same file lie where tmu does not look, and keep its bytes"
 _UNREACHED = "a remote of a kind that tmu does not reach"
@@ -46,7 +48,8 @@ class ObjectStore:
         copies = {name: self._store.copies(name) for name in holds}
         self._kept[scope.request] = self._old.elsewhere(scope, self._store, [name for name in copies if copies[name]])
         for name, here in copies.items():
-            yield from (self._trace(scope, name, copy, holds[name]) for copy in here)
+            held = name in found.held
+            yield from (self._trace(scope, name, copy, holds[name], held=held) for copy in here)
             if links := self._old.links(scope, self._store, name):
                 beyond = Copy(f"{LINKS}{name}")
                 yield self._said(beyond, holds[name], action=Action.KEEP, why=_LINKS.format(links))
@@ -71,7 +74,9 @@ class ObjectStore:
             self._kept[scope.request] = self._old.elsewhere(scope, self._store, everything)
         return self._kept[scope.request]
 
-    def _trace(self, scope: Scope, name: str, copy: Copy, holds: Holds) -> Trace:
+    def _trace(self, scope: Scope, name: str, copy: Copy, holds: Holds, *, held: bool) -> Trace:
+        if held:
+            return self._said(copy, holds, action=Action.KEEP, why=_HELD)
         if name in self._kept[scope.request]:
             return self._said(copy, holds, action=Action.KEEP, why=_THEIRS)
         if copy.lock.closed():
@@ -90,14 +95,18 @@ class UnpackedRevisions:
     name = "unpacked revisions"
 
     def __init__(self, workspace: Workspace, old: OldRevisions):
-        self._folder, self._old, self._data = workspace.state("revisions"), old, workspace.data
+        self._workspace, self._folder, self._old = workspace, workspace.state("revisions"), old
+        self._data = workspace.data
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Folders in which a shard holds the scope."""
+        people = held_people(self._workspace) - {*scope.subjects}
         for folder in sorted(path for path in self._folder.glob("[!.]*") if path.is_dir()):
             found = filter(None, (held(scope, name, path, self._data) for name, path in self._doubtful(folder)))
             if (holds := next(found, None)) is not None:
-                yield Trace(place=self.name, address=folder.name, holds=holds, action=Action.DESTROY)
+                kept = any(only_copy(people, name, path, self._data) for name, path in self._doubtful(folder))
+                action, why = (Action.KEEP, _HELD) if kept else (Action.DESTROY, "")
+                yield Trace(place=self.name, address=folder.name, holds=holds, action=action, why=why)
 
     def purge(self, scope: Scope, trace: Trace) -> None:
         """Remove a folder; whatever of it is needed is unpacked again."""
