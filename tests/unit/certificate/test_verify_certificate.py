@@ -13,6 +13,7 @@ from tmu_verify.verify import Against, verify
 from tests.certificate_tools import WEIGHTS, certificate, check, written
 from tests.ledger_tools import Travel, approved, begun, complete, in_memory
 from tmu.certificate import parts
+from tmu.certificate.keyring import Keyring
 from tmu.errors import GateError
 from tmu.ledger import proof
 from tmu.ledger.store import Ledger
@@ -28,7 +29,10 @@ def ledger() -> Iterator[Ledger]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.create(tmp_path / "w")
+    """With a key that is there before any certificate is made."""
+    made = Workspace.create(tmp_path / "w")
+    Keyring(made).signer()
+    return made
 
 
 def fault(path: Path, **against: object) -> Fault:
