@@ -32,8 +32,10 @@ from tmu.steps.import_data import import_data
 from tmu.steps.ledger.ask_ledger import ask_ledger, status_of
 from tmu.steps.ledger.batch import take_work
 from tmu.steps.ledger.plan_batch import plan_batch
+from tmu.steps.loading import open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.resume import refuse_other_data, resumed, withdraw
+from tmu.steps.suppress import refuse_suppressed
 from tmu.workspace import Workspace
 
 PERSON = "contributor-005"
@@ -110,6 +112,29 @@ def test_what_is_half_erased_is_not_withdrawn_whatever_the_journal_says(
     refuse_other_data(workspace, deletion)  # and it can be gone on with
     erase_data(workspace, deletion.plan.data, deletion.forget)
     assert Journal(workspace).find(deletion.id).stage is stage
+
+
+def test_pictures_that_were_listed_as_erased_are_free_again_when_the_request_is_withdrawn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed right before the first shard is replaced; else every training would refuse the records that stay."""
+    deletion = Journal(workspace).advance(acknowledged(workspace), Stage.ERASING)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tmu.steps.erase_data.apply_in_place", killed)
+        erase_data(workspace, deletion.plan.data, deletion.forget)
+    store = open_store(workspace, deletion.plan.data)
+    with pytest.raises(DataError, match="pictures that were erased"):
+        refuse_suppressed(workspace, store)
+    withdraw(workspace, deletion.id)
+    refuse_suppressed(workspace, store)
+    again = acknowledged(workspace)
+    erase_data(workspace, again.plan.data, again.forget)
+    with pytest.raises(DataError, match="pictures that were erased"):
+        refuse_suppressed(workspace, store)
 
 
 def test_an_intent_of_which_no_byte_was_carried_out_is_withdrawn_with_what_was_prepared(workspace: Workspace) -> None:

@@ -31,13 +31,15 @@ def erase_data(
         return DataRef(uri=f"file:{out}", digest=dvc_digest(workspace.root / out))
     with locked(workspace.state("data.lock")):
         revision = prepared(workspace, forget)
-        if data_ref(workspace).digest == data.digest:  # else it was begun before, and can only be finished
+        untouched = data_ref(workspace).digest == data.digest  # else it was begun before, and can only be finished
+        if untouched:
             refuse_held(workspace, open_store(workspace, data), keys)
         if not revision.exists():
             source = data_folder(workspace, data)
             _keep(workspace, source, data)
-            suppress_pictures(workspace, open_store(workspace, data), keys)
             prepare(source, revision, keys, retire=retire, cache=workspace.state("index"), memo=workspace.md5s)
+        if untouched:
+            suppress_pictures(workspace, open_store(workspace, data), keys)
         apply_in_place(revision, workspace.data, workspace.md5s)
         digest = workspace.versions.commit(workspace.data)
         workspace.versions.push()

@@ -10,7 +10,9 @@ from tmu.files import discard
 from tmu.steps.acknowledge import refuse_past_ledger
 from tmu.steps.erase_data import prepared
 from tmu.steps.erased_keys import erased_keys
-from tmu.steps.loading import data_ref
+from tmu.steps.loading import data_ref, forget_keys, open_store
+from tmu.steps.suppress import take_back_pictures
+from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
 
@@ -34,7 +36,10 @@ def withdraw(workspace: Workspace, request: str) -> Deletion:
 
 
 def take_back(workspace: Workspace, deletion: Deletion) -> Deletion:
-    """The same by whoever is at work on it. The revision that was prepared without the records goes, too."""
+    """The same by whoever is at work on it. The revision that was prepared without the records goes, too.
+
+    Pictures that were listed as erased are listed no more.
+    """
     if not deletion.open:
         raise RequestError(f"Request {deletion.id} is {deletion.stage} already.", "There is nothing to withdraw.")
     found = look(workspace, deletion)
@@ -44,8 +49,12 @@ def take_back(workspace: Workspace, deletion: Deletion) -> Deletion:
             f"(stage `{deletion.stage}`).",
             f"Finish it: `tmu delete --resume {deletion.id}`.",
         )
-    if prepared(workspace, deletion.forget).exists():
-        discard(prepared(workspace, deletion.forget))
+    with locked(workspace.state("data.lock")):
+        if prepared(workspace, deletion.forget).exists():
+            discard(prepared(workspace, deletion.forget))
+        take_back_pictures(
+            workspace, open_store(workspace, data_ref(workspace)), forget_keys(workspace, deletion.forget)
+        )
     return Journal(workspace).withdraw(deletion)
 
 

@@ -52,6 +52,17 @@ def suppress_pictures(workspace: Workspace, store: RecordStore, records: Collect
     return pictures_of(workspace, keys_of(workspace, store.info)).add(store.at(alone).images, store.at(sample).images)
 
 
+def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collection[str]) -> int:
+    """Take pictures from the list again, whose erasure was begun and withdrawn; returns how many.
+
+    Else every training would refuse the records, which stay. Call it under the lock of the data.
+    """
+    pictures = pictures_of(workspace, keys_of(workspace, store.info))
+    if not len(pictures):
+        return 0
+    return pictures.remove(store.at(store.index().find_records(records)[0]).images)
+
+
 def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
     """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
 

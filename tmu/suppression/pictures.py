@@ -68,9 +68,20 @@ class Pictures:
                 ]
         fresh = len(found) - len(self.entries)
         if fresh:
-            lines = "".join(f"{json.dumps(entry.model_dump(), sort_keys=True)}\n" for entry in found)
-            write_atomic(self._path, lines.encode(), private=True)
+            self._write(found)
         return fresh
+
+    def remove(self, images: Iterable[np.ndarray]) -> int:
+        """Take back pictures, uint8 (C, H, W), whose erasure was withdrawn; returns how many were listed."""
+        back = {self._pixels(keys, image) for image in images for keys in self._keys.values()}
+        stays = [entry for entry in self.entries if entry.pixels not in back]
+        if len(stays) < len(self.entries):
+            self._write(stays)
+        return len(self.entries) - len(stays)
+
+    def _write(self, entries: Iterable[Suppressed]) -> None:
+        lines = "".join(f"{json.dumps(entry.model_dump(), sort_keys=True)}\n" for entry in entries)
+        write_atomic(self._path, lines.encode(), private=True)
 
     def exact(self, image: np.ndarray) -> bool:
         """Whether these very pixels, uint8 (C, H, W), were erased."""
