@@ -54,7 +54,7 @@ logs: $(READY) ## the last lines of all logs (ARGS="prefect -f": follow one serv
 login: $(READY) ## print the logins of Prefect and MLflow (ARGS=--export: as variables for a shell)
 	@$(BIN)/python -m infra login --workspace "$(WORKSPACE)" $(ARGS)
 
-browser: $(READY) ## run a deletion in a headless browser on real servers, four minutes (ARGS=--pictures: keep pictures)
+browser: $(READY) ## run a deletion in a headless browser on real servers, to its certificate, six minutes (ARGS=--pictures: keep pictures)
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 erasure-lists: $(READY) ## write docs/erasure-search-before.md and -after.md: a planted person, searched before and after a purge

@@ -360,7 +360,7 @@ def test_the_auditor_finds_nobody_afterwards(stack: Started, case: Case) -> None
 def test_the_evidence_is_pulled_with_the_auditors_key(stack: Started, case: Case) -> None:
     read = client(stack.settings, stack.settings.s3_read_key, stack.settings.s3_read_secret.get_secret_value())
     shown = {each["kind"]: each for each in stack.api(case.token, "GET", f"/requests/{REQUEST}")["evidence"]}
-    assert set(shown) == {"data_revision", "audit", "model"}
+    assert set(shown) == {"data_revision", "audit", "model", "certificate"}
     audit = folder(read, shown["audit"]["uri"])
     assert hashlib.sha256(audit["manifest.json"]).hexdigest() == shown["audit"]["digest"]
     assert {"audit.json", "report.html"} <= set(audit)

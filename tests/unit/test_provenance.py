@@ -141,7 +141,7 @@ def test_lock_digest_prefers_the_constraints(tmp_path, monkeypatch):
 
 def test_hardware_names_no_host_and_no_user():
     seen = provenance.hardware()
-    assert set(seen) == {"machine", "processor", "cores", "memory_gib", "gpu", "threads", "torch"}
+    assert set(seen) == {"machine", "processor", "capability", "cores", "memory_gib", "gpu", "threads", "torch"}
     assert seen["cores"] >= 1
     assert platform.node() not in map(str, seen.values())
     assert getpass.getuser() not in map(str, seen.values())

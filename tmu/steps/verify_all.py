@@ -58,8 +58,8 @@ def verify_all(workspace: Workspace) -> Verified:
         "heads outside": lambda: _check_heads(logs),
         "record store": lambda: _check_store(workspace),
         "forgotten": lambda: _check_forgotten(workspace),
-        "models": lambda: _check_models(workspace),
         "purges": lambda: check_purges(workspace),
+        "models": lambda: _check_models(workspace),
     }
     verified = Verified(
         checks=tuple(_checked(name, part) for name, part in parts.items()), head=logs[0].head if logs else None

@@ -69,7 +69,7 @@ def test_each_consumer_is_told_once_and_its_answer_is_kept(place: Workspace, led
             {"version": 2, "weights": KEPT, "action": "blocked"},
         ],
     }
-    assert not any(key in json.dumps(got.message) for key in request.keys)
+    assert not any(key in json.dumps(got.message) for key in request.every_key)
     assert consumers_told(place, "f" * 16) == []
 
 
