@@ -93,10 +93,7 @@ def _gives_way(deletion: Deletion, verdict: AuditVerdict) -> bool:
 
 
 def references_erased(workspace: Workspace, deletion: Deletion) -> Deletion:
-    """The rows of the erased records go from the table, whoever used it; afterwards nothing can be audited by them.
-
-    Where the purge waits for `tmu purge`, so does the table with them: until then the model can be made again.
-    """
+    """The rows of the erased records go from the table, whoever used it; afterwards nothing can be audited by them."""
     before, after = deletion.plan.data, deletion.data
     if before.digest == after.digest:
         return deletion
@@ -107,6 +104,5 @@ def references_erased(workspace: Workspace, deletion: Deletion) -> Deletion:
             tell("Erasing the rows of the records from the references")
             table = erase_references(workspace, held, deletion.forget, after)
             deletion = Journal(workspace).advance(deletion, deletion.stage, references_after=table)
-    if deletion.params.purge.act:
-        drop_references(workspace, before, deletion.forget)
+    drop_references(workspace, before, deletion.forget)
     return deletion

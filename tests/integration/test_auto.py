@@ -36,7 +36,7 @@ def chosen(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tu
         crash.setattr(stages, "erase", _fail)
         with pytest.raises(RuntimeError):
             flow.delete_local_flow(home=str(workspace.root), subjects=subjects, method="auto")
-    deletion = Journal(workspace).find(plan["id"])
+    (deletion,) = Journal(workspace).all()
     assert (deletion.stage, deletion.method) == ("erasing", "retrain")
     with pytest.MonkeyPatch.context() as later:
         later.setattr(flow, "plan_deletion", _fail)  # what was decided is not decided again
@@ -77,7 +77,7 @@ def test_why_is_said_in_the_result_and_kept(chosen: tuple[Workspace, dict, dict]
     workspace, plan, outcome = chosen
     shown = tmu(workspace.root, "show", "request", outcome["request"]).stdout
     assert outcome["why"][0] == plan["choice"]["reason"]
-    service, price = outcome["why"][-2:]
+    service, price = outcome["why"][-3:-1]
     assert service == Journal(workspace).find(outcome["request"]).service
     assert "into service" in service and price.startswith("It took ")
     assert "Retraining is cheaper" in " ".join(shown.split())

@@ -174,7 +174,9 @@ def test_object_lock_and_legal_hold_are_respected_and_told(bucket: Bucket, tmp_p
     record = Record.of(scope).found([REMOTE], found, {}).with_(verified="2026-01-01")
     steps = tuple(step if step.trace.stays else step.acted() for step in record.steps)
     keyless = write_record(workspace, record.with_(steps=steps).scrubbed()).scope
-    assert not keyless.every_key and list(_remote(workspace).find(keyless)) == left  # told by the record when keys are gone
+    assert (
+        not keyless.every_key and list(_remote(workspace).find(keyless)) == left
+    )  # told by the record when keys are gone
 
     hold = {"Key": listing, "VersionId": versions[listing], "LegalHold": {"Status": "OFF"}}
     bucket.client.put_object_legal_hold(Bucket=bucket.name, **hold)

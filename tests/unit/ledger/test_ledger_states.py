@@ -99,7 +99,8 @@ def test_only_one_place_writes_a_state() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "sa.update" and "requests" in ast.unparse(node.args)
     ]
-    # batches.py sets batch_id alone
-    assert found == ["batches.py", "transition.py", "transition.py"]
+    # batches.py sets batch_id alone, shred.py what becomes of the keys
+    assert found == ["batches.py", "shred.py", "shred.py", "transition.py", "transition.py"]
+    assert "state=" not in (ROOM / "shred.py").read_text()
     assert '"state"' not in (ROOM / "batches.py").read_text()
     assert "state=" not in (ROOM / "batches.py").read_text()

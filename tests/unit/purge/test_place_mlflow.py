@@ -157,13 +157,14 @@ def test_what_is_kept_by_rule_is_blocked(workspace: Workspace) -> None:
     assert content(workspace, gold)
 
 
-def test_what_is_spared_and_what_others_deleted_stays(workspace: Workspace) -> None:
+def test_what_serves_and_what_others_deleted_stays(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mlflow gc` would take the second model's run and the third model, which somebody marked as deleted."""
     old, mine, other = (registered(workspace, seed, "gold") for seed in range(3))
     with workspace.registry.connected() as client:
         client.delete_run(mine.run_id)
         client.delete_logged_model(other.model_id)
-    request = about(workspace, old, mine).model_copy(update={"spared": (mine.weights_sha256,)})
+    request = about(workspace, old, mine)
+    monkeypatch.setattr("tmu.purge.places.mlflow.served", lambda _: frozenset([mine.weights_sha256]))
     purge(workspace, request)
     assert found(workspace, request) == [] and content(workspace, old) == {}
     assert content(workspace, mine) and content(workspace, other)
