@@ -37,6 +37,14 @@ def make_workspace(folder: Path, **extra: object) -> Workspace:
     return workspace
 
 
+@pytest.fixture(scope="package", autouse=True)
+def temporary_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where searches look for leftovers: not in the folders of other tests, whose simulated people are the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path_factory.mktemp("search")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """One Prefect server for all tests of the process; yields the environment that child processes need."""

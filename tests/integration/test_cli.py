@@ -123,7 +123,8 @@ def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypat
     assert "nothing is known" in result.stdout
     assert given == {"home": str(home), "request": request}
     deletion = Journal(Workspace.open(home)).find(request)
-    assert (deletion.plan.hash, deletion.method, deletion.audited) == (plan["hash"], "finetune", False)
+    written = deletion.plan.model_copy(update={"id": plan["id"]})
+    assert (written.hash, deletion.method, deletion.audited) == (plan["hash"], "finetune", False)
     assert deletion.asked == Asked.of([KEYS.subject("contributor-007")], [KEYS.record("digit-0001")])
     given.clear()
     assert good(home, "delete", "--resume", request)["request"] == request == given["request"]
