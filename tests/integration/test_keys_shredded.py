@@ -115,6 +115,7 @@ def test_yesterdays_workspace_is_brought_up_to_date(done: Done) -> None:
     assert (code, found["records"], found["versions"]) == (0, len(done.records), [1])
     assert [each["request"] for each in found["forgotten"]] == [done.request["request"]]
     code, said = apart(done.home, "restore", "--yes")
+    assert code == 0, said
     assert (code, said["serving"]) == (0, 1)  # yesterday's model was in service again; it is blocked now
     assert not done.records & set(RecordStore.open(done.workspace.data).index().keys_at(slice(None)))
     assert apart(done.home, "train", "original", "--register")[0] == 0

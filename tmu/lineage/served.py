@@ -29,7 +29,8 @@ def _of(workspace: Workspace, dataset: str) -> frozenset[str]:
     last = last_cut_over(workspace, dataset)
     found = [champion.weights_sha256] if champion else []
     found += [candidate.weights_sha256] if candidate and candidate.tags.get("serving") == "waits" else []
-    return frozenset([*found, *([last.weights] if last else [])])
+    blocked = {champion.weights_sha256} if champion and champion.tags.get("serving") == "blocked" else set()
+    return frozenset([*found, *([last.weights] if last else [])]) - blocked
 
 
 def registered(workspace: Workspace) -> list[Learner]:

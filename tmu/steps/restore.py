@@ -166,9 +166,7 @@ class _Seen:
         """Registered versions of models that were purged and are not blocked."""
         weights = self._weights()
         found = self._workspace.registry.versions(read_info(self._workspace.data).dataset) if weights else []
-        return [
-            each.version for each in found if each.weights_sha256 in weights and each.tags.get("serving") != "blocked"
-        ]
+        return [each.version for each in found if each.weights_sha256 in weights and not each.refused]
 
     def serving(self) -> int | None:
         """The version in service, if its model was purged."""
