@@ -193,7 +193,7 @@ def test_a_lost_list_after_a_crash_is_written_before_the_first_byte_goes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tmu.steps.erase_data.prepare", fails)
+        patch.setattr("tmu.steps.erase_data.apply_in_place", fails)
         with pytest.raises(KeyboardInterrupt):
             erase_data(workspace, data, forget)
     assert data_ref(workspace) == data
