@@ -1,6 +1,9 @@
 """After whole deletions: what the closure finds, what a purge of artifacts destroys, and what still works then."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -123,14 +126,20 @@ def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(
     assert second.outcome.serves.weights in scope.spared and second.outcome.serves.uri not in scope.artifacts
 
 
-def test_what_a_killed_replay_left_goes(place):
-    path = place.state("replay", "0123456789abcdef", "weights.safetensors")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"weights")
+def test_what_a_killed_replay_left_goes_and_a_living_one_stays(place):
+    """As `scratch_folder`, in which a replay works, names them."""
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    killed, living = (
+        place.state("replays", f".scratch.building-{pid}-abcd", "weights.safetensors")
+        for pid in (int(done.stdout), os.getpid())
+    )
+    for path in (killed, living):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
     leftovers, scope = places(place)[1], scope_of(place, Journal(place).all()[0])
-    (trace,) = [each for each in leftovers.find(scope) if each.address.startswith("replay/")]
+    (trace,) = [each for each in leftovers.find(scope) if each.address.startswith("replays/")]
     leftovers.purge(scope, trace)
-    assert not path.parent.exists()
+    assert not killed.parent.exists() and living.exists()
 
 
 def test_only_snapshots_of_revisions_with_the_person_go(place):

@@ -107,7 +107,7 @@ KINDS = (
         (WEIGHTS,),
         "what a killed replay was building: it began with a model that learned",
         ("artifacts",),
-        folders=("replays", "replay"),
+        folders=("replays",),
     ),
     Kind("scratch", (IMAGES, WEIGHTS), "what a killed process was building", ("temporary",), folders=("scratch",)),
     Kind(

@@ -26,10 +26,6 @@ class Revisions:
             self._listings[f"{md5}.dir"] = found
         return found is not None
 
-    def note_folder(self, digest: str, files: dict[str, str]) -> None:
-        """A folder whose files' MD5s are known: the live data."""
-        self._listings.setdefault(digest, files)
-
     def of(self, digest: str) -> Revision | None:
         """What a revision held; None where that cannot be told."""
         names = self._listings.get(digest)

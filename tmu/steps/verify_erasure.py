@@ -4,14 +4,10 @@ A flow calls both: `take_inventory` while everything is still there, `verify_era
 inventory leads to the person; it lies in the workspace until a search passes, and is gone then.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from tmu.config import Config
-from tmu.errors import DataError
 from tmu.files import read_json, write_json
-from tmu.purge.scope import Scope
-from tmu.purge.trace import Trace
 from tmu.search import inventory as inventories
 from tmu.search.declared import Declared
 from tmu.search.needles import Needles, of_keys
@@ -20,7 +16,6 @@ from tmu.search.search import Task, search
 from tmu.search.sought import secrets_of
 from tmu.workspace import Workspace
 
-_RECORD = "the record of the purge that is running: its keys are destroyed last"
 _RUNNING = "the inventory of the search that is running: it is destroyed when the search has passed"
 
 
@@ -31,17 +26,6 @@ class Erased(Config):
     records: tuple[str, ...]
     subjects: tuple[str, ...] = ()
     rules: tuple[Declared, ...] = ()
-
-    @classmethod
-    def of_purge(cls, scope: Scope, stays: Iterable[Trace] = (), kept: Iterable[Declared] = ()) -> "Erased":
-        """Of a purge whose record still holds its keys. stays: traces that stay by rule; kept: weights that do."""
-        record = Declared(what=f".tmu/purges/{scope.request}.json", why=_RECORD)
-        rules = [
-            Declared(what=each.address, version=each.version, why=each.why or str(each.action), until=each.until)
-            for each in stays
-            if each.stays
-        ]
-        return cls(request=scope.request, records=scope.records, subjects=scope.subjects, rules=(record, *rules, *kept))
 
 
 def take_inventory(workspace: Workspace, erased: Erased) -> int:
@@ -55,10 +39,7 @@ def take_inventory(workspace: Workspace, erased: Erased) -> int:
 
 
 def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
-    """Search after the purge. The report is kept (`report_of`); after PASS the inventory is destroyed.
-
-    It is for the caller to refuse what did not pass (`refuse_left`).
-    """
+    """Search after the purge. The report is kept (`report_of`); after PASS the inventory is destroyed."""
     path = _inventory(workspace, erased.request)
     before = inventories.load(path) if path.exists() else None
     mine = Declared(what=path.relative_to(workspace.root).as_posix(), why=_RUNNING)
@@ -82,20 +63,6 @@ def report_of(workspace: Workspace, request: str) -> SearchReport | None:
         return None
     raw = read_json(path)
     return SearchReport.model_validate({name: raw[name] for name in SearchReport.model_fields})
-
-
-def refuse_left(report: SearchReport) -> None:
-    """Raise DataError, with counts and no address, unless the search passed."""
-    if report.outcome is Outcome.PASS:
-        return
-    if report.outcome is Outcome.FAILED:
-        there = sum(not each.gone for each in report.old_versions)
-        what = f"{len(report.left)} places, {len(report.knowing)} models and {there} old versions still hold something"
-        raise DataError(f"{what} of what was erased.", "`tmu verify-erasure` names them; `tmu purge` destroys them.")
-    unread = sum(not each.rule for each in report.not_looked_at)
-    raise DataError(
-        f"{unread} places could not be searched, so that nothing is proven.", "`tmu verify-erasure` names them."
-    )
 
 
 def _needles(workspace: Workspace, erased: Erased) -> Needles:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from tmu import manifest
 from tmu.deletion.journal import Journal
-from tmu.files import discard
+from tmu.files import abandoned, discard
 from tmu.lineage.learners import Learner, learners, stage_folders
 from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import served, served_elsewhere
@@ -102,7 +102,7 @@ class Artifacts:
 class Leftovers:
     """Snapshots with optimiser state, and unfinished references; each name begins with the revision it learned.
 
-    And models that killed replays were building: a replay begins anew whatever is there.
+    And models that killed replays were building; what a living one builds is left alone.
     """
 
     name = "training leftovers"
@@ -122,7 +122,7 @@ class Leftovers:
                 held = revisions.held(revision)
                 if held.train or held.holdout:
                     yield self._trace(f"{folder}/{path.name}")
-        yield from (self._trace(f"replay/{path.name}") for path in sorted(self._workspace.state("replay").glob("*")))
+        yield from (self._trace(f"replays/{path.name}") for path in abandoned(self._workspace.state("replays")))
 
     def _trace(self, address: str) -> Trace:
         return Trace(place=self.name, address=address, holds=Holds.WEIGHTS, action=Action.DESTROY)
