@@ -25,12 +25,12 @@ SCHEDULED = {
     "fit-references",
     "refit-twin",
 }
-TRAINING = {"nightly-batch", "retrain-gold", "fit-references", "refit-twin"}
+TRAINING = {"nightly-batch", "retrain-gold", "fit-references", "refit-twin", "replay"}
 
 
 def test_all_deployments_are_there_each_once() -> None:
     assert len(ENTRIES) == len(wanted.entries(ROOT))
-    assert set(ENTRIES) == {"delete", "urgent-batch", *SCHEDULED}
+    assert set(ENTRIES) == {"delete", "urgent-batch", "replay", *SCHEDULED}
 
 
 def test_each_has_its_queue_its_schedule_and_the_check_of_its_form() -> None:
