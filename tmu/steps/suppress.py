@@ -1,4 +1,4 @@
-"""The list of erased pictures: written before an erasure, asked by every import and every training."""
+"""The list of erased pictures: written before an erasure, asked by every import, and before a model is trained."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress as passing
@@ -66,7 +66,7 @@ def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collec
 def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
     """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
 
-    Every training asks here. Only equal pixels are looked for: near copies are turned away by the import.
+    Originals, golds and references ask here; unlearning starts from one of them. Only equal pixels are looked for: near copies are turned away by the import.
     """
     if not (Tombstones.of(workspace).folder / FILE).exists():
         return
