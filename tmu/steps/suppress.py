@@ -66,7 +66,7 @@ def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collec
 def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
     """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
 
-    Originals, golds and references ask here; unlearning starts from one of them. Only equal pixels are looked for: near copies are turned away by the import.
+    Originals, golds and references ask here. Only equal pixels are looked for: near copies are turned away by the import.
     """
     if not (Tombstones.of(workspace).folder / FILE).exists():
         return
