@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.stack import moto, s3, secret_file
 from infra.stack.place import Stack
+from infra.stack.ports import next_free
 from tests.mlflow_tools import mlflow_server
 from tests.purge_tools import erased, scope
 from tmu.errors import DataError, StorageError
@@ -33,7 +34,7 @@ BUCKET = "tmu-mlflow"
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Any]]:
     """A versioned bucket, and a client of its owner."""
     home = tmp_path_factory.mktemp("moto")
-    secret_file.ensure(home, s3="moto", first_port=24100)
+    secret_file.ensure(home, s3="moto", first_port=next_free(24100))
     stack = Stack.open(home)
     (server,) = moto.servers(stack)
     environment, nowhere = {**stack.environment("s3"), **server.environment}, subprocess.DEVNULL

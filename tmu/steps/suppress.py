@@ -17,8 +17,8 @@ from tmu.words import counted
 from tmu.workspace import Workspace
 
 _SHOWN = 10
-_SAMPLE = 1_000
-"""Staying pictures from which the distance that counts as near is taken."""
+_SAMPLE, _LEAST = 1_000, 200
+"""Staying pictures from which the distance that counts as near is taken: most, and least where there are so many."""
 
 
 def pictures_of(workspace: Workspace, keys: Keys) -> Pictures:
@@ -37,7 +37,7 @@ def suppress_pictures(workspace: Workspace, store: RecordStore, records: Collect
     """Write down the pictures of records (keys) that are about to be erased; returns how many are new.
 
     A picture of which a copy stays, under another id, is left out: the plan names it, and whoever asks for the deletion
-    decides on it (`--with-copies`). Only the shards of the records are read.
+    decides on it (`--with-copies`). Only the shards of the records are read, and so many more as the sample takes.
     """
     index = store.index()
     positions, _ = index.find_records(records)
@@ -46,10 +46,21 @@ def suppress_pictures(workspace: Workspace, store: RecordStore, records: Collect
     contents = store.contents()
     kept = set(contents.values[contents.copies_of(positions)].tolist())
     alone = positions[[value not in kept for value in contents.values[positions].tolist()]]
-    stays = np.isin(index.buckets, np.unique(index.buckets[positions]))
-    stays[positions] = False
-    sample = np.flatnonzero(stays)[:_SAMPLE]
-    return pictures_of(workspace, keys_of(workspace, store.info)).add(store.at(alone).images, store.at(sample).images)
+    sample = store.at(_sample(index, positions)).images
+    return pictures_of(workspace, keys_of(workspace, store.info)).add(store.at(alone).images, sample)
+
+
+def _sample(index: Index, leaving: np.ndarray) -> np.ndarray:
+    """Positions of staying records: of the shards that are read anyway, then of others while they are too few."""
+    stays = np.ones(len(index), bool)
+    stays[leaving] = False
+    touched = np.unique(index.buckets[leaving])
+    found = np.empty(0, np.int64)
+    for bucket in (*touched, *np.setdiff1d(np.unique(index.buckets), touched)):
+        if len(found) >= _LEAST and bucket not in touched:
+            break
+        found = np.concatenate([found, np.flatnonzero(stays & (index.buckets == bucket))])
+    return found[:_SAMPLE]
 
 
 def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collection[str]) -> int:
@@ -66,7 +77,7 @@ def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collec
 def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
     """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
 
-    Originals, golds and references ask here. Only equal pixels are looked for: near copies are turned away by the import.
+    Originals, golds and references ask here. Only equal pixels are looked for: an import turns near copies away.
     """
     if not (Tombstones.of(workspace).folder / FILE).exists():
         return
