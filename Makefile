@@ -18,7 +18,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 	cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 CODE := tmu verifier/tmu_verify flows tasks infra/doctor infra/prefect_ops
 
-.PHONY: help setup erasure-lists demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
+.PHONY: drills help setup erasure-lists demo up down status logs login browser chaos repro test test-fast check lint types walls spelling coverage \
 	audit lock format bench clean
 
 help: ## list the verbs
@@ -63,8 +63,11 @@ erasure-lists: $(READY) ## write docs/erasure-search-before.md and -after.md: a 
 chaos: $(READY) ## kill each server and process at each stage of a deletion; resumes (ARGS="--only 'auditing/*'")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-test: $(READY) ## run every test but those of make browser
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(ARGS)
+test: $(READY) ## run every test but those of make browser and make drills
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not drill" $(ARGS)
+
+drills: $(READY) ## kill a purge at eight points, replay a deletion by DVC: minutes
+	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 test-fast: $(READY) ## run the tests that take seconds
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
@@ -72,7 +75,7 @@ test-fast: $(READY) ## run the tests that take seconds
 check: lint types walls spelling ## check style, types, the walls between rooms, spelling
 
 coverage: $(READY) ## run the tests of make test and print which branches they reach (slower)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not drill" --cov --cov-report=term $(ARGS)
 
 audit: $(READY) ## check the locked packages against the Python advisory database (needs the network)
 	@infra/advisories.sh

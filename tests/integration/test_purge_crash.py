@@ -18,7 +18,7 @@ from tmu.steps.acknowledge import acknowledge
 from tmu.steps.plan import plan_deletion
 from tmu.workspace import Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.drill]
 STORES = {"10-cache": ("a", "b", "c"), "30-models": ("d", "e"), "90-ledger": ("f",)}
 QUICK = {"purge": {"act": True}, "audit": {"golds": False, "probes": False}, "model": {"options": {"width": 4}}}
 
