@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.suppression.test_pictures import scenes
+from tests.unit.suppression.test_erased_pictures import scenes
 from tmu.config import Params
 from tmu.deletion.plan import Asked
 from tmu.errors import DataError

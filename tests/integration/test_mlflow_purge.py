@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 from botocore.exceptions import ClientError
+from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
 
 from infra.stack import moto, s3, secret_file
 from infra.stack.place import Stack
@@ -142,6 +143,7 @@ def test_a_legal_hold_is_told_and_not_bypassed(server, bucket, tmp_path: Path) -
     with pytest.MonkeyPatch.context() as patch:
         for name, value in workspace_keys(stack).items():
             patch.setenv(name, value)
+        _cached_get_s3_client.cache_clear()  # MLflow's clients outlive the keys of another test's server
         old = registered(workspace, "held", 3, "original")
     found = client.list_object_versions(Bucket="locked")["Versions"]
     (held,) = [each for each in found if each["Key"].endswith("weights.safetensors")]
