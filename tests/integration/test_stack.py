@@ -332,6 +332,7 @@ def test_status_says_which_server_is_down(home: Path):
 
 def test_after_the_death_of_supervisord_up_begins_anew(home: Path):
     stack = Stack.open(home)
+    _until(lambda: all(process.health is None for process in _processes(home).values()))
     before = orphans.find(stack)
     supervisor = next(pid for pid, name in before.items() if name == "supervisord")
     os.kill(supervisor, signal.SIGKILL)
