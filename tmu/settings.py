@@ -170,7 +170,6 @@ class Settings(BaseSettings):
 
 def load_settings(root: Path) -> Settings:
     """The settings of a workspace. Raises ConfigError naming the bad key."""
-
     known = {f"TMU_{name.upper()}" for name in Settings.model_fields} | _ELSEWHERE
     for name in sorted(set(filter(lambda name: name.startswith("TMU_"), os.environ)) - known):
         raise ConfigError(f"There is no setting `{name}`.", f"Known: {', '.join(sorted(known))}.")

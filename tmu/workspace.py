@@ -43,7 +43,7 @@ _UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.loc
 class Workspace:
     """The stores of one folder, each opened when first used."""
 
-    def __init__(self, root: Path, settings: Settings):
+    def __init__(self, root: Path, settings: Settings) -> None:
         self.root, self.settings = root, settings
 
     @classmethod

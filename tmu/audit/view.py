@@ -17,7 +17,7 @@ class View:
     `probed`: what was found inside the model, where it was looked at.
     """
 
-    def __init__(self, sets: Sets, outputs: Outputs, seed: int, probed: Probed | None = None):
+    def __init__(self, sets: Sets, outputs: Outputs, seed: int, probed: Probed | None = None) -> None:
         self.sets, self.outputs, self.seed, self.probed = sets, outputs, seed, probed
 
     @cached_property

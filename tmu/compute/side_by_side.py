@@ -90,7 +90,7 @@ def _result(future: Future[Any]) -> Any:
 class _Refused:
     """An error of ours on its way to the parent: its class takes more than an exception's text to be made again."""
 
-    def __init__(self, error: TmuError):
+    def __init__(self, error: TmuError) -> None:
         self.kind, self.what, self.hint = type(error), error.what, error.hint
 
 

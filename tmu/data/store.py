@@ -53,7 +53,7 @@ class RecordStore:
         contents: Path | None = None,
         listed: Mapping[str, str] | None = None,
         keep: bool = True,
-    ):
+    ) -> None:
         self.path, self.info, self._cache, self._pixels, self._listed = path, info, cache, contents, listed
         self._keep = keep
 

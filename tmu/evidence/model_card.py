@@ -71,7 +71,12 @@ def model_card(manifest: Manifest, audit: dict[str, Any] | None) -> bytes:
     from jinja2 import Environment, StrictUndefined
 
     method, exact = manifest.case.params.unlearn.method, manifest.case.params.unlearn.method == "retrain"
-    environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    environment = Environment(  # Markdown, not HTML
+        autoescape=False,  # noqa: S701
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
     options = manifest.case.params.unlearn.options
     lane = manifest.environment.model_dump()
     page = environment.from_string(_PAGE).render(

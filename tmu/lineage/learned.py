@@ -37,7 +37,7 @@ class Rule:
         learners: Iterable[Learner],
         forgotten: Mapping[str, frozenset[str]],
         accepted: Mapping[str, frozenset[str]],
-    ):
+    ) -> None:
         self._revisions, self._forgotten, self._accepted = revisions, forgotten, accepted
         self._by_weights: dict[str, list[Learner]] = {}
         for each in learners:

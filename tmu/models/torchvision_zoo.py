@@ -35,7 +35,7 @@ def torchvision_zoo(shape: tuple[int, int, int], classes: int, name: str, **opti
 class _Colour(nn.Module):
     """Normalise, give grey images three equal channels, and drop the side heads' logits that some bodies return."""
 
-    def __init__(self, body: nn.Module):
+    def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.normalise, self.body = Normalise(), body
 

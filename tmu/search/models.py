@@ -171,7 +171,7 @@ def versions_in(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, str, str
 def _is_weights(path: Path) -> bool:
     """Whether a file is a safetensors file with the parameters of a network."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             head = file.read(min(size, _MOST_JSON)) if 2 < size < _MOST_JSON else b""
         header = json.loads(head) if head[:1] == b"{" else {}

@@ -31,7 +31,7 @@ _RETIRED = "A class goes as a whole: exact retraining removes its output."
 class Chooser:
     """Chooses for many plans of one data revision: what is the same for all of them is looked up once."""
 
-    def __init__(self, workspace: Workspace, store: RecordStore, data: DataRef, asked: str | None = None):
+    def __init__(self, workspace: Workspace, store: RecordStore, data: DataRef, asked: str | None = None) -> None:
         self._params, self._store = workspace.params, store
         self._configured = asked is None
         self._asked = asked or self._params.unlearn.method

@@ -93,7 +93,7 @@ class Forecast:
 
     @property
     def part(self) -> Cost:
-        """This request's part of what serves many."""
+        """The request's part of what serves many."""
         return self.once.shared(self.among)
 
     @property
@@ -120,7 +120,7 @@ class Forecast:
 class Forecaster:
     """Forecasts of one method on one data revision."""
 
-    def __init__(self, workspace: Workspace, params: Params, method: str, data: DataRef):
+    def __init__(self, workspace: Workspace, params: Params, method: str, data: DataRef) -> None:
         self._params, self._method, self._data = params, method, data
         self._history = History(workspace, params)
         self._own = params.with_method(method).unlearn.options

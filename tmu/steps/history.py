@@ -40,7 +40,7 @@ class Run:
 class History:
     """The runs of a workspace, read once. What cannot be read is passed over: history is a help, not a condition."""
 
-    def __init__(self, workspace: Workspace, params: Params):
+    def __init__(self, workspace: Workspace, params: Params) -> None:
         here = hardware()
         self._params = params
         self._machine = {name: here[name] for name in _SAME}

@@ -44,7 +44,7 @@ def recipe_of(params: Params) -> dict[str, Any]:
 class Table:
     """The table of a record store under parameters. nets: M. classes: K."""
 
-    def __init__(self, store: RecordStore, params: Params):
+    def __init__(self, store: RecordStore, params: Params) -> None:
         index = store.index()
         self.store, self.params = store, params
         self.nets, self.classes = 2 * params.references.pairs, len(store.info.live)

@@ -37,7 +37,7 @@ class DvcVersions:
     the keys in its environment; they are not written anywhere.
     """
 
-    def __init__(self, root: Path, remote_url: str | None = None, access: S3Access | None = None):
+    def __init__(self, root: Path, remote_url: str | None = None, access: S3Access | None = None) -> None:
         self.root, self.remote_url = Path(root).resolve(), remote_url
         self._access = access or S3Access()
         self._site_cache = self.root / _SITE_CACHE

@@ -34,7 +34,7 @@ class Options(Config):
 
 
 def class_means(problem: Problem) -> Tensor:
-    """q (K, K): row c is the original's mean softmax over the hold-out records of class c.
+    """Q (K, K): row c is the original's mean softmax over the hold-out records of class c.
 
     Raises DataError where a class of D_f has no hold-out record.
     """

@@ -35,7 +35,8 @@ class Seen:
 @dataclass(frozen=True, eq=False)
 class Membership:
     """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score. law: None in
-    an audit that is read again (`measured.py`)."""
+    an audit that is read again (`measured.py`).
+    """
 
     kind: str
     request: dict[str, Seen]

@@ -56,7 +56,7 @@ class ImageFolder(Reader):
     simulated = False
     Options = ImageFolderOptions
 
-    def __init__(self, options: ImageFolderOptions):
+    def __init__(self, options: ImageFolderOptions) -> None:
         super().__init__(options)
         self._faults: dict[str, tuple[_Entry, Fault]] = {}
         self._converted: Counter[str] = Counter()

@@ -40,7 +40,7 @@ _GREY = ("1", "L")
 class Fault(Exception):
     """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
 
-    def __init__(self, kind: str, hint: str, said: str | None = None):
+    def __init__(self, kind: str, hint: str, said: str | None = None) -> None:
         super().__init__(kind)
         self.kind, self.hint, self.said = kind, hint, said or kind
 
@@ -145,7 +145,7 @@ def _huge() -> Fault:
 
 
 def _unidentified(path: Path) -> Fault:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return Fault("is HEIC", "Convert it to JPEG or PNG.")

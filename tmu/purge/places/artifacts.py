@@ -33,7 +33,7 @@ class Artifacts:
 
     name = "artifacts"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
@@ -107,7 +107,7 @@ class Leftovers:
 
     name = "training leftovers"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -28,7 +28,7 @@ class Md5s:
 
     name = "MD5s of data files"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
