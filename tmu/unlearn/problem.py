@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tmu.config import Seeds, TrainConfig
+from tmu.errors import ModelError
 from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit
 from tmu.twin.reference_twin import ReferenceTwin
@@ -51,6 +52,20 @@ class Problem:
     holdout: Examples | None = None
     lessons: Lessons | None = None
     device: torch.device | str = "cpu"
+
+    @property
+    def known_twin(self) -> Twin:
+        """`twin`, for methods with `NEEDS_TWIN`. Raises ModelError where there is none."""
+        if self.twin is None:
+            raise ModelError("The method needs a twin, and there is none.", "Fit it: `tmu twin fit`.")
+        return self.twin
+
+    @property
+    def known_holdout(self) -> Examples:
+        """`holdout`, for methods with `NEEDS_HOLDOUT`. Raises ModelError where there is none."""
+        if self.holdout is None:
+            raise ModelError("The method needs hold-out records, and there are none.", "Import with a hold-out.")
+        return self.holdout
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def class_means(problem: Problem) -> Tensor:
 
     Raises DataError where a class of D_f has no hold-out record.
     """
-    holdout = problem.holdout
+    holdout = problem.known_holdout
     counts = torch.bincount(holdout.labels.cpu(), minlength=problem.classes)
     for label in problem.forget.labels.unique().tolist():
         if not counts[label]:

@@ -53,7 +53,7 @@ class Options(Config):
 
 def unlearn(problem: Problem, options: Options) -> Outcome:
     """Split D_f, relabel its hard part, and train on D_f and D_r together."""
-    twin, forget, model = problem.twin, problem.forget, problem.model
+    twin, forget, model = problem.known_twin, problem.forget, problem.model
     side = twin.side(model, forget, problem.retain, problem.device)
     count = hard_count(forget.labels.cpu(), twin.predictor.class_error)
     if options.selection == "predictor":
@@ -99,7 +99,7 @@ def _targets(labels: Tensor, hard: Tensor, wrong: Tensor, second: Tensor, proble
     """
     if options.confidence == "one":
         return as_probabilities(torch.where(hard, wrong, labels), problem.classes)
-    sure, (of_true, of_answer) = problem.twin.easy_confidence, problem.twin.hard_confidence
+    sure, (of_true, of_answer) = problem.known_twin.easy_confidence, problem.known_twin.hard_confidence
     true, answer = as_probabilities(labels, problem.classes), as_probabilities(wrong, problem.classes)
     rest = (1 - true - answer) * max(0.0, 1 - of_true - of_answer) / max(1, problem.classes - 2)
     taught_hard = of_true * true + of_answer * answer + rest
