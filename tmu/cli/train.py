@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
@@ -33,7 +33,7 @@ def original(
     out/original[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_original
 
     with output.progress("train original") as report:
@@ -58,7 +58,7 @@ def gold(
     Example: [bold]tmu train gold --forget out/forget --run 1 --out out/gold-2[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_gold
 
     without = forget_ref(workspace, forget)
