@@ -3,9 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from tmu.config import Params
+from tmu.config import ModelConfig, Params
 from tmu.errors import ConfigError
 from tmu.files import sha256_file
+
+NOT_REACHED = "what they learned there is not reached by any deletion"
 
 
 def pinned(root: Path, params: Params) -> Params:
@@ -34,6 +36,20 @@ def pinned(root: Path, params: Params) -> Params:
             "Restore the file; for other weights change `model.init_sha256`, too, and train again.",
         )
     return params.model_copy(update={"model": model.model_copy(update={"init_sha256": found})})
+
+
+def said_of_start(model: ModelConfig) -> str | None:
+    """A sentence for plans, reports, model cards and certificates; None without a start."""
+    if not model.started:
+        return None
+    source = f", trained on {model.init_source}" if model.init_source else ""
+    return f"The model was started from weights with SHA-256 {model.init_sha256}{source}: {NOT_REACHED}."
+
+
+def start_in_words(model: ModelConfig) -> dict[str, str]:
+    """The same as an entry of a report's provenance; empty without a start."""
+    said = said_of_start(model)
+    return {"start": said} if said else {}
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ReferencesRef
+from tmu.start_file import start_in_words
 from tmu.steps.cases import TableAuditCase
 from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, lane_of, make
@@ -141,6 +142,7 @@ def _provenance(case: TableAuditCase, references: ReferencesRef, audit: TableAud
         "proof": "the references' table; no model was retrained for this audit",
         "data revision": case.data.digest,
         "forget set": case.forget.digest,
+        **start_in_words(case.params.model),
         "references": references.digest,
         "score": audit.outer.kind,
         "lock file": lock_digest(),

@@ -21,6 +21,7 @@ from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ModelRef, TwinRef
+from tmu.start_file import start_in_words
 from tmu.steps.audit_sets import audit_sets, subjects_of
 from tmu.steps.cases import AuditCase
 from tmu.steps.fit_twin import load_twin, twin_report
@@ -170,6 +171,7 @@ def _provenance(case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:
     return {
         "data revision": case.data.digest,
         "forget set": case.forget.digest,
+        **start_in_words(case.params.model),
         "lock file": lock_digest(),
         "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
         **models,

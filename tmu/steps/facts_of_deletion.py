@@ -11,6 +11,7 @@ from tmu.manifest import MANIFEST
 from tmu.provenance import git_state, hardware, lock_digest
 from tmu.purge.summary import PurgeSummary
 from tmu.refs import ModelRef
+from tmu.start_file import said_of_start, start_in_words
 from tmu.steps.cut_over import last_cut_over
 from tmu.workspace import Workspace
 
@@ -32,7 +33,17 @@ def grounds_of(deletion: Deletion, late_holds: tuple[str, ...] = ()) -> tuple[Gr
         for split, count in plan.by_split.items()
         if count
     ]
-    return (*groups, *(Group(what="not asked for", records=None, ground="none", exception=each) for each in plan.stays))
+    start = said_of_start(deletion.params.model)  # no record of the store: `not_reached_by` names it
+    asked_for_none = [each for each in plan.stays if each != start]
+    return (
+        *groups,
+        *(Group(what="not asked for", records=None, ground="none", exception=each) for each in asked_for_none),
+    )
+
+
+def not_reached_by(deletion: Deletion) -> tuple[str, ...]:
+    """What lies outside of every deletion: what the weights that training started from learned elsewhere."""
+    return tuple(start_in_words(deletion.params.model).values())
 
 
 def scope_in_numbers(deletion: Deletion, purge: PurgeSummary | None) -> Scope:

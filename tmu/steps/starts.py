@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from tmu.config import ModelConfig, Params
+from tmu.config import Params
 from tmu.errors import ModelError, StorageError
 from tmu.files import sha256_file
 from tmu.models.bundle import WEIGHTS
@@ -18,7 +18,6 @@ from tmu.models.start import Start
 from tmu.workspace import Workspace
 
 KIND = "start"
-NOT_REACHED = "What they learned is not reached by any deletion."
 
 
 def start_of(workspace: Workspace, params: Params) -> Start | None:
@@ -65,14 +64,6 @@ def read_start(path: Path | None) -> Start | None:
             "The file that `model.init` names is no safetensors file.",
             "`tmu model convert STATE_DICT.pth OUT.safetensors` makes one of a state dict.",
         ) from error
-
-
-def said_of_start(model: ModelConfig) -> str | None:
-    """A sentence for plans, reports, cards and certificates; None without a start."""
-    if not model.started:
-        return None
-    source = f", trained on {model.init_source}" if model.init_source else ""
-    return f"Started from weights with SHA-256 {model.init_sha256}{source}. {NOT_REACHED}"
 
 
 def _refuse_changed(copy: Path, sha256: str) -> None:

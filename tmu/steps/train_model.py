@@ -8,6 +8,7 @@ from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
@@ -78,6 +79,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
         refuse_suppressed(workspace, store, without)
+        refuse_misfit(arch_of(store, params))
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init, start_of(workspace, params))
         report = engine(workspace, identity, progress)(model, train, params.train, seeds)

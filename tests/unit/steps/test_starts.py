@@ -15,12 +15,13 @@ from tmu.errors import ConfigError, ModelError, StorageError
 from tmu.manifest import read
 from tmu.models.bundle import Arch
 from tmu.models.registry import build
+from tmu.start_file import said_of_start
 from tmu.steps import loading
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.fit_references import fit_references
 from tmu.steps.loading import data_ref, load_model
 from tmu.steps.plan import plan_deletion
-from tmu.steps.starts import keep_start, said_of_start, start_of
+from tmu.steps.starts import keep_start, start_of
 from tmu.steps.train_model import train_gold, train_original
 from tmu.workspace import Workspace
 
