@@ -56,8 +56,8 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve", "token",
+    "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate",
+    "verify", "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve", "token",
     "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 

@@ -14,8 +14,8 @@ from tmu.errors import ConfigError, ModelError
 from tmu.files import sha256_file, storage_errors
 
 TRUST = (
-    "Convert only files that you trust. A state dict is a pickle stream; it is read in restricted mode, in a process of "
-    "its own with limits, and nothing else of tmu reads such files."
+    "Convert only files that you trust. A state dict is a pickle stream; it is read in restricted mode, in a process "
+    "of its own with limits, and nothing else of tmu reads such files."
 )
 _READER = "tmu.models.state_dict"
 _KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT")  # of the environment
@@ -64,7 +64,7 @@ def _read(source: Path, made: Path) -> dict[str, Any]:
         told = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
         raise ModelError(
-            "The process that read the file did not end well: it needed too much memory or time, or the file is damaged.",
+            "The process that read the file did not end well: the file is damaged, or needs too much memory or time.",
             "Check where the file is from; a state dict of a common size is converted in seconds.",
         ) from error
     if done.returncode:
