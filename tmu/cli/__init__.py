@@ -57,8 +57,8 @@ EXIT_CODES = {
 }
 _ORDER = (
     "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate",
-    "verify", "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve", "token",
-    "compare", "show", "lineage", "doctor", "demo",
+    "verify", "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve",
+    "token", "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class History:
             run.seconds / (run.identity["train"]["epochs"] * run.record["n_records"])
             for run in self.models
             if run.identity["stage"] in ("original", "gold")
+            and "adopted" not in run.identity
             and run.identity["model"] == self._model
             and not run.record["resumed_at"]
             and self._here(run, "train")

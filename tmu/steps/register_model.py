@@ -9,6 +9,7 @@ from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.models.bundle import ARCH, Arch
 from tmu.refs import AuditRef, DataRef, ModelRef
+from tmu.steps.adopted import adoption_of
 from tmu.steps.cases import Lineage
 from tmu.steps.check_version import record_version
 from tmu.steps.loading import open_store, run_record
@@ -36,6 +37,9 @@ def register_model(
     }
     if lineage.request:
         tags["request"] = lineage.request
+    adopted = adoption_of(workspace, model.weights)
+    if adopted is not None and method == model.role:
+        tags["lineage"] = f"adopted, recipe {adopted['recipe']}, records {adopted['records']}"
     counts = open_store(workspace, data).counts()
     version = workspace.registry.register(
         workspace.artifacts.fetch(model.uri, model.digest),
@@ -43,11 +47,11 @@ def register_model(
         role=model.role,
         params=params.stored().model_dump(mode="json"),
         tags=tags,
-        metrics={"seconds_total": run["seconds_total"], "seconds_train": run["seconds_train"]},
+        metrics={name: run[name] for name in ("seconds_total", "seconds_train") if name in run},
         data_digest=data.digest,
         n_records={split: sum(by_class.values()) for split, by_class in counts.items()},
         parent_run=lineage.run,
-        history=run["history"],
+        history=run.get("history", []),
     )
     record_version(workspace, version)
     return version

@@ -15,6 +15,7 @@ from tmu.errors import ModelError, StorageError
 from tmu.files import sha256_file
 from tmu.models.bundle import WEIGHTS
 from tmu.models.start import Start
+from tmu.steps.adopted import own_weights
 from tmu.workspace import Workspace
 
 KIND = "start"
@@ -77,10 +78,8 @@ def _refuse_changed(copy: Path, sha256: str) -> None:
 
 def _refuse_own(workspace: Workspace, sha256: str) -> None:
     """What learned records here must not come back as a start, past every deletion of them."""
-    held = [each.manifest for each in workspace.artifacts.manifests("model")]
-    held += [each.manifest for each in workspace.artifacts.purged.of("model")]
-    if sha256 in {each["files"].get(WEIGHTS) for each in held}:
+    if sha256 in own_weights(workspace):
         raise ModelError(
-            "The weights to start from are those of a model that was trained in this workspace.",
+            "The weights to start from are those of a model that was trained or adopted in this workspace.",
             "No deletion would reach what they hold: start from weights that never saw its records.",
         )

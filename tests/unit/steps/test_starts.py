@@ -111,7 +111,10 @@ def test_what_is_no_start_is_refused_and_nothing_is_kept(workspace):
     original = train_original(workspace, data_ref(workspace), workspace.params)
     bundle = workspace.artifacts.fetch(original.uri, original.digest)
     shutil.copyfile(bundle / "weights.safetensors", workspace.root / "own.safetensors")
-    for name, said in (("text", "no safetensors file"), ("own", "a model that was trained in this workspace")):
+    for name, said in (
+        ("text", "no safetensors file"),
+        ("own", "a model that was trained or adopted in this workspace"),
+    ):
         with pytest.raises(ModelError, match=said):
             start_of(workspace, workspace.pinned(Params(model=ModelConfig(init=f"{name}.safetensors"))))
     assert len(workspace.artifacts.manifests("start")) == held
