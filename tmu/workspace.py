@@ -19,6 +19,7 @@ from tmu.errors import ConfigError
 from tmu.files import digest_of, scratch_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
+from tmu.start_file import pinned
 from tmu.stores.artifacts import Artifacts
 from tmu.stores.open_artifacts import open_artifacts
 from tmu.stores.s3_access import s3_access
@@ -145,8 +146,12 @@ class Workspace:
 
     @cached_property
     def params(self) -> Params:
-        """`params.yaml`."""
-        return load_params(self.root / "params.yaml")
+        """`params.yaml`, with the digest of the weights that training starts from, where it names any."""
+        return self.pinned(load_params(self.root / "params.yaml"))
+
+    def pinned(self, params: Params) -> Params:
+        """See `tmu.start_file.pinned`."""
+        return pinned(self.root, params)
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -7,7 +7,7 @@ import typer
 
 from tmu.cli import flow, output
 from tmu.cli.outcome import completed, read_audit, shown_outcome
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref, identity, model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
@@ -55,7 +55,7 @@ def audit(
         _refuse(**beside)
     else:
         _require(**beside)
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     method = identity(workspace, unlearned, "model").get("method", params.unlearn.method)
     audited = {
         "data": source,

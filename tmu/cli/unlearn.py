@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref, model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
@@ -39,7 +39,7 @@ def unlearn(
     [bold]tmu show methods[/] lists the methods.
     """
     workspace = open_workspace()
-    params = _chosen(overridden(workspace.params, sets), method, control)
+    params = _chosen(chosen(workspace, sets), method, control)
     target, source = out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.cases import UnlearnCase
     from tmu.steps.unlearn_model import unlearn_model

@@ -135,7 +135,7 @@ class Deletion(Config):
             stage=Stage.ACKNOWLEDGED,
             asked=asked,
             plan=plan.model_copy(update={"records": ()}),  # the forget set holds them
-            params=params.with_method(plan.choice.method),
+            params=params.stored().with_method(plan.choice.method),
             forget=forget,
             times={Stage.ACKNOWLEDGED: now()},
         )

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 from tmu.evidence.manifest import Manifest
+from tmu.start_file import said_of_start
 
 _STEM = "model_card"
 NAME = f"{_STEM}.md"
@@ -24,7 +25,7 @@ _PAGE = """\
 | method | `{{ method }}`{{ options }} |
 | architecture | `{{ arch }}` |
 | seed | {{ case.params.seed }} |
-| weights (SHA-256) | `{{ made.unlearned.weights }}` |
+{{ start }}| weights (SHA-256) | `{{ made.unlearned.weights }}` |
 | manifest | `manifest.json`: inputs, code, packages and compute environment by digest |
 
 ## Intended use
@@ -53,7 +54,7 @@ Revision `{{ case.data.digest[:12] }}` of the record store, without the erased r
 
 ## Limits
 
-{{ limits }}
+{{ limits }}{{ not_reached }}
 
 ## Compute environment
 
@@ -77,7 +78,7 @@ def model_card(manifest: Manifest, audit: dict[str, Any] | None) -> bytes:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    options = manifest.case.params.unlearn.options
+    options, start = manifest.case.params.unlearn.options, said_of_start(manifest.case.params.model)
     lane = manifest.environment.model_dump()
     page = environment.from_string(_PAGE).render(
         front=yaml.safe_dump(_front(manifest, audit), sort_keys=True, allow_unicode=True),
@@ -86,10 +87,12 @@ def model_card(manifest: Manifest, audit: dict[str, Any] | None) -> bytes:
         method=method,
         options=f" with {', '.join(f'{key} = {value}' for key, value in options.items())}" if options else "",
         arch=manifest.case.params.model.name,
+        start=f"| start | {start} |\n" if start else "",
         case=manifest.case,
         made=manifest.made,
         rows=_rows(audit, method) if audit else [],
         verdict=manifest.verdict,
+        not_reached=f" {start}" if start else "",
         limits=_EXACT if exact else _APPROXIMATE,
         environment=", ".join(f"{name} {value}" for name, value in lane.items() if value),
     )

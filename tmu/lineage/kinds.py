@@ -59,6 +59,12 @@ KINDS = (
         ("artifacts",),
         folders=("snapshots",),
     ),
+    Kind(
+        "start",
+        (),
+        "weights that every training begins with, trained elsewhere: no deletion reaches what they learned there",
+        artifact="start",
+    ),
     Kind("original", (WEIGHTS,), "trained on a revision", ("artifacts",), "model"),
     Kind("gold", (WEIGHTS,), "trained on a revision without a forget set", ("artifacts",), "model"),
     Kind("unlearned", (WEIGHTS,), "made of an original; it forgot one forget set alone", ("artifacts",), "model"),

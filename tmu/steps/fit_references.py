@@ -7,6 +7,7 @@ from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.files import digest_of, discard
 from tmu.manifest import digest
+from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
@@ -14,6 +15,7 @@ from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.references_table import Table, recipe_of
 from tmu.steps.suppress import refuse_suppressed
+from tmu.steps.train_model import arch_of
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
@@ -46,6 +48,7 @@ def fit_references(
         store = open_store(workspace, data)
         if current:  # an older revision is read for a deletion that is under way
             refuse_suppressed(workspace, store)
+        refuse_misfit(arch_of(store, params))
         table = Table(store, params)
         reports = train_references(workspace, table, state, progress)
         table.write(folder, state, key)

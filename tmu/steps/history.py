@@ -45,7 +45,7 @@ class History:
         self._params = params
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
-        self._model = params.model.model_dump(mode="json")
+        self._model = params.model.made_of()
         self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
         self._references = recipe_of(params)
         kinds = ("model", "twin", "audit", "references")
@@ -57,6 +57,7 @@ class History:
             run.seconds / (run.identity["train"]["epochs"] * run.record["n_records"])
             for run in self.models
             if run.identity["stage"] in ("original", "gold")
+            and "adopted" not in run.identity
             and run.identity["model"] == self._model
             and not run.record["resumed_at"]
             and self._here(run, "train")

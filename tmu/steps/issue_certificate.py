@@ -130,7 +130,7 @@ def gathered(
         recipients=recipients_of(workspace, request),
         served=told.served if told else facts.served_here(workspace, deletion),
         mark=facts.MARK,
-        not_proven=NOT_PROVEN,
+        not_proven=(*NOT_PROVEN, *facts.not_reached_by(workspace, deletion)),
         log=told.log if told else None,
         time_stamp=None if authority is None else authority.host,
     )

@@ -14,6 +14,7 @@ from tmu.data.store import RecordStore, SplitArrays
 from tmu.errors import StorageError
 from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
+from tmu.models.start import Start, begin
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
 from tmu.steps.shredded_set import shredded_set
 from tmu.train import Examples, Fit, fit
@@ -119,11 +120,18 @@ def run_record(workspace: Workspace, ref: Ref) -> dict:
     return json.loads((workspace.artifacts.fetch(ref.uri, ref.digest) / "run.json").read_text())
 
 
-def fresh_model(arch: Arch, seed: int, purpose: str = "init") -> nn.Module:
-    """A newly initialised network; the weights depend on seed and purpose alone."""
+def fresh_model(arch: Arch, seed: int, start: Start | None, purpose: str = "init") -> nn.Module:
+    """A network before its training; the weights depend on seed, purpose and start alone.
+
+    start: what it begins with (`tmu.steps.starts`), but for a head of other classes; None: with random weights. Raises
+    ModelError where the start does not fit.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
-        return arch.build()
+        model = arch.build()
+    if start is not None:
+        begin(model, start)
+    return model
 
 
 def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:

@@ -11,6 +11,7 @@ from tmu.errors import ConfigError, StorageError
 from tmu.files import refuse_unwritable
 from tmu.ledger.actor import SYSTEM
 from tmu.ledger.place import has_ledger, open_ledger
+from tmu.models.fitting import refuse_misfit
 from tmu.steps.train_model import arch_of
 from tmu.twin.features import feature_names
 from tmu.unlearn import read_options
@@ -24,7 +25,7 @@ def check_parameters(store: RecordStore, params: Params, method: str | None) -> 
     for name in params.twin.features:
         if name not in feature_names():
             raise ConfigError(f"There is no feature `{name}`.", f"Choose from {', '.join(feature_names())}.")
-    arch_of(store, params).build()
+    refuse_misfit(arch_of(store, params))
 
 
 def check_stores(workspace: Workspace) -> None:

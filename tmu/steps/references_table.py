@@ -33,7 +33,7 @@ _RULE = "by person: the lowest bit of SplitMix64 over 64 bits of the first subje
 def recipe_of(params: Params) -> dict[str, Any]:
     """What determines a table besides the data, the code and the machine; JSON-ready."""
     return {
-        "model": params.model.model_dump(mode="json"),
+        "model": params.model.made_of(),
         "train": params.train.model_dump(mode="json"),
         "references": params.references.fitted(),
         "head_records": params.audit.head_records if params.references.inner else None,

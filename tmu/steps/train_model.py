@@ -8,10 +8,12 @@ from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
@@ -67,7 +69,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         code_of(params),
         data=training.data.digest,
         forget=forget.digest if forget else None,
-        model=params.model.model_dump(mode="json"),
+        model=params.model.made_of(),
         train=params.train.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
         lane=lane_of(workspace, params.train),
@@ -77,8 +79,9 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
         refuse_suppressed(workspace, store, without)
+        refuse_misfit(arch_of(store, params))
         train = examples(store, "train", without=without)
-        model = fresh_model(arch_of(store, params), seeds.init)
+        model = fresh_model(arch_of(store, params), seeds.init, start_of(workspace, params))
         report = engine(workspace, identity, progress)(model, train, params.train, seeds)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
@@ -97,4 +100,5 @@ def arch_of(store: RecordStore, params: Params) -> Arch:
     """The architecture of `params` for a store's images and those of its classes that are not retired."""
     if len(store.info.live) < 2:
         raise DataError("The dataset has one class.", "A classifier needs at least two.")
-    return Arch(params.model.name, tuple(store.info.shape), store.info.live, dict(params.model.options))
+    model = params.model
+    return Arch(model.name, tuple(store.info.shape), store.info.live, dict(model.options), **model.constants)

@@ -17,6 +17,7 @@ from tmu.data.store import RecordStore
 from tmu.references.network import Training, learn
 from tmu.steps.loading import fresh_model
 from tmu.steps.references_table import Table, read_report, write_outputs
+from tmu.steps.starts import keep_start, read_start
 from tmu.steps.train_model import arch_of
 from tmu.train import fit
 from tmu.train.engine import Progress
@@ -29,13 +30,15 @@ _PATIENCE = 20.0  # seconds of training that are not worth starting processes fo
 
 @dataclass(frozen=True)
 class _Job:
-    """One network, in words that can be sent to another process. store, index, state: folders; the rest: settings."""
+    """One network, in words that can be sent to another process. store, index, state: folders; start: the
+    file of the weights to begin with; the rest: settings."""
 
     store: Path
     index: Path
     state: Path
     network: int
     params: Params
+    start: Path | None
     device: str
     threads: int
     snapshot_seconds: float
@@ -47,6 +50,7 @@ def train_references(
     """Train the networks that have not left their outputs in `state` yet; how all trainings went, by network."""
     settings, recipe = workspace.settings, table.params.train
     device, nets = pick_device(settings.device).type, range(table.nets)
+    start = keep_start(workspace, table.params)
     missing = [network for network in nets if read_report(state, network) is None]
     steps = {each: recipe.epochs * batch_count(table.half_size(each), recipe.batch_size) for each in nets}
     done = {network: steps[network] for network in nets if network not in missing}
@@ -63,6 +67,7 @@ def train_references(
             state=state,
             network=network,
             params=table.params,
+            start=start,
             device=device,
             threads=settings.threads,
             snapshot_seconds=settings.snapshot_seconds,
@@ -116,7 +121,7 @@ def train_network(job: _Job, tell: Any) -> None:
     training = Training(params.train, bound, config.inner, params.audit.head_records, job.device)
     with exact(job.threads):
         half, asked, seeds = table.half(job.network), table.asked(), table.seeds(job.network)
-        model = fresh_model(arch_of(table.store, params), seeds.init)
+        model = fresh_model(arch_of(table.store, params), seeds.init, read_start(job.start))
         outputs = learn(model, half, asked, seeds, training)
     report = {
         "holdout_accuracy_pct": table.holdout_accuracy_pct(outputs, asked.labels),

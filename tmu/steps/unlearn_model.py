@@ -26,6 +26,7 @@ from tmu.steps.loading import (
     retired_with,
 )
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.starts import start_of
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
@@ -74,6 +75,7 @@ def unlearn_model(
         method=params.unlearn.method.replace("_", "-"),
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
+        **_start(params),
         seeds=seeds.model_dump(mode="json"),
         lane=lane_of(workspace, params.train),
     )
@@ -93,6 +95,11 @@ def unlearn_model(
 
     uri, folder = make(workspace, "model", identity, build, out)
     return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
+
+
+def _start(params: Params) -> dict[str, Any]:
+    """What fresh networks begin with, where it is not random weights; identities of those stay as they were."""
+    return {"start": params.model.init_sha256} if params.model.started else {}
 
 
 def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: Arch) -> dict[str, Any]:
@@ -133,7 +140,7 @@ def _problem(
         recipe=case.params.train,
         seeds=seeds,
         fit=engine(workspace, identity, progress),
-        fresh=lambda: fresh_model(arch, seeds.init),
+        fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
         device=pick_device(workspace.settings.device),
