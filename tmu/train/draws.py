@@ -1,6 +1,5 @@
 """More random numbers out of a record's bits of an epoch."""
 
-import torch
 from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15

@@ -1,8 +1,8 @@
 """`fit`: the one training loop of the project.
 
 Data stay on the device as uint8; a batch is one gather. There is no host synchronisation inside the loop except
-at epoch ends (and where `augment` lists steps, whose draws the host reads). Deterministic: the same model, examples, config and seeds give the same weights on the same machine
-class, also across a kill -9 (see `snapshot.py`).
+at epoch ends, and where `augment` lists steps, whose draws the host reads. Deterministic: the same model, examples,
+config and seeds give the same weights on the same machine class, also across a kill -9 (see `snapshot.py`).
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The optimiser of a recipe, and what it moves: all weights alike, the backbone slower than the head, or the head alone.
+"""The optimiser of a recipe, and what it moves: all weights alike, the backbone slower than the head, or not at all.
 
 The head is the last linear layer, the backbone all below it. A frozen backbone keeps its weights and the statistics of
 its normalisation bit for bit; dropout in it stays as it is in training.
