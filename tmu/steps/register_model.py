@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tmu import manifest
-from tmu.config import Params
+from tmu.config import WHOLE, Params
 from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.refs import AuditRef, DataRef, ModelRef
@@ -40,7 +40,7 @@ def register_model(
         workspace.artifacts.fetch(model.uri, model.digest),
         dataset=dataset_name(workspace, data),
         role=model.role,
-        params=params.model_dump(mode="json"),
+        params=params.model_dump(mode="json", context=WHOLE),
         tags=tags,
         metrics={"seconds_total": run["seconds_total"], "seconds_train": run["seconds_train"]},
         data_digest=data.digest,

@@ -4,17 +4,19 @@ from typing import Any
 
 from tmu.config import TrainConfig
 
-_SGD_DECAY = 5e-4  # of SGD, whose decay is not AdamW's: there it is a share of the weights, here of the loss
+_SGD: dict[str, Any] = {"optimiser": "sgd", "momentum": 0.9, "weight_decay": 5e-4}  # AdamW's decay would be far too much
 
 
 def step_recipe(original: TrainConfig, **changes: Any) -> TrainConfig:
-    """The original's recipe, with changes, for some steps from its weights by SGD.
+    """The original's recipe, with changes, for some steps from its weights.
 
-    What the original trained is trained: a frozen backbone stays so, a slower one is slower. Images are augmented and
-    classes balanced alike. The rates of the methods are SGD's, whatever the original learned by. An average of so few
-    steps would hold the old weights back, and nothing stops early: the length is the method's.
+    What the original trained is trained, by its optimiser: a frozen backbone stays so, a slower one is slower. Images
+    are augmented and classes balanced alike. An average of so few steps would hold the old weights back, and nothing
+    stops early: the length is the method's.
     """
-    fixed: dict[str, Any] = {"ema": None, "early_stop": None}
-    if original.optimiser != "sgd":
-        fixed |= {"optimiser": "sgd", "momentum": 0.9, "weight_decay": _SGD_DECAY}
-    return original.model_copy(update=fixed | changes)
+    return original.model_copy(update={"ema": None, "early_stop": None, **changes})
+
+
+def sgd_recipe(original: TrainConfig, lr: float, **changes: Any) -> TrainConfig:
+    """The same by SGD, for a method whose own rate is one of SGD, whatever the original learned by."""
+    return step_recipe(original, lr=lr, **({} if original.optimiser == "sgd" else _SGD), **changes)

@@ -32,4 +32,4 @@ def best_epoch(history: History) -> int:
 
 def is_over(history: History, patience: int | None) -> bool:
     """Whether so many epochs have passed without a better one. None: never."""
-    return patience is not None and len(history) - best_epoch(history) >= patience
+    return patience is not None and bool(history) and len(history) - best_epoch(history) >= patience
