@@ -54,7 +54,7 @@ class History:
     def seconds_per_visit(self) -> float | None:
         """Median seconds of training per record and epoch: originals and golds of this architecture, uninterrupted."""
         return _median(
-            run.seconds / (run.identity["train"]["epochs"] * run.record["n_records"])
+            run.seconds / (len(run.record["history"]) * run.record["n_records"])
             for run in self.models
             if run.identity["stage"] in ("original", "gold")
             and "adopted" not in run.identity

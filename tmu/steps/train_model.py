@@ -11,6 +11,7 @@ from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
+from tmu.steps.held_records import held_records
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
@@ -82,13 +83,15 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         refuse_misfit(arch_of(store, params))
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init, start_of(workspace, params))
-        report = engine(workspace, identity, progress)(model, train, params.train, seeds)
+        held = held_records(store, params.train, without)
+        report = engine(workspace, identity, progress)(model, train, params.train, seeds, held=held)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,
             history=report.history,
             precision=report.precision,
             resumed_at=report.resumed_at,
+            best_epoch=report.best_epoch,
             n_records=len(train),
         )
 

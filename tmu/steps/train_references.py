@@ -15,6 +15,7 @@ from tmu.compute import side_by_side, workers_for
 from tmu.config import Params
 from tmu.data.store import RecordStore
 from tmu.references.network import Training, learn
+from tmu.steps.held_records import held_records
 from tmu.steps.loading import fresh_model
 from tmu.steps.references_table import Table, read_report, write_outputs
 from tmu.steps.starts import keep_start, read_start
@@ -118,7 +119,8 @@ def train_network(job: _Job, tell: Any) -> None:
         progress=lambda step, _, numbers: tell(job.network, step, numbers),
     )
     config, params = job.params.references, job.params
-    training = Training(params.train, bound, config.inner, params.audit.head_records, job.device)
+    held = held_records(table.store, params.train) if params.train.early_stop else None
+    training = Training(params.train, bound, config.inner, params.audit.head_records, job.device, held)
     with exact(job.threads):
         half, asked, seeds = table.half(job.network), table.asked(), table.seeds(job.network)
         model = fresh_model(arch_of(table.store, params), seeds.init, read_start(job.start))

@@ -14,6 +14,7 @@ from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
 from tmu.steps.fit_twin import load_twin
+from tmu.steps.held_records import held_records
 from tmu.steps.lessons import referring_problem
 from tmu.steps.loading import (
     engine,
@@ -143,6 +144,7 @@ def _problem(
         fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
+        held=held_records(store, case.params.train, keys) if case.params.unlearn.method == RETRAIN else None,
         device=pick_device(workspace.settings.device),
     )
     return problem, arch
