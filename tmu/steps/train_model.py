@@ -10,7 +10,7 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without, path_of
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
@@ -87,6 +87,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
             precision=report.precision,
             resumed_at=report.resumed_at,
             n_records=len(train),
+            pictures=path_of(train),
         )
 
     uri, folder = make(workspace, "model", identity, build, out)
