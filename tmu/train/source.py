@@ -83,7 +83,7 @@ class Streamed:
         """The pictures at rows (B,) of the sources, on the CPU, in memory from which a GPU copies while it computes."""
         shape, given = self.sources[0].shape, rows.numpy()
         images = torch.empty((len(rows), *shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        out = images.numpy().reshape(len(rows), -1)
+        out = images.numpy().reshape(len(rows), shape[0] * shape[1] * shape[2])
         for source, here, local in self._by_source(given):
             if len(here) == len(given):
                 source.read(local, out)
