@@ -3,7 +3,6 @@
 import contextlib
 import resource
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ _EVERY = 0.02  # seconds
 
 @dataclass
 class Taken:
-    """anonymous_mib: the most that was held beside mapped files; resident_mib: with them. cpu_seconds: children, too."""
+    """anonymous_mib: the most held beside mapped files; resident_mib: with them. cpu_seconds: children, too."""
 
     anonymous_mib: float = 0.0
     resident_mib: float = 0.0
@@ -53,8 +52,3 @@ def busy() -> float:
 
 def _mib(text: str) -> float:
     return int(text.split()[0]) / 1024
-
-
-def clock() -> float:
-    """Processor seconds of the calling thread: a measurement on a shared machine."""
-    return time.thread_time()

@@ -139,6 +139,7 @@ def delete(root: Path) -> Callable[[], Any]:
 def erase(root: Path) -> Callable[[], Any]:
     """The data without one person, and DVC's revision of them: the erasure alone."""
     from tmu.files import write_json
+    from tmu.manifest import digest
     from tmu.refs import ForgetRef
     from tmu.steps.erase_data import erase_data
     from tmu.steps.loading import data_ref, open_store
@@ -153,9 +154,7 @@ def erase(root: Path) -> Callable[[], Any]:
         write_json(folder / "forget.json", {"data": data.digest, "records": keys})
 
     uri, folder = make(workspace, "forget", {"stage": "forget", "records": keys}, build)
-    from tmu.manifest import digest
-
-    return lambda: erase_data(workspace, data, ForgetRef(uri=uri, digest=digest(folder)))
+    return lambda: erase_data(workspace, data, ForgetRef(uri=uri, digest=digest(folder), data_digest=data.digest))
 
 
 def _asked(workspace: Workspace, number: int) -> Any:
