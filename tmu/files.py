@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tmu.errors import StorageError
 from tmu.permissions import tighten
@@ -60,12 +60,22 @@ def write_atomic(path: Path, content: bytes, *, private: bool = True) -> None:
 
     `private`: readable by its owner alone; False for what is published (mode 644).
     """
+    with new_file(path, private=private) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to that is moved to `path` at the end in one step; on any error nothing is left of it.
+
+    For what does not fit into memory; else `write_atomic`.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_building(path))
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
                 os.fchmod(file.fileno(), 0o600 if private else 0o644)

@@ -144,6 +144,11 @@ class Settings(BaseSettings):
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
+    stream_above_mib: int = Field(
+        1024,
+        ge=0,
+        description="MiB of decoded pictures; a set that takes more stays in .tmu/decoded while it is learned",
+    )
     snapshot_seconds: float = Field(10.0, ge=0, description="least time between two snapshots of a training")
 
     # read by the servers of `make up` alone

@@ -133,6 +133,11 @@ class Workspace:
         return self.root / ".tmu" / "contents"
 
     @property
+    def decoded(self) -> Path:
+        """The decoded pictures of sets that are larger than memory."""
+        return self.root / ".tmu" / "decoded"
+
+    @property
     def index_parts(self) -> Path:
         """The cache of where each record lies; also for looking only."""
         return self.root / ".tmu" / "index"

@@ -31,7 +31,9 @@ def import_(
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; default: the reader's.")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
-    buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
+    buckets: Annotated[
+        int | None, typer.Option(help="Number of shards (64; up to 256 where the pictures take more than 4 GiB).")
+    ] = None,
     fold_case: Annotated[bool, typer.Option("--fold-case", help="Ignore letter case in ids of people.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the store; erased records stay erased.")] = False,
     near_copies: Annotated[

@@ -5,6 +5,7 @@ written as a shard. All of it happens in a sibling folder that is moved into pla
 """
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 
 from tmu.data.ids import IdRule
 from tmu.data.index import Index
-from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, read_info, shard_path, shard_paths, write_info
+from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, buckets_for, read_info, shard_path, shard_paths, write_info
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
 from tmu.data.shards import ShardTable, read_facts, write_shard
@@ -53,7 +54,7 @@ def import_records(
     keys: Keys,
     *,
     dataset: str | None = None,
-    n_buckets: int = 64,
+    n_buckets: int | None = None,
     holdout: float = 0.25,
     test: float = 0.25,
     split_seed: int = 0,
@@ -66,9 +67,10 @@ def import_records(
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
     A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
-    tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
-    case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
-    which pictures are erased ones that come back. `progress(done, total)` is called now and then.
+    tombstones are carried over: what was erased does not come back. `n_buckets`: None: by size (`buckets_for`).
+    `fold_case`: ids of people that differ by letter case alone are one person; it is stored, and look-ups follow it.
+    `suppressed`: who must not come back. `stays_out`: which pictures are erased ones that come back.
+    `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
@@ -120,7 +122,7 @@ def _describe(
     keys: Keys,
     ids: IdRule | None,
     dataset: str,
-    n_buckets: int,
+    n_buckets: int | None,
     holdout: float,
     test: float,
     seed: int,
@@ -136,7 +138,7 @@ def _describe(
             dataset=dataset,
             shape=reader.shape(),
             classes=tuple(classes),
-            n_buckets=n_buckets,
+            n_buckets=buckets_for(reader.count(), math.prod(reader.shape())) if n_buckets is None else n_buckets,
             key_id=keys.id,
             simulated=reader.simulated,
             split_rule=SplitRule(holdout=holdout, test=test, seed=seed),

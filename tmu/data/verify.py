@@ -1,6 +1,5 @@
 """The full check of a store: every byte read, every rule of its form tried, duplicates across splits counted."""
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from tmu.data.contents import digests
 from tmu.data.info import STORE_FILE, StoreInfo, shard_path, shard_paths
-from tmu.data.keys import buckets_of, from_hex, is_ascending
+from tmu.data.keys import KEY_DTYPE, buckets_of, from_hex, is_ascending
 from tmu.data.records import SPLITS
 from tmu.data.shards import ShardTable, read_facts, read_shard
 from tmu.errors import DataError
@@ -29,30 +28,34 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
         raise DataError(f"{len(strangers)} files in {store} do not belong to the store.", "Move them elsewhere.")
     erased = {key for path in paths for key in read_facts(path).erased}
     erased_keys = np.sort(from_hex(erased))
-    splits_of_image: dict[bytes, set[int]] = defaultdict(set)
-    copies: dict[bytes, int] = defaultdict(int)
-    keys, counts = [], np.zeros(len(SPLITS), np.int64)
+    keys, contents, splits = [], [np.empty(0, KEY_DTYPE)], [np.empty(0, np.int8)]
     for path in paths:
         shard = read_shard(path)
         _check_shard(store, path, shard, info, erased_keys)
-        for content, split in zip(digests(shard.images), shard.splits, strict=True):
-            splits_of_image[content].add(int(split))
-            copies[content] += 1
+        contents.append(np.frombuffer(b"".join(digests(shard.images)), KEY_DTYPE))
         keys.append(shard.record_keys)
-        counts += np.bincount(shard.splits, minlength=len(SPLITS))
+        splits.append(shard.splits)
     every_key = np.concatenate(keys) if keys else np.empty(0)
     if len(np.unique(every_key)) != len(every_key):
         raise DataError("A record is in two shards.", _HINT)
-    crossing = [content for content, splits in splits_of_image.items() if len(splits) > 1]
+    there = _by_split(np.concatenate(contents), np.concatenate(splits))
+    copies, crossing = there.sum(1), (there > 0).sum(1) > 1
     return {
         "shards": len(paths),
         "records": len(every_key),
-        "records_by_split": dict(zip(SPLITS, counts.tolist(), strict=True)),
+        "records_by_split": dict(zip(SPLITS, there.sum(0).tolist(), strict=True)),
         "erased": len(erased),
-        "duplicate_images": sum(number - 1 for number in copies.values()),
-        "images_in_several_splits": len(crossing),
-        "records_with_image_in_another_split": sum(copies[content] for content in crossing),
+        "duplicate_images": int((copies - 1).sum()),
+        "images_in_several_splits": int(crossing.sum()),
+        "records_with_image_in_another_split": int(copies[crossing].sum()),
     }
+
+
+def _by_split(contents: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """How many records of each split hold each picture: int64 (pictures, S)."""
+    values, place = np.unique(contents, return_inverse=True)
+    cells = np.bincount(place * len(SPLITS) + splits, minlength=len(values) * len(SPLITS))
+    return cells.reshape(len(values), len(SPLITS))
 
 
 def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, erased: np.ndarray) -> None:

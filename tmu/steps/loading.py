@@ -1,6 +1,7 @@
 """What steps load: data revisions, forget sets and models behind references, as tensors and modules."""
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tmu.data.store import RecordStore, SplitArrays
+from tmu.data.decoded import Decoding
+from tmu.data.keys import key64
+from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
@@ -21,7 +24,10 @@ from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.train.order import stream
+from tmu.train.source import Pictures, Streamed
 from tmu.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 def data_ref(workspace: Workspace, folder: str | None = None) -> DataRef:
@@ -45,7 +51,9 @@ def open_store(workspace: Workspace, data: DataRef) -> RecordStore:
     folder, listed = _present(workspace, data), None
     if folder is None:
         folder, listed = workspace.versions.linked(data.digest)
-    return RecordStore.open(folder, cache=workspace.state("index"), contents=workspace.contents, listed=listed)
+    decoding = Decoding(workspace.state("decoded"), workspace.settings.stream_above_mib << 20)
+    cache = workspace.state("index")
+    return RecordStore.open(folder, cache=cache, contents=workspace.contents, listed=listed, decoding=decoding)
 
 
 def _present(workspace: Workspace, data: DataRef) -> Path | None:
@@ -91,19 +99,31 @@ def examples(
 
     Records of a retired class are left out: no output is right for them.
     """
-    return _as_examples(store, store.load(split, without=without, only=only))
+    return examples_at(store, store.positions(split, without=without, only=only))
 
 
 def examples_at(store: RecordStore, positions: np.ndarray) -> Examples:
     """The records at positions of the store's index, in that order, as `examples` gives them."""
-    return _as_examples(store, store.at(positions))
+    positions = positions[store.info.outputs[store.index().labels[positions]] >= 0]
+    labels = torch.from_numpy(store.info.outputs[store.index().labels[positions]])
+    keys = torch.from_numpy(key64(store.index().record_keys[positions]))
+    return Examples(pictures_at(store, positions), labels, keys)
 
 
-def _as_examples(store: RecordStore, arrays: SplitArrays) -> Examples:
-    labels = store.info.outputs[arrays.labels]
-    stays = labels >= 0
-    images, keys = (part if stays.all() else part[stays] for part in (arrays.images, arrays.key64))
-    return Examples(torch.from_numpy(images), torch.from_numpy(labels[stays]), torch.from_numpy(keys))
+def pictures_at(store: RecordStore, positions: np.ndarray) -> Pictures:
+    """The pictures at positions of the index, in that order: a tensor, or in files where the set is large."""
+    decoded = store.decoded(positions)
+    size = f"{len(positions):,} pictures, {len(positions) * store.info.image_bytes / 2**20:,.0f} MiB"
+    if decoded is None:
+        _log.info("%s: held in memory.", size)
+        return torch.from_numpy(store.at(positions).images)
+    _log.info("%s: streamed from .tmu/decoded.", size)
+    return Streamed.of(decoded, positions)
+
+
+def path_of(examples: Examples) -> str:
+    """Which way the pictures came, for the run record: `in memory` or `streamed`. The bytes learned are the same."""
+    return "streamed" if isinstance(examples.images, Streamed) else "in memory"
 
 
 def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:

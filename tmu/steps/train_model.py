@@ -12,7 +12,7 @@ from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.held_records import held_records
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without, path_of
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
@@ -93,6 +93,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
             resumed_at=report.resumed_at,
             best_epoch=report.best_epoch,
             n_records=len(train),
+            pictures=path_of(train),
         )
 
     uri, folder = make(workspace, "model", identity, build, out)

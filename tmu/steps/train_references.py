@@ -13,10 +13,11 @@ from typing import Any
 
 from tmu.compute import side_by_side, workers_for
 from tmu.config import Params
+from tmu.data.decoded import Decoding
 from tmu.data.store import RecordStore
 from tmu.references.network import Training, learn
 from tmu.steps.held_records import held_records
-from tmu.steps.loading import fresh_model
+from tmu.steps.loading import fresh_model, path_of
 from tmu.steps.references_table import Table, read_report, write_outputs
 from tmu.steps.starts import keep_start, read_start
 from tmu.steps.train_model import arch_of
@@ -31,11 +32,15 @@ _PATIENCE = 20.0  # seconds of training that are not worth starting processes fo
 
 @dataclass(frozen=True)
 class _Job:
-    """One network, in words that can be sent to another process. store, index, state: folders; start: the
-    file of the weights to begin with; the rest: settings."""
+    """One network, in words that can be sent to another process.
+
+    store, index, state: folders. decoding: of sets larger than memory. start: the file of the weights to begin with.
+    The rest: settings.
+    """
 
     store: Path
     index: Path
+    decoding: Decoding | None
     state: Path
     network: int
     params: Params
@@ -65,6 +70,7 @@ def train_references(
         _Job(
             store=table.store.path,
             index=workspace.state("index"),
+            decoding=table.store.decoding,
             state=state,
             network=network,
             params=table.params,
@@ -109,7 +115,7 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
 
 def train_network(job: _Job, tell: Any) -> None:
     """Train one network and leave its outputs. tell(network, steps done, numbers of the last epoch)."""
-    table = Table(RecordStore.open(job.store, cache=job.index), job.params)
+    table = Table(RecordStore.open(job.store, cache=job.index, decoding=job.decoding), job.params)
     bound = partial(
         fit,
         device=job.device,
@@ -130,5 +136,6 @@ def train_network(job: _Job, tell: Any) -> None:
         "seconds_train": outputs.report.seconds_train,
         "precision": outputs.report.precision,
         "resumed_at": outputs.report.resumed_at,
+        "pictures": path_of(half),
     }
     write_outputs(job.state, job.network, outputs, report)

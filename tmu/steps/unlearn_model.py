@@ -24,6 +24,7 @@ from tmu.steps.loading import (
     load_model,
     open_store,
     open_without,
+    path_of,
     retired_with,
 )
 from tmu.steps.making import identity_of, lane_of, make
@@ -92,6 +93,7 @@ def unlearn_model(
             notes=outcome.notes | notes,
             n_forget=len(problem.forget),
             n_retain=len(problem.retain),
+            pictures=path_of(problem.retain),
         )
 
     uri, folder = make(workspace, "model", identity, build, out)

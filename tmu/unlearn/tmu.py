@@ -123,6 +123,6 @@ def _noised_confidence(model: nn.Module, easy: Examples, sigma: float, problem: 
     generator = torch.Generator().manual_seed(stream(problem.seeds.unlearn, "matching noise") & (2**63 - 1))
     with exact():
         noise = torch.randn(easy.images.shape, generator=generator)
-        views = ((easy.images.cpu().float() / 255 + sigma * noise).clamp(0, 1) * 255).round().to(torch.uint8)
+        views = ((easy.images[:].cpu().float() / 255 + sigma * noise).clamp(0, 1) * 255).round().to(torch.uint8)
     p = logits_of(model, views, device=problem.device).softmax(1)
     return float(p.gather(1, easy.labels.cpu()[:, None]).mean())
