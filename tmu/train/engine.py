@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tmu.train.examples import Examples, as_probabilities
 from tmu.train.lane import autocast, exact, precision_for
 from tmu.train.memory_format import arrange, arranged
 from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
+from tmu.train.ranks import Ranks
 from tmu.train.schedule import learning_rate
 from tmu.train.snapshot import load_snapshot, save_snapshot
 
@@ -84,6 +86,7 @@ class _Run:
     precision: str
     optimiser: torch.optim.Optimizer
     steps: int
+    ranks: Ranks | None = None
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     view_bits: Tensor | None = None  # of the running epoch: hashing needs the host, so not in every step
@@ -104,19 +107,24 @@ def fit(
     snapshot: Path | None = None,
     snapshot_seconds: float = 10.0,
     progress: Progress | None = None,
+    ranks: Ranks | None = None,
 ) -> Fit:
     """Train `model` in place (and leave it in evaluation mode on `device`).
 
     `after_step` is called after every optimiser step, before any snapshot of it, with the model in training mode.
     `sampler` draws the batches of an epoch, in place of one pass over all records; a record may come in several.
-    `snapshot` names the file that makes the run resumable; it is removed when the run is done. Raises DataError for
-    an empty set and ModelError where the loss is no longer finite.
+    `snapshot` names the file that makes the run resumable; it is removed when the run is done. `ranks`: this process is
+    one of several that train the model together (`ranks.py`); the first of them writes the snapshots. Raises DataError
+    for an empty set and ModelError where the loss is no longer finite.
     """
     if len(examples) < 2:
         raise DataError(f"There are {len(examples)} records to train on.", "Training needs at least two.")
     device = torch.device(device)
     with exact(threads):
         run = _prepare(model, examples.to(device), config, seeds, (objective, after_step, sampler), device)
+        if ranks:
+            ranks.refuse_small(min(len(rows) for rows in run.sampler(0)))
+            run.ranks, snapshot_seconds = ranks, inf if ranks.rank else snapshot_seconds
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
@@ -184,6 +192,7 @@ def _loop(
 def _one_step(run: _Run, rows: Tensor) -> None:
     for group in run.optimiser.param_groups:
         group["lr"] = learning_rate(run.config, run.step, run.steps)
+    whole, rows = len(rows), run.ranks.part(rows) if run.ranks else rows
     views = _views(run, rows)
     weights = None if run.examples.weights is None else run.examples.weights[rows]
     batch = Batch(views, rows, run.examples.labels[rows], run.targets[rows], weights, run.step / run.steps)
@@ -191,6 +200,8 @@ def _one_step(run: _Run, rows: Tensor) -> None:
         loss, logits = run.objective(run.model, batch)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    if run.ranks:
+        run.ranks.average(run.model, len(rows) / whole)
     if run.config.clip_norm:
         nn.utils.clip_grad_norm_(run.model.parameters(), run.config.clip_norm)
     run.optimiser.step()
@@ -198,6 +209,7 @@ def _one_step(run: _Run, rows: Tensor) -> None:
         correct = (logits.argmax(1) == batch.labels).sum()
         number = torch.full_like(correct, len(rows), dtype=torch.float64)  # filled on the device: no copy, no wait
         seen = torch.stack([loss.detach().double() * len(rows), correct.double(), number])
+        seen = run.ranks.total(seen) if run.ranks else seen
         run.totals = seen if run.totals is None else run.totals + seen
     run.step += 1
     if run.after_step is not None:
@@ -244,6 +256,7 @@ def _fingerprint(run: _Run) -> str:
     }
     calls = [getattr(part, "__qualname__", type(part).__qualname__) for part in (run.objective, run.after_step)]
     lane = [run.precision, run.targets.device.type, torch.get_num_threads()]
+    lane += [run.ranks.world] if run.ranks else []
     return digest_of([run.config.digest(), run.seeds.digest(), lane, calls, tensors])
 
 
