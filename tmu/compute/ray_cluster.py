@@ -49,6 +49,7 @@ class Cluster:
         if ray.is_initialized():
             yield ray
             return
+        _read_again(alone=self.address is None)
         folder = None if self.address else tempfile.mkdtemp(prefix="ray-")
         try:
             self._connect(ray, folder)
@@ -74,6 +75,7 @@ class Cluster:
                 )
             os.environ.pop("RAY_AUTH_TOKEN", None)
             os.environ["RAY_AUTH_TOKEN_PATH"] = str(self.token)
+        os.environ.pop(_LOOPBACK, None)
         if self.address is None:
             os.environ[_LOOPBACK] = "0"
             if not any(os.environ.get(name) for name in _TOKENS):
@@ -89,6 +91,7 @@ class Cluster:
                 object_store_memory=_STORE_BYTES,
                 _temp_dir=folder,
             )
+            _refuse_open(ray)
             return
         self._reach()
         try:
@@ -115,3 +118,23 @@ class Cluster:
                 f"Nobody answers at {self.address}, where `compute_address` says that a Ray cluster is.",
                 "Start its head there (docs/compute.md), or fix the setting.",
             ) from error
+
+
+def _read_again(alone: bool) -> None:
+    """Ray reads its environment once, and it may have been imported before. alone: on loopback."""
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    ray_constants.ENABLE_RAY_CLUSTER = not alone
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _refuse_open(ray: Any) -> None:
+    """Raise StorageError where a cluster of ours is not on loopback."""
+    addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
+    if addresses != {"127.0.0.1"}:
+        raise StorageError(
+            f"This version of Ray listens beyond this machine, at {', '.join(sorted(addresses))}.",
+            "Install the one that tmu pins: `pip install 'tmu[ray]'`.",
+        )
