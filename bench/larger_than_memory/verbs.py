@@ -31,7 +31,7 @@ class Coarse(Reader):
 
     name, simulated, Options = "coarse", True, Config
 
-    def __init__(self, n: int, side: int):
+    def __init__(self, n: int, side: int) -> None:
         super().__init__(Config())
         self._n, self._side = n, side
 

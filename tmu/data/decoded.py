@@ -53,7 +53,7 @@ class Decoded:
     Files stay open, so that what is learned from them can go on while another process prunes.
     """
 
-    def __init__(self, store: Path, info: StoreInfo, index: Index, folder: Path, pieces: Pieces):
+    def __init__(self, store: Path, info: StoreInfo, index: Index, folder: Path, pieces: Pieces) -> None:
         self.shape = info.shape
         self._store, self._info, self._index, self._folder, self._pieces = store, info, index, folder, pieces
         self._parts: dict[int, _Part] = {}

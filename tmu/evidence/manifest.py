@@ -21,12 +21,14 @@ class Environment(Config):
     """The compute environment that made the unlearned model, as its own records say.
 
     device: `cpu` or `cuda`. precision: as resolved there. capability: vector instructions that the processor's kernels
-    used, such as `AVX512`. gpu: its name, or `none`. machine: such as `x86_64`. Empty: the record does not say.
+    used, such as `AVX512`. gpu: its name, or `none`. machine: such as `x86_64`. Empty: the record does not say. ranks:
+    processes that trained one model together (docs/compute.md).
     """
 
     device: str
     precision: str
     threads: int
+    ranks: int = 1
     torch: str = ""
     capability: str = ""
     gpu: str = ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from tmu.config import Config, Params, Seeds
+from tmu.config import Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.manifest import digest
@@ -12,10 +12,11 @@ from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.held_records import held_records
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without, path_of
+from tmu.steps.loading import examples, forget_keys, fresh_model, open_without, path_of
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
+from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
@@ -53,14 +54,10 @@ def train_gold(
     return _train(workspace, training, progress, out)
 
 
-class _Training(Config):
+class _Training(RankedTraining):
     """One run of the recipe: on all training records, or without a forget set."""
 
     role: Literal["original", "gold"]
-    data: DataRef
-    forget: ForgetRef | None = None
-    params: Params
-    seeds: Seeds
 
 
 def _train(workspace: Workspace, training: _Training, progress: Progress | None, out: str | None) -> ModelRef:
@@ -73,7 +70,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         model=params.model.made_of(),
         train=params.train.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
-        lane=lane_of(workspace, params.train),
+        lane=lane_of(workspace, params.train) | ranks_of(workspace),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
@@ -84,7 +81,9 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init, start_of(workspace, params))
         held = held_records(store, params.train, without)
-        report = engine(workspace, identity, progress)(model, train, params.train, seeds, held=held)
+        ranked = RankedTraining(data=training.data, forget=forget, params=params, seeds=seeds)
+        learn = training_engine(workspace, ranked, arch_of(store, params), identity, progress)
+        report = learn(model, train, params.train, seeds, held=held)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tmu.compute import side_by_side, workers_for
+from tmu.compute import Local, backend_of, resources_of, side_by_side
 from tmu.config import Params
 from tmu.data.decoded import Decoding
 from tmu.data.store import RecordStore
+from tmu.errors import ConfigError
 from tmu.references.network import Training, learn
 from tmu.steps.held_records import held_records
 from tmu.steps.loading import fresh_model, path_of
@@ -23,7 +24,7 @@ from tmu.steps.starts import keep_start, read_start
 from tmu.steps.train_model import arch_of
 from tmu.train import fit
 from tmu.train.engine import Progress
-from tmu.train.lane import exact, pick_device
+from tmu.train.lane import exact, pick_device, pick_precision
 from tmu.train.order import batch_count
 from tmu.workspace import Workspace
 
@@ -32,10 +33,11 @@ _PATIENCE = 20.0  # seconds of training that are not worth starting processes fo
 
 @dataclass(frozen=True)
 class _Job:
-    """One network, in words that can be sent to another process.
+    """One network, in words that can be sent to another process or machine.
 
-    store, index, state: folders. decoding: of sets larger than memory. start: the file of the weights to begin with.
-    The rest: settings.
+    store, index, state: folders, which a worker of another machine sees under the same paths. decoding: of sets larger
+    than memory. start: the file of the weights to begin with. precision: as resolved where the job comes from. The
+    rest: settings.
     """
 
     store: Path
@@ -46,8 +48,12 @@ class _Job:
     params: Params
     start: Path | None
     device: str
+    precision: str
     threads: int
     snapshot_seconds: float
+
+    def __str__(self) -> str:
+        return f"network {self.network} of the references"
 
 
 def train_references(
@@ -76,14 +82,16 @@ def train_references(
             params=table.params,
             start=start,
             device=device,
+            precision=pick_precision(recipe.precision, pick_device(device)),
             threads=settings.threads,
             snapshot_seconds=settings.snapshot_seconds,
         )
         for network in missing
     ]
-    workers = workers_for(len(jobs), settings.threads, device)
-    left = jobs if workers == 1 else _train_here(jobs, steps, said)
-    side_by_side(train_network, left, min(workers, max(1, len(left))), said)
+    backend, resources = backend_of(settings), resources_of(settings, device)
+    several = isinstance(backend, Local) and backend.places(len(jobs), resources) > 1
+    left = _train_here(jobs, steps, said) if several else jobs
+    side_by_side(backend, train_network, left, resources, said)
     return [read_report(state, network) or {} for network in nets]
 
 
@@ -115,6 +123,7 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
 
 def train_network(job: _Job, tell: Any) -> None:
     """Train one network and leave its outputs. tell(network, steps done, numbers of the last epoch)."""
+    _refuse_elsewhere(job)
     table = Table(RecordStore.open(job.store, cache=job.index, decoding=job.decoding), job.params)
     bound = partial(
         fit,
@@ -139,3 +148,18 @@ def train_network(job: _Job, tell: Any) -> None:
         "pictures": path_of(half),
     }
     write_outputs(job.state, job.network, outputs, report)
+
+
+def _refuse_elsewhere(job: _Job) -> None:
+    """Raise ConfigError on a machine that does not see the workspace, or would compute in another precision."""
+    if not job.store.is_dir():
+        raise ConfigError(
+            f"A worker on another machine does not see {job.store}.",
+            "Keep the workspace on a file system that all nodes mount at the same path; docs/compute.md.",
+        )
+    precision = pick_precision(job.params.train.precision, pick_device(job.device))
+    if precision != job.precision:
+        raise ConfigError(
+            f"A worker would train in {precision}, the others in {job.precision}.",
+            "Set `train.precision` in params.yaml to `fp32`, or use nodes of one kind.",
+        )

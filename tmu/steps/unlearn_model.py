@@ -1,5 +1,6 @@
 """Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ from tmu.steps.loading import (
 )
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
+from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
+from tmu.train import Fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
@@ -79,7 +82,7 @@ def unlearn_model(
         recipe=params.train.model_dump(mode="json"),
         **_start(params),
         seeds=seeds.model_dump(mode="json"),
-        lane=lane_of(workspace, params.train),
+        lane=lane_of(workspace, params.train) | (ranks_of(workspace) if params.unlearn.method == RETRAIN else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
@@ -142,7 +145,7 @@ def _problem(
         classes=len(arch.classes),
         recipe=case.params.train,
         seeds=seeds,
-        fit=engine(workspace, identity, progress),
+        fit=_engine(workspace, case, arch, identity, progress),
         fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
@@ -150,6 +153,16 @@ def _problem(
         device=pick_device(workspace.settings.device),
     )
     return problem, arch
+
+
+def _engine(
+    workspace: Workspace, case: UnlearnCase, arch: Arch, identity: dict[str, Any], progress: Progress | None
+) -> Callable[..., Fit]:
+    """Exact retraining trains as the original was; all other methods train in this process."""
+    if case.params.unlearn.method != RETRAIN:
+        return engine(workspace, identity, progress)
+    training = RankedTraining(data=case.data, forget=case.forget, params=case.params, seeds=Seeds.all(case.params.seed))
+    return training_engine(workspace, training, arch, identity, progress)
 
 
 def _without_outputs(arch: Arch, live: tuple[str, ...], params: Params) -> Arch:

@@ -9,8 +9,9 @@ on the same machine class, also across a kill -9 (see `snapshot.py`).
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tmu.train.lane import autocast, exact, own_draws, precision_for, seed_draws
 from tmu.train.memory_format import arrange, arranged
 from tmu.train.optimisers import only_trained, optimiser_of, set_rate
 from tmu.train.order import batch_count, batches, epoch_order, stream, view_bits
+from tmu.train.ranks import Ranks
 from tmu.train.schedule import learning_rate
 from tmu.train.snapshot import load_snapshot, save_snapshot
 from tmu.train.source import Streamed, fed
@@ -97,6 +99,7 @@ class _Run:
     precision: str
     optimiser: torch.optim.Optimizer
     steps: int
+    ranks: Ranks | None = None
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     view_bits: Tensor | None = None  # of the running epoch: hashing needs the host, so not in every step
@@ -122,14 +125,16 @@ def fit(
     snapshot: Path | None = None,
     snapshot_seconds: float = 10.0,
     progress: Progress | None = None,
+    ranks: Ranks | None = None,
 ) -> Fit:
     """Train `model` in place (and leave it in evaluation mode on `device`).
 
     `after_step` is called after every optimiser step, before any snapshot of it, with the model in training mode.
     `sampler` draws the batches of an epoch, in place of one pass over all records; a record may come in several.
     `held` are records of the hold-out: the accuracy on them is told after each epoch, and early stopping needs them.
-    `snapshot` names the file that makes the run resumable; it is removed when the run is done. Raises DataError for
-    an empty set, ModelError where the loss is no longer finite, ConfigError for a recipe that does not fit the records.
+    `snapshot` names the file that makes the run resumable; it is removed when the run is done. `ranks`: this process is
+    one of several that train the model together (`ranks.py`); the first of them writes the snapshots. Raises DataError
+    for an empty set, ModelError where the loss is no longer finite, ConfigError for a recipe that does not fit.
     """
     if len(examples) < 2:
         raise DataError(f"There are {len(examples)} records to train on.", "Training needs at least two.")
@@ -141,6 +146,9 @@ def fit(
     with exact(threads), own_draws(device), only_trained(model, config):
         run = _prepare(model, examples.to(device), config, seeds, (objective, after_step, sampler), device)
         run.held = held.to(device) if held and len(held) else None
+        if ranks:
+            ranks.refuse_small(min(len(rows) for rows in run.sampler(0)))
+            run.ranks, snapshot_seconds = ranks, inf if ranks.rank else snapshot_seconds
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
@@ -190,8 +198,8 @@ def _loop(
         epoch, first = divmod(run.step, per_epoch)
         order = run.sampler(epoch)
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
-        for rows, images in fed(run.examples.images, order[first:]):
-            _one_step(run, rows, images)
+        for share, rows, images in _fed(run, order[first:]):
+            _one_step(run, rows, images, share)
             # never between an epoch's last step and its closing: a resumed run would miss that entry
             if snapshot and run.step % per_epoch and time.monotonic() - saved >= snapshot_seconds:
                 _save(run, snapshot, fingerprint)
@@ -203,7 +211,15 @@ def _loop(
             progress(run.step, run.steps, run.history[-1])
 
 
-def _one_step(run: _Run, rows: Tensor, images: Tensor) -> None:
+def _fed(run: _Run, order: list[Tensor]) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Of each batch the rows and pictures that this process computes, and the share of the batch that they are."""
+    parts = [run.ranks.part(rows) if run.ranks else rows for rows in order]
+    for whole, (rows, images) in zip(order, fed(run.examples.images, parts), strict=True):
+        yield len(rows) / len(whole), rows, images
+
+
+def _one_step(run: _Run, rows: Tensor, images: Tensor, share: float) -> None:
+    """share: of the batch, that these rows are; below 1 in one of several ranks."""
     set_rate(run.optimiser, learning_rate(run.config, run.step, run.steps))
     views = _views(run, rows, images)
     seed_draws(run.examples.labels.device, stream(run.seeds.augment, "layers", run.step))
@@ -213,6 +229,8 @@ def _one_step(run: _Run, rows: Tensor, images: Tensor) -> None:
         loss, logits = run.objective(run.model, batch)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    if run.ranks:
+        run.ranks.average(run.model, share)
     if run.config.clip_norm:
         nn.utils.clip_grad_norm_(run.model.parameters(), run.config.clip_norm)
     run.optimiser.step()
@@ -220,6 +238,7 @@ def _one_step(run: _Run, rows: Tensor, images: Tensor) -> None:
         correct = (logits.argmax(1) == batch.labels).sum()
         number = torch.full_like(correct, len(rows), dtype=torch.float64)  # filled on the device: no copy, no wait
         seen = torch.stack([loss.detach().double() * len(rows), correct.double(), number])
+        seen = run.ranks.total(seen) if run.ranks else seen
         run.totals = seen if run.totals is None else run.totals + seen
     run.step += 1
     if run.after_step is not None:
@@ -299,6 +318,7 @@ def _fingerprint(run: _Run) -> str:
     tensors = {name: _sha256(value) for name, value in given.items()}
     calls = [getattr(part, "__qualname__", type(part).__qualname__) for part in (run.objective, run.after_step)]
     lane = [run.precision, run.examples.labels.device.type, torch.get_num_threads()]
+    lane += [run.ranks.world] if run.ranks else []
     return digest_of([run.config.digest(), run.seeds.digest(), lane, calls, tensors])
 
 

@@ -121,7 +121,7 @@ class Streamed:
 class Held:
     """A source in memory: a small set that is joined with one in files. images: uint8 (N, C, H, W)."""
 
-    def __init__(self, images: Tensor):
+    def __init__(self, images: Tensor) -> None:
         self._flat = images.cpu().numpy().reshape(len(images), -1)
         self.shape: tuple[int, int, int] = (images.shape[1], images.shape[2], images.shape[3])
 
