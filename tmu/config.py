@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -56,8 +64,19 @@ class TrainConfig(Config):
     augment: Literal["none", "shift", "flip_shift"] = "none"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
+    head: Literal["sgd", "ridge"] = Field(
+        "sgd", description="ridge: the start is frozen, and the head solved by least squares (docs/exact-head.md)"
+    )
+    ridge: float = Field(1.0, gt=0, description="what is added to the diagonal of the features' second moments")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Newer fields are left out at their defaults, so that the digests of older recipes stay."""
+        defaults = {name: type(self).model_fields[name].default for name in _NEWER}
+        return {name: value for name, value in fields(self).items() if defaults.get(name, ...) != value}
 
 
+_NEWER = ("head", "ridge")
 _GONE = ("cross_fit", "halves")  # keys of older files and journals
 
 
@@ -104,6 +123,7 @@ class ReferencesConfig(Config):
         return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
 
 
+EXACT_HEAD = "exact-head"  # the method of models with a ridge head
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -172,15 +192,25 @@ class Params(Config):
     purge: PurgeConfig = PurgeConfig()
 
     @property
+    def ridge_head(self) -> bool:
+        """Whether the model is a frozen start with a head solved by least squares (docs/exact-head.md)."""
+        return self.train.head == "ridge"
+
+    @property
+    def method_of_auto(self) -> str:
+        """The method that `auto` weighs against retraining: the exact one where the model is of its kind."""
+        return EXACT_HEAD if self.ridge_head else self.auto.method
+
+    @property
     def approximate_method(self) -> str:
         """The configured method; under `auto` the one that it weighs against retraining."""
-        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
+        return self.method_of_auto if self.unlearn.method == AUTO else self.unlearn.method
 
     def with_method(self, method: str) -> "Params":
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        kept = self.unlearn.options if (self.unlearn.method, self.method_of_auto) == (AUTO, method) else {}
         return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 

@@ -12,6 +12,7 @@ from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.ridge_statistics import keep_statistics
 from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
@@ -80,6 +81,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         train = examples(store, "train", without=without)
         model = fresh_model(arch_of(store, params), seeds.init)
         report = engine(workspace, identity, progress)(model, train, params.train, seeds)
+        keep_statistics(workspace, identity, report)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,

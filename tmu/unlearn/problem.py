@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tmu.config import Seeds, TrainConfig
 from tmu.references.rows import ReferenceRows
+from tmu.ridge.statistics import Statistics
 from tmu.train import Examples, Fit
 from tmu.twin.reference_twin import ReferenceTwin
 from tmu.twin.twin import Twin
@@ -37,6 +38,8 @@ class Problem:
     fresh: a newly initialised network of the same architecture. twin: present where the method asks for one. holdout:
     D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
     lessons: present where the method has `NEEDS_REFERENCES`; then `retain` is a part of D_r, drawn for replay.
+    statistics: what the model's ridge head was solved from, where the method has `NEEDS_STATISTICS` and they can be
+    used; then `retain` is empty.
     """
 
     model: nn.Module
@@ -50,6 +53,7 @@ class Problem:
     twin: Twin | None = None
     holdout: Examples | None = None
     lessons: Lessons | None = None
+    statistics: Statistics | None = None
     device: torch.device | str = "cpu"
 
 
