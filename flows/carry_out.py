@@ -29,7 +29,7 @@ from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.price import Price, price_of
 from tmu.steps.register_model import champion_of
-from tmu.steps.ridge_statistics import find_statistics
+from tmu.steps.ridge_statistics import find_statistics, why_anew
 from tmu.stores.mlflow import Version
 from tmu.unlearn import needs_references, needs_statistics, needs_twin
 from tmu.workspace import Workspace
@@ -94,6 +94,8 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
         case = _case(workspace, deletion)
         tell(f"Unlearning with {deletion.method}")
         unlearned = unlearn(workspace, case)
+        if deletion.by_recomputation and (why := why_anew(workspace, unlearned)):
+            tell(why)
         return journal.advance(deletion, Stage.UNLEARNED, twin=case.twin, unlearned=unlearned)
     except GateError as refusal:
         refused = f"{refusal.what} Exact retraining took over from `{deletion.method}`."

@@ -42,7 +42,7 @@ def unlearn(
     params = _chosen(overridden(workspace.params, sets), method, control)
     target, source = out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.cases import UnlearnCase
-    from tmu.steps.ridge_statistics import find_statistics
+    from tmu.steps.ridge_statistics import find_statistics, why_anew
     from tmu.steps.unlearn_model import unlearn_model
     from tmu.unlearn import needs_statistics
 
@@ -58,6 +58,8 @@ def unlearn(
     )
     with output.progress("unlearn") as report:
         ref = unlearn_model(workspace, case, progress=report, out=target)
+    if params.ridge_head and (why := why_anew(workspace, ref)):
+        output.note(why)
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 

@@ -12,7 +12,7 @@ from tmu.errors import ConfigError, RequestError
 from tmu.models.bundle import Arch
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.loading import examples, forget_keys, fresh_model, load_model, open_store, retired_with
-from tmu.steps.ridge_statistics import refuse_trained_start, usable
+from tmu.steps.ridge_statistics import ANEW, refuse_trained_start, usable
 from tmu.train import Examples, Fit
 from tmu.train.lane import pick_device
 from tmu.unlearn.problem import Problem
@@ -50,7 +50,7 @@ def exact_problem(
         statistics=statistics,
         device=pick_device(workspace.settings.device),
     )
-    return problem, arch, {"statistics were computed anew": why} if why else {}
+    return problem, arch, {ANEW: why} if why else {}
 
 
 def _none_of(records: Examples) -> Examples:

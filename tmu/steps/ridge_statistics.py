@@ -25,6 +25,8 @@ from tmu.train.lane import pick_device
 from tmu.workspace import Workspace
 
 _DECIDES = ("torch", "capability", "gpu", "machine")  # of `hardware()`: the last bits of features
+ANEW = "statistics were computed anew"
+"""The note in a model's run record, with the reason."""
 SAME_HEAD = 1e-6
 """Relative distance between the head that statistics give and the model's, at most: fp32 rounds by less."""
 
@@ -52,6 +54,13 @@ def find_statistics(workspace: Workspace, model: ModelRef) -> StatisticsRef | No
 def load_statistics(workspace: Workspace, ref: StatisticsRef) -> Statistics:
     """Raises StorageError where they are gone or changed, DataError where the file holds something else."""
     return read(workspace.artifacts.fetch(ref.uri, ref.digest) / NAME)
+
+
+def why_anew(workspace: Workspace, model: ModelRef) -> str:
+    """A sentence on why a model's statistics were computed anew, where records could not be taken out; else empty."""
+    run = read_json(workspace.artifacts.fetch(model.uri, model.digest) / manifest.RUN)
+    why = run.get("notes", {}).get(ANEW)
+    return f"The statistics were computed anew from the records that stay: {why.rstrip('.')}." if why else ""
 
 
 def refuse_trained_start(workspace: Workspace, model: ModelRef, params: Params) -> None:
