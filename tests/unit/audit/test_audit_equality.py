@@ -56,7 +56,9 @@ def test_the_report_holds_the_numbers_and_the_verdict_follows_from_them_again(tm
     write_equality_audit(tmp_path, EQUAL, result, {"proof": "equality"})
     raw = json.loads((tmp_path / "audit.json").read_text())
     assert (raw["verdict"]["row"], raw["verdict"]["outcome"]) == ("exact-head", "passed")
-    assert judged_again(raw, CONFIG).as_json() == {name: raw["verdict"][name] for name in raw["verdict"] if name != "row"}
+    assert judged_again(raw, CONFIG).as_json() == {
+        name: raw["verdict"][name] for name in raw["verdict"] if name != "row"
+    }
     assert judged_again({**raw, "equality": {**raw["equality"], "head": 1.0}}, CONFIG).outcome == "failed"
     cells = raw["result"]["rows"][1]["metrics"]
     assert (cells["accuracy_test"]["value"], cells["ua"]["value"]) == (85.0, 40.0)

@@ -66,7 +66,7 @@ def test_thousands_of_deletions_one_by_one_leave_what_a_retraining_sums_bit_for_
 
 def test_the_same_deletions_on_float64_sums_drift():
     """Why the sums are of whole numbers: this is the rounding that they spare."""
-    features, labels = records(3000, width=12)
+    features, _ = records(3000, width=12)
     phi = torch.cat([features.double(), torch.ones(3000, 1)], 1)
     left = phi.T @ phi
     for row in range(2900):
