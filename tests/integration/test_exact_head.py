@@ -182,11 +182,10 @@ def test_the_verbs_take_a_person_out_and_prove_it(world: World) -> None:
     assert "recomputation is its proof" in bad(home, "audit", *given, "--references", "references/0", code=2)
 
 
-def test_a_deletion_is_exact_leaves_no_statistics_of_the_person_and_a_wrong_one_gives_way(
+def test_a_deletion_is_exact_and_leaves_no_statistics_of_the_person(
     prefect_server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.delete_local import delete_local_flow
-    from tmu.unlearn import exact_head
 
     workspace = make_workspace(tmp_path / "w", **RIDGE, purge={"act": True})
     monkeypatch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path / "elsewhere"))
@@ -207,16 +206,27 @@ def test_a_deletion_is_exact_leaves_no_statistics_of_the_person_and_a_wrong_one_
     making = next(each for each in certificate.values() if isinstance(each, dict) and "exact" in each)
     assert (making["method"], making["exact"]) == ("exact-head", True)
 
+
+@pytest.mark.drill
+def test_a_wrong_one_is_refused_by_its_audit_and_gives_way(
+    prefect_server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.delete_local import delete_local_flow
+    from tmu.unlearn import exact_head
+
+    workspace = make_workspace(tmp_path / "w", **RIDGE, purge={"act": True})
+    monkeypatch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path / "elsewhere"))
     real = exact_head.without
 
     def half(model, statistics, forget, *given, **more):  # type: ignore[no-untyped-def]
         return real(model, statistics, forget.take(torch.arange(1)), *given, **more)
 
     monkeypatch.setattr(exact_head, "without", half)
-    second = delete_local_flow(home=str(workspace.root), subjects=[keys.subject("contributor-002")])
-    deletion = Journal(workspace).find(second["request"])
+    subject = workspace.keys(simulated=True).subject("contributor-003")
+    outcome = delete_local_flow(home=str(workspace.root), subjects=[subject])
+    deletion = Journal(workspace).find(outcome["request"])
     assert "The audit of `exact-head` failed" in deletion.refused
-    assert (deletion.method, second["verdict"]["outcome"]) == ("retrain", "passed")
+    assert (deletion.method, outcome["verdict"]["outcome"]) == ("retrain", "passed")
     left = find_statistics(workspace, deletion.unlearned)
     assert [each.uri for each in workspace.artifacts.manifests("statistics")] == [left.uri]
 
