@@ -114,7 +114,7 @@ Step = Literal["crop", "flip", "colour", "randaugment"]
 _WORDS = get_args(Word)
 _LATER = (  # options of a recipe that came after recipes were stored
     *("optimiser", "backbone_lr", "decay", "balance", "ema", "early_stop", "holdout_records"),
-    *("crop_area", "colour", "operations", "strength"),
+    *("crop_area", "colour", "operations", "strength", "head", "ridge"),
 )
 _OF_STEP: dict[str, Step] = {
     "crop_area": "crop",
@@ -155,6 +155,10 @@ class TrainConfig(Config):
         None, ge=1, description="epochs without a better accuracy on the hold-out after which it stops; null: never"
     )
     holdout_records: int = Field(2000, ge=0, description="hold-out records looked at after an epoch, at most")
+    head: Literal["sgd", "ridge"] = Field(
+        "sgd", description="ridge: the start is frozen, and the head solved by least squares (docs/exact-head.md)"
+    )
+    ridge: float = Field(1.0, gt=0, description="what is added to the diagonal of the features' second moments")
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -235,6 +239,7 @@ class ReferencesConfig(Config):
         return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
 
 
+EXACT_HEAD = "exact-head"  # the method of models with a ridge head
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -303,9 +308,19 @@ class Params(Config):
     purge: PurgeConfig = PurgeConfig()
 
     @property
+    def ridge_head(self) -> bool:
+        """Whether the model is a frozen start with a head solved by least squares (docs/exact-head.md)."""
+        return self.train.head == "ridge"
+
+    @property
+    def method_of_auto(self) -> str:
+        """The method that `auto` weighs against retraining: the exact one where the model is of its kind."""
+        return EXACT_HEAD if self.ridge_head else self.auto.method
+
+    @property
     def approximate_method(self) -> str:
         """The configured method; under `auto` the one that it weighs against retraining."""
-        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
+        return self.method_of_auto if self.unlearn.method == AUTO else self.unlearn.method
 
     def stored(self) -> "Params":
         """The same choices without the place of the start's file: its digest says which one it is."""
@@ -315,7 +330,7 @@ class Params(Config):
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        kept = self.unlearn.options if (self.unlearn.method, self.method_of_auto) == (AUTO, method) else {}
         return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 

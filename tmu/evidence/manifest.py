@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tmu.config import Config
 from tmu.errors import DataError
-from tmu.refs import AuditRef, DataRef, ModelRef, Ref, ReferencesRef
+from tmu.refs import AuditRef, DataRef, ModelRef, Ref, ReferencesRef, StatisticsRef
 from tmu.steps.cases import UnlearnCase
 
 NAME = "manifest.json"
@@ -42,13 +42,16 @@ class Environment(Config):
 
 
 class Made(Config):
-    """What came of it. failed_audit: of a method that gave way. serves: the model that was put into service."""
+    """What came of it. failed_audit: of a method that gave way. statistics: of the model's ridge head. serves: the
+    model that was put into service.
+    """
 
     unlearned: ModelRef
     data: DataRef
     audit: AuditRef | None = None
     failed_audit: AuditRef | None = None
     references: ReferencesRef | None = None
+    statistics: StatisticsRef | None = None
     serves: ModelRef | None = None
 
 
@@ -81,7 +84,7 @@ class Manifest(Config):
         case = self.case
         named = {
             "data revision": case.data, "forget set": case.forget, "original": case.original,
-            "references": case.references, "twin": case.twin,
+            "references": case.references, "twin": case.twin, "statistics": case.statistics,
         }  # fmt: skip
         return {name: ref for name, ref in named.items() if ref is not None}
 
@@ -92,6 +95,7 @@ class Manifest(Config):
         named = {
             "unlearned model": made.unlearned, "data revision after": made.data, "audit": made.audit,
             "failed audit": made.failed_audit, "references after": made.references, "model in service": made.serves,
+            "statistics after": made.statistics,
         }  # fmt: skip
         return {name: ref for name, ref in named.items() if ref is not None}
 

@@ -44,6 +44,13 @@ KINDS = (
         ("data", "data_caches"),
         folders=("index", "contents", "decoded", "md5s.json"),
     ),
+    Kind(
+        "statistics",
+        (WEIGHTS,),
+        "sums over the features of a revision's training records, from which a ridge head is solved",
+        ("artifacts",),
+        "statistics",
+    ),
     Kind("references", (OUTPUTS, KEYS), "a row in the shard of the record's bucket", ("artifacts",), "references"),
     Kind(
         "unfinished references",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tmu.config import TrainConfig
 from tmu.data.decoded import Decoding
 from tmu.data.keys import key64
 from tmu.data.store import RecordStore
@@ -19,6 +20,7 @@ from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
 from tmu.models.start import Start, begin
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
+from tmu.ridge.fit import fit_ridge
 from tmu.steps.shredded_set import shredded_set
 from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
@@ -157,7 +159,8 @@ def fresh_model(arch: Arch, seed: int, start: Start | None, purpose: str = "init
 def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:
     """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own.
 
-    identity: of the artifact that is being made. The snapshot's name begins with the data revision that it learns.
+    By a recipe with a ridge head it is `fit_ridge`, which needs no snapshot. identity: of the artifact that is being
+    made. The snapshot's name begins with the data revision that it learns.
     """
     settings, calls = workspace.settings, iter(range(10**6))
     name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}"
@@ -168,6 +171,12 @@ def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | 
         snapshot_seconds=settings.snapshot_seconds,
         progress=progress,
     )
-    return lambda *args, **kwargs: bound(
-        *args, snapshot=workspace.state("snapshots", f"{name}-{next(calls)}.safetensors"), **kwargs
-    )
+
+    def trained(model: nn.Module, records: Examples, config: TrainConfig, *args: Any, **kwargs: Any) -> Fit:
+        if config.head == "ridge":
+            device, threads = pick_device(settings.device), settings.threads
+            return fit_ridge(model, records, config, device=device, threads=threads, progress=progress)
+        snapshot = workspace.state("snapshots", f"{name}-{next(calls)}.safetensors")
+        return bound(model, records, config, *args, snapshot=snapshot, **kwargs)
+
+    return trained

@@ -14,6 +14,7 @@ from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.steps.held_records import held_records
 from tmu.steps.loading import examples, forget_keys, fresh_model, open_without, path_of
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.ridge_statistics import keep_statistics
 from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
 from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
@@ -84,6 +85,7 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         ranked = RankedTraining(data=training.data, forget=forget, params=params, seeds=seeds)
         learn = training_engine(workspace, ranked, arch_of(store, params), identity, progress)
         report = learn(model, train, params.train, seeds, held=held)
+        keep_statistics(workspace, identity, report)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,

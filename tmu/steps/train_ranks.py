@@ -54,7 +54,7 @@ def training_engine(
 ) -> Callable[..., Fit]:
     """`fit` for this one training: by the ranks that the settings ask for, else in this process."""
     world = ranks_of(workspace).get("ranks", 1)
-    if world == 1:
+    if world == 1 or training.params.train.head == "ridge":  # a sum over records, in one pass
         return engine(workspace, identity, progress)
     device = pick_device(workspace.settings.device).type
     name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}-ranks.safetensors"

@@ -14,6 +14,7 @@ from tmu.models.registry import module_of
 from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
+from tmu.steps.exact_problem import exact_problem
 from tmu.steps.fit_twin import load_twin
 from tmu.steps.held_records import held_records
 from tmu.steps.lessons import referring_problem
@@ -29,13 +30,21 @@ from tmu.steps.loading import (
     retired_with,
 )
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.ridge_statistics import keep_statistics
 from tmu.steps.starts import start_of
 from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
 from tmu.train import Fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
-from tmu.unlearn import get_method, method_module, needs_references, read_options
+from tmu.unlearn import (
+    get_method,
+    method_module,
+    needs_references,
+    needs_statistics,
+    read_options,
+    refuse_other_head,
+)
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,11 +64,12 @@ def unlearn_model(
 ) -> ModelRef:
     """Run the case's method on its forget set.
 
-    Raises ConfigError for an unknown method or option, GateError where a method that learns from the hold-out is asked
-    for a forget set that is not distributed like it.
+    Raises ConfigError for an unknown method or option and for one that is not for the model's kind of head, GateError
+    where a method that learns from the hold-out is asked for a forget set that is not distributed like it.
     """
     params = case.params
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
+    refuse_other_head(params.unlearn.method, params)
     if method.NEEDS_TWIN and case.twin is None:
         raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
     referring = needs_references(params.unlearn.method)
@@ -77,6 +87,7 @@ def unlearn_model(
         original=case.original.weights,
         twin=case.twin.digest if method.NEEDS_TWIN or referring else None,
         **({"references": case.references.digest} if referring else {}),
+        **({"statistics": case.statistics.digest} if case.statistics else {}),
         method=params.unlearn.method.replace("_", "-"),
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
@@ -86,9 +97,10 @@ def unlearn_model(
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        problem, arch = _problem(workspace, case, identity, progress)
-        notes = _guarded(workspace, case, problem, arch)
+        problem, arch, notes = _problem(workspace, case, identity, progress)
+        notes |= _guarded(workspace, case, problem, arch)
         outcome = method.unlearn(problem, options)
+        keep_statistics(workspace, identity, outcome.fit)
         save_bundle(folder, outcome.model, arch, identity)
         run.update(
             seconds_train=outcome.fit.seconds_train,
@@ -127,12 +139,14 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
 
 def _problem(
     workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
-) -> tuple["Problem", Arch]:
-    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
+) -> tuple["Problem", Arch, dict[str, Any]]:
+    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them; notes for the report."""
     from tmu.unlearn.problem import Problem
 
     if needs_references(case.params.unlearn.method):
-        return referring_problem(workspace, case, engine(workspace, identity, progress))
+        return *referring_problem(workspace, case, engine(workspace, identity, progress)), {}
+    if needs_statistics(case.params.unlearn.method):
+        return exact_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
     model, arch = load_model(workspace, case.original)
@@ -152,7 +166,7 @@ def _problem(
         held=held_records(store, case.params.train, keys) if case.params.unlearn.method == RETRAIN else None,
         device=pick_device(workspace.settings.device),
     )
-    return problem, arch
+    return problem, arch, {}
 
 
 def _engine(

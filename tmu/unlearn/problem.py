@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tmu.config import Seeds, TrainConfig
 from tmu.errors import ModelError
 from tmu.references.rows import ReferenceRows
+from tmu.ridge.statistics import Statistics
 from tmu.train import Examples, Fit
 from tmu.twin.reference_twin import ReferenceTwin
 from tmu.twin.twin import Twin
@@ -39,6 +40,8 @@ class Problem:
     D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
     held: records of D_h, less what is to be forgotten, that a training by the recipe is looked at with, if any.
     lessons: present where the method has `NEEDS_REFERENCES`; then `retain` is a part of D_r, drawn for replay.
+    statistics: what the model's ridge head was solved from, where the method has `NEEDS_STATISTICS` and they can be
+    used; then `retain` is empty.
     """
 
     model: nn.Module
@@ -53,6 +56,7 @@ class Problem:
     holdout: Examples | None = None
     lessons: Lessons | None = None
     held: Examples | None = None
+    statistics: Statistics | None = None
     device: torch.device | str = "cpu"
 
     @property

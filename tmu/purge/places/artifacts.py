@@ -19,7 +19,13 @@ from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 
 ORDER = 20
-_HOLDS = {"model": Holds.WEIGHTS, "twin": Holds.WEIGHTS, "audit": Holds.KEYS, "forget": Holds.KEYS}
+_HOLDS = {
+    "model": Holds.WEIGHTS,
+    "statistics": Holds.WEIGHTS,
+    "twin": Holds.WEIGHTS,
+    "audit": Holds.KEYS,
+    "forget": Holds.KEYS,
+}
 _ORPHAN = "Nothing refers to it any more."
 
 
