@@ -16,16 +16,11 @@ from tmu.data.index import Index
 from tmu.data.info import shard_paths
 from tmu.data.keys import KEY_DTYPE
 from tmu.data.records import SPLITS
-from tmu.data.shards import read_facts, read_shard
+from tmu.data.shards import read_facts, read_stored
 from tmu.errors import StorageError
 from tmu.files import digest_of, write_atomic
 
 _SUFFIX = ".pixels"
-
-
-def digests(images: np.ndarray) -> list[bytes]:
-    """BLAKE2b (16 bytes) of each image's bytes; images (N, ...) uint8."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=KEY_DTYPE.itemsize).digest() for image in images]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +109,7 @@ def _part(path: Path, cache: Path) -> Path:
 
 
 def _of_images(path: Path) -> np.ndarray:
-    return np.frombuffer(b"".join(digests(read_shard(path).images)), KEY_DTYPE)
+    return read_stored(path).cells.digests()
 
 
 def _read(part: Path) -> np.ndarray | None:

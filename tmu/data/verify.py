@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tmu.data.contents import digests
 from tmu.data.info import STORE_FILE, StoreInfo, shard_path, shard_paths
 from tmu.data.keys import buckets_of, from_hex, is_ascending
+from tmu.data.pixel_digests import digests
 from tmu.data.records import SPLITS
-from tmu.data.shards import ShardTable, read_facts, read_shard
+from tmu.data.shards import StoredShard, read_facts, read_stored
 from tmu.errors import DataError
 
 _HINT = "Restore the store with `dvc checkout`, or import it again."
@@ -29,13 +29,15 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
         raise DataError(f"{len(strangers)} files in {store} do not belong to the store.", "Move them elsewhere.")
     erased = {key for path in paths for key in read_facts(path).erased}
     erased_keys = np.sort(from_hex(erased))
+    jpegs = 0
     splits_of_image: dict[bytes, set[int]] = defaultdict(set)
     copies: dict[bytes, int] = defaultdict(int)
     keys, counts = [], np.zeros(len(SPLITS), np.int64)
     for path in paths:
-        shard = read_shard(path)
+        shard = read_stored(path)
         _check_shard(store, path, shard, info, erased_keys)
-        for content, split in zip(digests(shard.images), shard.splits, strict=True):
+        jpegs += shard.cells.kept
+        for content, split in zip(_decoded(shard), shard.splits, strict=True):
             splits_of_image[content].add(int(split))
             copies[content] += 1
         keys.append(shard.record_keys)
@@ -49,16 +51,18 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
         "records": len(every_key),
         "records_by_split": dict(zip(SPLITS, counts.tolist(), strict=True)),
         "erased": len(erased),
+        "kept_jpegs": jpegs,
         "duplicate_images": sum(number - 1 for number in copies.values()),
         "images_in_several_splits": len(crossing),
         "records_with_image_in_another_split": sum(copies[content] for content in crossing),
     }
 
 
-def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, erased: np.ndarray) -> None:
+def _check_shard(store: Path, path: Path, shard: StoredShard, info: StoreInfo, erased: np.ndarray) -> None:
     rules = {
         "is not where its bucket belongs": path == shard_path(store, shard.bucket) and shard.bucket < info.n_buckets,
-        "has images of another size": shard.images.shape[1] == info.image_bytes,
+        "has images of another size": shard.cells.shape in (None, info.shape)
+        and shard.cells.image_bytes == info.image_bytes,
         "has a label or split out of range": _in_range(shard.labels, len(info.classes))
         and _in_range(shard.splits, len(SPLITS)),
         "is out of order or holds a record twice": is_ascending(shard.record_keys),
@@ -74,7 +78,12 @@ def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, er
             raise DataError(f"Shard {path.name} {rule}.", _HINT)
 
 
-def _each_once(shard: ShardTable) -> bool:
+def _decoded(shard: StoredShard) -> list[bytes]:
+    """The digests of all pictures, each decoded. Raises DataError where a kept JPEG gives other pixels than once."""
+    return [each for block in shard.cells.blocks(check=True) for each in digests(block)]
+
+
+def _each_once(shard: StoredShard) -> bool:
     """Further people ascend by row and key, and none of them is the first one."""
     rows, people = shard.more_rows, shard.more_subjects
     rising = (rows[:-1] < rows[1:]) | ((rows[:-1] == rows[1:]) & (people[:-1] < people[1:]))

@@ -111,7 +111,7 @@ def test_the_cache_is_used_kept_in_step_and_never_believed_blindly(store, tmp_pa
         return RecordStore.open(store.path, contents=cache)
 
     with monkeypatch.context() as without:
-        without.setattr(contents, "read_shard", lambda path: pytest.fail("an image was decoded"))
+        without.setattr(contents, "read_stored", lambda path: pytest.fail("an image was decoded"))
         assert stays(opened(), keys, "anna") == stays(opened(), keys, "anna")
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == parts  # a plan writes nothing
     for path in cache.iterdir():  # changed, truncated
