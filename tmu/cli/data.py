@@ -47,10 +47,16 @@ def show(
 
 
 @app.command()
-def verify(as_json: output.Json = False) -> None:
+def verify(
+    pairs: Annotated[bool, typer.Option("--pairs", help="List the likest pairs of near copies by record key.")] = False,
+    as_json: output.Json = False,
+) -> None:
     """Read every byte of the store and check every rule; exit code 4 where it is broken.
 
-    Example: [bold]tmu data verify --json[/]
+    Counts equal pictures and near copies, such as one picture in two sizes: in different splits they blur what the
+    splits tell.
+
+    Examples: [bold]tmu data verify --json[/] · [bold]tmu data verify --pairs[/]
     """
     from tmu.steps.note_contents import note_contents
 
@@ -62,7 +68,17 @@ def verify(as_json: output.Json = False) -> None:
     if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
     note_contents(workspace)  # a store older than this cache gets it here
-    output.emit(report, lambda: ["The store is sound and is the revision of data.dvc.", output.facts(report)])
+    output.emit(report, lambda: _verified(report, pairs))
+
+
+def _verified(report: dict[str, Any], pairs: bool) -> list[Any]:
+    plain = {name: value for name, value in report.items() if name != "near_pairs"}
+    rows = output.table("record", "split", "record", "split", "bits", numbers=("bits",))
+    for pair in report["near_pairs"]:
+        named = zip(pair["records"], pair["splits"], strict=True)
+        rows.add_row(*(cell for each in named for cell in each), str(pair["bits"]))
+    said = ["The store is sound and is the revision of data.dvc.", output.facts(plain)]
+    return [*said, rows] if pairs else said
 
 
 @app.command()
