@@ -21,14 +21,23 @@ MOST_BUCKETS = 256  # two hex digits name a shard, and an import holds one open 
 
 
 class SplitRule(Config):
-    """Shares of the records that the key sends to each split, where the reader does not say."""
+    """Shares of the records that the key sends to each split, where the reader does not say.
+
+    by: whose key; with `subject` all records of a person are in one split (a record of several goes with the first).
+    """
 
     holdout: float = Field(0.25, ge=0, lt=1)
     test: float = Field(0.25, ge=0, lt=1)
     seed: int = 0
+    by: Literal["record", "subject"] = "record"
+
+    @model_serializer(mode="wrap")
+    def _without_the_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A store that is split by record keeps the bytes that it always had."""
+        return {name: value for name, value in dump(self).items() if (name, value) != ("by", "record")}
 
     def split(self, fraction: float) -> str:
-        """The split of a record whose `Keys.split_fraction` is `fraction`."""
+        """The split of the key whose `Keys.split_fraction` is `fraction`."""
         if fraction < self.test:
             return "test"
         return "holdout" if fraction < self.test + self.holdout else "train"
@@ -39,6 +48,7 @@ class StoreInfo(Config):
 
     `ids`: the rule of the people's ids; None in a store older than the rule, and where people are simulated. `retired`:
     positions in `classes` of those that were erased as a whole; their names are gone, since a class can be a person.
+    `decoder`: what decoded the kept JPEGs at the import (`tmu/data/jpeg.py`); None where none are kept.
     """
 
     format: Literal[1] = 1
@@ -52,6 +62,7 @@ class StoreInfo(Config):
     split_rule: SplitRule
     ids: IdRule | None = None
     retired: tuple[int, ...] = ()
+    decoder: str | None = None
 
     @model_validator(mode="after")
     def _retired_are_classes(self) -> "StoreInfo":
@@ -61,8 +72,8 @@ class StoreInfo(Config):
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A store of simulated people, and one without a retired class, keep the bytes that they always had."""
-        unset = {"ids": None, "retired": []}
+        """A store of simulated people, one without retired classes or kept JPEGs keep the bytes they always had."""
+        unset = {"ids": None, "retired": [], "decoder": None}
         return {
             name: value
             for name, value in dump(self).items()

@@ -87,7 +87,7 @@ class Keys:
         return self._mac(b"payload\0" + canonical).hex()
 
     def picture(self, pixels: bytes) -> str:
-        """The key (32 hex digits) of a picture, from the digest of its pixels (`contents.digests`)."""
+        """The key (32 hex digits) of a picture, from the digest of its pixels (`tmu/data/pixel_digests.py`)."""
         return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()
 
     def suppression(self) -> bytes:

@@ -13,9 +13,10 @@ from tmu.data.decoded import Decoded, Decoding
 from tmu.data.digest import dvc_digest, md5_file
 from tmu.data.index import Index
 from tmu.data.info import STORE_FILE, StoreInfo, read_info, shard_path
+from tmu.data.jpeg import decoder
 from tmu.data.keys import Keys, key64, to_hex
 from tmu.data.records import SPLITS
-from tmu.data.shards import ShardTable, read_shard
+from tmu.data.shards import StoredShard, read_stored
 from tmu.data.verify import verify_store
 from tmu.errors import ConfigError, DataError, StorageError
 
@@ -151,7 +152,7 @@ class RecordStore:
             shard = self._shard(int(bucket))
             if not np.array_equal(shard.record_keys[rows[here]], index.record_keys[positions[here]]):
                 raise DataError("The store changed while it was being read.", "Run the same command again.")
-            flat[here] = shard.images[rows[here]]
+            flat[here] = shard.cells.pixels(rows[here], check=self._decodes_otherwise)
         labels = index.labels[positions].astype(np.int64)
         return SplitArrays(images, labels, index.record_keys[positions], index.subject_keys[positions])
 
@@ -168,13 +169,18 @@ class RecordStore:
         return Decoded(self.path, self.info, self._index, self.decoding.folder, self._pieces)
 
     def _pieces(self, bucket: int) -> Iterator[np.ndarray]:
-        yield self._shard(bucket).images
+        yield from self._shard(bucket).cells.blocks(check=self._decodes_otherwise)
 
-    def _shard(self, bucket: int) -> ShardTable:
+    @cached_property
+    def _decodes_otherwise(self) -> bool:
+        """Whether another decoder is at work than at the import, so that its pixels are compared with those of then."""
+        return self.info.decoder not in (None, decoder())
+
+    def _shard(self, bucket: int) -> StoredShard:
         path = shard_path(self.path, bucket)
         if self._listed is not None:
             _refuse_changed(path, path.relative_to(self.path).as_posix(), self._listed)
-        return read_shard(path)
+        return read_stored(path)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Records by split and class name."""

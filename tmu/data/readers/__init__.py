@@ -60,6 +60,10 @@ class Reader(ABC):
         """How many records were changed on the way, by kind; known when `records` has ended."""
         return Counter()
 
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many pictures have which (width, height), where the source has sizes of its own."""
+        return Counter()
+
     def __iter__(self) -> Iterator[Record]:
         return self.records()
 
