@@ -70,7 +70,7 @@ def _each(work: Callable[[], Any], clock: Callable[[], float], before: Callable[
 def _dropped(folder: Path) -> None:
     """Have the system forget what it has read of the files."""
     for path in folder.glob("*.npy"):
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -124,7 +124,7 @@ class Cluster:
 def _read_again(alone: bool) -> None:
     """Ray reads its environment once, and it may have been imported before. alone: on loopback."""
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
     ray_constants.ENABLE_RAY_CLUSTER = not alone
     Config.initialize("")

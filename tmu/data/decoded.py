@@ -161,7 +161,7 @@ def _path(shard: Path, facts: ShardFacts, folder: Path) -> Path:
 def _opened(path: Path, shape: tuple[int, ...]) -> _Part | None:
     """The file, if it is whole and of this shape. What its pictures are is checked when they are read."""
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 (it stays open)
+        file = path.open("rb", buffering=0)  # it stays open
     except OSError:
         return None
     try:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,8 @@ Progress = Callable[[int, int, dict[str, float]], None]
 class RidgeFit(Fit):
     """A fit whose head was solved. statistics: what it was solved from; solved: the head in float64."""
 
-    statistics: Statistics | None = None
-    solved: Solved | None = None
+    statistics: Statistics = field(kw_only=True)
+    solved: Solved = field(kw_only=True)
 
 
 def fit_ridge(

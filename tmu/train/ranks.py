@@ -32,7 +32,7 @@ class Ranks:
     world: int
 
     def part(self, rows: Tensor) -> Tensor:
-        """This rank's rows of a batch: parts of nearly equal size, in order."""
+        """The rank's rows of a batch: parts of nearly equal size, in order."""
         return rows.tensor_split(self.world)[self.rank]
 
     @torch.no_grad()
