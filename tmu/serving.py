@@ -10,7 +10,7 @@ but no digest is checked, and whatever `MLmodel` says is followed: prefer `load_
 
 from pathlib import Path
 
-from tmu.models.served import ServedModel, load
+from tmu.models.served import NamedAnswers, ServedModel, load
 
 
 def load_model(uri: str, *, home: Path | str | None = None, digest: str | None = None) -> ServedModel:
@@ -43,7 +43,7 @@ def load_model(uri: str, *, home: Path | str | None = None, digest: str | None =
         return load(bundle)
 
 
-def _load_pyfunc(data_path: str) -> ServedModel:
+def _load_pyfunc(data_path: str) -> NamedAnswers:
     """What `mlflow.pyfunc.load_model` calls: `data_path` is the bundle in MLflow's copy of the model.
 
     A blocked or purged model is refused by name (`DataError`), and a copy in the temporary folder is removed.
@@ -53,6 +53,6 @@ def _load_pyfunc(data_path: str) -> ServedModel:
     bundle = Path(data_path)
     try:
         refuse_copy(bundle)
-        return load(bundle)
+        return NamedAnswers(load(bundle))
     finally:
         discard_copy(bundle)

@@ -17,6 +17,7 @@ from tmu.cli import (
     demo,
     doctor,
     evidence,
+    export,
     init,
     keys,
     ledger,
@@ -58,7 +59,7 @@ EXIT_CODES = {
 _ORDER = (
     "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate",
     "verify", "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve",
-    "token", "compare", "show", "lineage", "doctor", "demo",
+    "token", "compare", "show", "export", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def root(
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
+app.add_typer(export.app, name="export")
 app.add_typer(train.app, name="train")
 app.add_typer(reference_table.app, name="references")
 app.add_typer(twin.app, name="twin")

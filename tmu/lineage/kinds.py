@@ -87,6 +87,13 @@ KINDS = (
         ("artifacts",),
         "audit",
     ),
+    Kind(
+        "export",
+        (),
+        "the record of a model's copy elsewhere; the copy itself is named by a purge, and out of its reach",
+        ("exports",),
+        "export",
+    ),
     Kind("forget", (KEYS,), "the record keys of a request", ("forget_sets",), "forget"),
     Kind("stage folder", (IMAGES, KEYS, OUTPUTS, WEIGHTS), "what a `dvc.yaml` stage left in `out/`", ("artifacts",)),
     Kind(

@@ -4,7 +4,9 @@ The record is an entry of the ledger's log, and a file of the journal, which has
 made when the version is registered, and looked at before the version is put into service, loaded, or reported as sound.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +54,17 @@ def load_version(workspace: Workspace, version: Version, digest: str | None = No
 
     Raises DataError, too, for a version that is blocked.
     """
+    with checked_bundle(workspace, version, digest) as bundle:
+        return load(bundle)
+
+
+@contextlib.contextmanager
+def checked_bundle(workspace: Workspace, version: Version, digest: str | None = None) -> Iterator[Path]:
+    """Yield the bundle of a version that may be used, after the same check; raises as `load_version`."""
     refuse_blocked(workspace, version)
     _check_record(workspace, version)
     with workspace.registry.stored(version, digest) as bundle:
-        return load(bundle)
+        yield bundle
 
 
 def recorded_weights(workspace: Workspace, version: Version) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tmu.models.bundle import Arch
+from tmu.models.served import SCALE
 
 LOADER = "tmu.serving"
 BUNDLE = "data/bundle"
 FLAVOR = {"loader_module": LOADER, "data": BUNDLE, "code": None, "streamable": False}
 """What `python_function` holds in every `MLmodel` of ours, beside `env` and `python_version`."""
 # `tmu` is left out on purpose: a stranger's package of that name is on the public index
-_REQUIRED = ("mlflow", "torch", "safetensors", "numpy", "pydantic")
+_REQUIRED = ("mlflow", "torch", "safetensors", "numpy", "pandas", "pydantic")
 
 
 def mlflow_folder(scratch: Path, bundle: Path, arch: Arch, run_id: str, model_id: str) -> Path:
@@ -41,11 +42,12 @@ def mlflow_folder(scratch: Path, bundle: Path, arch: Arch, run_id: str, model_id
 
 
 def _signature(arch: Arch) -> Any:
-    """Float32 images (any N, C, H, W) to float32 probabilities (N, K)."""
+    """Float32 images (any N, C, H, W), divided by the parameter `scale`, to a probability for each class by name."""
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     pixels = TensorSpec(np.dtype("float32"), (-1, *arch.shape))
-    probabilities = TensorSpec(np.dtype("float32"), (-1, len(arch.classes)))
-    return ModelSignature(inputs=Schema([pixels]), outputs=Schema([probabilities]))
+    probabilities = [ColSpec(DataType.float, name) for name in arch.classes]
+    scale = ParamSpec(SCALE, DataType.double, 1.0)
+    return ModelSignature(inputs=Schema([pixels]), outputs=Schema(probabilities), params=ParamSchema([scale]))
