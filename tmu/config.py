@@ -1,7 +1,7 @@
 """Every choice of a run, as frozen models that refuse unknown keys; `params.yaml` is read into `Params`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -106,20 +107,90 @@ class ModelConfig(Config):
         return self.model_dump(mode="json", exclude={"init", "init_source"})
 
 
+WHOLE = {"whole": True}
+"""Context of `model_dump` under which a recipe names all of its options."""
+Word = Literal["none", "shift", "flip_shift"]
+Step = Literal["crop", "flip", "colour", "randaugment"]
+_WORDS = get_args(Word)
+_LATER = (  # options of a recipe that came after recipes were stored
+    *("optimiser", "backbone_lr", "decay", "balance", "ema", "early_stop", "holdout_records"),
+    *("crop_area", "colour", "operations", "strength", "head", "ridge"),
+)
+_OF_STEP: dict[str, Step] = {
+    "crop_area": "crop",
+    "colour": "colour",
+    "operations": "randaugment",
+    "strength": "randaugment",
+}
+
+
 class TrainConfig(Config):
-    """One run of the training engine."""
+    """One run of the training engine (`docs/training.md`).
+
+    Dumped, it leaves out options that came later and are not used, so that the digests of earlier recipes stay; with
+    `context=WHOLE` it names all.
+    """
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=2)
-    lr: float = Field(0.1, gt=0, description="peak learning rate of SGD with Nesterov momentum")
-    momentum: float = Field(0.9, ge=0, lt=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.1, gt=0, description="peak learning rate; SGD has Nesterov momentum")
+    backbone_lr: float = Field(1.0, ge=0, le=1, description="factor of the rate below the head; 0: frozen")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD; AdamW's first beta")
     weight_decay: float = Field(5e-4, ge=0)
-    schedule: Literal["triangle", "cosine", "constant"] = "triangle"
-    warmup: float = Field(0.2, ge=0, le=1, description="share of the steps that raise the rate (triangle)")
+    decay: Literal["all", "weights"] = Field("all", description="weights: no decay on biases and normalisation")
+    schedule: Literal["triangle", "cosine", "warmup_cosine", "constant"] = "triangle"
+    warmup: float = Field(0.2, ge=0, le=1, description="share of the steps that raise the rate (triangle, warmup_...)")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["none", "shift", "flip_shift"] = "none"
+    balance: Literal["none", "weights", "sampling"] = Field("none", description="how rare classes are made up for")
+    augment: Word | tuple[Step, ...] = "none"
+    crop_area: float = Field(0.25, gt=0, le=1, description="crop: least share of the image's area")
+    colour: float = Field(0.4, gt=0, le=1, description="colour: largest change of brightness, contrast, saturation")
+    operations: int = Field(2, ge=1, le=8, description="randaugment: operations on a record")
+    strength: int = Field(9, ge=0, le=30, description="randaugment: their strength, of 30")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights that are kept; null: none")
+    early_stop: int | None = Field(
+        None, ge=1, description="epochs without a better accuracy on the hold-out after which it stops; null: never"
+    )
+    holdout_records: int = Field(2000, ge=0, description="hold-out records looked at after an epoch, at most")
+    head: Literal["sgd", "ridge"] = Field(
+        "sgd", description="ridge: the start is frozen, and the head solved by least squares (docs/exact-head.md)"
+    )
+    ridge: float = Field(1.0, gt=0, description="what is added to the diagonal of the features' second moments")
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _known(cls, raw: Any) -> Any:
+        """Raise in one sentence, where a union says one for each of its parts."""
+        if isinstance(raw, str) and raw in _WORDS:
+            return raw
+        names = list(raw) if isinstance(raw, list | tuple) else []
+        if names and all(name in get_args(Step) for name in names) and len({*names}) == len(names):
+            return tuple(names)
+        fault = "write one of {words}, or a list of different steps out of {steps}"
+        raise PydanticCustomError("augment", fault, {"words": ", ".join(_WORDS), "steps": ", ".join(get_args(Step))})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainConfig":
+        """Raise where two options contradict each other."""
+        steps = () if isinstance(self.augment, str) else self.augment
+        for name, step in _OF_STEP.items():
+            if step not in steps and getattr(self, name) != type(self).model_fields[name].default:
+                fault = "`{name}` is set, and `augment` has no `{step}`; add that step, or leave `{name}` out"
+                raise PydanticCustomError("augment", fault, {"name": name, "step": step})
+        if self.early_stop and not self.holdout_records:
+            fault = "`early_stop` needs hold-out records to look at; set `holdout_records`, or `early_stop` to null"
+            raise PydanticCustomError("early_stop", fault)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        whole = bool(info.context and info.context.get("whole"))
+        return {name: value for name, value in dump(self).items() if whole or name not in unused}
 
 
 _GONE = ("cross_fit", "halves")  # keys of older files and journals
@@ -168,6 +239,7 @@ class ReferencesConfig(Config):
         return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
 
 
+EXACT_HEAD = "exact-head"  # the method of models with a ridge head
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -236,9 +308,19 @@ class Params(Config):
     purge: PurgeConfig = PurgeConfig()
 
     @property
+    def ridge_head(self) -> bool:
+        """Whether the model is a frozen start with a head solved by least squares (docs/exact-head.md)."""
+        return self.train.head == "ridge"
+
+    @property
+    def method_of_auto(self) -> str:
+        """The method that `auto` weighs against retraining: the exact one where the model is of its kind."""
+        return EXACT_HEAD if self.ridge_head else self.auto.method
+
+    @property
     def approximate_method(self) -> str:
         """The configured method; under `auto` the one that it weighs against retraining."""
-        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
+        return self.method_of_auto if self.unlearn.method == AUTO else self.unlearn.method
 
     def stored(self) -> "Params":
         """The same choices without the place of the start's file: its digest says which one it is."""
@@ -248,7 +330,7 @@ class Params(Config):
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        kept = self.unlearn.options if (self.unlearn.method, self.method_of_auto) == (AUTO, method) else {}
         return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 

@@ -44,7 +44,7 @@ _UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.loc
 class Workspace:
     """The stores of one folder, each opened when first used."""
 
-    def __init__(self, root: Path, settings: Settings):
+    def __init__(self, root: Path, settings: Settings) -> None:
         self.root, self.settings = root, settings
 
     @classmethod
@@ -131,6 +131,11 @@ class Workspace:
     def contents(self) -> Path:
         """The cache of which records hold the same picture; also for looking only, because planning just reads it."""
         return self.root / ".tmu" / "contents"
+
+    @property
+    def decoded(self) -> Path:
+        """The decoded pictures of sets that are larger than memory."""
+        return self.root / ".tmu" / "decoded"
 
     @property
     def index_parts(self) -> Path:

@@ -11,7 +11,7 @@ from tmu.files import digest_of
 from tmu.refs import DataRef
 
 RETRAIN = "retrain"
-"""The exact method: train again without the records."""
+"""Train again without the records: exact for every model."""
 
 
 class Asked(Config):

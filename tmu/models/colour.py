@@ -10,7 +10,7 @@ COLOURS = 3
 class Colour(nn.Module):
     """Normalise, give grey images three equal channels, and drop the side heads' logits that some bodies return."""
 
-    def __init__(self, body: nn.Module):
+    def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.normalise, self.body = Normalise(colours=True), body
 

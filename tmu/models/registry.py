@@ -43,7 +43,7 @@ class Normalise(nn.Module):
     mean: Tensor | float
     std: Tensor | float
 
-    def __init__(self, colours: bool = False):
+    def __init__(self, colours: bool = False) -> None:
         super().__init__()
         self.colours = colours
         self.take(Constants())

@@ -18,7 +18,7 @@ from tmu.search.report import Learned, Model
 from tmu.search.revisions import Revisions
 
 _OTHERS = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".pkl", ".joblib", ".keras", ".h5")
-_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked)$")
+_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked|sums)$")
 _LOGGED = re.compile(r"(?:^|/)(m-[0-9a-f]{32})/")
 _MOST_JSON = 1 << 26
 _START = "start"  # the stage of weights that training began with
@@ -177,9 +177,9 @@ def versions_in(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, str, str
 
 
 def _is_weights(path: Path) -> bool:
-    """Whether a file is a safetensors file with the parameters of a network."""
+    """Whether a file is a safetensors file with the parameters of a network, or the sums that a head is solved from."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             head = file.read(min(size, _MOST_JSON)) if 2 < size < _MOST_JSON else b""
         header = json.loads(head) if head[:1] == b"{" else {}

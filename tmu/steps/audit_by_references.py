@@ -25,6 +25,7 @@ from tmu.steps.read_references import find_references
 from tmu.steps.table_sets import Drawn, table_sets
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
+from tmu.train.source import joined
 from tmu.workspace import Workspace
 
 _CONFIG = ("bootstrap", "batch_size", "utility_drop_pct", "share_closed", "share_left", "sample", "probes")
@@ -135,7 +136,8 @@ def _inner(
 
 def _joined(parts: list[Drawn]) -> Examples:
     each = [part.examples for part in parts]
-    return Examples(*(torch.cat([getattr(one, name) for one in each]) for name in ("images", "labels", "keys")))
+    labels, keys = (torch.cat([getattr(one, name) for one in each]) for name in ("labels", "keys"))
+    return Examples(joined([one.images for one in each]), labels, keys)
 
 
 def _provenance(

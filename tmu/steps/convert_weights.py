@@ -46,7 +46,7 @@ def convert_weights(source: Path, target: Path) -> Converted:
     with storage_errors(target), tempfile.TemporaryDirectory(dir=target.parent, prefix=".convert-") as scratch:
         made = Path(scratch) / "out.safetensors"
         told = _read(source.resolve(), made.resolve())
-        os.chmod(made, 0o600)
+        made.chmod(0o600)
         digest, size = sha256_file(made), made.stat().st_size
         shutil.move(made, target)
     return Converted(tensors=told["tensors"], bytes=size, sha256=digest, left_out=tuple(told["left_out"]))

@@ -90,8 +90,10 @@ def forgot(deletion: Deletion) -> tuple[DerivedModel, ...]:
     model = serving_model(deletion)
     if model is None:
         return ()
-    retrained = deletion.exact or model.role == "gold"
+    retrained = deletion.retrained or model.role == "gold"
     why = "trained without the records" if retrained else f"made to forget them by {deletion.method}"
+    if deletion.exact and not retrained:
+        why = f"its head was solved without the records by {deletion.method}: exact, equal to a retraining"
     fate = "retrained" if retrained else "unlearnt"
     return (DerivedModel(name=f"{model.uri}, weights {model.weights}", fate=fate, why=why),)
 

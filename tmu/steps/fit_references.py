@@ -19,6 +19,7 @@ from tmu.steps.train_model import arch_of
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
+from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 
@@ -36,8 +37,9 @@ def fit_references(
     until the table is sealed, so that after kill -9 only unfinished networks are trained again, and those go on from
     their snapshots; the table is the same bit by bit. Weights lie there only as snapshots, and go with their training.
     Raises DataError where a half of D has fewer than two records, RequestError where a deletion changed the data
-    meanwhile: nothing is kept then.
+    meanwhile: nothing is kept then; ConfigError for a model with a ridge head.
     """
+    refuse_ridge_head(params, "references")
     lane = lane_of(workspace, params.train)
     identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
     key = digest_of(identity)

@@ -22,6 +22,7 @@ from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
 from tmu.twin.freeze import empty, freeze, thaw
 from tmu.twin.twin import Twin, TwinReport, build_twin
+from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 
@@ -41,8 +42,10 @@ def fit_twin(
 ) -> TwinRef:
     """Twin model, curriculum nets, predictor, keyed by data revision and original model.
 
-    Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from.
+    Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from,
+    ConfigError for a model with a ridge head.
     """
+    refuse_ridge_head(params, "a twin")
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "twin",

@@ -39,7 +39,8 @@ from tmu.workspace import Workspace
 
 class Issued(Config):
     """A certificate on disk. path: relative to the workspace. sha256: of the file. stamped: whether a time stamp is
-    there."""
+    there.
+    """
 
     request: str
     path: str

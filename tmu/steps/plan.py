@@ -41,7 +41,7 @@ class Planner:
     would link erased records to people after their erasure. Raises StorageError where the data change meanwhile.
     """
 
-    def __init__(self, workspace: Workspace, data: DataRef | None = None):
+    def __init__(self, workspace: Workspace, data: DataRef | None = None) -> None:
         self._workspace = workspace
         folder = data_folder(workspace, data) if data else workspace.data
         before = _facts(folder)

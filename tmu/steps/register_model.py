@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tmu import manifest
-from tmu.config import Params
+from tmu.config import WHOLE, Params
 from tmu.errors import ConfigError
 from tmu.files import read_json
 from tmu.models.bundle import ARCH, Arch
@@ -45,7 +45,7 @@ def register_model(
         workspace.artifacts.fetch(model.uri, model.digest),
         dataset=dataset_name(workspace, data),
         role=model.role,
-        params=params.stored().model_dump(mode="json"),
+        params=params.stored().model_dump(mode="json", context=WHOLE),
         tags=tags,
         metrics={name: run[name] for name in ("seconds_total", "seconds_train") if name in run},
         data_digest=data.digest,
