@@ -32,7 +32,7 @@ def state_dict_file() -> Path:
 def tensors() -> dict[str, Tensor]:
     """The weights under the names of timm's network, head of 1000 classes included."""
     loaded = torch.load(state_dict_file(), weights_only=True, map_location="cpu")
-    return {_name(name): tensor for name, tensor in loaded.items()}
+    return {_name(name): tensor.contiguous() for name, tensor in loaded.items()}
 
 
 def write_weights(path: Path) -> Path:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from bench.variants import get_method, needs_lessons, needs_references, needs_tw
 from tmu.config import Seeds, TrainConfig
 from tmu.files import digest_of, write_json
 from tmu.models import registry
+from tmu.models.start import Start, begin
+from tmu.steps.starts import read_start
 from tmu.train import logits_of
 from tmu.train.lane import pick_precision
 from tmu.train.order import stream
@@ -43,18 +45,25 @@ class Workshop:
 
     def build(self) -> nn.Module:
         """A network of the suite's architecture; its weights depend on torch's generator."""
-        return registry.build(
-            self.suite.model.name, self.ground.shape, len(self.ground.classes), self.suite.model.options
-        )
+        model, constants = self.suite.model, registry.Constants(**self.suite.model.constants)
+        return registry.build(model.name, self.ground.shape, len(self.ground.classes), model.options, constants)
 
     def fresh(self, seed: int, purpose: str = "init") -> nn.Module:
-        """A newly initialised network; the weights depend on seed and purpose alone."""
+        """A network before its training; the weights depend on seed, purpose and the suite's start alone."""
 
         def seeded() -> nn.Module:
             torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
             return self.build()
 
-        return empty(seeded)
+        network = empty(seeded)
+        if self.start is not None:
+            begin(network, self.start)
+        return network
+
+    @cached_property
+    def start(self) -> Start | None:
+        """The weights of `model.init`, a path relative to the folder of the call; None without. Raises ModelError."""
+        return read_start(Path(self.suite.model.init)) if self.suite.model.init else None
 
     def engine(self, key: str) -> Engine:
         """`fit` for one task."""
@@ -184,11 +193,17 @@ class Workshop:
         lane = [torch.device(self.device).type, pick_precision(recipe.precision, torch.device(self.device))]
         return {
             "data": self.ground.digest,
-            "model": self.suite.model.model_dump(mode="json"),
+            "model": self._model,
             "recipe": recipe.model_dump(mode="json"),
             "seeds": seeds.model_dump(mode="json"),
             "lane": lane,
         }
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        """What determines a fresh network, JSON-ready."""
+        sha256 = self.start.sha256 if self.start else None
+        return self.suite.model.model_copy(update={"init": None, "init_sha256": sha256}).made_of()
 
     def keep(self, folder: Path, net: nn.Module) -> None:
         """Weights, and the logits that every metric is derived from."""

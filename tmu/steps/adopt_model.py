@@ -17,12 +17,14 @@ from tmu.config import Config, Params, Seeds
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, ModelError, RequestError
+from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import save_bundle, weights_digest
 from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import head_of
 from tmu.models.start import Start, begin
 from tmu.refs import DataRef, ModelRef
+from tmu.steps.adopted import own_weights
 from tmu.steps.loading import open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import keep_start, read_start
@@ -49,7 +51,8 @@ def adopt_model(workspace: Workspace, data: DataRef, params: Params, adoption: A
     """The bundle of an adopted model, which counts as an original of the data revision.
 
     Raises ModelError where the weights do not fit the architecture tensor by tensor, head included, or are those that
-    training starts from; ConfigError where its classes are not the dataset's.
+    training starts from; ConfigError where its classes are not the dataset's; RequestError for
+    weights that were trained or adopted here before.
     """
     start = _weights(adoption.weights)
     if start.sha256 == params.model.init_sha256:
@@ -74,6 +77,8 @@ def adopt_model(workspace: Workspace, data: DataRef, params: Params, adoption: A
         lane=lane_of(workspace, params.train),
         adopted=known,
     )
+
+    _refuse_again(workspace, start.sha256, identity)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -109,6 +114,15 @@ def refuse_other_records(store: RecordStore, subjects: Sequence[str], records: S
             f"What the model learned is not the training set: {unknown} unknown here, {outside} in hold-out or test, "
             f"{unseen} of the training set that it did not learn.",
             "Import the dataset with a `split` that says `train` for exactly what the model learned.",
+        )
+
+
+def _refuse_again(workspace: Workspace, sha256: str, identity: dict[str, Any]) -> None:
+    """What was erased meanwhile must not come back; and what was said of a model once, plans and audits rest on."""
+    if sha256 in own_weights(workspace) and workspace.artifacts.find("model", digest_of(identity)) is None:
+        raise RequestError(
+            "These weights were trained or adopted in this workspace before, from other data or with other statements.",
+            "They may hold what was erased since: adopt a model of the training set as it is now.",
         )
 
 

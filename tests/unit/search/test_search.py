@@ -53,7 +53,7 @@ def _into_cache(workspace: Workspace, path: Path, suffix: str = "") -> str:
     return f"{md5}{suffix}"
 
 
-def model(workspace: Workspace, name: str, stage: str, data: str, **more: str) -> tuple[str, str]:
+def model(workspace: Workspace, name: str, stage: str, data: str, **more: object) -> tuple[str, str]:
     """An artifact of one layer; returns (weights, the manifest's digest)."""
     folder = workspace.root / ".tmu" / "artifacts" / "model" / name
     folder.mkdir(parents=True)
@@ -304,6 +304,31 @@ def test_each_model_is_named_with_what_it_learned(
     assert told[sha256_file(copy / "stray.pt")].learned is Learned.UNTELLABLE
     assert len(told) == len(expected) + 1
     assert {each.weights for each in report.knowing} == {key for key, value in expected.items() if value is Learned.YES}
+
+
+def test_a_start_is_outside_of_every_deletion_and_a_file_of_an_adopted_model_learned_what_that_did(
+    workspace: Workspace, planted_shard: ShardTable, searched: Searched
+) -> None:
+    """Both files are the user's, in the workspace; a model that was trained here is no start, whoever says so."""
+    own, theirs = (workspace.root / f"{name}.safetensors" for name in ("start", "theirs"))
+    for number, path in enumerate((own, theirs)):
+        path.write_bytes(save({"conv.weight": np.full((2, 3), number, np.float32)}))
+    start = sha256_file(own)
+    assert {each.weights: each.why for each in searched().models}[start] == ""  # nothing is known of it
+    kept = workspace.root / ".tmu" / "artifacts" / "start" / start
+    kept.mkdir(parents=True)
+    shutil.copyfile(own, kept / "weights.safetensors")
+    claim = {"kind": "start", "identity": {"stage": "start", "sha256": start}, "files": {"weights.safetensors": start}}
+    write_json(kept / "manifest.json", claim)
+    held = cached(workspace, planted_shard)
+    adopted, _ = model(workspace, "adopted", "original", held, adopted={"sha256": sha256_file(theirs)})
+    trained, _ = model(workspace, "trained", "original", held)
+    claim["files"] = {"weights.safetensors": start, "trained.safetensors": trained}
+    write_json(kept / "manifest.json", claim)
+    told = {each.weights: each for each in searched().models}
+    assert told[start].learned is Learned.UNTELLABLE and "no deletion reaches" in told[start].why
+    assert {told[each].learned for each in (adopted, sha256_file(theirs), trained)} == {Learned.YES}
+    assert not any(told[each].why for each in (adopted, sha256_file(theirs), trained))
 
 
 def _copy_of_live(workspace: Workspace) -> Path:
