@@ -1,6 +1,7 @@
 """Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,9 @@ def _problem(
     model, arch = load_model(workspace, case.original)
     if retired_with(workspace, case.forget):
         arch = _without_outputs(arch, store.info.live, case.params)
+    fit = engine(workspace, identity, progress)
+    if case.params.unlearn.method == RETRAIN:
+        fit = partial(fit, held=held_records(store, case.params.train, keys))  # as a gold is trained
     problem = Problem(
         model=model,
         forget=examples(store, "train", only=keys),
@@ -133,11 +137,10 @@ def _problem(
         classes=len(arch.classes),
         recipe=case.params.train,
         seeds=seeds,
-        fit=engine(workspace, identity, progress),
+        fit=fit,
         fresh=lambda: fresh_model(arch, seeds.init),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
-        held=held_records(store, case.params.train, keys) if case.params.unlearn.method == RETRAIN else None,
         device=pick_device(workspace.settings.device),
     )
     return problem, arch
