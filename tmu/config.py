@@ -46,11 +46,65 @@ class Seeds(Config):
         return cls(init=seed, order=seed, augment=seed, unlearn=seed, evaluate=seed)
 
 
+_SINCE_STARTS = ("init", "init_sha256", "init_source", "mean", "std")  # keys of a model that came after it was stored
+
+
 class ModelConfig(Config):
-    """An architecture by registry name, with its options (`width`, ...)."""
+    """An architecture by registry name, with its options (`width`, ...), and what it starts from.
+
+    Dumped, it leaves out newer keys that are at their defaults, so that the digests of earlier models stay.
+    """
 
     name: str = "small_resnet"
     options: dict[str, Any] = Field(default_factory=dict)
+    init: str | None = Field(
+        None, min_length=1, description="safetensors file to start from, relative to the workspace; null: random"
+    )
+    init_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="its digest; other bytes are refused")
+    init_source: str = Field("", max_length=200, description="what those weights were trained on, in words")
+    mean: float | tuple[float, ...] = Field(0.5, description="taken from the pixels (0..1): one number, or by channel")
+    std: float | tuple[float, ...] = Field(0.25, description="what they are divided by then")
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _some(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if value == ():
+            raise ValueError("give one number, or one a channel")
+        return value
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if min(value if isinstance(value, tuple) else (value,)) <= 0:
+            raise ValueError("a standard deviation is above 0")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in _SINCE_STARTS if getattr(self, name) == fields[name].default}
+        whole = bool(info.context and info.context.get("whole"))
+        return {name: value for name, value in dump(self).items() if whole or name not in unused}
+
+    @property
+    def constants(self) -> dict[str, tuple[float, ...]]:
+        """`mean` and `std`, each as a tuple."""
+        given = {"mean": self.mean, "std": self.std}
+        return {name: each if isinstance(each, tuple) else (each,) for name, each in given.items()}
+
+    @property
+    def started(self) -> bool:
+        """Whether it starts from weights that were trained elsewhere."""
+        return bool(self.init or self.init_sha256)
+
+    def made_of(self) -> dict[str, Any]:
+        """What determines a fresh network besides the seed, JSON-ready: of a start its digest, not its place.
+
+        Raises ValueError where the digest is not known yet (`tmu.starts.pinned`).
+        """
+        if self.init and not self.init_sha256:
+            raise ValueError("the start has no digest yet")
+        return self.model_dump(mode="json", exclude={"init", "init_source"})
 
 
 WHOLE = {"whole": True}
@@ -60,7 +114,7 @@ Step = Literal["crop", "flip", "colour", "randaugment"]
 _WORDS = get_args(Word)
 _LATER = (  # options of a recipe that came after recipes were stored
     *("optimiser", "backbone_lr", "decay", "balance", "ema", "early_stop", "holdout_records"),
-    *("crop_area", "colour", "operations", "strength"),
+    *("crop_area", "colour", "operations", "strength", "head", "ridge"),
 )
 _OF_STEP: dict[str, Step] = {
     "crop_area": "crop",
@@ -101,6 +155,10 @@ class TrainConfig(Config):
         None, ge=1, description="epochs without a better accuracy on the hold-out after which it stops; null: never"
     )
     holdout_records: int = Field(2000, ge=0, description="hold-out records looked at after an epoch, at most")
+    head: Literal["sgd", "ridge"] = Field(
+        "sgd", description="ridge: the start is frozen, and the head solved by least squares (docs/exact-head.md)"
+    )
+    ridge: float = Field(1.0, gt=0, description="what is added to the diagonal of the features' second moments")
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -181,6 +239,7 @@ class ReferencesConfig(Config):
         return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
 
 
+EXACT_HEAD = "exact-head"  # the method of models with a ridge head
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -249,15 +308,29 @@ class Params(Config):
     purge: PurgeConfig = PurgeConfig()
 
     @property
+    def ridge_head(self) -> bool:
+        """Whether the model is a frozen start with a head solved by least squares (docs/exact-head.md)."""
+        return self.train.head == "ridge"
+
+    @property
+    def method_of_auto(self) -> str:
+        """The method that `auto` weighs against retraining: the exact one where the model is of its kind."""
+        return EXACT_HEAD if self.ridge_head else self.auto.method
+
+    @property
     def approximate_method(self) -> str:
         """The configured method; under `auto` the one that it weighs against retraining."""
-        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
+        return self.method_of_auto if self.unlearn.method == AUTO else self.unlearn.method
+
+    def stored(self) -> "Params":
+        """The same choices without the place of the start's file: its digest says which one it is."""
+        return self.model_copy(update={"model": self.model.model_copy(update={"init": None})})
 
     def with_method(self, method: str) -> "Params":
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        kept = self.unlearn.options if (self.unlearn.method, self.method_of_auto) == (AUTO, method) else {}
         return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 

@@ -13,7 +13,7 @@ _LONG = 10.0
 class Stage:
     """One piece of long work. Its `report` is a progress callback: steps done, steps in all, numbers of the moment."""
 
-    def __init__(self, title: str):
+    def __init__(self, title: str) -> None:
         self.title = title
         self.reported = False
         self._began = time.monotonic()

@@ -206,7 +206,7 @@ def test_a_plan_decodes_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     rows = people(("cat", "anna", "train"), ("cat", "bert", "train"))
     home = home_with(tmp_path, photos(tmp_path / "photos", rows, same={"cat/1.png": "cat/0.png"}))
     good(home, "data", "erase", "--subject", "p3", "--yes")
-    monkeypatch.setattr(contents, "read_shard", lambda path: pytest.fail("a picture was decoded"))
+    monkeypatch.setattr(contents, "read_stored", lambda path: pytest.fail("a picture was decoded"))
     assert plan(home, "--subject", "anna")["stays"]
     shards = list((home / "data" / "shards").iterdir())
     assert len(list((home / ".tmu" / "contents").iterdir())) == len(shards)

@@ -1,13 +1,13 @@
 """`tmu data …`: import, show, verify, erase; readers."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from tmu.cli import output
 from tmu.cli.data_erase import erase
-from tmu.cli.overrides import pair
+from tmu.cli.data_import import import_
 from tmu.cli.selection import Found, keys_of, look_up, ordinal, select
 from tmu.cli.workspace import open_workspace
 from tmu.errors import DataError
@@ -17,71 +17,8 @@ if TYPE_CHECKING:
     from tmu.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Import, show, verify and erase records.")
+app.command("import")(import_)
 app.command("erase")(erase)
-
-
-@app.command("import")
-def import_(
-    reader: Annotated[str, typer.Argument(metavar="READER", help="`tmu data readers` lists them.")],
-    options: Annotated[list[str], typer.Option("--option", metavar="KEY=VALUE", help="An option of the reader.")] = [],  # noqa: B006 - Typer copies it
-    root: Annotated[str | None, typer.Option(metavar="DIR", help="The reader's `root`: the folder it reads.")] = None,
-    subjects_csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The reader's `subjects`: CSV of path,label,subject[,split].")
-    ] = None,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; default: the reader's.")] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
-    test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
-    buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
-    fold_case: Annotated[bool, typer.Option("--fold-case", help="Ignore letter case in ids of people.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the store; erased records stay erased.")] = False,
-    near_copies: Annotated[
-        Literal["refuse", "report"], typer.Option(help="What to do with pictures that look like an erased one.")
-    ] = "refuse",
-    as_json: output.Json = False,
-) -> None:
-    """Read a dataset into the record store and make it a data revision.
-
-    Examples: [bold]tmu data import digits[/] · [bold]tmu data import image-folder --root photos --subjects-csv
-    who.csv --option size=64[/]
-    """
-    from tmu.steps.import_data import import_data
-
-    given = dict(pair(option, "--option") for option in options)
-    given |= {name: value for name, value in {"root": root, "subjects": subjects_csv}.items() if value is not None}
-    layout = {"holdout": holdout, "test": test, "n_buckets": buckets}
-    layout = {name: value for name, value in layout.items() if value is not None} | {"fold_case": fold_case}
-    workspace = open_workspace()
-    with output.progress(f"import {reader}") as report:
-        ref, imported = import_data(
-            workspace,
-            reader,
-            given,
-            dataset=dataset,
-            replace=replace,
-            near_copies=near_copies,
-            progress=report,
-            **layout,
-        )
-    # as many subjects as records may mean that the CSV was forgotten
-    facts = {
-        "dataset": imported.info.dataset,
-        "records": imported.records,
-        "subjects": _open(workspace).index().n_subjects,
-    }
-    facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
-    facts |= {"erased pictures left out": imported.suppressed}
-    value = {**facts, "digest": ref.digest, "key_id": imported.info.key_id, "of several people": imported.shared}
-    value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": list(imported.warnings)}
-    output.emit(value, lambda: _imported(value))
-
-
-def _imported(value: dict[str, Any]) -> list[Any]:
-    """The summary for people; what was left out, converted and odd is named even where a count is all there is."""
-    counted = {name: value[name] for name in ("left out", "converted")}
-    said = {name: "; ".join(f"{count:,} x {kind}" for kind, count in found.items()) for name, found in counted.items()}
-    plain = {name: each for name, each in value.items() if name not in (*counted, "warnings")}
-    warnings = [Text(f"Warning: {warning}", "yellow") for warning in value["warnings"]]
-    return ["Imported.", output.facts(plain | {name: text or "nothing" for name, text in said.items()}), *warnings]
 
 
 @app.command()
@@ -110,10 +47,16 @@ def show(
 
 
 @app.command()
-def verify(as_json: output.Json = False) -> None:
+def verify(
+    pairs: Annotated[bool, typer.Option("--pairs", help="List the likest pairs of near copies by record key.")] = False,
+    as_json: output.Json = False,
+) -> None:
     """Read every byte of the store and check every rule; exit code 4 where it is broken.
 
-    Example: [bold]tmu data verify --json[/]
+    Counts equal pictures and near copies, such as one picture in two sizes: in different splits they blur what the
+    splits tell.
+
+    Examples: [bold]tmu data verify --json[/] · [bold]tmu data verify --pairs[/]
     """
     from tmu.steps.note_contents import note_contents
 
@@ -125,7 +68,17 @@ def verify(as_json: output.Json = False) -> None:
     if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
     note_contents(workspace)  # a store older than this cache gets it here
-    output.emit(report, lambda: ["The store is sound and is the revision of data.dvc.", output.facts(report)])
+    output.emit(report, lambda: _verified(report, pairs))
+
+
+def _verified(report: dict[str, Any], pairs: bool) -> list[Any]:
+    plain = {name: value for name, value in report.items() if name != "near_pairs"}
+    rows = output.table("record", "split", "record", "split", "bits", numbers=("bits",))
+    for pair in report["near_pairs"]:
+        named = zip(pair["records"], pair["splits"], strict=True)
+        rows.add_row(*(cell for each in named for cell in each), str(pair["bits"]))
+    said = ["The store is sound and is the revision of data.dvc.", output.facts(plain)]
+    return [*said, rows] if pairs else said
 
 
 @app.command()
@@ -162,6 +115,8 @@ def _summary(store: "RecordStore") -> dict[str, Any]:
         "digest": store.digest(),
         "key_id": store.info.key_id,
         "people": "simulated" if store.info.simulated else "real",
+        "size": "{2}x{1}, {0} channels".format(*store.info.shape),
+        "decoder": store.info.decoder,
         "records": len(index),
         "subjects": index.n_subjects,
         "erased": len(index.erased),

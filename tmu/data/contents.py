@@ -1,7 +1,8 @@
-"""Which records hold the same picture: a digest of each record's pixels beside its key, cached like the index.
+"""Which records hold the same picture, or one that looks like it: beside each key, a digest of the pixels and a look.
 
-One file a shard, 16 bytes a record, named by the shard's key digest and by inode, size and time of its file (the rule
-by which DVC takes a file to be unchanged). What is cached belongs to records in the store: `prune` removes the rest.
+Two files a shard, 16 and 64 bytes a record, named by the shard's key digest and by inode, size and time of its file
+(the rule by which DVC takes a file to be unchanged). What is cached belongs to records in the store: `prune` removes
+the rest.
 """
 
 import hashlib
@@ -12,20 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
+from tmu.data.cells import LOOK_BYTES
 from tmu.data.index import Index
-from tmu.data.info import shard_paths
+from tmu.data.info import read_info, shard_paths
 from tmu.data.keys import KEY_DTYPE
+from tmu.data.near import like_any
 from tmu.data.records import SPLITS
-from tmu.data.shards import read_facts, read_shard
+from tmu.data.shards import StoredShard, read_facts, read_stored
 from tmu.errors import StorageError
 from tmu.files import digest_of, write_atomic
 
-_SUFFIX = ".pixels"
-
-
-def digests(images: np.ndarray) -> list[bytes]:
-    """BLAKE2b (16 bytes) of each image's bytes; images (N, ...) uint8."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=KEY_DTYPE.itemsize).digest() for image in images]
+_SEAL = 16
+_DIGESTS, _LOOKS = ".pixels", ".looks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +33,8 @@ class Contents:
 
     index: Index
     values: np.ndarray
+    store: Path
+    cache: Path | None
 
     @classmethod
     def build(cls, store: Path, index: Index, cache: Path | None) -> "Contents":
@@ -41,16 +42,21 @@ class Contents:
 
         Raises StorageError where the store is no longer the one that was indexed.
         """
-        values = np.empty(len(index), KEY_DTYPE)
-        for path in shard_paths(store):
-            here = np.flatnonzero(index.buckets == read_facts(path).bucket)
-            found = _read(_part(path, cache)) if cache else None
-            if found is None:
-                found = _of_images(path)
-            if len(here) != len(found):
-                raise StorageError("The store changed while it was being read.", "Run the same command again.")
-            values[here] = found[index.rows[here]]
-        return cls(index, values)
+        return cls(index, _all(store, index, cache, _DIGESTS).view(KEY_DTYPE)[:, 0], store, cache)
+
+    @cached_property
+    def looks(self) -> np.ndarray:
+        """The looks of all records, packed: uint8 (N, 64), in the index's order; as `build`."""
+        return _all(self.store, self.index, self.cache, _LOOKS)
+
+    def like(self, positions: np.ndarray) -> np.ndarray:
+        """Positions of the records whose picture looks like one of those at `positions` and is not the same; these
+        left out. Ascending. The cost is bounded (`tmu/data/near.py`).
+        """
+        found = like_any(self.looks, self.looks[positions])
+        found[positions] = False
+        found[self.copies_of(positions)] = False
+        return np.flatnonzero(found)
 
     @cached_property
     def _by_value(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,17 +86,21 @@ class Contents:
 
 def note(store: Path, cache: Path) -> int:
     """Make the cache that of the store as it is now: add what it lacks, remove the rest. Returns how many went."""
-    live = {_part(path, cache): path for path in shard_paths(store)}
-    for part, path in live.items():
-        if _read(part) is None:
-            values = _of_images(path).tobytes()
+    live = {part: path for path in shard_paths(store) for part in _parts(path, cache)}
+    for path in shard_paths(store):
+        lacking = [part for part in _parts(path, cache) if _read(part) is None]
+        if not lacking:
+            continue
+        shard = read_stored(path)
+        for part in lacking:
+            values = _of_shard(shard, store, part.suffix).tobytes()
             write_atomic(part, _seal(values) + values, private=True)
     return _remove(_dead(cache, live))
 
 
 def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
     """What in the cache belongs to no shard of `stores`."""
-    return _dead(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
+    return _dead(cache, {part for store in stores for path in shard_paths(store) for part in _parts(path, cache)})
 
 
 def prune(cache: Path, stores: Iterable[Path]) -> int:
@@ -99,7 +109,7 @@ def prune(cache: Path, stores: Iterable[Path]) -> int:
 
 
 def _dead(cache: Path, live: Collection[Path]) -> list[Path]:
-    return [path for path in cache.glob(f"*{_SUFFIX}") if path not in live]
+    return [path for suffix in _WIDTHS for path in cache.glob(f"*{suffix}") if path not in live]
 
 
 def _remove(dead: Collection[Path]) -> int:
@@ -108,24 +118,51 @@ def _remove(dead: Collection[Path]) -> int:
     return len(dead)
 
 
-def _part(path: Path, cache: Path) -> Path:
+_WIDTHS = {_DIGESTS: KEY_DTYPE.itemsize, _LOOKS: LOOK_BYTES}
+"""Bytes a record in the files of a suffix."""
+
+
+def _all(store: Path, index: Index, cache: Path | None, suffix: str) -> np.ndarray:
+    """Rows of all records, uint8 (N, width), in the index's order."""
+    values = np.empty((len(index), _WIDTHS[suffix]), np.uint8)
+    for path in shard_paths(store):
+        here = np.flatnonzero(index.buckets == read_facts(path).bucket)
+        found = _read(_part(path, cache, suffix)) if cache else None
+        if found is None:
+            found = _of_shard(read_stored(path), store, suffix)
+        if len(here) != len(found):
+            raise StorageError("The store changed while it was being read.", "Run the same command again.")
+        values[here] = found[index.rows[here]]
+    return values
+
+
+def _of_shard(shard: StoredShard, store: Path, suffix: str) -> np.ndarray:
+    """Rows of a shard's records: from columns of the shard where it has them, else from the pictures."""
+    if suffix == _LOOKS:
+        return shard.cells.looks(read_info(store).shape)
+    return np.frombuffer(shard.cells.digests().tobytes(), np.uint8).reshape(-1, _WIDTHS[_DIGESTS])
+
+
+def _parts(path: Path, cache: Path) -> list[Path]:
+    return [_part(path, cache, suffix) for suffix in _WIDTHS]
+
+
+def _part(path: Path, cache: Path, suffix: str) -> Path:
     facts, stat = read_facts(path), path.stat()
-    return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{_SUFFIX}"
-
-
-def _of_images(path: Path) -> np.ndarray:
-    return np.frombuffer(b"".join(digests(read_shard(path).images)), KEY_DTYPE)
+    return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{suffix}"
 
 
 def _read(part: Path) -> np.ndarray | None:
-    """The cached digests; None where there are none, or not those that were written."""
+    """The cached rows; None where there are none, or not those that were written."""
     try:
         raw = part.read_bytes()
     except OSError:
         return None
-    seal, values = raw[: KEY_DTYPE.itemsize], raw[KEY_DTYPE.itemsize :]
-    return np.frombuffer(values, KEY_DTYPE) if seal == _seal(values) else None
+    seal, values = raw[:_SEAL], raw[_SEAL:]
+    if seal != _seal(values) or len(values) % _WIDTHS[part.suffix]:
+        return None
+    return np.frombuffer(values, np.uint8).reshape(-1, _WIDTHS[part.suffix])
 
 
 def _seal(values: bytes) -> bytes:
-    return hashlib.blake2b(values, digest_size=KEY_DTYPE.itemsize).digest()
+    return hashlib.blake2b(values, digest_size=_SEAL).digest()

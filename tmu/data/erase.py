@@ -17,7 +17,7 @@ from tmu.data.index import Index
 from tmu.data.info import STORE_FILE, read_info, shard_path, write_info
 from tmu.data.keys import sorted_union, to_hex
 from tmu.data.records import SPLITS
-from tmu.data.shards import ShardTable, read_keys, read_shard, write_shard
+from tmu.data.shards import StoredShard, read_keys, read_stored, write_shard
 from tmu.errors import DataError, RequestError
 from tmu.files import link_or_copy, new_folder, read_json, storage_errors, write_json
 
@@ -115,7 +115,7 @@ def _write_changed(
     for bucket in np.unique(index.buckets[positions]).tolist():
         gone = index.record_keys[positions[index.buckets[positions] == bucket]]
         written.append(shard_path(building, bucket))
-        write_shard(written[-1], _without(read_shard(shard_path(source, bucket)), gone))
+        write_shard(written[-1], _without(read_stored(shard_path(source, bucket)), gone))
     return written
 
 
@@ -129,7 +129,7 @@ def _erasure(files: dict[str, str], index: Index, positions: np.ndarray, absent:
     )
 
 
-def _without(shard: ShardTable, gone: np.ndarray) -> ShardTable:
+def _without(shard: StoredShard, gone: np.ndarray) -> StoredShard:
     """The shard without the records `gone` (S16), with tombstones and marks of people who have none left in it."""
     going = np.isin(shard.record_keys, gone)
     left = shard.rows(~going)
@@ -179,9 +179,9 @@ def apply_in_place(source_revision: Path, data_dir: Path, memo: Memo | None = No
         for name in changed:
             with storage_errors(data_dir / name):
                 shutil.copyfile(source_revision / name, waiting)
-                with open(waiting, "rb+") as file:
+                with waiting.open("rb+") as file:
                     os.fsync(file.fileno())
-                os.replace(waiting, data_dir / name)
+                waiting.replace(data_dir / name)
     finally:
         waiting.unlink(missing_ok=True)
     return changed

@@ -1,25 +1,32 @@
 """Import: a stream of records → a store of shards, with memory for one shard and never for the whole set.
 
-Records are appended to one spill file a bucket as they come, in fixed-length rows, and each bucket is then sorted and
-written as a shard. All of it happens in a sibling folder that is moved into place when it is whole.
+Records are appended to one spill file a bucket as they come, and each bucket is then sorted and written as a shard. All
+of it happens in a sibling folder that is moved into place when it is whole.
 """
 
+import contextlib
 import dataclasses
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
 
+from tmu.data.cells import Cells
 from tmu.data.ids import IdRule
 from tmu.data.index import Index
-from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, read_info, shard_path, shard_paths, write_info
+from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, buckets_for, read_info, shard_path, shard_paths, write_info
+from tmu.data.jpeg import decoder
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
-from tmu.data.shards import ShardTable, read_facts, write_shard
-from tmu.data.spill import Spill, StaysOut, Suppressed, Tombstones, nobody_stays_out
+from tmu.data.readers.sizes import said_sizes
+from tmu.data.records import SPLITS
+from tmu.data.shards import StoredShard, read_facts, write_shard
+from tmu.data.spill import Spill, Spilled, StaysOut, Suppressed, Tombstones, nobody_stays_out
 from tmu.errors import ConfigError, DataError
 from tmu.files import new_folder
 
@@ -31,10 +38,12 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did. `skipped_erased`: records of the dataset that had been erased and stay so.
+    """What an import did, or would do. `skipped_erased`: records of the dataset that had been erased and stay so.
 
     `suppressed`: records left out because their pictures were erased, or look like one (`tmu/steps/suppress.py`).
-    `shared`: records with several people. `left_out`, `converted`: what the reader passed over and changed, by kind.
+    `shared`: records with several people. `jpegs`: records stored as the JPEG that came. `splits`: records and classes
+    of each split. `left_out`, `converted`: what the reader passed over and changed, by kind. `sizes`: how many pictures
+    came in which size, in words.
     """
 
     info: StoreInfo
@@ -42,6 +51,9 @@ class Imported:
     skipped_erased: int
     suppressed: int = 0
     shared: int = 0
+    jpegs: int = 0
+    splits: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
     converted: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -53,31 +65,35 @@ def import_records(
     keys: Keys,
     *,
     dataset: str | None = None,
-    n_buckets: int = 64,
+    n_buckets: int | None = None,
     holdout: float = 0.25,
     test: float = 0.25,
     split_seed: int = 0,
+    split_by: Literal["record", "subject"] = "record",
     fold_case: bool = False,
     replace: bool = False,
+    dry_run: bool = False,
     suppressed: Suppressed | None = None,
     progress: Progress | None = None,
     stays_out: StaysOut = nobody_stays_out,
 ) -> Imported:
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
-    A record without a split gets one by its key (`SplitRule`). With `replace`, an existing store gives way, but its
-    tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
+    A record without a split gets one by its key, or its person's (`SplitRule`). `dry_run`: read and check all of it,
+    and write nothing. With `replace`, an existing store gives way, but its tombstones are carried over: what was erased
+    does not come back. `n_buckets`: None: by size (`buckets_for`). `fold_case`: ids of people that differ by letter
     case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
     which pictures are erased ones that come back. `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
-    info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, holdout, test, split_seed)
+    rule = _rule(holdout, test, split_seed, split_by)
+    info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, rule)
     tombstones = _tombstones(destination, info, keys, replace=replace)
-    with new_folder(destination) as building:
-        spill = Spill(
-            info, keys.under(info.id_rule), tombstones, building / "spill", reader.where, suppressed, stays_out
-        )
+    with contextlib.ExitStack() as stack:
+        building = None if dry_run else stack.enter_context(new_folder(destination))
+        folder = building and building / "spill"
+        spill = Spill(info, keys.under(info.id_rule), tombstones, folder, reader.where, suppressed, stays_out)
         with spill.open():
             for position, record in enumerate(reader.records()):
                 spill.add(position, record)
@@ -85,9 +101,10 @@ def import_records(
                     progress(position, reader.count())
         spill.check()
         alike, places = spill.alike()
-        _write_shards(building, spill, tombstones, alike)
-        write_info(building, info)
-        shutil.rmtree(spill.folder)
+        if building is not None and folder is not None:
+            _write_shards(building, spill, tombstones, alike)
+            write_info(building, info.model_copy(update={"decoder": decoder() if spill.jpegs else None}))
+            shutil.rmtree(folder)
     if progress:
         progress(spill.added + spill.skipped + spill.kept_out, reader.count())
     return Imported(
@@ -96,10 +113,27 @@ def import_records(
         skipped_erased=spill.skipped,
         suppressed=spill.kept_out,
         shared=spill.shared,
+        jpegs=spill.jpegs,
+        splits=_split_table(spill),
+        sizes=said_sizes(reader.sizes()),
         left_out=dict(reader.left_out()),
         converted=dict(reader.converted()),
         warnings=tuple(_said_alike(places, reader.where)),
     )
+
+
+def _split_table(spill: Spill) -> dict[str, dict[str, int]]:
+    """Records and classes by split; people, too, where nothing was written."""
+    table = {
+        split: {"records": int(by_class.sum()), "classes": int(np.count_nonzero(by_class))}
+        for split, by_class in zip(SPLITS, spill.by_split, strict=True)
+    }
+    if spill.folder is None:
+        table = {
+            split: {"records": table[split]["records"], "people": len(people), "classes": table[split]["classes"]}
+            for split, people in zip(SPLITS, spill.people_by_split, strict=True)
+        }
+    return table
 
 
 def _said_alike(places: list[list[int]], where: Callable[[int], str]) -> Iterator[str]:
@@ -120,28 +154,37 @@ def _describe(
     keys: Keys,
     ids: IdRule | None,
     dataset: str,
-    n_buckets: int,
-    holdout: float,
-    test: float,
-    seed: int,
+    n_buckets: int | None,
+    rule: SplitRule,
 ) -> StoreInfo:
     classes = reader.classes()
     if len(classes) < 2:
         raise DataError("The dataset has fewer than two classes.", "A classifier needs two; check the labels.")
-    if holdout + test >= 1:
-        raise ConfigError(f"holdout {holdout} and test {test} leave nothing to train on.", "Their sum must be below 1.")
-    try:
+    with _bad_values():
         return StoreInfo(
             reader=reader.name,
             dataset=dataset,
             shape=reader.shape(),
             classes=tuple(classes),
-            n_buckets=n_buckets,
+            n_buckets=buckets_for(reader.count(), math.prod(reader.shape())) if n_buckets is None else n_buckets,
             key_id=keys.id,
             simulated=reader.simulated,
-            split_rule=SplitRule(holdout=holdout, test=test, seed=seed),
+            split_rule=rule,
             ids=ids,
         )
+
+
+def _rule(holdout: float, test: float, seed: int, by: Literal["record", "subject"]) -> SplitRule:
+    if holdout + test >= 1:
+        raise ConfigError(f"holdout {holdout} and test {test} leave nothing to train on.", "Their sum must be below 1.")
+    with _bad_values():
+        return SplitRule(holdout=holdout, test=test, seed=seed, by=by)
+
+
+@contextlib.contextmanager
+def _bad_values() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"`{first['loc'][-1]}`: {first['msg']}.", "Choose another value for the import.") from error
@@ -178,28 +221,30 @@ def _tombstones(destination: Path, info: StoreInfo, keys: Keys, *, replace: bool
 
 
 def _write_shards(building: Path, spill: Spill, tombstones: Tombstones, alike: dict[str, str]) -> None:
-    width = spill.info.image_bytes
     for bucket in range(spill.info.n_buckets):
-        path = spill.folder / f"{bucket:02x}"
         erased, erased_subjects = tombstones.by_bucket.get(bucket, ((), ()))
-        if not path.exists() and not erased:
+        rows = spill.bucket(bucket)
+        if not rows.cells and not erased:
             continue
-        rows = np.fromfile(path, spill.row) if path.exists() else np.empty(0, spill.row)
-        path.unlink(missing_ok=True)
-        rows = rows[np.argsort(rows["record"])]
-        shard = ShardTable(
+        shard = StoredShard(
             bucket=bucket,
-            record_keys=rows["record"],
-            subject_keys=rows["subject"],
-            labels=rows["label"],
-            splits=rows["split"],
-            images=rows["image"].reshape(len(rows), width),
+            record_keys=rows.record_keys,
+            subject_keys=rows.subject_keys,
+            labels=rows.labels,
+            splits=rows.splits,
+            cells=_cells(rows, spill.info),
             erased=erased,
             erased_subjects=erased_subjects,
-            **_further(rows["record"], bytes(spill.more[bucket])),
+            **_further(rows.record_keys, bytes(spill.more[bucket])),
         )
         there = {key: alike[key] for key in to_hex(shard.people()) if key in alike} if alike else {}
         write_shard(shard_path(building, bucket), dataclasses.replace(shard, alike=there))
+
+
+def _cells(rows: Spilled, info: StoreInfo) -> Cells:
+    if any(len(cell) < info.image_bytes for cell in rows.cells):
+        return Cells.of_mixed([bytes(cell) for cell in rows.cells], info.shape)
+    return Cells.of_pixels(np.frombuffer(b"".join(rows.cells), np.uint8).reshape(-1, info.image_bytes))
 
 
 def _further(record_keys: np.ndarray, spilled: bytes) -> dict[str, np.ndarray]:

@@ -16,18 +16,28 @@ STORE_FILE = "store.json"
 SHARD_FOLDER = "shards"
 RETIRED = "retired-{}"
 """What a class is called that was erased as a whole, by its position."""
+_LEAST_BUCKETS, _SHARD_BYTES = 64, 64 << 20
 MOST_BUCKETS = 256  # two hex digits name a shard, and an import holds one open file a bucket
 
 
 class SplitRule(Config):
-    """Shares of the records that the key sends to each split, where the reader does not say."""
+    """Shares of the records that the key sends to each split, where the reader does not say.
+
+    by: whose key; with `subject` all records of a person are in one split (a record of several goes with the first).
+    """
 
     holdout: float = Field(0.25, ge=0, lt=1)
     test: float = Field(0.25, ge=0, lt=1)
     seed: int = 0
+    by: Literal["record", "subject"] = "record"
+
+    @model_serializer(mode="wrap")
+    def _without_the_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A store that is split by record keeps the bytes that it always had."""
+        return {name: value for name, value in dump(self).items() if (name, value) != ("by", "record")}
 
     def split(self, fraction: float) -> str:
-        """The split of a record whose `Keys.split_fraction` is `fraction`."""
+        """The split of the key whose `Keys.split_fraction` is `fraction`."""
         if fraction < self.test:
             return "test"
         return "holdout" if fraction < self.test + self.holdout else "train"
@@ -38,6 +48,7 @@ class StoreInfo(Config):
 
     `ids`: the rule of the people's ids; None in a store older than the rule, and where people are simulated. `retired`:
     positions in `classes` of those that were erased as a whole; their names are gone, since a class can be a person.
+    `decoder`: what decoded the kept JPEGs at the import (`tmu/data/jpeg.py`); None where none are kept.
     """
 
     format: Literal[1] = 1
@@ -51,6 +62,7 @@ class StoreInfo(Config):
     split_rule: SplitRule
     ids: IdRule | None = None
     retired: tuple[int, ...] = ()
+    decoder: str | None = None
 
     @model_validator(mode="after")
     def _retired_are_classes(self) -> "StoreInfo":
@@ -60,8 +72,8 @@ class StoreInfo(Config):
 
     @model_serializer(mode="wrap")
     def _without_what_is_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A store of simulated people, and one without a retired class, keep the bytes that they always had."""
-        unset = {"ids": None, "retired": []}
+        """A store of simulated people, one without retired classes or kept JPEGs keep the bytes they always had."""
+        unset = {"ids": None, "retired": [], "decoder": None}
         return {
             name: value
             for name, value in dump(self).items()
@@ -95,6 +107,15 @@ class StoreInfo(Config):
         """C·H·W, the size of one image."""
         channels, height, width = self.shape
         return channels * height * width
+
+
+def buckets_for(records: int | None, image_bytes: int) -> int:
+    """How many shards an import makes: as many as hold 64 MiB of pixels each, between 64 and 256.
+
+    A shard is in memory as a whole when it is written, checked or erased from. records: None where nobody can tell.
+    """
+    whole = (records or 0) * image_bytes
+    return min(MOST_BUCKETS, max(_LEAST_BUCKETS, -(-whole // _SHARD_BYTES)))
 
 
 def shard_path(store: Path, bucket: int) -> Path:

@@ -30,7 +30,7 @@ class Keys:
     secrets that were in use before, the newest first: what was erased under them stays erased, and is found.
     """
 
-    def __init__(self, secret: bytes, ids: IdRule = IdRule(), former: Sequence[bytes] = ()):
+    def __init__(self, secret: bytes, ids: IdRule = IdRule(), former: Sequence[bytes] = ()) -> None:
         if len(secret) < _LEAST_SECRET:
             raise ConfigError(
                 f"The key secret has {len(secret)} bytes.",
@@ -87,7 +87,7 @@ class Keys:
         return self._mac(b"payload\0" + canonical).hex()
 
     def picture(self, pixels: bytes) -> str:
-        """The key (32 hex digits) of a picture, from the digest of its pixels (`contents.digests`)."""
+        """The key (32 hex digits) of a picture, from the digest of its pixels (`tmu/data/pixel_digests.py`)."""
         return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()
 
     def suppression(self) -> bytes:

@@ -12,7 +12,8 @@ class Record:
     """One record, with raw ids: it lives in memory during an import and is never written as it is.
 
     `subject` None: the record is a subject of its own. `image` is uint8 (C, H, W). `split` None: the key decides.
-    `also`: further people in the same picture; whoever of them is deleted, the record goes.
+    `also`: further people in the same picture; whoever of them is deleted, the record goes. `kept`: a JPEG without
+    metadata (`tmu/data/jpeg.py`) that decodes to `image` and is stored in its place where it is shorter.
     """
 
     id: str
@@ -21,3 +22,4 @@ class Record:
     image: np.ndarray
     split: str | None = None
     also: tuple[str, ...] = ()
+    kept: bytes | None = None

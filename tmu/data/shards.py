@@ -1,24 +1,27 @@
 """One shard: the records of one bucket in a Parquet file whose bytes depend on its content alone.
 
 Columns: `record_key` and `subject_key` (16 bytes), `label` (int32), `split` (int8, position in `SPLITS`), `image`
-(C·H·W bytes); rows ascend by record key. A record with several people lies in the bucket of the first of them, and a
-column `more_subjects` (16 bytes for each further person) is there only where a shard holds such a record. The schema
-metadata (`tmu`, JSON) carries the bucket, the tombstones of what was erased, which people's ids are alike, and a digest
-of all that an index needs, so that a cached index is found without reading the columns. Every page has a CRC, so that a
-changed byte is noticed and not learned.
+(C·H·W bytes; where JPEGs are kept, pixels or JPEG, and two columns more: `tmu/data/cells.py`); rows ascend by record
+key. A record with several people lies in the bucket of the first of them, and a column `more_subjects` (16 bytes for
+each further person) is there only where a shard holds such a record. The schema metadata (`tmu`, JSON) carries the
+bucket, the tombstones of what was erased, which people's ids are alike, and a digest of all that an index needs, so
+that a cached index is found without reading the columns. Every page has a CRC, so that a changed byte is noticed and
+not learned.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tmu.data.cells import IMAGE, LOOK, PIXELS, Cells, fixed, flat
 from tmu.data.keys import KEY_BYTES, KEY_DTYPE, to_hex
 from tmu.errors import DataError
 from tmu.files import canonical_json, write_atomic
@@ -76,29 +79,46 @@ class ShardKeys:
         return facts | ({"alike": dict(self.alike)} if self.alike else {})
 
 
+_Of = TypeVar("_Of", bound=ShardKeys)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ShardTable(ShardKeys):
-    """A shard. `images` is uint8 (N, C·H·W)."""
+    """A shard with its pictures decoded. `images` is uint8 (N, C·H·W)."""
 
     images: np.ndarray
 
     def rows(self, chosen: np.ndarray, **changes: Any) -> "ShardTable":
         """The same shard with only the `chosen` rows (boolean or positions) and other `changes`."""
-        columns = ("record_keys", "subject_keys", "labels", "splits", "images")
-        kept = {name: getattr(self, name)[chosen] for name in columns}
-        place = np.full(len(self.record_keys), -1, np.int32)
-        place[np.arange(len(place))[chosen]] = np.arange(len(kept["record_keys"]))
-        rows, people = place[self.more_rows], self.more_subjects
-        order = np.lexsort((people, rows))
-        order = order[rows[order] >= 0]
-        kept |= {"more_rows": rows[order], "more_subjects": people[order]}
-        rest = {"bucket": self.bucket, "erased": self.erased, "erased_subjects": self.erased_subjects}
-        made = ShardTable(**(rest | kept | {"alike": self.alike} | changes))
-        there = set(to_hex(made.people()))
-        return replace(made, alike={key: value for key, value in made.alike.items() if key in there})
+        return _rows(self, chosen, {"images": self.images[chosen]} | changes)
 
 
-def write_shard(path: Path, shard: ShardTable) -> None:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoredShard(ShardKeys):
+    """A shard with its pictures as they are stored: what is rewritten is not decoded."""
+
+    cells: Cells
+
+    def rows(self, chosen: np.ndarray, **changes: Any) -> "StoredShard":
+        """As `ShardTable.rows`."""
+        return _rows(self, chosen, {"cells": self.cells.take(np.arange(len(self.cells))[chosen])} | changes)
+
+
+def _rows(shard: _Of, chosen: np.ndarray, changes: dict[str, Any]) -> _Of:
+    """The `chosen` rows of a shard; `changes` hold its pictures, and what else is to differ."""
+    kept = {name: getattr(shard, name)[chosen] for name in ("record_keys", "subject_keys", "labels", "splits")}
+    place = np.full(len(shard.record_keys), -1, np.int32)
+    place[np.arange(len(place))[chosen]] = np.arange(len(kept["record_keys"]))
+    rows, people = place[shard.more_rows], shard.more_subjects
+    order = np.lexsort((people, rows))
+    order = order[rows[order] >= 0]
+    kept |= {"more_rows": rows[order], "more_subjects": people[order]}
+    made = replace(shard, **(kept | changes))
+    there = set(to_hex(made.people()))
+    return replace(made, alike={key: value for key, value in made.alike.items() if key in there})
+
+
+def write_shard(path: Path, shard: ShardTable | StoredShard) -> None:
     """Write a shard, whole or not at all. A file hard-linked at `path` elsewhere keeps its bytes there."""
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -115,11 +135,17 @@ def write_shard(path: Path, shard: ShardTable) -> None:
 
 
 def read_shard(path: Path) -> ShardTable:
-    """Read a shard whole; `DataError` with the shard's name if it is missing, truncated or changed."""
-    table, keys = _read(path, (*_KEY_COLUMNS, "image"))
-    images = table.column("image").combine_chunks()
-    pixels = _fixed(images, np.dtype(np.uint8)).reshape(len(images), images.type.byte_width)
-    return ShardTable(**vars(keys), images=pixels)
+    """Read a shard whole, with decoded pictures; errors as `read_stored`."""
+    shard = read_stored(path)
+    rest = {name: value for name, value in vars(shard).items() if name != "cells"}
+    return ShardTable(**rest, images=shard.cells.pixels())
+
+
+def read_stored(path: Path) -> StoredShard:
+    """Read a shard and decode nothing; `DataError` with the shard's name if it is missing, truncated or changed."""
+    table, keys, facts = _read(path, _KEY_COLUMNS, images=True)
+    columns = table.select([name for name in (IMAGE, PIXELS, LOOK) if name in table.column_names])
+    return StoredShard(**vars(keys), cells=Cells(columns, facts.shape))
 
 
 def read_keys(path: Path) -> ShardKeys:
@@ -129,7 +155,10 @@ def read_keys(path: Path) -> ShardKeys:
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """A shard's metadata. `keys_digest` as `ShardKeys.keys_digest`, `image_bytes` = C·H·W, tombstones hex."""
+    """A shard's metadata. `keys_digest` as `ShardKeys.keys_digest`, `image_bytes` = C·H·W, tombstones hex.
+
+    shape: (C, H, W) where JPEGs are kept.
+    """
 
     bucket: int
     erased: tuple[str, ...]
@@ -137,6 +166,7 @@ class ShardFacts:
     keys_digest: str
     image_bytes: int
     alike: Mapping[str, str] = field(default_factory=dict)
+    shape: tuple[int, int, int] | None = None
 
 
 def read_facts(path: Path) -> ShardFacts:
@@ -151,8 +181,8 @@ def read_facts(path: Path) -> ShardFacts:
 def keys_table(shard: ShardKeys) -> pa.Table:
     """A shard's key columns as an Arrow table."""
     arrays = {
-        "record_key": _to_fixed(shard.record_keys, KEY_BYTES),
-        "subject_key": _to_fixed(shard.subject_keys, KEY_BYTES),
+        "record_key": fixed(shard.record_keys, KEY_BYTES),
+        "subject_key": fixed(shard.subject_keys, KEY_BYTES),
         "label": pa.array(shard.labels, pa.int32()),
         "split": pa.array(shard.splits, pa.int8()),
     }
@@ -173,17 +203,20 @@ def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
         erased_subjects=facts.erased_subjects,
         alike=facts.alike,
         **_more(table),
-        record_keys=_fixed(table.column("record_key").combine_chunks(), KEY_DTYPE),
-        subject_keys=_fixed(table.column("subject_key").combine_chunks(), KEY_DTYPE),
+        record_keys=flat(table.column("record_key").combine_chunks(), KEY_DTYPE),
+        subject_keys=flat(table.column("subject_key").combine_chunks(), KEY_DTYPE),
         labels=table.column("label").to_numpy(),
         splits=table.column("split").to_numpy(),
     )
 
 
-def _to_arrow(shard: ShardTable) -> pa.Table:
-    facts = shard.facts() | {"keys_digest": shard.keys_digest()}
-    images = _to_fixed(shard.images, shard.images.shape[1])
-    table = keys_table(shard).append_column(pa.field("image", images.type, nullable=False), images)
+def _to_arrow(shard: ShardTable | StoredShard) -> pa.Table:
+    cells = shard.cells if isinstance(shard, StoredShard) else Cells.of_pixels(shard.images)
+    facts = shard.facts() | {"keys_digest": shard.keys_digest()} | ({"shape": cells.shape} if cells.shape else {})
+    table = keys_table(shard)
+    for name in cells.columns.column_names:
+        column = cells.columns.column(name)
+        table = table.append_column(pa.field(name, column.type, nullable=False), column.combine_chunks())
     return table.replace_schema_metadata({_METADATA: canonical_json(facts)})
 
 
@@ -200,39 +233,29 @@ def _more(table: pa.Table) -> dict[str, np.ndarray]:
     return {"more_rows": rows, "more_subjects": keys.view(KEY_DTYPE)}
 
 
-def _to_fixed(values: np.ndarray, width: int) -> pa.Array:
-    values = np.ascontiguousarray(values)
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(values.tobytes())])
-
-
-def _read(path: Path, columns: tuple[str, ...]) -> tuple[pa.Table, ShardKeys]:
+def _read(path: Path, columns: tuple[str, ...], *, images: bool = False) -> tuple[pa.Table, ShardKeys, ShardFacts]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            facts = _facts(file.schema_arrow, path)
-            more = [_MORE] if _MORE in file.schema_arrow.names else []
-            table = file.read(columns=[*columns, *more], use_threads=False)
+            facts, names = _facts(file.schema_arrow, path), file.schema_arrow.names
+            wanted = (_MORE, IMAGE, PIXELS, LOOK) if images else (_MORE,)
+            table = file.read(columns=[*columns, *(name for name in wanted if name in names)], use_threads=False)
         keys = shard_keys(table, facts)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _broken(path) from error
     if keys.keys_digest() != facts.keys_digest:
         raise _broken(path)
-    return table, keys
+    return table, keys, facts
 
 
 def _facts(schema: pa.Schema, path: Path) -> ShardFacts:
     try:
         raw = json.loads((schema.metadata or {})[_METADATA])
         raw |= {"erased": tuple(raw["erased"]), "erased_subjects": tuple(raw["erased_subjects"])}
-        return ShardFacts(**raw, image_bytes=schema.field("image").type.byte_width)
+        shape = tuple(map(int, raw["shape"])) if "shape" in raw else None
+        size = prod(shape) if shape else schema.field(IMAGE).type.byte_width
+        return ShardFacts(**raw | {"shape": shape}, image_bytes=size)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _broken(path) from error
-
-
-def _fixed(array: pa.Array, dtype: np.dtype) -> np.ndarray:
-    """A fixed-size binary array's bytes as numpy (a view), flat."""
-    width = array.type.byte_width
-    whole = np.frombuffer(array.buffers()[1] or b"", np.uint8)
-    return whole[array.offset * width : (array.offset + len(array)) * width].view(dtype)
 
 
 def _broken(path: Path) -> DataError:

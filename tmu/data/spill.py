@@ -1,6 +1,7 @@
-"""The first half of an import: checked records in fixed-length rows, one spill file a bucket."""
+"""The first half of an import: checked records, a head and a picture each, one spill file a bucket."""
 
 import contextlib
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from tmu.data.ids import FIRST
 from tmu.data.info import StoreInfo
+from tmu.data.jpeg import stripped
 from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
 from tmu.errors import DataError, RequestError
@@ -19,6 +21,21 @@ Suppressed = Callable[[str], bool]
 """Whether a key (hex; of a record or a subject) was erased elsewhere or before a restore, and must not come back."""
 StaysOut = Callable[[int, str, np.ndarray], bool]
 """Of a record's position, key and picture, uint8 (C, H, W): whether it is an erased picture that comes back."""
+
+
+_HEAD = struct.Struct("<16s16sibI")
+"""Record key, subject key, label, split, and the length of the picture that follows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spilled:
+    """The records of one bucket, ascending by key. cells: pictures as they will be stored (`tmu/data/cells.py`)."""
+
+    record_keys: np.ndarray
+    subject_keys: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    cells: list[memoryview]
 
 
 def nobody_stays_out(position: int, key: str, image: np.ndarray) -> bool:
@@ -44,44 +61,38 @@ class Tombstones:
 
 
 class Spill:
-    """Fixed-length rows in one file a bucket, and the checks that need to see every record."""
+    """One file a bucket, and the checks that need to see every record. With `folder` None nothing is written."""
 
     def __init__(
         self,
         info: StoreInfo,
         keys: Keys,
         tombstones: Tombstones,
-        folder: Path,
+        folder: Path | None,
         where: Callable[[int], str],
         suppressed: Suppressed | None = None,
         stays_out: StaysOut = nobody_stays_out,
-    ):
+    ) -> None:
         self.info, self.keys, self.folder, self._where = info, keys, folder, where
         self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
-        self.row = np.dtype(
-            [
-                ("record", KEY_DTYPE),
-                ("subject", KEY_DTYPE),
-                ("label", "<i4"),
-                ("split", "i1"),
-                ("image", "u1", (info.image_bytes,)),
-            ]
-        )
-        self.added = self.skipped = self.kept_out = self.shared = 0
+        self.added = self.skipped = self.kept_out = self.shared = self.jpegs = 0
         self.more: dict[int, bytearray] = defaultdict(bytearray)
         """By bucket: record key and subject key of each further person in a record."""
         self._people = bytearray()  # alike key, subject key and position of each named person
         self._seen = bytearray()  # 16 bytes a record, in order, to find duplicates across buckets
         self._positions = bytearray()
-        self._train_of_class = np.zeros(len(info.classes), np.int64)
-        self._labels_seen: set[int] = set()
+        self.by_split = np.zeros((len(SPLITS), len(info.classes)), np.int64)
+        """Records by split and class."""
+        self.people_by_split: tuple[set[bytes], ...] = tuple(set() for _ in SPLITS)
+        """Keys of the people with a record in each split; only counted where nothing is written."""
         self._files: dict[int, BinaryIO] = {}
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """The bucket files are open for `add` inside, and whole afterwards."""
-        self.folder.mkdir()
+        if self.folder is not None:
+            self.folder.mkdir()
         with contextlib.ExitStack() as self._stack:
             yield
 
@@ -99,19 +110,51 @@ class Spill:
             self.kept_out += 1
             return
         rule = self.info.split_rule
-        split = record.split or rule.split(self.keys.split_fraction(key, rule.seed))
-        raw_key, code = bytes.fromhex(key), SPLITS.index(split)
-        parts = (raw_key, bytes.fromhex(subject), int(record.label).to_bytes(4, "little"), bytes([code]))
+        drawn = key if rule.by == "record" else subject
+        split = record.split or rule.split(self.keys.split_fraction(drawn, rule.seed))
+        raw_key, code, cell = bytes.fromhex(key), SPLITS.index(split), self._cell(position, record)
         bucket = bucket_of(subject, self.info.n_buckets)
-        self._file(bucket).write(b"".join((*parts, record.image.tobytes())))
+        if self.folder is None:
+            self.people_by_split[code].update(map(bytes.fromhex, (subject, *further)))
+        else:
+            head = _HEAD.pack(raw_key, bytes.fromhex(subject), int(record.label), code, len(cell))
+            self._file(bucket, self.folder).write(head + cell)
         self.shared += bool(further)
         for other in further:
             self.more[bucket] += raw_key + bytes.fromhex(other)
         self._seen += raw_key
         self._positions += position.to_bytes(8, "little")
-        self._labels_seen.add(record.label)
-        self._train_of_class[record.label] += split == "train"
+        self.by_split[code, record.label] += 1
         self.added += 1
+
+    def _cell(self, position: int, record: Record) -> bytes:
+        """What is stored of a picture: a JPEG where there is a shorter one. Raises DataError for one with metadata."""
+        if record.kept is None or len(record.kept) >= self.info.image_bytes:
+            return record.image.tobytes()
+        if stripped(record.kept) != record.kept:
+            raise DataError(
+                f"{self._where(position)} is a JPEG with more in it than a picture.", "Fix the reader: strip it."
+            )
+        self.jpegs += 1
+        return record.kept
+
+    def bucket(self, number: int) -> Spilled:
+        """The records of a bucket; none where it got none. Its file goes."""
+        rows = list[tuple[bytes, bytes, int, int, memoryview]]()
+        path = (self.folder or Path()) / f"{number:02x}"
+        if number in self._files:
+            data, at = memoryview(path.read_bytes()), 0
+            while at < len(data):
+                record, subject, label, split, size = _HEAD.unpack_from(data, at)
+                at += _HEAD.size + size
+                rows.append((record, subject, label, split, data[at - size : at]))
+            path.unlink()
+        rows.sort(key=lambda row: row[0])
+        records, subjects, labels, splits, cells = zip(*rows, strict=True) if rows else ((),) * 5
+        return Spilled(
+            np.array(records, KEY_DTYPE), np.array(subjects, KEY_DTYPE), np.array(labels, np.int32),
+            np.array(splits, np.int8), list(cells),
+        )  # fmt: skip
 
     def _subject(self, position: int, raw: str) -> str:
         try:
@@ -137,7 +180,8 @@ class Spill:
 
     def alike(self) -> tuple[dict[str, str], list[list[int]]]:
         """People whose ids differ by case, blanks or width alone: subject key -> key that they share, and for each
-        group the position at which each of them comes first."""
+        group the position at which each of them comes first.
+        """
         rows = np.frombuffer(bytes(self._people), [("alike", KEY_DTYPE), ("subject", KEY_DTYPE), ("position", "<i8")])
         rows = np.sort(rows, order=("alike", "subject", "position"))
         fresh = np.ones(len(rows), bool)
@@ -153,9 +197,9 @@ class Spill:
             places.append(sorted(group["position"].tolist()))
         return found, sorted(places)
 
-    def _file(self, bucket: int) -> BinaryIO:
+    def _file(self, bucket: int, folder: Path) -> BinaryIO:
         if bucket not in self._files:
-            self._files[bucket] = self._stack.enter_context((self.folder / f"{bucket:02x}").open("wb"))
+            self._files[bucket] = self._stack.enter_context((folder / f"{bucket:02x}").open("wb"))
         return self._files[bucket]
 
     def _check_record(self, position: int, record: Record) -> None:
@@ -179,9 +223,9 @@ class Spill:
             position = np.frombuffer(bytes(self._positions), "<i8")[order[twins + 1]].min()
             where = self._where(int(position))
             raise DataError(f"{where} has the id of an earlier record.", "Ids must differ; remove the copy.")
-        if len(self._labels_seen) < 2:
+        if np.count_nonzero(self.by_split.sum(0)) < 2:
             raise DataError("The records are all of one class.", "A classifier needs two; check the labels.")
-        lacking = np.flatnonzero(self._train_of_class == 0)
+        lacking = np.flatnonzero(self.by_split[SPLITS.index("train")] == 0)
         if len(lacking):
             raise DataError(
                 f"Class `{self.info.classes[lacking[0]]}` has no training record.",

@@ -1,16 +1,18 @@
 """The full check of a store: every byte read, every rule of its form tried, duplicates across splits counted."""
 
-from collections import defaultdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tmu.data.contents import digests
+from tmu.data.cells import LOOK_BYTES
+from tmu.data.duplicates import Seen
 from tmu.data.info import STORE_FILE, StoreInfo, shard_path, shard_paths
-from tmu.data.keys import buckets_of, from_hex, is_ascending
+from tmu.data.keys import KEY_DTYPE, buckets_of, from_hex, is_ascending
+from tmu.data.pixel_digests import digests
 from tmu.data.records import SPLITS
-from tmu.data.shards import ShardTable, read_facts, read_shard
+from tmu.data.shards import StoredShard, read_facts, read_stored
 from tmu.errors import DataError
 
 _HINT = "Restore the store with `dvc checkout`, or import it again."
@@ -21,7 +23,8 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
 
     Rules: known files only, pages' CRCs, key digests, image size, labels and splits in range, rows in order, subjects
     in their bucket, no erased record or subject present, no record twice. Images with equal bytes in different splits
-    are counted, not refused: they void a comparison between the splits and nothing else.
+    are counted, not refused: they void a comparison between the splits and nothing else. So are near copies
+    (`tmu/data/near.py`), of which the likest pairs are named by record key.
     """
     paths = shard_paths(store)
     strangers = {path for path in store.rglob("*") if path.is_file()} - {*paths, store / STORE_FILE}
@@ -29,36 +32,37 @@ def verify_store(store: Path, info: StoreInfo) -> dict[str, Any]:
         raise DataError(f"{len(strangers)} files in {store} do not belong to the store.", "Move them elsewhere.")
     erased = {key for path in paths for key in read_facts(path).erased}
     erased_keys = np.sort(from_hex(erased))
-    splits_of_image: dict[bytes, set[int]] = defaultdict(set)
-    copies: dict[bytes, int] = defaultdict(int)
-    keys, counts = [], np.zeros(len(SPLITS), np.int64)
+    jpegs, parts = 0, [_nothing()]
     for path in paths:
-        shard = read_shard(path)
+        shard = read_stored(path)
         _check_shard(store, path, shard, info, erased_keys)
-        for content, split in zip(digests(shard.images), shard.splits, strict=True):
-            splits_of_image[content].add(int(split))
-            copies[content] += 1
-        keys.append(shard.record_keys)
-        counts += np.bincount(shard.splits, minlength=len(SPLITS))
-    every_key = np.concatenate(keys) if keys else np.empty(0)
-    if len(np.unique(every_key)) != len(every_key):
+        jpegs += shard.cells.kept
+        parts.append(Seen(shard.record_keys, _decoded(shard), shard.splits, shard.cells.looks(info.shape)))
+    seen = Seen(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Seen)))
+    if len(np.unique(seen.keys)) != len(seen.keys):
         raise DataError("A record is in two shards.", _HINT)
-    crossing = [content for content, splits in splits_of_image.items() if len(splits) > 1]
+    counts = np.bincount(seen.splits, minlength=len(SPLITS)).tolist()
     return {
         "shards": len(paths),
-        "records": len(every_key),
-        "records_by_split": dict(zip(SPLITS, counts.tolist(), strict=True)),
+        "records": len(seen.keys),
+        "records_by_split": dict(zip(SPLITS, counts, strict=True)),
         "erased": len(erased),
-        "duplicate_images": sum(number - 1 for number in copies.values()),
-        "images_in_several_splits": len(crossing),
-        "records_with_image_in_another_split": sum(copies[content] for content in crossing),
+        "kept_jpegs": jpegs,
+        **seen.equal(),
+        **seen.near(),
     }
 
 
-def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, erased: np.ndarray) -> None:
+def _nothing() -> Seen:
+    none = np.empty(0, KEY_DTYPE)
+    return Seen(none, none, np.empty(0, np.int8), np.empty((0, LOOK_BYTES), np.uint8))
+
+
+def _check_shard(store: Path, path: Path, shard: StoredShard, info: StoreInfo, erased: np.ndarray) -> None:
     rules = {
         "is not where its bucket belongs": path == shard_path(store, shard.bucket) and shard.bucket < info.n_buckets,
-        "has images of another size": shard.images.shape[1] == info.image_bytes,
+        "has images of another size": shard.cells.shape in (None, info.shape)
+        and shard.cells.image_bytes == info.image_bytes,
         "has a label or split out of range": _in_range(shard.labels, len(info.classes))
         and _in_range(shard.splits, len(SPLITS)),
         "is out of order or holds a record twice": is_ascending(shard.record_keys),
@@ -74,7 +78,12 @@ def _check_shard(store: Path, path: Path, shard: ShardTable, info: StoreInfo, er
             raise DataError(f"Shard {path.name} {rule}.", _HINT)
 
 
-def _each_once(shard: ShardTable) -> bool:
+def _decoded(shard: StoredShard) -> np.ndarray:
+    """The digests of all pictures (S16), each decoded. Raises DataError where a JPEG gives other pixels than once."""
+    return np.array([each for block in shard.cells.blocks(check=True) for each in digests(block)], KEY_DTYPE)
+
+
+def _each_once(shard: StoredShard) -> bool:
     """Further people ascend by row and key, and none of them is the first one."""
     rows, people = shard.more_rows, shard.more_subjects
     rising = (rows[:-1] < rows[1:]) | ((rows[:-1] == rows[1:]) & (people[:-1] < people[1:]))

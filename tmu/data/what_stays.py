@@ -1,13 +1,15 @@
-"""What a deletion leaves behind in the data that a person would expect to go: identical pictures, ids that are alike.
+"""What a deletion leaves behind in the data that a person would expect to go: copies of pictures, ids that are alike.
 
-Only byte-equal pixels count as identical. A picture that was scaled or encoded again is not found here.
+Byte-equal pixels count as identical. A picture that was scaled or encoded again is a near copy, found by its look.
 """
 
 from collections.abc import Collection
 
 import numpy as np
+from pydantic import Field
 
 from tmu.config import Config
+from tmu.data.index import Index
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
@@ -19,6 +21,7 @@ _COUNTED = 1_000
 
 class Stays(Config):
     """Counts. copies: identical pictures that stay, by split. people: whose these are; None where they are too many.
+    near: pictures that stay and look like one that goes, by split (`Contents.like`).
 
     alike_people, alike_records: people whose ids differ from a named one by letter case, blanks or width alone, and
     how many records they have.
@@ -26,8 +29,14 @@ class Stays(Config):
 
     copies: dict[str, int]
     people: int | None = 0
+    near: dict[str, int] = Field(default_factory=dict)
     alike_people: int = 0
     alike_records: int = 0
+
+    @property
+    def n_near(self) -> int:
+        """Near copies of all splits."""
+        return sum(self.near.values())
 
     @property
     def n_copies(self) -> int:
@@ -45,6 +54,12 @@ class Stays(Config):
             said.append(
                 f"{counted(self.n_copies, 'identical picture')} under other ids{whose}: {splits}. {learned}"
                 "To delete them too, ask with --with-copies."
+            )
+        if self.n_near:
+            splits = ", ".join(f"{number:,} {split}" for split, number in self.near.items() if number)
+            said.append(
+                f"{counted(self.n_near, 'staying record')} that look like ones that go, such as the same picture "
+                f"resized or encoded again: {splits}. `tmu data verify --pairs` lists pairs by record key."
             )
         if self.alike_people:
             said.append(
@@ -78,9 +93,15 @@ def what_stays(store: RecordStore, positions: np.ndarray, subjects: Collection[s
     return Stays(
         copies=dict(zip(SPLITS, by_split.tolist(), strict=True)),
         people=people,
+        near=_by_split(index, contents.like(positions)),
         alike_people=len(others),
         alike_records=len(np.unique(np.concatenate(records))) if records else 0,
     )
+
+
+def _by_split(index: Index, positions: np.ndarray) -> dict[str, int]:
+    counts = np.bincount(index.splits[positions], minlength=len(SPLITS)).tolist()
+    return {split: number for split, number in zip(SPLITS, counts, strict=True) if number}
 
 
 def copies_of(store: RecordStore, subjects: Collection[str], records: Collection[str]) -> list[str]:

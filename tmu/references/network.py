@@ -59,7 +59,7 @@ def learn(model: nn.Module, half: Examples, asked: Examples, seeds: Seeds, train
         head = fit_head(features, learned.labels.cpu(), logits.shape[1])
     outputs, inner = [], []
     for rows in torch.arange(len(asked)).split(_CHUNK):
-        logits, features = predict(model, asked.images[rows], device=training.device)
+        logits, features = predict(model, asked.take(rows).images, device=training.device)
         outputs.append(_logp(logits))
         if head is not None:
             inner.append(_logp(head.logits(features)))

@@ -122,6 +122,7 @@ def _metadata(metadata: dict[bytes, bytes]) -> Iterator[Part]:
 
 
 def _columns(table: pa.Table, around: Around) -> Iterator[Part]:
+    told = _shape_told(table.schema.metadata or {})
     for name, column in zip(table.column_names, table.columns, strict=True):
         width = column.type.byte_width if pa.types.is_fixed_size_binary(column.type) else 0
         shape = _shape_of(width, around) if name == "image" and width else None
@@ -133,9 +134,25 @@ def _columns(table: pa.Table, around: Around) -> Iterator[Part]:
             elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
                 cells = [cell for cell in chunk.to_pylist() if cell]
                 yield Part(inside=f"column {name}", data=b"\0".join(cells))
+                if name == "image":
+                    yield from _pixels_among(cells, told or around.shape)
                 yield from (Part(inside=f"column {name}", data=cell) for cell in cells if is_packed(cell))
             else:
                 yield from (Part(inside=f"column {name}", data=raw) for raw in _buffers(chunk))
+
+
+def _shape_told(metadata: dict[bytes, bytes]) -> tuple[int, int, int] | None:
+    """(C, H, W), which a shard names that holds JPEGs among its pixels."""
+    shape = json.loads(metadata.get(b"tmu", b"{}")).get("shape")
+    return (int(shape[0]), int(shape[1]), int(shape[2])) if shape else None
+
+
+def _pixels_among(cells: list[bytes], shape: tuple[int, int, int] | None) -> Iterator[Part]:
+    """The pictures among cells that are pixels; the others are files, and opened as such."""
+    plain = [cell for cell in cells if shape is not None and len(cell) == math.prod(shape)]
+    if shape is not None and plain:
+        images = np.frombuffer(b"".join(plain), np.uint8).reshape(-1, *shape)
+        yield Part(inside="column image", images=np.moveaxis(images, 1, -1))
 
 
 def _buffers(array: pa.Array) -> Iterator[bytes]:

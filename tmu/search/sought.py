@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tmu.data.ids import IdRule
+from tmu.data.jpeg import stripped
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.errors import ConfigError, RequestError
 from tmu.search import pictures
@@ -19,6 +20,7 @@ from tmu.search.report import By
 from tmu.workspace import Workspace
 
 _STORE = "store.json"
+_JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def of_folder(folder: Path) -> Needles:
             continue
         files += 1
         encoded: list[Needle] = list(of_bytes(By.FILE, content, 0))
-        found = found.joined(Needles(forms=tuple(encoded), n_files=files))
+        found = found.joined(Needles(forms=tuple(encoded), n_files=files)).joined(of_files(_as_stored(content)))
         for frame in frames:
             found = found.joined(pictures.needles_of(frame, number))
     if not files:
@@ -85,12 +87,16 @@ def of_folder(folder: Path) -> Needles:
 
 @dataclass(frozen=True)
 class Rows:
-    """What a shard holds of the person. splits: how many rows of each split. records, subjects: keys in those rows."""
+    """What a shard holds of the person. splits: how many rows of each split. records, subjects: keys in those rows.
+
+    images: decoded, uint8 (H, W, C); files: the JPEGs among them as they lie in the shard.
+    """
 
     splits: tuple[int, ...]
     records: frozenset[str]
     subjects: frozenset[str]
     images: tuple[np.ndarray, ...] = ()
+    files: tuple[bytes, ...] = ()
     train_records: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
@@ -100,7 +106,7 @@ class Rows:
 class Shards:
     """Reads the rows of record shards, by itself: Parquet files with `record_key` and `subject_key`."""
 
-    def __init__(self, records: Collection[str], subjects: Collection[str], shape: tuple[int, int, int] | None):
+    def __init__(self, records: Collection[str], subjects: Collection[str], shape: tuple[int, int, int] | None) -> None:
         self._records, self._subjects, self._shape = _raw(records), _raw(subjects), shape
 
     def rows(self, path: Path) -> Rows | None:
@@ -135,13 +141,19 @@ class Shards:
         subjects = frozenset(each.hex() for each in table.column("subject_key").to_pylist() if each in self._subjects)
         keys, codes = table.column("record_key").to_pylist(), table.column("split").to_pylist()
         train = frozenset(key.hex() for key, code in zip(keys, codes, strict=True) if code == 0)
-        pixels = tuple(self._images(images)) if images is not None else ()
-        return Rows(tuple(map(int, splits)), records, subjects, pixels, train)
+        cells = images.column("image").to_pylist() if images is not None else []
+        files = tuple(cell for cell in cells if cell.startswith(_JPEG) and not self._is_plain(cell))
+        return Rows(tuple(map(int, splits)), records, subjects, tuple(self._images(cells)), files, train)
 
-    def _images(self, table: pa.Table) -> Iterator[np.ndarray]:
-        for cell in table.column("image").to_pylist():
-            if self._shape is not None and len(cell) == int(np.prod(self._shape)):
+    def _is_plain(self, cell: bytes) -> bool:
+        return self._shape is not None and len(cell) == int(np.prod(self._shape))
+
+    def _images(self, cells: Iterable[bytes]) -> Iterator[np.ndarray]:
+        for cell in cells:
+            if self._shape is not None and self._is_plain(cell):
                 yield np.moveaxis(np.frombuffer(cell, np.uint8).reshape(self._shape), 0, -1)
+            elif cell.startswith(_JPEG):
+                yield from pictures.decoded(cell)
 
 
 def of_rows(found: Iterable[Rows]) -> Needles:
@@ -152,7 +164,13 @@ def of_rows(found: Iterable[Rows]) -> Needles:
         for image in rows.images:
             number += 1
             needles = needles.joined(pictures.needles_of(image, number))
+        needles = needles.joined(of_files(rows.files))
     return needles
+
+
+def of_files(contents: Iterable[bytes]) -> Needles:
+    """Needles of encoded pictures as they lie in shards."""
+    return Needles(forms=tuple(each for content in contents for each in of_bytes(By.FILE, content, 0)))
 
 
 def shape_of(workspace: Workspace) -> tuple[int, int, int] | None:
@@ -168,6 +186,12 @@ def _told(workspace: Workspace) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _as_stored(content: bytes) -> list[bytes]:
+    """A JPEG as a store keeps it, where that differs from the file."""
+    kept = stripped(content)
+    return [kept] if kept not in (None, content) else []
 
 
 def _raw(keys: Collection[str]) -> frozenset[bytes]:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pydantic import ValidationError
 
 from tmu.config import Config
-from tmu.data.contents import digests
 from tmu.data.keys import Keys
 from tmu.data.looks import BITS, distances, looks, near_bound
+from tmu.data.pixel_digests import digests
 from tmu.errors import StorageError
 from tmu.files import write_atomic
 
@@ -39,7 +39,7 @@ class Suppressed(Config):
 class Pictures:
     """The list of one workspace. keys: its secrets, the current one first; entries under another one are an error."""
 
-    def __init__(self, folder: Path, keys: Sequence[Keys]):
+    def __init__(self, folder: Path, keys: Sequence[Keys]) -> None:
         self._path, self._keys = folder / FILE, {each.id: each for each in keys}
         self._current = keys[0]
         self.entries = self._read()
@@ -88,7 +88,7 @@ class Pictures:
         return any(self._pixels(keys, image) in self._exact for keys in self._keys.values())
 
     def exact_digests(self, values: Iterable[bytes]) -> int:
-        """How many of the pictures with these digests (`contents.digests`, 16 bytes each) were erased."""
+        """How many of the pictures with these digests (`pixel_digests`, 16 bytes each) were erased."""
         values = list(values)
         return len({value for value in values for keys in self._keys.values() if keys.picture(value) in self._exact})
 

@@ -18,7 +18,7 @@ _START = 9
 class Average:
     """The average of one model. tensors: by the names of its `state_dict`, on its device."""
 
-    def __init__(self, model: nn.Module, decay: float):
+    def __init__(self, model: nn.Module, decay: float) -> None:
         self._decay = decay
         self._live = model.state_dict()  # the model's own memory
         self.tensors = copied(self._live)

@@ -94,7 +94,7 @@ def masked_step(model: nn.Module, loss: Tensor, mask: dict[str, Tensor], lr: flo
     factor = lr * (clip_norm / norm.clamp_min(1e-12)).clamp_max(1.0)
     with torch.no_grad():
         for parameter, part in zip(parameters, gradients, strict=True):
-            parameter -= factor * part
+            parameter.sub_(factor * part)
 
 
 def unlearn(problem: Problem, options: Options) -> Outcome:

@@ -35,8 +35,8 @@ def test_the_same_revision_as_a_whole_erasure(person, tmp_path):
 def test_no_other_shard_is_read(person, tmp_path, monkeypatch):
     store, records = person
     read = []
-    real = erasing.read_shard
-    monkeypatch.setattr(erasing, "read_shard", lambda path: read.append(path) or real(path))
+    real = erasing.read_stored
+    monkeypatch.setattr(erasing, "read_stored", lambda path: read.append(path) or real(path))
     made = prepare(store.path, tmp_path / "part", records)
     assert len(read) == len(made.shards_touched) < len(shard_paths(store.path))
 

@@ -29,7 +29,7 @@ class Reader(ABC):
     simulated: ClassVar[bool]
     Options: ClassVar[type[Config]]
 
-    def __init__(self, options: Any):
+    def __init__(self, options: Any) -> None:
         self.options = options
 
     @abstractmethod
@@ -58,6 +58,10 @@ class Reader(ABC):
 
     def converted(self) -> Counter[str]:
         """How many records were changed on the way, by kind; known when `records` has ended."""
+        return Counter()
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many pictures have which (width, height), where the source has sizes of its own."""
         return Counter()
 
     def __iter__(self) -> Iterator[Record]:

@@ -4,16 +4,24 @@ Nothing is altered silently. A picture is refused, or converted and the conversi
 one frame, upright, opaque) gives the pixels that its file holds.
 """
 
+import io
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tmu.data import jpeg
+
+Fit = Literal["resize", "crop", "pad"]
+Ground = Literal["white", "black", "grey"]
+Source = Path | bytes
+"""A file, or its content."""
 SUFFIXES = frozenset(
     {
         ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".pbm",
@@ -40,7 +48,7 @@ _GREY = ("1", "L")
 class Fault(Exception):
     """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
 
-    def __init__(self, kind: str, hint: str, said: str | None = None):
+    def __init__(self, kind: str, hint: str, said: str | None = None) -> None:
         super().__init__(kind)
         self.kind, self.hint, self.said = kind, hint, said or kind
 
@@ -53,24 +61,43 @@ class Header:
     grey: bool
 
 
-def look(path: Path, *, upright: bool) -> Header:
-    """The header of a picture. upright: width and height count, so that the orientation is looked up. Raises Fault."""
-    with _opened(path) as image:
+@dataclass(frozen=True)
+class Form:
+    """What all pictures become. mode: L or RGB. size: (width, height). ground: colour below transparent parts and
+    beside what is padded; None refuses transparency and pads in black. fit: how another size is made to fit (`resize`
+    changes the proportions, `crop` cuts the longer sides, `pad` adds to the shorter ones); None refuses it.
+    """
+
+    mode: str
+    size: tuple[int, int]
+    ground: Ground | None = None
+    fit: Fit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """pixels: uint8 (C, H, W). done: what was changed on the way. kept: the JPEG it came as, without metadata, where it
+    decodes to just these pixels and is shorter.
+    """
+
+    pixels: np.ndarray
+    done: list[str]
+    kept: bytes | None = None
+
+
+def look(source: Source) -> Header:
+    """The header of a picture. Raises Fault."""
+    with _opened(source) as image:
         _refuse_form(image)
         width, height = image.size
-        if upright and width != height and not _stands(image) and _orientation(image) in _TURNED:
+        if width != height and not _stands(image) and _orientation(image) in _TURNED:
             width, height = height, width
         return Header((width, height), image.mode in _GREY)
 
 
-def decode(
-    path: Path, mode: str, size: tuple[int, int], ground: str | None, *, resize: bool
-) -> tuple[np.ndarray, list[str]]:
-    """Pixels uint8 (C, H, W) in `mode` (L or RGB), and what was changed on the way. Raises Fault.
-
-    ground: colour on which transparent parts are put; None refuses them. resize: whether the size may be changed.
-    """
-    with _opened(path) as image:
+def decode(source: Source, form: Form) -> Decoded:
+    """A picture in the form of all of them. Raises Fault."""
+    with _opened(source) as image:
         _refuse_form(image)
         picture, done = image, []
         if _orientation(image) in range(2, 9):
@@ -80,20 +107,46 @@ def decode(
         if image.format == "MPO":
             done.append("first picture of several taken (MPO)")
         if _is_transparent(picture):
-            if ground is None:
+            if form.ground is None:
                 raise Fault("has transparent parts", "Choose a background for them: `--option ground=white`.")
-            below = Image.new("RGBA", picture.size, ground)
+            below = Image.new("RGBA", picture.size, form.ground)
             picture = Image.alpha_composite(below, picture.convert("RGBA"))
-            done.append(f"put on a {ground} background")
-        done += _conversion(image.mode, mode)
-        picture = picture.convert(mode)
-        if picture.size != size:
-            if not resize:
-                raise Fault("is of another size", "Set `size` to resize all of them.")
-            picture = picture.resize(size, Image.Resampling.BILINEAR)
-            done.append("resized")
+            done.append(f"put on a {form.ground} background")
+        done += _conversion(image.mode, form.mode)
+        as_it_came = picture is image and image.mode in _KEPT.get(form.mode, ())
+        picture = picture.convert(form.mode)
+        if picture.size != form.size:
+            as_it_came = False
+            picture, how = _fitted(picture, form)
+            done.append(how)
         pixels = np.array(picture, np.uint8)
-    return (pixels[None] if mode == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))), done
+        pixels = pixels[None] if form.mode == "L" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        kept = _kept(source, image, pixels) if as_it_came else None
+    return Decoded(pixels, done, kept)
+
+
+_KEPT = {"L": ("L",), "RGB": ("RGB", "L")}
+"""By mode: modes of a JPEG whose decoded pixels need no choice of ours."""
+
+
+def _kept(source: Source, image: Image.Image, pixels: np.ndarray) -> bytes | None:
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    found = jpeg.stripped(source if isinstance(source, bytes) else source.read_bytes())
+    if found is None or len(found) >= pixels.size or not np.array_equal(jpeg.decoded(found, pixels.shape), pixels):
+        return None
+    return found
+
+
+def _fitted(picture: Image.Image, form: Form) -> tuple[Image.Image, str]:
+    if form.fit is None:
+        raise Fault("is of another size", "Give all of them one: `--size`, and `--fit resize`, `crop` or `pad`.")
+    smooth = Image.Resampling.BILINEAR
+    if form.fit == "crop":
+        return ImageOps.fit(picture, form.size, smooth), "resized, its longer sides cropped"
+    if form.fit == "pad":
+        return ImageOps.pad(picture, form.size, smooth, color=form.ground or "black"), "resized and padded"
+    return picture.resize(form.size, smooth), "resized"
 
 
 def is_picture(path: Path) -> bool:
@@ -111,14 +164,15 @@ def is_picture(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Source) -> Iterator[Image.Image]:
     """An open picture; whatever goes wrong with its bytes is a Fault."""
     try:
-        if path.stat().st_size == 0:
+        if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
             raise Fault("is empty", "Replace or remove it.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path, formats=_FORMATS) as image:
+            stream = io.BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(stream, formats=_FORMATS) as image:
                 _refuse_huge(*image.size)
                 yield image
     except FileNotFoundError:
@@ -130,7 +184,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError:
         raise _huge() from None
     except UnidentifiedImageError:
-        raise _unidentified(path) from None
+        raise _unidentified(source) from None
     except _UNREADABLE:
         raise Fault("is truncated or damaged", "Replace or remove it.") from None
 
@@ -144,13 +198,17 @@ def _huge() -> Fault:
     return Fault("is too large", "Scale it down.", f"is too large (over {MOST_PIXELS:,} pixels)")
 
 
-def _unidentified(path: Path) -> Fault:
-    with open(path, "rb") as file:
-        head = file.read(12)
+def _unidentified(source: Source) -> Fault:
+    if isinstance(source, bytes):
+        head, suffix = source[:12], ""
+    else:
+        suffix = source.suffix.lower()
+        with source.open("rb") as file:
+            head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return Fault("is HEIC", "Convert it to JPEG or PNG.")
-    if path.suffix.lower() in FOREIGN_FORMATS:
-        return Fault(f"is {FOREIGN_FORMATS[path.suffix.lower()]}", "Convert it to JPEG or PNG.")
+    if suffix in FOREIGN_FORMATS:
+        return Fault(f"is {FOREIGN_FORMATS[suffix]}", "Convert it to JPEG or PNG.")
     known = head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"))
     if known:
         return Fault("is truncated or damaged", "Replace or remove it.")
@@ -194,4 +252,7 @@ def _conversion(was: str, mode: str) -> list[str]:
         return ["1 bit made 8"]
     if was in ("CMYK", "YCbCr", "LAB", "HSV"):
         return [f"{was} made {'grey' if mode == 'L' else 'RGB'}"]
-    return ["colour made grey"] if mode == "L" and was not in ("L", "LA", "La") else []
+    grey = was in ("L", "LA", "La")
+    if grey == (mode == "L"):
+        return []
+    return ["grey made colour"] if grey else ["colour made grey"]

@@ -73,7 +73,7 @@ def test_modes(people):
 def test_sizes_must_agree_or_be_given(people):
     picture(people / "d.png", 9, size=(12, 8))
     lines = "a.png,x,p", "d.png,y,p"
-    with pytest.raises(DataError, match=r"CSV line 3 is 12x8 pixels.*Set `size`"):
+    with pytest.raises(DataError, match=r"CSV line 3 is 12x8 pixels.*`--size`"):
         list(listed(people, *lines))
     records = list(listed(people, *lines, size=5))
     assert {record.image.shape for record in records} == {(1, 5, 5)} and np.all(records[1].image == 9)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tmu.data.readers import get_reader, pictures
-from tmu.data.readers.pictures import Fault, decode, look
+from tmu.data.readers.pictures import Fault, Form, decode, look
 from tmu.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)  # 6 wide, 8 high
@@ -23,7 +23,8 @@ def saved(path, image, **how):
 
 
 def pixels(path, mode="RGB", size=(6, 8), ground=None, resize=False):
-    return decode(path, mode, size, ground, resize=resize)
+    found = decode(path, Form(mode, size, ground, "resize" if resize else None))
+    return found.pixels, found.done
 
 
 def turned(orientation):
@@ -67,7 +68,7 @@ def test_a_picture_stands_as_it_was_taken(tmp_path, orientation, form):
     path = saved(tmp_path / f"a.{form}", Image.fromarray(NOISE), exif=turned(orientation), **how)
     stored = np.array(Image.open(path).convert("RGB")) if form == "jpg" else NOISE
     size = (6, 8) if orientation < 5 else (8, 6)
-    assert look(path, upright=True).size == size
+    assert look(path).size == size
     found, done = pixels(path, size=size)
     assert np.array_equal(found.transpose(1, 2, 0), undone(stored))
     assert done == ([] if orientation == 1 else ["turned upright (EXIF)"])
@@ -190,7 +191,7 @@ def test_a_picture_starts_no_other_program(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(fake.parent), prepend=":")
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
-    for read in (lambda: look(path, upright=True), lambda: decode(path, "L", (8, 8), None, resize=True)):
+    for read in (lambda: look(path), lambda: decode(path, Form("L", (8, 8), fit="resize"))):
         with pytest.raises(Fault, match="no picture"):
             read()
     nameless = path.rename(tmp_path / "a")
@@ -208,5 +209,5 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded
     Image.new("1", (8_000, 7_000)).save(path)
     assert path.stat().st_size < 100_000
     with pytest.raises(Fault) as refused:
-        look(path, upright=True)
+        look(path)
     assert refused.value.said == "is too large (over 50,000,000 pixels)"
