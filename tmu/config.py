@@ -213,6 +213,14 @@ class TwinConfig(Config):
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)
 
+    @model_validator(mode="after")
+    def _no_early_stop(self) -> "TwinConfig":
+        """Raise where the twin is to stop by what it learns."""
+        if self.train.early_stop:
+            fault = "the twin learns the hold-out, and nothing is left to stop by; set `train.early_stop` to null"
+            raise PydanticCustomError("early_stop", fault)
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _without_cross_fit(cls, raw: Any) -> Any:

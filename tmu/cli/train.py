@@ -33,8 +33,11 @@ def original(
     """
     workspace = open_workspace()
     params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
+    from tmu.steps.recipe_warnings import recipe_warnings
     from tmu.steps.train_model import train_original
 
+    for warning in recipe_warnings(params):
+        output.note(f"Warning: {warning}")
     with output.progress("train original") as report:
         ref = train_original(workspace, source, params, progress=report, out=target)
     value = ref.model_dump() | _numbers(workspace, source, ref)

@@ -201,6 +201,11 @@ def test_an_original_tells_how_fast_a_visit_is(workspace: SimpleNamespace, by_re
     assert not found.whole.measured
 
 
+def test_a_training_that_stopped_early_made_fewer_visits(workspace: SimpleNamespace, by_references: None) -> None:
+    add(workspace, "a", "gold", 20.0, run={"best_epoch": 2, "history": [{}] * 4})
+    assert forecast(workspace, "tmu").retrain.seconds == pytest.approx(1800 * 20 / 400)
+
+
 def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespace, by_references: None) -> None:
     add(workspace, "a", "original", 10.0)
     add(workspace, "u", "unlearned", 3.0, method="tmu", options=read_options("tmu", {}).model_dump(mode="json"))
