@@ -324,3 +324,18 @@ def test_the_plan_says_when_the_references_must_be_renewed() -> None:
     assert "After this request the references are due: 15.0 % of D" in soon._notes(soon.resolved)[0]
     due = looked_at("tmu-soft", table={"due": ("It is old.",)})
     assert due._notes(due.resolved) == ("The references are fitted anew first: It is old.",)
+
+
+def test_the_plan_says_what_a_recipe_may_not_have_been_meant_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    chooser = looked_at("tmu-soft")
+    chooser._asked, chooser._configured, chooser._audits = "tmu-soft", True, []
+    chooser._totals = (np.array([40, 40]), np.array([50, 0]))
+    chooser.resolved.retires = ()
+    monkeypatch.setattr(Chooser, "_counts", lambda self, resolved: self.counts)
+    monkeypatch.setattr(Chooser, "_forecast", lambda self, counts: Forecast(MANY, FEW))
+    assert chooser.choose(chooser.resolved).notes == ()
+    odd = TrainConfig(backbone_lr=0.0, early_stop=2)
+    chooser._params = chooser._params.model_copy(update={"train": odd})
+    frozen, few = chooser.choose(chooser.resolved).notes
+    assert "begins with random weights" in frozen
+    assert "decides by 50 hold-out records" in few
