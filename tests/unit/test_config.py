@@ -58,6 +58,8 @@ def test_an_option_that_is_used_counts_and_comes_back(train):
         ("train: {augment: []}", r"`train\.augment`: write one of none"),
         ("train: {augment: [flip], strength: 20}", r"`strength` is set, and `augment` has no `randaugment`; add"),
         ("train: {early_stop: 2, holdout_records: 0}", r"`early_stop` needs hold-out records to look at; set"),
+        ("train: {head: ridge, ema: 0.9}", r"`ema` is set, and a ridge head is solved in one pass without it; leave"),
+        ("train: {head: ridge, augment: [crop]}", r"`augment` is set, and a ridge head is solved"),
         ("twin: {train: {early_stop: 2}}", r"`twin`: the twin learns the hold-out, and nothing is left to stop by"),
     ],
 )

@@ -169,9 +169,10 @@ def _method_of(run: Run) -> tuple[Any, Any]:
 
 
 def _epochs(run: Run) -> int:
-    """Of a training: those of its recipe, or as many as there were until it stopped early."""
-    stopped = run.record.get("best_epoch") is not None
-    return len(run.record["history"]) if stopped else int(run.identity["train"]["epochs"])
+    """How often a training looked at each record: by its recipe, or until it stopped early."""
+    if run.record.get("best_epoch") is not None:
+        return len(run.record["history"])
+    return passes_of(TrainConfig.model_validate(run.identity["train"]))
 
 
 def _median(values: Iterable[float]) -> float | None:
