@@ -116,6 +116,7 @@ _LATER = (  # options of a recipe that came after recipes were stored
     *("optimiser", "backbone_lr", "decay", "balance", "ema", "early_stop", "holdout_records"),
     *("crop_area", "colour", "operations", "strength", "head", "ridge"),
 )
+_NOT_SOLVED = ("augment", "balance", "ema", "early_stop", "label_smoothing", "clip_norm")  # by a ridge head
 _OF_STEP: dict[str, Step] = {
     "crop_area": "crop",
     "colour": "colour",
@@ -183,6 +184,10 @@ class TrainConfig(Config):
         if self.early_stop and not self.holdout_records:
             fault = "`early_stop` needs hold-out records to look at; set `holdout_records`, or `early_stop` to null"
             raise PydanticCustomError("early_stop", fault)
+        for name in _NOT_SOLVED if self.head == "ridge" else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                fault = "`{name}` is set, and a ridge head is solved in one pass without it; leave `{name}` out"
+                raise PydanticCustomError("head", fault, {"name": name})
         return self
 
     @model_serializer(mode="wrap")
@@ -212,6 +217,14 @@ class TwinConfig(Config):
     predictor_epochs: int = Field(200, ge=1)
     predictor_lr: float = Field(1e-2, gt=0)
     folds: int = Field(5, ge=2)
+
+    @model_validator(mode="after")
+    def _no_early_stop(self) -> "TwinConfig":
+        """Raise where the twin is to stop by what it learns."""
+        if self.train.early_stop:
+            fault = "the twin learns the hold-out, and nothing is left to stop by; set `train.early_stop` to null"
+            raise PydanticCustomError("early_stop", fault)
+        return self
 
     @model_validator(mode="before")
     @classmethod

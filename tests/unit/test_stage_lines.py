@@ -18,6 +18,13 @@ def test_each_minute_brings_a_line_and_the_end_another() -> None:
     assert last == "train gold: done in 0 s, loss 0.250, accuracy 91.0 %"
 
 
+def test_the_accuracy_on_the_hold_out_is_told_where_it_is_known() -> None:
+    said: list[str] = []
+    with told("train gold", said.append) as stage:
+        stage.report(100, 100, {"loss": 0.25, "accuracy_pct": 91.0, "accuracy_holdout_pct": 88.5})
+    assert said == ["train gold: done in 0 s, loss 0.250, accuracy 91.0 %, hold-out 88.5 %"]
+
+
 def test_short_work_without_progress_says_nothing() -> None:
     said: list[str] = []
     with told("reach", said.append):

@@ -90,6 +90,7 @@ def _workspace() -> list[Check]:
     checks += [upkeep.permissions(workspace), upkeep.movable(workspace)]
     checks += [
         _data(workspace),
+        _recipe(workspace),
         upkeep.references(workspace),
         _registry(workspace),
         upkeep.service(workspace),
@@ -98,6 +99,16 @@ def _workspace() -> list[Check]:
         *_servers(workspace),
     ]
     return checks
+
+
+def _recipe(workspace: "Workspace") -> Check:
+    from tmu.steps.recipe_warnings import recipe_warnings
+
+    found = recipe_warnings(workspace.params)
+    if not found:
+        return Check("recipe", "ok", "its options go together")
+    what, _, hint = found[0].partition(". ")
+    return Check("recipe", "warn", f"{what}.", " ".join([hint, *found[1:]]))
 
 
 def _servers(workspace: "Workspace") -> Iterator[Check]:

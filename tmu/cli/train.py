@@ -33,8 +33,11 @@ def original(
     """
     workspace = open_workspace()
     params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
+    from tmu.steps.recipe_warnings import recipe_warnings
     from tmu.steps.train_model import train_original
 
+    for warning in recipe_warnings(params):
+        output.note(f"Warning: {warning}")
     with output.progress("train original") as report:
         ref = train_original(workspace, source, params, progress=report, out=target)
     value = ref.model_dump() | _numbers(workspace, source, ref)
@@ -72,12 +75,12 @@ def gold(
 def _numbers(
     workspace: "Workspace", data: "DataRef", ref: "ModelRef", without: "ForgetRef | None" = None
 ) -> dict[str, Any]:
-    """Loss of the last epoch, accuracy on the records trained on and on the test split, seconds of the training."""
+    """Loss of the epoch that was kept, accuracies on the training, hold-out and test split, seconds of the training."""
     from tmu.steps.loading import run_record
     from tmu.steps.measure_accuracy import measure_accuracy
 
     record = run_record(workspace, ref)
-    last = record["history"][-1]
+    last = record["history"][(record.get("best_epoch") or 0) - 1]
     known = measure_accuracy(workspace, data, ref, "train", without)
     unseen = measure_accuracy(workspace, data, ref)
     if unseen is not None and unseen.right <= unseen.largest_class:
@@ -90,5 +93,13 @@ def _numbers(
         "loss_train": round(last["loss"], 4),
         "accuracy_train_pct": None if known is None else round(known.right, 2),
         "accuracy_test_pct": None if unseen is None else round(unseen.right, 2),
+        **_of_holdout(record, last),
         "seconds_train": round(record["seconds_train"], 3),
     }
+
+
+def _of_holdout(record: dict[str, Any], last: dict[str, float]) -> dict[str, Any]:
+    """Where the training was looked at with hold-out records: the accuracy of what was kept, and of which epoch."""
+    held = last.get("accuracy_holdout_pct")
+    numbers = {} if held is None else {"accuracy_holdout_pct": round(held, 2)}
+    return numbers | ({"best_epoch": record["best_epoch"]} if record.get("best_epoch") else {})

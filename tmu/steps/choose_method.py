@@ -18,6 +18,7 @@ from tmu.refs import DataRef
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, shown
 from tmu.steps.foresee_mix import foresee_mix
+from tmu.steps.recipe_warnings import recipe_warnings
 from tmu.twin.class_mix import ClassShift
 from tmu.unlearn import needs_references
 from tmu.words import counted
@@ -53,7 +54,8 @@ class Chooser:
         if self._params.ridge_head:
             return self._of_ridge_head(forecast)
         choice = decide(self._asked, self._method, forecast, self._against(resolved, counts), self._audits)
-        said = {"notes": self._notes(resolved) if choice.method != RETRAIN else ()}
+        notes = self._notes(resolved) if choice.method != RETRAIN else ()
+        said = {"notes": (*recipe_warnings(self._params, int(self._totals[1].sum())), *notes)}
         if self._configured and self._asked != AUTO:
             said |= {"reason": f"`{self._method}` is configured."}
         return choice.model_copy(update=said)

@@ -26,8 +26,18 @@ def held_records(store: RecordStore, recipe: TrainConfig, without: frozenset[str
     places = hash_keys(torch.from_numpy(key64(index.record_keys[rows])), stream(0, "held records"))
     chosen = np.sort(rows[np.argsort(places, kind="stable")[: recipe.holdout_records]])
     if recipe.early_stop and not len(chosen):
-        raise DataError(
-            "The dataset has no hold-out, and `train.early_stop` stops by its accuracy.",
-            "Import with a hold-out, or set `train.early_stop` to null.",
-        )
+        raise _no_holdout()
     return examples_at(store, chosen) if len(chosen) else None
+
+
+def refuse_no_holdout(store: RecordStore, recipe: TrainConfig) -> None:
+    """Raise DataError where the recipe stops early by a hold-out that the data have not."""
+    if recipe.early_stop and not sum(store.counts()["holdout"].values()):
+        raise _no_holdout()
+
+
+def _no_holdout() -> DataError:
+    return DataError(
+        "The dataset has no hold-out, and `train.early_stop` stops by its accuracy.",
+        "Import with a hold-out, or set `train.early_stop` to null.",
+    )

@@ -56,7 +56,7 @@ class History:
         uninterrupted.
         """
         return _median(
-            run.seconds / (len(run.record["history"]) * run.record["n_records"])
+            run.seconds / (_epochs(run) * run.record["n_records"])
             for run in self.models
             if run.identity["stage"] in ("original", "gold")
             and "adopted" not in run.identity
@@ -166,6 +166,13 @@ def _asked(method: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _method_of(run: Run) -> tuple[Any, Any]:
     return run.identity.get("method"), run.identity.get("options")
+
+
+def _epochs(run: Run) -> int:
+    """How often a training looked at each record: by its recipe, or until it stopped early."""
+    if run.record.get("best_epoch") is not None:
+        return len(run.record["history"])
+    return passes_of(TrainConfig.model_validate(run.identity["train"]))
 
 
 def _median(values: Iterable[float]) -> float | None:

@@ -12,6 +12,7 @@ from tmu.files import refuse_unwritable
 from tmu.ledger.actor import SYSTEM
 from tmu.ledger.place import has_ledger, open_ledger
 from tmu.models.fitting import refuse_misfit
+from tmu.steps.held_records import refuse_no_holdout
 from tmu.steps.train_model import arch_of
 from tmu.twin.features import feature_names
 from tmu.unlearn import read_options, refuse_other_head
@@ -27,6 +28,7 @@ def check_parameters(store: RecordStore, params: Params, method: str | None) -> 
         if name not in feature_names():
             raise ConfigError(f"There is no feature `{name}`.", f"Choose from {', '.join(feature_names())}.")
     refuse_misfit(arch_of(store, params))
+    refuse_no_holdout(store, params.train)
 
 
 def check_stores(workspace: Workspace) -> None:

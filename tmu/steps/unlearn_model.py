@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,9 @@ def _problem(
     model, arch = load_model(workspace, case.original)
     if retired_with(workspace, case.forget):
         arch = _without_outputs(arch, store.info.live, case.params)
+    fit = _engine(workspace, case, arch, identity, progress)
+    if case.params.unlearn.method == RETRAIN:
+        fit = partial(fit, held=held_records(store, case.params.train, keys))  # as a gold is trained
     problem = Problem(
         model=model,
         forget=examples(store, "train", only=keys),
@@ -159,11 +163,10 @@ def _problem(
         classes=len(arch.classes),
         recipe=case.params.train,
         seeds=seeds,
-        fit=_engine(workspace, case, arch, identity, progress),
+        fit=fit,
         fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
-        held=held_records(store, case.params.train, keys) if case.params.unlearn.method == RETRAIN else None,
         device=pick_device(workspace.settings.device),
     )
     return problem, arch, {}

@@ -4,11 +4,7 @@ from typing import Any
 
 from tmu.config import TrainConfig
 
-_SGD: dict[str, Any] = {
-    "optimiser": "sgd",
-    "momentum": 0.9,
-    "weight_decay": 5e-4,
-}  # AdamW's decay would be far too much
+_SGD: dict[str, Any] = {"optimiser": "sgd", "momentum": 0.9, "weight_decay": 5e-4}  # AdamW's is far more
 
 
 def step_recipe(original: TrainConfig, **changes: Any) -> TrainConfig:

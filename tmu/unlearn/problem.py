@@ -38,7 +38,6 @@ class Problem:
     recipe: how the original was trained. fit: the engine, bound to device, threads, snapshot and progress.
     fresh: a newly initialised network of the same architecture. twin: present where the method asks for one. holdout:
     D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
-    held: records of D_h, less what is to be forgotten, that a training by the recipe is looked at with, if any.
     lessons: present where the method has `NEEDS_REFERENCES`; then `retain` is a part of D_r, drawn for replay.
     statistics: what the model's ridge head was solved from, where the method has `NEEDS_STATISTICS` and they can be
     used; then `retain` is empty.
@@ -55,7 +54,6 @@ class Problem:
     twin: Twin | None = None
     holdout: Examples | None = None
     lessons: Lessons | None = None
-    held: Examples | None = None
     statistics: Statistics | None = None
     device: torch.device | str = "cpu"
 

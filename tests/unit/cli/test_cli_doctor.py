@@ -51,6 +51,15 @@ def test_bad_parameters_fail(place: Workspace) -> None:
     assert "`sed`" in _findings(place.root, 1)["workspace"]["text"]
 
 
+def test_a_frozen_backbone_on_random_weights_warns(place: Workspace) -> None:
+    assert _findings(place.root, 0)["recipe"]["state"] == "ok"
+    (place.root / "params.yaml").write_text("train: {backbone_lr: 0}\n")
+    recipe = _findings(place.root, 0)["recipe"]
+    assert recipe["state"] == "warn"
+    assert "random weights" in recipe["text"]
+    assert "`model.init`" in recipe["hint"]
+
+
 def test_a_version_that_is_not_the_pinned_one_fails(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "pins", lambda: {"fastapi": "0.0.1", "no-such-package": "1"})
     found = _findings(place.root, 1)

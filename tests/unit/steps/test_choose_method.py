@@ -201,6 +201,11 @@ def test_an_original_tells_how_fast_a_visit_is(workspace: SimpleNamespace, by_re
     assert not found.whole.measured
 
 
+def test_a_training_that_stopped_early_made_fewer_visits(workspace: SimpleNamespace, by_references: None) -> None:
+    add(workspace, "a", "gold", 20.0, run={"best_epoch": 2, "history": [{}] * 4})
+    assert forecast(workspace, "tmu").retrain.seconds == pytest.approx(1800 * 20 / 400)
+
+
 def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespace, by_references: None) -> None:
     add(workspace, "a", "original", 10.0)
     add(workspace, "u", "unlearned", 3.0, method="tmu", options=read_options("tmu", {}).model_dump(mode="json"))
@@ -319,3 +324,18 @@ def test_the_plan_says_when_the_references_must_be_renewed() -> None:
     assert "After this request the references are due: 15.0 % of D" in soon._notes(soon.resolved)[0]
     due = looked_at("tmu-soft", table={"due": ("It is old.",)})
     assert due._notes(due.resolved) == ("The references are fitted anew first: It is old.",)
+
+
+def test_the_plan_says_what_a_recipe_may_not_have_been_meant_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    chooser = looked_at("tmu-soft")
+    chooser._asked, chooser._configured, chooser._audits = "tmu-soft", True, []
+    chooser._totals = (np.array([40, 40]), np.array([50, 0]))
+    chooser.resolved.retires = ()
+    monkeypatch.setattr(Chooser, "_counts", lambda self, resolved: self.counts)
+    monkeypatch.setattr(Chooser, "_forecast", lambda self, counts: Forecast(MANY, FEW))
+    assert chooser.choose(chooser.resolved).notes == ()
+    odd = TrainConfig(backbone_lr=0.0, early_stop=2)
+    chooser._params = chooser._params.model_copy(update={"train": odd})
+    frozen, few = chooser.choose(chooser.resolved).notes
+    assert "begins with random weights" in frozen
+    assert "decides by 50 hold-out records" in few

@@ -46,7 +46,7 @@ def register(registry, home, seed, role="original", **changes):
         "metrics": {"accuracy_test": 0.5},
         "data_digest": DATA,
         "n_records": {"train": 12, "test": 3},
-        "history": [{"epoch": 0, "loss": 1.5}, {"epoch": 1, "loss": 0.5}],
+        "history": [{"epoch": 0, "loss": 1.5}, {"epoch": 1, "loss": 0.5, "accuracy_holdout_pct": 91.0}],
     }
     return registry.register(bundle(home, seed), **{**given, **changes})
 
@@ -142,6 +142,8 @@ def test_run_holds_params_history_and_data(client, original):
         (0, 1.5),
         (1, 0.5),
     ]
+    held = client.get_metric_history(original.run_id, "train/accuracy_holdout_pct")
+    assert [(point.step, point.value) for point in held] == [(1, 91.0)]
     inputs = {item.dataset.name: item for item in run.inputs.dataset_inputs}
     assert set(inputs) == {"tmu/digits/train", "tmu/digits/test"}
     assert inputs["tmu/digits/train"].dataset.digest == DATA

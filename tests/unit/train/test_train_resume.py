@@ -23,18 +23,17 @@ RECIPE = TrainConfig(epochs=3, batch_size=10, lr=0.05, augment="flip_shift", lab
 PROCESS = """
 import os, signal, sys
 from pathlib import Path
-from test_train_resume import digest, run, sampler
+from test_train_resume import OPTIONS, digest, run
 import torch
 
 torch.set_num_threads(1)
 kill_at, snapshot = int(sys.argv[1]), Path(sys.argv[2])
-drawn = {"sampler": sampler} if sys.argv[3] == "drawn" else {}
 
 def progress(step, steps, numbers):
     if step == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-print(digest(*run(snapshot=snapshot, snapshot_seconds=0, progress=progress, **drawn)))
+print(digest(*run(snapshot=snapshot, snapshot_seconds=0, progress=progress, **OPTIONS[sys.argv[3]])))
 """
 
 
@@ -60,6 +59,14 @@ def sampler(epoch: int) -> list[torch.Tensor]:
     """Ten batches an epoch of seven records each, drawn with repetition."""
     generator = torch.Generator().manual_seed(epoch)
     return list(torch.randint(0, 100, (10, 7), generator=generator))
+
+
+ALL = {"optimiser": "adamw", "lr": 0.01, "ema": 0.9, "early_stop": 2, "balance": "sampling", "backbone_lr": 0.2}
+OPTIONS = {
+    "whole": {},
+    "drawn": {"sampler": sampler},
+    "all": {"recipe": RECIPE.model_copy(update=ALL | {"augment": ("crop", "randaugment")}), "held": blobs(40, seed=5)},
+}
 
 
 def _process(kill_at: int, snapshot: Path, how: str = "whole") -> subprocess.Popen:
@@ -94,14 +101,15 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(tmp_path, kill_at,
     assert not snapshot.exists()
 
 
-def test_a_killed_run_on_drawn_batches_resumes_to_the_same_weights_and_history(tmp_path):
+@pytest.mark.parametrize("how", ["drawn", "all"])
+def test_a_killed_run_with_options_resumes_to_the_same_weights_and_history(tmp_path, how):
     snapshot = tmp_path / "snapshot"
-    killed = _process(16, snapshot, "drawn")
+    killed = _process(16, snapshot, how)
     _, errors = killed.communicate(timeout=120)
     assert killed.returncode == -9, errors
-    net, report = run(snapshot=snapshot, snapshot_seconds=0, sampler=sampler)
+    net, report = run(snapshot=snapshot, snapshot_seconds=0, **OPTIONS[how])
     assert report.resumed_at == 16
-    assert digest(net, report) == digest(*run(sampler=sampler)) != digest(*run())
+    assert digest(net, report) == digest(*run(**OPTIONS[how])) != digest(*run())
 
 
 class _Stop(Exception):

@@ -1,9 +1,12 @@
 """Every method on one small deletion: it changes the model it is given, and no other."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from tests.synthetic import CLASSES, MEMORISE, SEEDS, same_weights, tiny_net, weights_of
+from tmu.models.registry import head_of
 from tmu.train import Fit, fit, logits_of
 from tmu.train.examples import as_probabilities
 from tmu.unlearn import get_method, method_names, needs_references, needs_statistics, read_options
@@ -107,3 +110,36 @@ def test_the_recipe_keeps_all_but_length_and_rate(steps, epochs):
     recipe = recipe_of(original, steps, 0.02, 200)  # seven steps of at most 32 records an epoch; twenty epochs at most
     assert (recipe.epochs, recipe.lr, recipe.augment, recipe.weight_decay) == (epochs, 0.02, "shift", 1e-4)
     assert recipe.batch_size == original.batch_size
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_each_method_moves_only_what_the_recipe_trains(make_problem, solved, name):
+    """An original of another kind: AdamW on a frozen backbone, averaged, stopped early, balanced."""
+    kind = {"optimiser": "adamw", "backbone_lr": 0.0, "lr": 0.01, "ema": 0.9, "early_stop": 2, "balance": "sampling"}
+    bound = partial(fit, held=solved.holdout) if name == "retrain" else fit
+    problem = make_problem(recipe=MEMORISE.model_copy(update=kind), fit=bound)
+    before = weights_of(problem.fresh() if name == "retrain" else solved.original)
+    net = _run(name, problem).model
+    head = {id(parameter) for parameter in head_of(net).parameters()}
+    trained = {key for key, parameter in net.named_parameters() if id(parameter) in head}
+    after = weights_of(net)
+    moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert moved and moved <= trained
+    assert all(bool(value.isfinite().all()) for value in after.values())
+
+
+def test_a_method_with_a_rate_of_its_own_takes_it_by_sgd():
+    kind = {"optimiser": "adamw", "momentum": 0.95, "weight_decay": 0.1, "ema": 0.9, "early_stop": 2}
+    recipe = recipe_of(MEMORISE.model_copy(update=kind | {"backbone_lr": 0.1, "balance": "weights"}), 30, 0.02, 200)
+    assert (recipe.optimiser, recipe.momentum, recipe.weight_decay) == ("sgd", 0.9, 5e-4)
+    assert (recipe.ema, recipe.early_stop) == (None, None)
+    assert (recipe.backbone_lr, recipe.balance) == (0.1, "weights")
+
+
+def test_retrain_stops_early_as_the_gold_does(make_problem, solved):
+    recipe = MEMORISE.model_copy(update={"early_stop": 2})
+    problem, gold = make_problem(recipe=recipe, fit=partial(fit, held=solved.holdout)), tiny_net()
+    report = fit(gold, problem.retain, recipe, SEEDS, held=solved.holdout)
+    outcome = _run("retrain", problem)
+    assert same_weights(weights_of(outcome.model), weights_of(gold))
+    assert outcome.fit.best_epoch == report.best_epoch < MEMORISE.epochs
