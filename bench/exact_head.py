@@ -197,7 +197,7 @@ def _page(found: dict[str, Any]) -> str:
             "",
             *grid(("made-up features", *(f"{row['records']:,} records" for row in rows)), by_size),
             "",
-            "The embedded digits: half of the contributors train, a quarter (the hold-out) had trained the network, which",
+            "The embedded digits: half of the contributors train, a quarter (the hold-out) trained the network, which",
             "is frozen; a quarter is the test set. A deletion is a forward pass over the person's records and the",
             "solution; a retraining is a forward pass over all that stay and the solution.",
             "",
