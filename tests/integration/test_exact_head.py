@@ -3,7 +3,10 @@
 import base64
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,6 +232,21 @@ def test_a_wrong_one_is_refused_by_its_audit_and_gives_way(
     assert (deletion.method, outcome["verdict"]["outcome"]) == ("retrain", "passed")
     left = find_statistics(workspace, deletion.unlearned)
     assert [each.uri for each in workspace.artifacts.manifests("statistics")] == [left.uri]
+
+
+@pytest.mark.drill
+def test_the_stages_of_the_page_take_a_person_out_by_dvc_alone(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", **RIDGE)
+    page = (Path(__file__).parents[2] / "docs" / "exact-head.md").read_text()
+    (stages,) = re.findall(r"^```yaml\n(stages:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (workspace.root / "dvc.yaml").write_text(stages)
+    subject = workspace.keys(simulated=True).subject("contributor-003")
+    (workspace.root / "request.json").write_text(json.dumps({"subject_keys": [subject], "record_keys": []}))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "dvc", "repro"]
+    subprocess.run(command, cwd=workspace.root, check=True, env={**os.environ, "PATH": path}, stdout=subprocess.DEVNULL)
+    raw = json.loads((workspace.root / "out" / "audit" / "audit.json").read_text())
+    assert (raw["verdict"]["outcome"], raw["equality"]["statistics"]) == ("passed", 0)
 
 
 class _Restored:
