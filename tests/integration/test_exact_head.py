@@ -22,6 +22,7 @@ from tmu.errors import ConfigError
 from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
+from tmu.search import models as searched
 from tmu.steps import ridge_statistics
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.audit_by_recomputation import audit_by_recomputation
@@ -32,6 +33,7 @@ from tmu.steps.plan_facts import facts_of
 from tmu.steps.ridge_statistics import find_statistics, load_statistics, refuse_trained_start, usable, why_anew
 from tmu.steps.train_model import train_original
 from tmu.steps.unlearn_model import unlearn_model
+from tmu.steps.verify_all import verify_all
 from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -171,6 +173,31 @@ def test_what_has_no_place_here_is_refused_by_name_and_nothing_changes(world: Wo
                "--method", "exact-head", "--set", "train.head=sgd", code=2)  # fmt: skip
     assert "`exact-head` needs a model with a ridge head" in said
     assert listing(home / ".tmu" / "artifacts") == before
+
+
+def test_the_weekly_flows_fit_nothing(world: World) -> None:
+    from flows.fit_references import fit_references_flow
+    from flows.fit_twin import fit_twin_flow
+
+    home = str(world.workspace.root)
+    assert fit_references_flow.fn(home=home) is None
+    assert fit_twin_flow.fn(home=home) is None
+    assert not world.workspace.artifacts.manifests("references")
+
+
+def test_the_regular_check_sees_a_changed_byte(world: World) -> None:
+    assert verify_all(world.workspace).broken == []
+    with _Restored(world.workspace, world.statistics) as folder:
+        content = bytearray((folder / NAME).read_bytes())
+        content[-1] ^= 1
+        (folder / NAME).write_bytes(content)
+        assert verify_all(world.workspace).broken == ["models"]
+
+
+def test_the_independent_search_takes_statistics_for_what_learned(world: World) -> None:
+    folder = world.workspace.artifacts.fetch(world.statistics.uri, world.statistics.digest)
+    assert searched._is_weights(folder / NAME)
+    assert not searched._is_weights(folder / "manifest.json")
 
 
 def test_the_verbs_take_a_person_out_and_prove_it(world: World) -> None:
