@@ -13,9 +13,15 @@ from tmu.workspace import Workspace
 
 
 @flow(name="fit-references")
-def fit_references_flow(home: str = "") -> ReferencesRef:
-    """The references of the data as they are now; those that are there serve on until they must be renewed."""
+def fit_references_flow(home: str = "") -> ReferencesRef | None:
+    """The references of the data as they are now; those that are there serve on until they must be renewed.
+
+    None where the model has a ridge head, which needs none.
+    """
     workspace = Workspace.open(home)
+    if workspace.params.ridge_head:
+        tell("The model has a ridge head: nothing is to be fitted.")
+        return None
     return references_of(workspace, data_ref(workspace), workspace.params)
 
 

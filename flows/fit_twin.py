@@ -14,12 +14,16 @@ from tmu.workspace import Workspace
 
 
 @flow(name="fit-twin")
-def fit_twin_flow(home: str = "") -> TwinRef:
+def fit_twin_flow(home: str = "") -> TwinRef | None:
     """What the configured method learns from: the references' twin problems, or the fine-tuned twin.
 
-    Model and references are made first where there are none.
+    Model and references are made first where there are none. None where the model has a ridge head, which needs no
+    twin.
     """
     workspace = Workspace.open(home)
+    if workspace.params.ridge_head:
+        tell("The model has a ridge head: nothing is to be fitted.")
+        return None
     data = data_ref(workspace)
     original = champion_of(workspace, data) or original_of(workspace, data, workspace.params)
     references = (

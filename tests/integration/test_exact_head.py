@@ -3,7 +3,10 @@
 import base64
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +18,12 @@ from tests.integration.conftest import make_workspace
 from tmu import manifest
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
-from tmu.errors import ConfigError
+from tmu.errors import ConfigError, StorageError
 from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
-from tmu.steps import ridge_statistics
+from tmu.search import models as searched
+from tmu.steps import ridge_statistics, verify_all
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.audit_by_recomputation import audit_by_recomputation
 from tmu.steps.cases import RidgeAuditCase, UnlearnCase
@@ -37,6 +41,7 @@ RIDGE = {
     "model": {"name": "small_resnet", "options": {"width": 4}},
     "unlearn": {"method": "auto"},
     "audit": {"golds": False},
+    "purge": {"act": True},
 }
 
 
@@ -170,6 +175,32 @@ def test_what_has_no_place_here_is_refused_by_name_and_nothing_changes(world: Wo
     assert listing(home / ".tmu" / "artifacts") == before
 
 
+def test_the_weekly_flows_fit_nothing(world: World) -> None:
+    from flows.fit_references import fit_references_flow
+    from flows.fit_twin import fit_twin_flow
+
+    home = str(world.workspace.root)
+    assert fit_references_flow.fn(home=home) is None
+    assert fit_twin_flow.fn(home=home) is None
+    assert not world.workspace.artifacts.manifests("references")
+
+
+def test_the_regular_check_sees_a_changed_byte(world: World) -> None:
+    assert "0 versions" in verify_all._check_models(world.workspace)
+    with _Restored(world.workspace, world.statistics) as folder:
+        content = bytearray((folder / NAME).read_bytes())
+        content[-1] ^= 1
+        (folder / NAME).write_bytes(content)
+        with pytest.raises(StorageError, match="changed after it was written"):
+            verify_all._check_models(world.workspace)
+
+
+def test_the_independent_search_takes_statistics_for_what_learned(world: World) -> None:
+    folder = world.workspace.artifacts.fetch(world.statistics.uri, world.statistics.digest)
+    assert searched._is_weights(folder / NAME)
+    assert not searched._is_weights(folder / "manifest.json")
+
+
 def test_the_verbs_take_a_person_out_and_prove_it(world: World) -> None:
     home = world.workspace.root
     made = good(home, "unlearn", "--forget", world.forget.uri, "--original", world.original.uri,
@@ -182,12 +213,52 @@ def test_the_verbs_take_a_person_out_and_prove_it(world: World) -> None:
     assert "recomputation is its proof" in bad(home, "audit", *given, "--references", "references/0", code=2)
 
 
-def test_a_deletion_is_exact_and_leaves_no_statistics_of_the_person(
+@pytest.mark.drill
+def test_a_wrong_one_is_refused_by_its_audit_and_gives_way(
     prefect_server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.delete_local import delete_local_flow
+    from tmu.unlearn import exact_head
 
-    workspace = make_workspace(tmp_path / "w", **RIDGE, purge={"act": True})
+    workspace = make_workspace(tmp_path / "w", **RIDGE)
+    monkeypatch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path / "elsewhere"))
+    real = exact_head.without
+
+    def half(model, statistics, forget, *given, **more):  # type: ignore[no-untyped-def]
+        return real(model, statistics, forget.take(torch.arange(1)), *given, **more)
+
+    monkeypatch.setattr(exact_head, "without", half)
+    subject = workspace.keys(simulated=True).subject("contributor-003")
+    outcome = delete_local_flow(home=str(workspace.root), subjects=[subject])
+    deletion = Journal(workspace).find(outcome["request"])
+    assert "The audit of `exact-head` failed" in deletion.refused
+    assert (deletion.method, outcome["verdict"]["outcome"]) == ("retrain", "passed")
+    left = find_statistics(workspace, deletion.unlearned)
+    assert [each.uri for each in workspace.artifacts.manifests("statistics")] == [left.uri]
+
+
+@pytest.mark.drill
+def test_the_stages_of_the_page_take_a_person_out_by_dvc_alone(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "w", **RIDGE)
+    page = (Path(__file__).parents[2] / "docs" / "exact-head.md").read_text()
+    (stages,) = re.findall(r"^```yaml\n(stages:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (workspace.root / "dvc.yaml").write_text(stages)
+    subject = workspace.keys(simulated=True).subject("contributor-003")
+    (workspace.root / "request.json").write_text(json.dumps({"subject_keys": [subject], "record_keys": []}))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "dvc", "repro"]
+    subprocess.run(command, cwd=workspace.root, check=True, env={**os.environ, "PATH": path}, stdout=subprocess.DEVNULL)
+    raw = json.loads((workspace.root / "out" / "audit" / "audit.json").read_text())
+    assert (raw["verdict"]["outcome"], raw["equality"]["statistics"]) == ("passed", 0)
+
+
+def test_a_deletion_is_exact_and_leaves_no_statistics_of_the_person(
+    prefect_server: dict, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one: it uses the world up."""
+    from flows.delete_local import delete_local_flow
+
+    workspace = world.workspace
     monkeypatch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path / "elsewhere"))
     keys = workspace.keys(simulated=True)
     outcome = delete_local_flow(home=str(workspace.root), subjects=[keys.subject("contributor-001")])
@@ -205,30 +276,6 @@ def test_a_deletion_is_exact_and_leaves_no_statistics_of_the_person(
     certificate = json.loads(base64.b64decode(payload))["predicate"]
     making = next(each for each in certificate.values() if isinstance(each, dict) and "exact" in each)
     assert (making["method"], making["exact"]) == ("exact-head", True)
-
-
-@pytest.mark.drill
-def test_a_wrong_one_is_refused_by_its_audit_and_gives_way(
-    prefect_server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from flows.delete_local import delete_local_flow
-    from tmu.unlearn import exact_head
-
-    workspace = make_workspace(tmp_path / "w", **RIDGE, purge={"act": True})
-    monkeypatch.setenv("TMU_SEARCH_TEMPORARY", str(tmp_path / "elsewhere"))
-    real = exact_head.without
-
-    def half(model, statistics, forget, *given, **more):  # type: ignore[no-untyped-def]
-        return real(model, statistics, forget.take(torch.arange(1)), *given, **more)
-
-    monkeypatch.setattr(exact_head, "without", half)
-    subject = workspace.keys(simulated=True).subject("contributor-003")
-    outcome = delete_local_flow(home=str(workspace.root), subjects=[subject])
-    deletion = Journal(workspace).find(outcome["request"])
-    assert "The audit of `exact-head` failed" in deletion.refused
-    assert (deletion.method, outcome["verdict"]["outcome"]) == ("retrain", "passed")
-    left = find_statistics(workspace, deletion.unlearned)
-    assert [each.uri for each in workspace.artifacts.manifests("statistics")] == [left.uri]
 
 
 class _Restored:

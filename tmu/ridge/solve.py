@@ -34,16 +34,15 @@ class Solved:
         return float((mine - theirs).norm() / theirs.norm().clamp_min(1e-300))
 
     def put_into(self, model: nn.Module) -> None:
-        """Make it the model's head, in fp32."""
-        head = head_of(model)
+        """Make it the model's head, in fp32. Raises ModelError for a head without a bias."""
+        head = _with_bias(model)
         with torch.no_grad():
             head.weight.copy_(SCALE * self.weight)
-            if head.bias is not None:
-                head.bias.copy_(SCALE * self.bias)
+            head.bias.copy_(SCALE * self.bias)
 
     def distance_to_head(self, model: nn.Module) -> float:
         """The relative Frobenius distance of a model's head to this one, as fp32 can hold it: 0 where it is this."""
-        head = head_of(model)
+        head = _with_bias(model)
         own = torch.cat([head.weight, head.bias[:, None]], 1).detach().cpu()
         wanted = (SCALE * torch.cat([self.weight, self.bias[:, None]], 1)).float()
         return float((own.double() - wanted.double()).norm() / wanted.double().norm().clamp_min(1e-300))
@@ -72,6 +71,13 @@ def solve(statistics: Statistics, ridge: float) -> Solved:
     condition = float(torch.linalg.matrix_norm(system, 1) * torch.linalg.matrix_norm(torch.cholesky_inverse(factor), 1))
     loss = _loss(statistics, moments, responses, solution)
     return Solved(solution[:-1].T.contiguous(), solution[-1].contiguous(), condition, residual, loss)
+
+
+def _with_bias(model: nn.Module) -> nn.Linear:
+    head = head_of(model)
+    if head.bias is None:
+        raise ModelError("The model's head has no bias, and a ridge head needs one.", "Use another architecture.")
+    return head
 
 
 def _scale(system: Tensor, solution: Tensor, responses: Tensor) -> Tensor:

@@ -120,9 +120,10 @@ def _check_forgotten(workspace: Workspace) -> str:
 
 
 def _check_models(workspace: Workspace) -> str:
-    """Every bundle here matches its manifest, every version what was registered; the record names who serves."""
+    """Every bundle here and its statistics match their manifests, every version what was registered; the record names
+    who serves."""
     held = workspace.artifacts.held("model")
-    for folder in held:
+    for folder in [*held, *workspace.artifacts.held("statistics")]:
         manifest.check(folder)
     dataset = read_info(workspace.data).dataset
     versions, champion = workspace.registry.versions(dataset), workspace.registry.get_alias(dataset, "champion")

@@ -115,6 +115,12 @@ def test_logits_are_scores_times_a_constant():
     assert solved.distance_to_head(net) > 1e-6
 
 
+def test_a_head_without_a_bias_is_refused():
+    solved = solve(Statistics.of(*records(40), 3), 1.0)
+    with pytest.raises(ModelError, match="has no bias"):
+        solved.put_into(torch.nn.Linear(6, 3, bias=False))
+
+
 def test_a_file_gives_the_statistics_again(tmp_path):
     found = Statistics.of(*records(50), 3)
     (tmp_path / NAME).write_bytes(to_bytes(found))
