@@ -67,7 +67,8 @@ class _Survey:
     bad: dict[int, tuple[str, str, Fault]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        self.labels.add(entry.label)
+        if not isinstance(entry.source, Fault):
+            self.labels.add(entry.label)
         try:
             header = _header(entry)
         except Fault as fault:
