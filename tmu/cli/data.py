@@ -87,18 +87,13 @@ def readers(as_json: output.Json = False) -> None:
 
     Example: [bold]tmu data readers[/]
     """
-    from tmu.data.readers import Reader, known_readers
+    from tmu.data.readers import usable_readers
 
-    names = known_readers()
-    known = {each.name: list(each.Options.model_fields) for each in _below(Reader) if vars(each).get("name") in names}
+    known = {name: list(each.Options.model_fields) for name, each in usable_readers().items()}
     rows = output.table("reader", "options")
-    for name, options in sorted(known.items()):
+    for name, options in known.items():
         rows.add_row(name, ", ".join(options) or "none")
     output.emit(known, lambda: [rows])
-
-
-def _below(cls: type) -> list[type]:
-    return [each for child in cls.__subclasses__() for each in (child, *_below(child))]
 
 
 def _open(workspace: "Workspace") -> "RecordStore":

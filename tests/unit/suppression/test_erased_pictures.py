@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tmu.data.pixel_digests import digests
 from tmu.data.keys import Keys
 from tmu.data.looks import BITS, distances, looks, near_bound
+from tmu.data.pixel_digests import digests
 from tmu.errors import StorageError
 from tmu.suppression.pictures import FILE, Pictures
 
