@@ -15,6 +15,7 @@ from tmu.data.info import StoreInfo
 from tmu.data.jpeg import stripped
 from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
+from tmu.data.remembered import Tombstones
 from tmu.errors import DataError, RequestError
 
 Suppressed = Callable[[str], bool]
@@ -41,23 +42,6 @@ class Spilled:
 def nobody_stays_out(position: int, key: str, image: np.ndarray) -> bool:
     """Where nothing was ever erased."""
     return False
-
-
-@dataclass(frozen=True)
-class Tombstones:
-    """Erased keys of the store that is replaced, by bucket: (records, subjects of whom nothing was left)."""
-
-    by_bucket: dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
-
-    @property
-    def records(self) -> frozenset[str]:
-        """All erased record keys."""
-        return frozenset(key for records, _ in self.by_bucket.values() for key in records)
-
-    @property
-    def subjects(self) -> frozenset[str]:
-        """The keys of all subjects of whom every record was erased."""
-        return frozenset(key for _, subjects in self.by_bucket.values() for key in subjects)
 
 
 class Spill:

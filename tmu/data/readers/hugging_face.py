@@ -5,27 +5,20 @@ the features (`Image`, `ClassLabel`) are in the schema's metadata, key `huggingf
 """
 
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from tmu.data.readers import reader
-from tmu.data.readers.folder_walk import SPLIT_FOLDERS
+from tmu.data.readers.hugging_face_files import BROKEN, SetFile, files_of
 from tmu.data.readers.named_splits import NamedSplits, splits_of
+from tmu.data.readers.picture_files import Fault
 from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader
-from tmu.data.readers.pictures import Fault
 from tmu.errors import ConfigError, DataError
-
-_STATE, _DICT = "state.json", "dataset_dict.json"
-_ROWS = 64
-_BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 
 
 class HuggingFaceOptions(PictureOptions):
@@ -37,23 +30,6 @@ class HuggingFaceOptions(PictureOptions):
     subject: str | None = Field(None, description="column of who is in a picture: one id, or a list")
     id: str | None = Field(None, description="column of record ids; null: split and row number")
     splits: NamedSplits | None = Field(None, description="keep the set's splits, or mix them; null: it has none")
-
-
-@dataclass(frozen=True)
-class _File:
-    """split: as the set names it. number, of: which of how many."""
-
-    path: Path
-    split: str
-    number: int
-    of: int
-
-    def damaged(self, after: int) -> DataError:
-        return DataError(
-            f"File {self.number} of {self.of} is damaged or of another form after {after:,} rows.",
-            "Save or download the set again.",
-            [f"file {self.number}: {self.path}"],
-        )
 
 
 @reader("hugging-face")
@@ -104,41 +80,26 @@ class HuggingFace(PictureReader):
             )
         return names[value]
 
-    def _rows(self, file: _File) -> Iterator[dict[str, Any]]:
+    def _rows(self, file: SetFile) -> Iterator[dict[str, Any]]:
         columns, done = [self._image, self._label], 0
         columns += [name for name in (self.options.subject, self.options.id) if name]
         try:
-            for batch in _batches(file.path, columns):
+            for batch in file.batches(columns):
                 batch.validate(full=True)
                 for row in range(batch.num_rows):
                     yield {name: batch.column(name)[row].as_py() for name in dict.fromkeys(columns)}
                     done += 1
-        except _BROKEN as error:
+        except BROKEN as error:
             raise file.damaged(done) from error
 
     @cached_property
-    def _files(self) -> list[_File]:
-        root = self.options.root
-        if not root.is_dir():
-            raise DataError(f"There is no folder {root}.", "Set `root` to the folder of the set.")
-        found = _of_parts(root) if (root / _DICT).is_file() else _of_state(root, "") or _of_parquet(root)
-        if not found:
-            raise DataError(
-                f"{root} is no data set on the disk.", f"Name a folder with {_STATE}, {_DICT} or Parquet files."
-            )
-        return [_File(path, split, number, len(found)) for number, (split, path) in enumerate(found, 1)]
+    def _files(self) -> list[SetFile]:
+        return files_of(self.options.root)
 
     @cached_property
     def _schema(self) -> pa.Schema:
         """That of the first file; the others are held to it when they are read."""
-        first = self._files[0]
-        try:
-            if first.path.suffix == ".parquet":
-                return pq.read_schema(first.path)
-            with pa.memory_map(str(first.path)) as file:
-                return pa.ipc.open_stream(file).schema
-        except _BROKEN as error:
-            raise first.damaged(0) from error
+        return self._files[0].schema()
 
     @cached_property
     def _features(self) -> dict[str, dict[str, Any]]:
@@ -183,57 +144,6 @@ class HuggingFace(PictureReader):
 
 
 _OUTSIDE = Fault("has no picture in the set", "Save the set with its pictures inside, not as paths of files.")
-
-
-def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
-        return
-    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
-        for batch in stream:
-            yield batch.select(columns)
-
-
-def _of_parts(root: Path) -> list[tuple[str, Path]]:
-    """The files of all splits of a saved `DatasetDict`, with the splits."""
-    return [each for name in _names(root / _DICT, lambda told: told["splits"]) for each in _of_state(root / name, name)]
-
-
-def _of_state(folder: Path, split: str) -> list[tuple[str, Path]]:
-    if not (folder / _STATE).is_file():
-        return []
-    names = _names(folder / _STATE, lambda told: [each["filename"] for each in told["_data_files"]])
-    return [(split, folder / name) for name in names]
-
-
-def _names(path: Path, of: Any) -> list[str]:
-    """Names of files or folders beside a JSON file. Raises DataError for what is not readable, or leads elsewhere."""
-    try:
-        names = [str(name) for name in of(json.loads(path.read_bytes()))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path.name} of the set is damaged.", "Save the set again.") from error
-    if any(Path(name).name != name or name in ("", ".", "..") for name in names):
-        raise DataError(f"{path.name} of the set names a file outside of it.", "Do not trust that set; save it again.")
-    return names
-
-
-def _of_parquet(root: Path) -> list[tuple[str, Path]]:
-    """Parquet files below a folder by path, each with its split: that of its name, or of its folder."""
-    paths = [path for path in sorted(root.rglob("*.parquet")) if path.is_file()]
-    paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
-    tops = {path.parent for path in paths if path.parent.name.lower() not in SPLIT_FOLDERS}
-    if len(tops) > 1:
-        raise DataError(f"{root} holds several data sets ({len(tops)} folders).", "Name the folder of one as `root`.")
-    return [(_split_name(path), path) for path in paths]
-
-
-def _split_name(path: Path) -> str:
-    named = re.match(r"[A-Za-z]+", path.stem)
-    for name in (named[0] if named else "", path.parent.name):
-        if name.lower() in SPLIT_FOLDERS:
-            return name
-    return named[0] if named else ""
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

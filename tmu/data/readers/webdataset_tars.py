@@ -21,8 +21,8 @@ from pydantic import Field
 from tmu.data.readers import reader
 from tmu.data.readers.folder_walk import SPLIT_FOLDERS
 from tmu.data.readers.named_splits import NamedSplits, splits_of
+from tmu.data.readers.picture_files import SUFFIXES, Fault
 from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader
-from tmu.data.readers.pictures import SUFFIXES, Fault
 from tmu.errors import DataError
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")

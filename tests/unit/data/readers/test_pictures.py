@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tmu.data.readers import get_reader, pictures
-from tmu.data.readers.pictures import Fault, Form, decode, look
+from tmu.data.readers import get_reader, picture_files
+from tmu.data.readers.picture_files import Fault
+from tmu.data.readers.pictures import Form, decode, look
 from tmu.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)  # 6 wide, 8 high
@@ -195,13 +196,13 @@ def test_a_picture_starts_no_other_program(tmp_path, monkeypatch):
         with pytest.raises(Fault, match="no picture"):
             read()
     nameless = path.rename(tmp_path / "a")
-    assert not pictures.is_picture(nameless)
+    assert not picture_files.is_picture(nameless)
     assert not mark.exists()
 
 
 def test_every_format_of_ours_is_known_to_pillow():
     Image.init()
-    assert set(pictures._FORMATS) <= set(Image.OPEN)
+    assert set(picture_files._FORMATS) <= set(Image.OPEN)
 
 
 def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
