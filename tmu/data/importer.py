@@ -40,9 +40,9 @@ class Imported:
     """What an import did, or would do. `skipped_erased`: records of the dataset that had been erased and stay so.
 
     `suppressed`: records left out because their pictures were erased, or look like one (`tmu/steps/suppress.py`).
-    `shared`: records with several people. `jpegs`: records stored as the JPEG that came. `splits`: records and classes
-    of each split. `left_out`, `converted`: what the reader passed over and changed, by kind. `sizes`: how many pictures
-    came in which size, in words.
+    `shared`: records with several people. `jpegs`: records stored as the JPEG that came. `drawn`: records whose split
+    the shares drew. `splits`: records and classes of each split. `left_out`, `converted`: what the reader passed over
+    and changed, by kind. `sizes`: how many pictures came in which size, in words.
     """
 
     info: StoreInfo
@@ -51,6 +51,7 @@ class Imported:
     suppressed: int = 0
     shared: int = 0
     jpegs: int = 0
+    drawn: int = 0
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     sizes: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
@@ -113,6 +114,7 @@ def import_records(
         suppressed=spill.kept_out,
         shared=spill.shared,
         jpegs=spill.jpegs,
+        drawn=spill.drawn,
         splits=_split_table(spill),
         sizes=said_sizes(reader.sizes()),
         left_out=dict(reader.left_out()),

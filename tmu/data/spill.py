@@ -60,7 +60,7 @@ class Spill:
         self.info, self.keys, self.folder, self._where = info, keys, folder, where
         self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
-        self.added = self.skipped = self.kept_out = self.shared = self.jpegs = 0
+        self.added = self.skipped = self.kept_out = self.shared = self.jpegs = self.drawn = 0
         self.more: dict[int, bytearray] = defaultdict(bytearray)
         """By bucket: record key and subject key of each further person in a record."""
         self._people = bytearray()  # alike key, subject key and position of each named person
@@ -109,6 +109,7 @@ class Spill:
         self._seen += raw_key
         self._positions += position.to_bytes(8, "little")
         self.by_split[code, record.label] += 1
+        self.drawn += record.split is None
         self.added += 1
 
     def _cell(self, position: int, record: Record) -> bytes:

@@ -72,6 +72,14 @@ def test_what_the_dry_run_shows_is_what_comes(tmp_path: Path, album: list[str]) 
     assert json.loads(index.read_text())["split_rule"] == {"holdout": 0.1, "test": 0.2, "seed": 0, "by": "subject"}
 
 
+def test_shares_that_change_nothing_are_said(home: Path, tmp_path: Path) -> None:
+    csv = photographs(tmp_path / "photos")
+    given = ["image-folder", "--root", str(tmp_path / "photos"), "--subjects-csv", str(csv), "--dry-run"]
+    assert run(home, "import", *given)["warnings"] == []
+    (warning,) = run(home, "import", *given, "--shares", "80/10/10")["warnings"]
+    assert "the shares that were given change nothing" in warning
+
+
 BAD = {
     "--shares 80/10": "three percentages of 100",
     "--shares 80/10/20": "three percentages of 100",
