@@ -11,17 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import tmu
 from tests.synthetic import CLASSES, SHAPE
 from tmu import provenance, unlearn
 from tmu.audit.metrics import registry as metrics
+from tmu.cli import app
 from tmu.cli.catalogue import BUILT_IN, broken, entries
 from tmu.config import Params
 from tmu.data import readers
 from tmu.errors import ConfigError, ModelError
 from tmu.models import registry as models
 from tmu.steps import unlearn_model
+from tmu.workspace import Workspace
 
 METHOD = """
 \"\"\"Forget nothing, quickly.\"\"\"
@@ -169,6 +172,18 @@ def test_metric_reader_and_architecture_are_there(install):
         models.build("acme_net", SHAPE, CLASSES, {"depth": 2})
     with pytest.raises(ModelError, match="acme_net"):
         models.build("acme_nets", SHAPE, CLASSES)
+
+
+@pytest.mark.slow
+def test_a_plugins_reader_is_imported_by_name(install, tmp_path):
+    install()
+    workspace = Workspace.create(tmp_path / "w")
+    run = ["--home", str(workspace.root), "--json", "data"]
+    assert "acme-set" in json.loads(CliRunner().invoke(app, [*run, "readers"]).stdout)
+    done = CliRunner().invoke(app, [*run, "import", "acme-set", "--holdout", "0", "--test", "0", "--buckets", "2"])
+    assert done.exit_code == 0 and json.loads(done.stdout)["records"] == 2
+    shown = json.loads(CliRunner().invoke(app, [*run, "show"]).stdout)
+    assert (shown["reader"], shown["records"], shown["subjects"]) == ("acme-set", 2, 2)
 
 
 def test_show_tells_where_each_comes_from(install):

@@ -1,5 +1,6 @@
 """`tmu data …`: import, show, verify, erase; readers."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from tmu.cli.data_erase import erase
 from tmu.cli.data_import import import_
 from tmu.cli.selection import Found, keys_of, look_up, ordinal, select
 from tmu.cli.workspace import open_workspace
-from tmu.errors import DataError
+from tmu.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tmu.data.store import RecordStore
@@ -49,6 +50,10 @@ def show(
 @app.command()
 def verify(
     pairs: Annotated[bool, typer.Option("--pairs", help="List the likest pairs of near copies by record key.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--pairs-page", metavar="FILE", help="Write a page with their pictures, for you alone."),
+    ] = None,
     as_json: output.Json = False,
 ) -> None:
     """Read every byte of the store and check every rule; exit code 4 where it is broken.
@@ -56,10 +61,12 @@ def verify(
     Counts equal pictures and near copies, such as one picture in two sizes: in different splits they blur what the
     splits tell.
 
-    Examples: [bold]tmu data verify --json[/] · [bold]tmu data verify --pairs[/]
+    Examples: [bold]tmu data verify --json[/] · [bold]tmu data verify --pairs --pairs-page near.html[/]
     """
     from tmu.steps.note_contents import note_contents
 
+    if page is not None and page.exists():
+        raise ConfigError(f"{page} exists already.", "Name another file.")
     workspace = open_workspace()
     store = _open(workspace)
     if not store.info.simulated:
@@ -68,7 +75,17 @@ def verify(
     if store.digest() != workspace.versions.revision(workspace.data):
         raise DataError("data/ is not the revision that data.dvc names.", "Restore it with `dvc checkout data.dvc`.")
     note_contents(workspace)  # a store older than this cache gets it here
+    if page is not None:
+        _write_page(page, store, report)
     output.emit(report, lambda: _verified(report, pairs))
+
+
+def _write_page(page: Path, store: "RecordStore", report: dict[str, Any]) -> None:
+    from tmu.data.pairs_page import pairs_page
+    from tmu.files import write_atomic
+
+    write_atomic(page, pairs_page(store, report["near_pairs"]).encode(), private=True)
+    output.note(f"{page} holds pictures of people, and no deletion reaches it: delete it when you have looked.")
 
 
 def _verified(report: dict[str, Any], pairs: bool) -> list[Any]:
@@ -87,18 +104,13 @@ def readers(as_json: output.Json = False) -> None:
 
     Example: [bold]tmu data readers[/]
     """
-    from tmu.data.readers import Reader, known_readers
+    from tmu.data.readers import usable_readers
 
-    names = known_readers()
-    known = {each.name: list(each.Options.model_fields) for each in _below(Reader) if vars(each).get("name") in names}
+    known = {name: list(each.Options.model_fields) for name, each in usable_readers().items()}
     rows = output.table("reader", "options")
-    for name, options in sorted(known.items()):
+    for name, options in known.items():
         rows.add_row(name, ", ".join(options) or "none")
     output.emit(known, lambda: [rows])
-
-
-def _below(cls: type) -> list[type]:
-    return [each for child in cls.__subclasses__() for each in (child, *_below(child))]
 
 
 def _open(workspace: "Workspace") -> "RecordStore":

@@ -84,7 +84,10 @@ def import_(
     facts |= {"sizes": imported.sizes, "JPEGs kept": imported.jpegs}
     facts |= {"digest": ref.digest if ref else None, "key_id": imported.info.key_id if ref else None}
     value = facts | {"of several people": imported.shared, "splits": imported.splits, "dry_run": dry_run}
-    value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": list(imported.warnings)}
+    warnings = list(imported.warnings)
+    if imported.records and not imported.drawn and (by_subject or {shares, holdout, test} != {None}):
+        warnings.append("The source names the split of every record: the shares that were given change nothing.")
+    value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": warnings}
     output.emit(value, lambda: _imported(value))
 
 

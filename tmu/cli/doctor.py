@@ -91,6 +91,7 @@ def _workspace() -> list[Check]:
     checks += [
         _data(workspace),
         _recipe(workspace),
+        upkeep.decoder(workspace),
         upkeep.references(workspace),
         _registry(workspace),
         upkeep.service(workspace),

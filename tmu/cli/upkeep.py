@@ -41,6 +41,24 @@ def _set_up(workspace: "Workspace") -> str:
     return "DVC's settings are relative now"
 
 
+def decoder(workspace: "Workspace") -> Check:
+    """Whether the kept JPEGs are decoded by what decoded them at the import."""
+    from tmu.data.info import STORE_FILE, read_info
+    from tmu.data.jpeg import decoder as here
+
+    name = "decoder"
+    if not (workspace.data / STORE_FILE).exists():
+        return Check(name, "ok", "no JPEGs are kept")
+    try:
+        then = read_info(workspace.data).decoder
+    except TmuError as error:
+        return Check(name, "fail", error.what, error.hint)
+    if then in (None, here()):
+        return Check(name, "ok", here() if then else "no JPEGs are kept")
+    hint = "`tmu data verify` tells whether the pixels are the same; if not, install that version."
+    return Check(name, "warn", f"JPEGs were imported with {then}; here is {here()}", hint)
+
+
 def references(workspace: "Workspace") -> Check:
     """Whether there are references of the data as they are, and how long they serve."""
     name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."

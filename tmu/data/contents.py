@@ -1,8 +1,7 @@
 """Which records hold the same picture, or one that looks like it: beside each key, a digest of the pixels and a look.
 
-Two files a shard, 16 and 64 bytes a record, named by the shard's key digest and by inode, size and time of its file
-(the rule by which DVC takes a file to be unchanged). What is cached belongs to records in the store: `prune` removes
-the rest.
+One file a shard, 80 bytes a record, named by the shard's key digest and by inode, size and time of its file (the rule
+by which DVC takes a file to be unchanged). What is cached belongs to records in the store: `prune` removes the rest.
 """
 
 import hashlib
@@ -19,35 +18,43 @@ from tmu.data.info import read_info, shard_paths
 from tmu.data.keys import KEY_DTYPE
 from tmu.data.near import like_any
 from tmu.data.records import SPLITS
-from tmu.data.shards import StoredShard, read_facts, read_stored
+from tmu.data.shards import read_facts, read_stored
 from tmu.errors import StorageError
 from tmu.files import digest_of, write_atomic
 
 _SEAL = 16
-_DIGESTS, _LOOKS = ".pixels", ".looks"
+_SUFFIX = ".looks"
+_OLD = ".pixels"
+"""What files without looks ended in; they belong to nothing any more."""
+_ROW = np.dtype([("digest", KEY_DTYPE), ("look", "u1", LOOK_BYTES)])
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The pictures of a store by content. `values` (N,) `S16`: the digest of each record, in the index's order."""
+    """The pictures of a store by content, in the index's order: `values` (N,) `S16`, the digest of each record; `looks`
+    (N, 64) uint8, packed.
+    """
 
     index: Index
     values: np.ndarray
-    store: Path
-    cache: Path | None
+    looks: np.ndarray
 
     @classmethod
     def build(cls, store: Path, index: Index, cache: Path | None) -> "Contents":
-        """Digests of all records: from the cache where it has them, else from the images; nothing is written.
+        """Of all records: from the cache where it has them, else from the images; nothing is written.
 
         Raises StorageError where the store is no longer the one that was indexed.
         """
-        return cls(index, _all(store, index, cache, _DIGESTS).view(KEY_DTYPE)[:, 0], store, cache)
-
-    @cached_property
-    def looks(self) -> np.ndarray:
-        """The looks of all records, packed: uint8 (N, 64), in the index's order; as `build`."""
-        return _all(self.store, self.index, self.cache, _LOOKS)
+        rows = np.empty(len(index), _ROW)
+        for path in shard_paths(store):
+            here = np.flatnonzero(index.buckets == read_facts(path).bucket)
+            found = _read(_part(path, cache)) if cache else None
+            if found is None:
+                found = _of_shard(path, store)
+            if len(here) != len(found):
+                raise StorageError("The store changed while it was being read.", "Run the same command again.")
+            rows[here] = found[index.rows[here]]
+        return cls(index, np.ascontiguousarray(rows["digest"]), np.ascontiguousarray(rows["look"]))
 
     def like(self, positions: np.ndarray) -> np.ndarray:
         """Positions of the records whose picture looks like one of those at `positions` and is not the same; these
@@ -86,21 +93,17 @@ class Contents:
 
 def note(store: Path, cache: Path) -> int:
     """Make the cache that of the store as it is now: add what it lacks, remove the rest. Returns how many went."""
-    live = {part: path for path in shard_paths(store) for part in _parts(path, cache)}
-    for path in shard_paths(store):
-        lacking = [part for part in _parts(path, cache) if _read(part) is None]
-        if not lacking:
-            continue
-        shard = read_stored(path)
-        for part in lacking:
-            values = _of_shard(shard, store, part.suffix).tobytes()
-            write_atomic(part, _seal(values) + values, private=True)
+    live = {_part(path, cache): path for path in shard_paths(store)}
+    for part, path in live.items():
+        if _read(part) is None:
+            rows = _of_shard(path, store).tobytes()
+            write_atomic(part, _seal(rows) + rows, private=True)
     return _remove(_dead(cache, live))
 
 
 def dead(cache: Path, stores: Iterable[Path]) -> list[Path]:
     """What in the cache belongs to no shard of `stores`."""
-    return _dead(cache, {part for store in stores for path in shard_paths(store) for part in _parts(path, cache)})
+    return _dead(cache, {_part(path, cache) for store in stores for path in shard_paths(store)})
 
 
 def prune(cache: Path, stores: Iterable[Path]) -> int:
@@ -109,7 +112,7 @@ def prune(cache: Path, stores: Iterable[Path]) -> int:
 
 
 def _dead(cache: Path, live: Collection[Path]) -> list[Path]:
-    return [path for suffix in _WIDTHS for path in cache.glob(f"*{suffix}") if path not in live]
+    return [path for suffix in (_SUFFIX, _OLD) for path in cache.glob(f"*{suffix}") if path not in live]
 
 
 def _remove(dead: Collection[Path]) -> int:
@@ -118,38 +121,17 @@ def _remove(dead: Collection[Path]) -> int:
     return len(dead)
 
 
-_WIDTHS = {_DIGESTS: KEY_DTYPE.itemsize, _LOOKS: LOOK_BYTES}
-"""Bytes a record in the files of a suffix."""
-
-
-def _all(store: Path, index: Index, cache: Path | None, suffix: str) -> np.ndarray:
-    """Rows of all records, uint8 (N, width), in the index's order."""
-    values = np.empty((len(index), _WIDTHS[suffix]), np.uint8)
-    for path in shard_paths(store):
-        here = np.flatnonzero(index.buckets == read_facts(path).bucket)
-        found = _read(_part(path, cache, suffix)) if cache else None
-        if found is None:
-            found = _of_shard(read_stored(path), store, suffix)
-        if len(here) != len(found):
-            raise StorageError("The store changed while it was being read.", "Run the same command again.")
-        values[here] = found[index.rows[here]]
-    return values
-
-
-def _of_shard(shard: StoredShard, store: Path, suffix: str) -> np.ndarray:
-    """Rows of a shard's records: from columns of the shard where it has them, else from the pictures."""
-    if suffix == _LOOKS:
-        return shard.cells.looks(read_info(store).shape)
-    return np.frombuffer(shard.cells.digests().tobytes(), np.uint8).reshape(-1, _WIDTHS[_DIGESTS])
-
-
-def _parts(path: Path, cache: Path) -> list[Path]:
-    return [_part(path, cache, suffix) for suffix in _WIDTHS]
-
-
-def _part(path: Path, cache: Path, suffix: str) -> Path:
+def _part(path: Path, cache: Path) -> Path:
     facts, stat = read_facts(path), path.stat()
-    return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{suffix}"
+    return cache / f"{digest_of([facts.keys_digest, stat.st_ino, stat.st_size, stat.st_mtime_ns])}{_SUFFIX}"
+
+
+def _of_shard(path: Path, store: Path) -> np.ndarray:
+    """Rows of a shard's records: from columns of the shard where it has them, else from the pictures."""
+    cells = read_stored(path).cells
+    rows = np.empty(len(cells), _ROW)
+    rows["digest"], rows["look"] = cells.digests(), cells.looks(read_info(store).shape)
+    return rows
 
 
 def _read(part: Path) -> np.ndarray | None:
@@ -158,10 +140,8 @@ def _read(part: Path) -> np.ndarray | None:
         raw = part.read_bytes()
     except OSError:
         return None
-    seal, values = raw[:_SEAL], raw[_SEAL:]
-    if seal != _seal(values) or len(values) % _WIDTHS[part.suffix]:
-        return None
-    return np.frombuffer(values, np.uint8).reshape(-1, _WIDTHS[part.suffix])
+    seal, rows = raw[:_SEAL], raw[_SEAL:]
+    return np.frombuffer(rows, _ROW) if seal == _seal(rows) else None
 
 
 def _seal(values: bytes) -> bytes:

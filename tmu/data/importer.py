@@ -18,15 +18,15 @@ from pydantic import ValidationError
 
 from tmu.data.cells import Cells
 from tmu.data.ids import IdRule
-from tmu.data.index import Index
-from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, buckets_for, read_info, shard_path, shard_paths, write_info
+from tmu.data.info import SplitRule, StoreInfo, buckets_for, shard_path, write_info
 from tmu.data.jpeg import decoder
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
 from tmu.data.readers.sizes import said_sizes
 from tmu.data.records import SPLITS
-from tmu.data.shards import StoredShard, read_facts, write_shard
-from tmu.data.spill import Spill, Spilled, StaysOut, Suppressed, Tombstones, nobody_stays_out
+from tmu.data.remembered import Tombstones, remembered
+from tmu.data.shards import StoredShard, write_shard
+from tmu.data.spill import Spill, Spilled, StaysOut, Suppressed, nobody_stays_out
 from tmu.errors import ConfigError, DataError
 from tmu.files import new_folder
 
@@ -41,9 +41,9 @@ class Imported:
     """What an import did, or would do. `skipped_erased`: records of the dataset that had been erased and stay so.
 
     `suppressed`: records left out because their pictures were erased, or look like one (`tmu/steps/suppress.py`).
-    `shared`: records with several people. `jpegs`: records stored as the JPEG that came. `splits`: records and classes
-    of each split. `left_out`, `converted`: what the reader passed over and changed, by kind. `sizes`: how many pictures
-    came in which size, in words.
+    `shared`: records with several people. `jpegs`: records stored as the JPEG that came. `drawn`: records whose split
+    the shares drew. `splits`: records and classes of each split. `left_out`, `converted`: what the reader passed over
+    and changed, by kind. `sizes`: how many pictures came in which size, in words.
     """
 
     info: StoreInfo
@@ -52,6 +52,7 @@ class Imported:
     suppressed: int = 0
     shared: int = 0
     jpegs: int = 0
+    drawn: int = 0
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     sizes: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
@@ -89,7 +90,7 @@ def import_records(
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
     rule = _rule(holdout, test, split_seed, split_by)
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, rule)
-    tombstones = _tombstones(destination, info, keys, replace=replace)
+    tombstones = remembered(destination, info, keys, replace=replace)
     with contextlib.ExitStack() as stack:
         building = None if dry_run else stack.enter_context(new_folder(destination))
         folder = building and building / "spill"
@@ -114,6 +115,7 @@ def import_records(
         suppressed=spill.kept_out,
         shared=spill.shared,
         jpegs=spill.jpegs,
+        drawn=spill.drawn,
         splits=_split_table(spill),
         sizes=said_sizes(reader.sizes()),
         left_out=dict(reader.left_out()),
@@ -188,36 +190,6 @@ def _bad_values() -> Iterator[None]:
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"`{first['loc'][-1]}`: {first['msg']}.", "Choose another value for the import.") from error
-
-
-def _tombstones(destination: Path, info: StoreInfo, keys: Keys, *, replace: bool) -> Tombstones:
-    """Those of the store that gives way, be they under a former secret of `keys`."""
-    if not (destination / STORE_FILE).exists():
-        if destination.exists() and any(destination.iterdir()):
-            raise DataError(f"{destination} holds something that is not a store.", "Choose an empty folder.")
-        return Tombstones({})
-    if not replace:
-        raise DataError(f"There is a store at {destination} already.", "Replace it explicitly, or import elsewhere.")
-    was = read_info(destination)
-    index = Index.build(destination)
-    facts = [read_facts(path) for path in shard_paths(destination)]
-    by_bucket = {
-        shard.bucket: (shard.erased, tuple(filter(index.is_erased_subject, shard.erased_subjects)))
-        for shard in facts
-        if shard.erased
-    }
-    known = {each.id for each in keys.ring}
-    if by_bucket and (was.key_id not in known or was.n_buckets != info.n_buckets):
-        raise DataError(
-            "The store to be replaced remembers erased records under another secret or number of buckets.",
-            f"Use its secret and n_buckets={was.n_buckets}, so that they stay erased.",
-        )
-    if by_bucket and was.id_rule.fold_case != info.id_rule.fold_case:
-        raise DataError(
-            "The store to be replaced remembers erased people under another rule of letter case.",
-            f"Import {'with' if was.id_rule.fold_case else 'without'} --fold-case, so that they stay erased.",
-        )
-    return Tombstones(by_bucket)
 
 
 def _write_shards(building: Path, spill: Spill, tombstones: Tombstones, alike: dict[str, str]) -> None:

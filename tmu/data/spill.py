@@ -15,6 +15,7 @@ from tmu.data.info import StoreInfo
 from tmu.data.jpeg import stripped
 from tmu.data.keys import KEY_DTYPE, Keys, bucket_of, to_hex
 from tmu.data.records import SPLITS, Record
+from tmu.data.remembered import Tombstones
 from tmu.errors import DataError, RequestError
 
 Suppressed = Callable[[str], bool]
@@ -43,23 +44,6 @@ def nobody_stays_out(position: int, key: str, image: np.ndarray) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Tombstones:
-    """Erased keys of the store that is replaced, by bucket: (records, subjects of whom nothing was left)."""
-
-    by_bucket: dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
-
-    @property
-    def records(self) -> frozenset[str]:
-        """All erased record keys."""
-        return frozenset(key for records, _ in self.by_bucket.values() for key in records)
-
-    @property
-    def subjects(self) -> frozenset[str]:
-        """The keys of all subjects of whom every record was erased."""
-        return frozenset(key for _, subjects in self.by_bucket.values() for key in subjects)
-
-
 class Spill:
     """One file a bucket, and the checks that need to see every record. With `folder` None nothing is written."""
 
@@ -76,7 +60,7 @@ class Spill:
         self.info, self.keys, self.folder, self._where = info, keys, folder, where
         self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
-        self.added = self.skipped = self.kept_out = self.shared = self.jpegs = 0
+        self.added = self.skipped = self.kept_out = self.shared = self.jpegs = self.drawn = 0
         self.more: dict[int, bytearray] = defaultdict(bytearray)
         """By bucket: record key and subject key of each further person in a record."""
         self._people = bytearray()  # alike key, subject key and position of each named person
@@ -125,6 +109,7 @@ class Spill:
         self._seen += raw_key
         self._positions += position.to_bytes(8, "little")
         self.by_split[code, record.label] += 1
+        self.drawn += record.split is None
         self.added += 1
 
     def _cell(self, position: int, record: Record) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli_tools import tmu
 from tests.fake_s3 import fake_s3
 from tests.unit.deletion.test_deletion import acknowledged
-from tmu.cli import doctor, installation
+from tmu.cli import doctor, installation, upkeep
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
@@ -129,6 +129,19 @@ def test_a_missing_secret_of_real_people_fails(place: Workspace, tmp_path: Path)
     found = _findings(place.root, 1)["secret"]
     assert found["state"] == "fail"
     assert "backup" in found["hint"]
+
+
+def test_another_decoder_of_kept_jpegs_is_a_warning(place: Workspace, tmp_path: Path) -> None:
+    from tests.photographs import photographs
+    from tmu.data.info import read_info, write_info
+
+    csv = photographs(tmp_path / "photos")
+    reader = get_reader("image-folder", {"root": tmp_path / "photos", "subjects": csv})
+    import_records(reader, place.data, place.keys(simulated=False), n_buckets=1)
+    assert upkeep.decoder(place).state == "ok" and "Pillow" in upkeep.decoder(place).text
+    write_info(place.data, read_info(place.data).model_copy(update={"decoder": "Pillow 1, libjpeg-turbo 1"}))
+    found = upkeep.decoder(place)
+    assert found.state == "warn" and "imported with Pillow 1" in found.text and "data verify" in found.hint
 
 
 def test_an_s3_store_that_ignores_conditions_fails(place: Workspace) -> None:

@@ -1,6 +1,8 @@
 """Near copies: found among many at a bounded cost, named by key in a check, counted in a plan."""
 
 import io
+import re
+from base64 import b64decode
 
 import imagehash
 import numpy as np
@@ -12,6 +14,7 @@ from tmu.data import near
 from tmu.data.importer import import_records
 from tmu.data.looks import looks
 from tmu.data.near import BOUND, like_any, near_pairs
+from tmu.data.pairs_page import pairs_page
 from tmu.data.readers import get_reader
 from tmu.data.store import RecordStore
 from tmu.data.what_stays import what_stays
@@ -110,6 +113,21 @@ def test_a_check_counts_and_names_them_by_key(album, keys):
     }
     assert report["duplicate_images"] == 0
     assert [pair["bits"] for pair in report["near_pairs"]] == sorted(pair["bits"] for pair in report["near_pairs"])
+
+
+def test_a_page_shows_both_pictures_of_each_pair(album, keys):
+    pairs = album.verify()["near_pairs"]
+    page = pairs_page(album, pairs)
+    shown = re.findall(r"base64,([^']+)'><br>([0-9a-f]{32})<br>(\w+)", page)
+    assert len(shown) == 6 and "no deletion reaches it" in page
+    index = album.index()
+    for content, key, split in shown:
+        pixels = np.asarray(Image.open(io.BytesIO(b64decode(content)))).transpose(2, 0, 1)
+        arrays = album.load(split, only=[key])
+        assert np.array_equal(pixels, arrays.images[0])
+    assert {key for _, key, _ in shown} == set(index.keys_at(np.arange(len(index)))) & {
+        keys.record(name) for name in ("a.png", "b.png", "c.jpg")
+    }
 
 
 def test_a_plan_counts_what_stays_and_looks_like_what_goes(album, keys):

@@ -1,5 +1,6 @@
 """Readers of datasets, by name. A new file in this folder that decorates a class with `@reader("name")` is found."""
 
+import contextlib
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
@@ -104,6 +105,15 @@ def load_plugin(plugin: Plugin) -> type[Reader]:
     if plugin.name not in _READERS:
         raise plugin.fault(f"`{plugin.module}` registers no reader of that name")
     return _READERS[plugin.name]
+
+
+def usable_readers() -> dict[str, type[Reader]]:
+    """All readers by name, sorted. Plugins are imported; those that cannot be used are left out."""
+    found = built_in_readers().copy()
+    for name, plugin in plugins(READERS, found.copy()).items():
+        with contextlib.suppress(ConfigError):
+            found[name] = load_plugin(plugin)
+    return dict(sorted(found.items()))
 
 
 def _find(name: str) -> type[Reader]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tmu.data.readers.pictures import is_picture
+from tmu.data.readers.picture_files import is_picture
 from tmu.errors import DataError
 
 _SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}

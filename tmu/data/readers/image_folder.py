@@ -17,8 +17,8 @@ from pydantic import Field
 from tmu.data.ids import unseen
 from tmu.data.readers import reader
 from tmu.data.readers.folder_walk import Splits, Walk, in_classes, refuse_splits, split_of, walk
+from tmu.data.readers.picture_files import Fault
 from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader
-from tmu.data.readers.pictures import Fault
 from tmu.data.records import SPLITS
 from tmu.data.tables import Row, decoded, read_table
 from tmu.errors import DataError

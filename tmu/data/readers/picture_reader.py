@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from tmu.config import Config
 from tmu.data.readers import Reader
-from tmu.data.readers.pictures import Fault, Fit, Form, Ground, Header, Source, decode, look
+from tmu.data.readers.picture_files import Fault, Source
+from tmu.data.readers.pictures import Fit, Form, Ground, Header, decode, look
 from tmu.data.readers.sizes import said_sizes
 from tmu.data.records import Record
 from tmu.errors import DataError
@@ -67,7 +68,8 @@ class _Survey:
     bad: dict[int, tuple[str, str, Fault]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
-        self.labels.add(entry.label)
+        if not isinstance(entry.source, Fault):
+            self.labels.add(entry.label)
         try:
             header = _header(entry)
         except Fault as fault:

@@ -1,56 +1,24 @@
-"""One picture file: what it holds, by its header; its pixels; and what is wrong with it.
+"""One picture: what it holds, by its header; and its pixels, in the form of all others.
 
 Nothing is altered silently. A picture is refused, or converted and the conversion counted. A plain picture (8 bits,
 one frame, upright, opaque) gives the pixels that its file holds.
 """
 
-import io
 import struct
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from tmu.data import jpeg
+from tmu.data.readers.picture_files import Fault, Source, content_of, opened, refuse_form
 
 Fit = Literal["resize", "crop", "pad"]
 Ground = Literal["white", "black", "grey"]
-Source = Path | bytes
-"""A file, or its content."""
-SUFFIXES = frozenset(
-    {
-        ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jpx", ".pbm",
-        ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
-    }
-)  # fmt: skip
-"""What a file that is meant as a picture is called."""
-_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-"""Pillow's names of these. It reads others too, some through programs of their own: EPS starts Ghostscript."""
-MOST_PIXELS = 50_000_000
-"""A small file can claim a huge picture, and decoding it takes several bytes a pixel."""
-FOREIGN_FORMATS = {".heic": "HEIC", ".heif": "HEIC"} | dict.fromkeys(
-    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"), "a camera's raw file"
-)
-"""Pictures that cannot be read here, by name."""
-_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _ORIENTATION = 0x0112
 _TURNED = range(5, 9)  # EXIF orientations that swap width and height
-# Pillow's decoders raise all of these on bytes that are not what they claim
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error)
 _GREY = ("1", "L")
-
-
-class Fault(Exception):
-    """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
-
-    def __init__(self, kind: str, hint: str, said: str | None = None) -> None:
-        super().__init__(kind)
-        self.kind, self.hint, self.said = kind, hint, said or kind
 
 
 @dataclass(frozen=True)
@@ -87,8 +55,8 @@ class Decoded:
 
 def look(source: Source) -> Header:
     """The header of a picture. Raises Fault."""
-    with _opened(source) as image:
-        _refuse_form(image)
+    with opened(source) as image:
+        refuse_form(image)
         width, height = image.size
         if width != height and not _stands(image) and _orientation(image) in _TURNED:
             width, height = height, width
@@ -97,8 +65,8 @@ def look(source: Source) -> Header:
 
 def decode(source: Source, form: Form) -> Decoded:
     """A picture in the form of all of them. Raises Fault."""
-    with _opened(source) as image:
-        _refuse_form(image)
+    with opened(source) as image:
+        refuse_form(image)
         picture, done = image, []
         if _orientation(image) in range(2, 9):
             done.append("turned upright (EXIF)")
@@ -132,7 +100,7 @@ _KEPT = {"L": ("L",), "RGB": ("RGB", "L")}
 def _kept(source: Source, image: Image.Image, pixels: np.ndarray) -> bytes | None:
     if image.format not in ("JPEG", "MPO"):
         return None
-    found = jpeg.stripped(source if isinstance(source, bytes) else source.read_bytes())
+    found = jpeg.stripped(content_of(source))
     if found is None or len(found) >= pixels.size or not np.array_equal(jpeg.decoded(found, pixels.shape), pixels):
         return None
     return found
@@ -147,83 +115,6 @@ def _fitted(picture: Image.Image, form: Form) -> tuple[Image.Image, str]:
     if form.fit == "pad":
         return ImageOps.pad(picture, form.size, smooth, color=form.ground or "black"), "resized and padded"
     return picture.resize(form.size, smooth), "resized"
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file is meant as a picture: by its name, or without a suffix by its first bytes."""
-    suffix = path.suffix.lower()
-    if suffix:
-        return suffix in SUFFIXES or suffix in FOREIGN_FORMATS
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.open(path, formats=_FORMATS).close()
-    except (*_UNREADABLE, Image.DecompressionBombError):
-        return False
-    return True
-
-
-@contextmanager
-def _opened(source: Source) -> Iterator[Image.Image]:
-    """An open picture; whatever goes wrong with its bytes is a Fault."""
-    try:
-        if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
-            raise Fault("is empty", "Replace or remove it.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            stream = io.BytesIO(source) if isinstance(source, bytes) else source
-            with Image.open(stream, formats=_FORMATS) as image:
-                _refuse_huge(*image.size)
-                yield image
-    except FileNotFoundError:
-        raise Fault("is missing", "Correct that line or add the file.") from None
-    except IsADirectoryError:
-        raise Fault("is a folder", "Name the picture itself.") from None
-    except PermissionError:
-        raise Fault("may not be read", "Change its permissions.") from None
-    except Image.DecompressionBombError:
-        raise _huge() from None
-    except UnidentifiedImageError:
-        raise _unidentified(source) from None
-    except _UNREADABLE:
-        raise Fault("is truncated or damaged", "Replace or remove it.") from None
-
-
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise _huge()
-
-
-def _huge() -> Fault:
-    return Fault("is too large", "Scale it down.", f"is too large (over {MOST_PIXELS:,} pixels)")
-
-
-def _unidentified(source: Source) -> Fault:
-    if isinstance(source, bytes):
-        head, suffix = source[:12], ""
-    else:
-        suffix = source.suffix.lower()
-        with source.open("rb") as file:
-            head = file.read(12)
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
-        return Fault("is HEIC", "Convert it to JPEG or PNG.")
-    if suffix in FOREIGN_FORMATS:
-        return Fault(f"is {FOREIGN_FORMATS[suffix]}", "Convert it to JPEG or PNG.")
-    known = head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"))
-    if known:
-        return Fault("is truncated or damaged", "Replace or remove it.")
-    return Fault("is no picture", "Replace or remove it.")
-
-
-def _refuse_form(image: Image.Image) -> None:
-    # a 16-bit colour PNG calls itself RGB; only the decoder's arguments tell
-    depths = " ".join(str(tile.args) for tile in image.tile)
-    if image.mode.startswith(("I", "F")) or any(mark in depths for mark in (";16", ";12", ";32", "16B", "16L", "16N")):
-        raise Fault("has more than 8 bits a channel", "Convert it to 8 bits.")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":
-        said = f"has several frames ({frames})"
-        raise Fault("has several frames", "Save the frame that is meant as a picture of its own.", said)
 
 
 def _stands(image: Image.Image) -> bool:

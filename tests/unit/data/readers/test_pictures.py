@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tmu.data.readers import get_reader, pictures
-from tmu.data.readers.pictures import Fault, Form, decode, look
+from tmu.data.readers import get_reader, picture_files
+from tmu.data.readers.picture_files import Fault
+from tmu.data.readers.pictures import Form, decode, look
 from tmu.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)  # 6 wide, 8 high
@@ -195,13 +196,13 @@ def test_a_picture_starts_no_other_program(tmp_path, monkeypatch):
         with pytest.raises(Fault, match="no picture"):
             read()
     nameless = path.rename(tmp_path / "a")
-    assert not pictures.is_picture(nameless)
+    assert not picture_files.is_picture(nameless)
     assert not mark.exists()
 
 
 def test_every_format_of_ours_is_known_to_pillow():
     Image.init()
-    assert set(pictures._FORMATS) <= set(Image.OPEN)
+    assert set(picture_files._FORMATS) <= set(Image.OPEN)
 
 
 def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
@@ -211,3 +212,57 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused_before_it_is_decoded
     with pytest.raises(Fault) as refused:
         look(path)
     assert refused.value.said == "is too large (over 50,000,000 pixels)"
+
+
+def halves():
+    """12 wide, 6 high: black left of the middle, white right of it."""
+    return Image.fromarray(np.repeat(np.repeat([[0, 255]], 6, 0), 6, 1).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("fit", "ground", "row", "column"),
+    [
+        ("resize", None, [0, 0, 255, 255], [0, 0, 0, 0]),
+        ("crop", None, [0, 0, 255, 255], [0, 0, 0, 0]),
+        ("pad", "white", [0, 0, 255, 255], [255, 0, 0, 255]),
+        ("pad", None, [0, 0, 255, 255], [0, 0, 0, 0]),
+    ],
+)
+def test_another_size_is_made_to_fit(tmp_path, fit, ground, row, column):
+    path = saved(tmp_path / "a.png", halves())
+    found = decode(path, Form("L", (4, 4), ground, fit)).pixels[0]
+    assert found.shape == (4, 4)
+    assert (np.abs(found[1].astype(int) - row) < 70).all() and (np.abs(found[:, 0].astype(int) - column) < 70).all()
+
+
+def test_cropping_and_padding_keep_proportions(tmp_path):
+    """A disc stays one: as wide as it is high, cut or with bars."""
+    y, x = np.mgrid[-20:20, -40:40]
+    disc = Image.fromarray(np.where(x**2 + y**2 < 15**2, 255, 0).astype(np.uint8))
+    path = saved(tmp_path / "disc.png", disc)
+    extents = {}
+    for fit in ("resize", "crop", "pad"):
+        white = decode(path, Form("L", (40, 40), None, fit)).pixels[0] > 127
+        extents[fit] = (int(white.any(0).sum()), int(white.any(1).sum()))
+    assert extents["resize"][0] < 0.6 * extents["resize"][1]
+    assert abs(extents["crop"][0] - extents["crop"][1]) <= 1 and extents["crop"][0] >= 28
+    assert abs(extents["pad"][0] - extents["pad"][1]) <= 1 and extents["pad"][0] <= 16
+
+
+def test_which_jpegs_are_kept(tmp_path):
+    colour = Image.fromarray(NOISE).resize((40, 40), Image.Resampling.BICUBIC)
+    grey = colour.convert("L")
+    whole = Form("RGB", (40, 40), "white", "resize")
+    cases = {
+        "colour": (colour, whole, {}, True, []),
+        "grey in a colour set": (grey, whole, {}, True, ["grey made colour"]),
+        "grey": (grey, Form("L", (40, 40)), {}, True, []),
+        "colour in a grey set": (colour, Form("L", (40, 40)), {}, False, ["colour made grey"]),
+        "turned": (colour, whole, {"exif": turned(6)}, False, ["turned upright (EXIF)"]),
+        "CMYK": (colour.convert("CMYK"), whole, {}, False, ["CMYK made RGB"]),
+        "of another size": (colour.resize((50, 50)), whole, {}, False, ["resized"]),
+    }
+    for name, (image, form, how, kept, said) in cases.items():
+        found = decode(saved(tmp_path / f"{name}.jpg", image, **how), form)
+        assert ((found.kept is not None), found.done) == (kept, said), name
+    assert decode(saved(tmp_path / "a.png", colour), whole).kept is None
