@@ -29,7 +29,7 @@ def page(found: dict[str, Any]) -> str:
             "processor seconds with those of child processes. A set of more than "
             f"{found['bound_mib']} MiB is streamed.",
             "Small network, one epoch, 30 records a person: what is measured is the way, not the model. A million is",
-            "extrapolated: a straight line through the two sizes.",
+            "extrapolated: a straight line through the two sizes, which does not fall.",
             "",
             *_growth(small),
             "",
@@ -58,22 +58,22 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
         of = {row["records"]: row for row in rows if row["verb"] == verb}
         memory = [f"{of[size]['anonymous_mib']:.0f} / {of[size]['resident_mib']:.0f}" for size in sizes]
         seconds = [f"{of[size]['cpu_seconds']:.1f}" for size in sizes]
-        ends = [of[sizes[0]], of[sizes[-1]]]
-        cells.append(
-            (verb, *memory, f"{_far(ends, 'anonymous_mib'):.0f}", *seconds, f"{_far(ends, 'cpu_seconds'):.0f}")
-        )
+        ends = (of[sizes[0]], of[sizes[-1]])
+        far = [_far(ends, name) for name in ("anonymous_mib", "cpu_seconds")]
+        cells.append((verb, *memory, far[0], *seconds, far[1]))
     heads = [f"{size:,}" for size in sizes]
     header = ("verb", *(f"MiB, {each}" for each in heads), "a million", *(f"s, {each}" for each in heads), "a million")
     side = rows[0]["side"]
     return [f"## All verbs, {side}x{side} pixels: MiB anonymous / resident", "", *grid(header, cells)]
 
 
-def _far(ends: list[dict[str, Any]], name: str) -> float:
+def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:
+    """At a million, on the straight line; where less is measured at the larger size, that."""
     first, last = ends
     if first is last:
-        return float("nan")
+        return "-"
     slope = (last[name] - first[name]) / (last["records"] - first["records"])
-    return float(last[name] + slope * (_MILLION - last["records"]))
+    return f"{last[name] + max(slope, 0.0) * (_MILLION - last['records']):,.0f}"
 
 
 def _held(rows: list[dict[str, Any]]) -> list[str]:
