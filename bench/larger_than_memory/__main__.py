@@ -23,14 +23,14 @@ BOUND_MIB = 8
 
 def main(
     sizes: Annotated[str, typer.Option(help="Numbers of records.")] = "10000,100000",
-    side: Annotated[int, typer.Option(help="Pixels of a side.")] = 32,
+    side: Annotated[int, typer.Option(help="Pixels of a side.")] = 24,
     large: Annotated[str, typer.Option(help="Numbers of records of 224 pixels that are imported.")] = "1000,10000",
 ) -> None:
     """One process a verb and size; then the loader."""
-    rows = []
-    for size in map(int, sizes.split(",")):
+    rows, numbers = [], [int(size) for size in sizes.split(",")]
+    for size in numbers:
         rows += _walked(size, side, list(VERBS), BOUND_MIB)
-        rows += _walked(size, side, ["import", "train"], 1 << 20)
+    rows += _walked(max(numbers), side, ["import", "train"], 1 << 20)
     for size in map(int, large.split(",")):
         rows += _walked(size, loader.SIDE, ["import", "plan", "erase"], BOUND_MIB)
     found = {"rows": rows, "loader": loader.measured(), "bound_mib": BOUND_MIB, **stamp(threads=1)}

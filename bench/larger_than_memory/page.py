@@ -9,7 +9,7 @@ _MILLION = 1_000_000
 _LOADER = {
     "decode once": "decoding a shard's picture into .tmu/decoded, once",
     "read, page cache": "reading a picture of a batch, checksum included, in the page cache",
-    "read, disk": "the same from the disk",
+    "read, disk": "the same from the disk, wall time on a machine that others use",
     "gather in memory": "gathering it from a tensor",
     "step": "ResNet-18's step, one thread",
 }
@@ -19,7 +19,7 @@ def page(found: dict[str, Any]) -> str:
     """Markdown."""
     rows, loader = found["rows"], found["loader"]
     small = [row for row in rows if row["side"] != 224 and row["streamed"]]
-    ratio = loader["step"] / loader["read, disk"]
+    ratio = loader["step"] / loader["read, page cache"]
     return "\n".join(
         [
             "# larger than memory: measured results",
@@ -29,7 +29,7 @@ def page(found: dict[str, Any]) -> str:
             "processor seconds with those of child processes. A set of more than "
             f"{found['bound_mib']} MiB is streamed.",
             "Small network, one epoch, 30 records a person: what is measured is the way, not the model. A million is",
-            "extrapolated: a straight line through the two sizes.",
+            "extrapolated: a straight line through the two sizes, which does not fall. A dash: not measured.",
             "",
             *_growth(small),
             "",
@@ -39,7 +39,10 @@ def page(found: dict[str, Any]) -> str:
             "",
             f"## The loader at 224 pixels: a step takes {ratio:.0f} times what reading its pictures takes",
             "",
-            *grid(("a record", "milliseconds"), [(said, f"{loader[name]:.3f}") for name, said in _LOADER.items()]),
+            *grid(
+                ("a record, one thread", "milliseconds"),
+                [(said, f"{loader[name]:.3f}") for name, said in _LOADER.items()],
+            ),
             "",
             "The same steps, streamed over in memory, processor seconds: "
             f"{loader['step, streamed over in memory']:.2f}.",
@@ -56,24 +59,25 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
     cells = []
     for verb in dict.fromkeys(row["verb"] for row in rows):
         of = {row["records"]: row for row in rows if row["verb"] == verb}
-        memory = [f"{of[size]['anonymous_mib']:.0f} / {of[size]['resident_mib']:.0f}" for size in sizes]
-        seconds = [f"{of[size]['cpu_seconds']:.1f}" for size in sizes]
-        ends = [of[sizes[0]], of[sizes[-1]]]
-        cells.append(
-            (verb, *memory, f"{_far(ends, 'anonymous_mib'):.0f}", *seconds, f"{_far(ends, 'cpu_seconds'):.0f}")
-        )
+        there = [of.get(size) for size in sizes]
+        memory = [f"{row['anonymous_mib']:.0f} / {row['resident_mib']:.0f}" if row else "-" for row in there]
+        seconds = [f"{row['cpu_seconds']:.1f}" if row else "-" for row in there]
+        ends = (of[min(of)], of[max(of)])
+        far = [_far(ends, name) for name in ("anonymous_mib", "cpu_seconds")]
+        cells.append((verb, *memory, far[0], *seconds, far[1]))
     heads = [f"{size:,}" for size in sizes]
     header = ("verb", *(f"MiB, {each}" for each in heads), "a million", *(f"s, {each}" for each in heads), "a million")
     side = rows[0]["side"]
     return [f"## All verbs, {side}x{side} pixels: MiB anonymous / resident", "", *grid(header, cells)]
 
 
-def _far(ends: list[dict[str, Any]], name: str) -> float:
+def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:
+    """At a million, on the straight line; where less is measured at the larger size, that."""
     first, last = ends
     if first is last:
-        return float("nan")
+        return "-"
     slope = (last[name] - first[name]) / (last["records"] - first["records"])
-    return float(last[name] + slope * (_MILLION - last["records"]))
+    return f"{last[name] + max(slope, 0.0) * (_MILLION - last['records']):,.0f}"
 
 
 def _held(rows: list[dict[str, Any]]) -> list[str]:

@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.integration.conftest import make_workspace
 from tests.integration.test_references import person
+from tmu.errors import DataError
 from tmu.refs import AuditRef, ReferencesRef
 from tmu.steps.audit_by_references import audit_by_references
 from tmu.steps.cases import TableAuditCase, UnlearnCase
@@ -94,6 +96,21 @@ def test_what_is_learned_unlearned_and_audited_from_files_has_the_same_bytes(wal
     assert held.keys() == files.keys()
     assert [name for name in held if held[name] != files[name]] == []
     assert held["references"] and held["audit"][0]["rows"]
+
+
+def test_a_damaged_picture_stops_the_training_and_the_same_call_completes_it(walked) -> None:
+    (held, _), (files, _) = walked.values()
+    data = data_ref(files)
+    forget, _ = person(files, data)
+    person(held, data)
+    path = sorted(files.decoded.glob("*.npy"))[0]
+    raw = np.fromfile(path, np.uint8)
+    raw[128:] ^= 1
+    raw.tofile(path)
+    with pytest.raises(DataError, match=r"row \d+ of shard [0-9a-f]{2}\.parquet is damaged"):
+        train_gold(files, data, forget, files.params, run=1)
+    again, other = (train_gold(each, data, forget, each.params, run=1) for each in (files, held))
+    assert again.weights == other.weights
 
 
 def test_an_erasure_takes_the_decoded_pictures_of_the_person(walked) -> None:

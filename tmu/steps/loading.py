@@ -117,7 +117,7 @@ def pictures_at(store: RecordStore, positions: np.ndarray) -> Pictures:
     decoded = store.decoded(positions)
     size = f"{len(positions):,} pictures, {len(positions) * store.info.image_bytes / 2**20:,.0f} MiB"
     if decoded is None:
-        _log.info("%s: held in memory.", size)
+        _log.debug("%s: held in memory.", size)
         return torch.from_numpy(store.at(positions).images)
     _log.info("%s: streamed from .tmu/decoded.", size)
     return Streamed.of(decoded, positions)

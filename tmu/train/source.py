@@ -73,7 +73,12 @@ class Streamed:
 
     def to(self, device: torch.device | str) -> "Streamed":
         """The same pictures, which go to another device when they are read."""
-        return replace(self, device=torch.device(device))
+        device = torch.device(device)
+        if device.type == "cuda" and device.index is None:
+            device = torch.device(
+                "cuda", torch.cuda.current_device()
+            )  # a reading thread has a current device of its own
+        return replace(self, device=device)
 
     def clone(self) -> Tensor:
         """All of them in memory: for a method that changes pixels."""
@@ -82,7 +87,7 @@ class Streamed:
     def gathered(self, rows: Tensor) -> Tensor:
         """The pictures at rows (B,) of the sources, on the CPU, in memory from which a GPU copies while it computes."""
         shape, given = self.sources[0].shape, rows.numpy()
-        images = torch.empty((len(rows), *shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        images = self._empty((len(rows), *shape))
         out = images.numpy().reshape(len(rows), shape[0] * shape[1] * shape[2])
         for source, here, local in self._by_source(given):
             if len(here) == len(given):
@@ -92,6 +97,12 @@ class Streamed:
             source.read(local, part)
             out[here] = part
         return images
+
+    def _empty(self, shape: tuple[int, ...]) -> Tensor:
+        if self.device.type != "cuda":
+            return torch.empty(shape, dtype=torch.uint8)
+        with torch.cuda.device(self.device):
+            return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
     def sent(self, images: Tensor) -> Tensor:
         """What was gathered, on its way to the device."""
