@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tmu.errors import TmuError
+
 SUITE = "speed"
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
@@ -31,8 +33,10 @@ def main() -> None:
     if options.avx2 and any(os.environ.get(name) != value for name, value in AVX2.items()):
         # libraries read it when they are loaded
         os.execve(sys.executable, [sys.executable, "-m", "bench.speed", *sys.argv[1:]], {**os.environ, **AVX2})
-    for line in measure(options):
-        print(line)
+    try:
+        print("\n".join(measure(options)))
+    except TmuError as error:
+        parser.error(f"{error.what} {error.hint}")
 
 
 def measure(options: argparse.Namespace) -> list[str]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from tmu.config import TrainConfig
+from tmu.errors import ConfigError
 from tmu.models.registry import build
 
 CLASSES = 10
@@ -39,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it. side: pixels. width: of ResNet-9, 0 for ResNet-18. records: to train on; 512 more are for tests."""
+    """How much of it. side: pixels. width: of ResNet-9, 0 for ResNet-18. records: trained on; 512 more are for tests."""
 
     name: str
     side: int
@@ -57,7 +58,10 @@ TOY = (Size("ResNet-9, 32 px", 32, 4, 64, 32, 1),)
 
 
 def cases(sizes: tuple[Size, ...], cifar: Path | None) -> list[Case]:
-    """One for each size. cifar: the folder with CIFAR-10 as torchvision has it; None: scikit-learn's digits, enlarged."""
+    """One for each size. cifar: a folder with CIFAR-10 as torchvision has it; None: scikit-learn's digits, enlarged.
+
+    Raises ConfigError where the folder holds no CIFAR-10.
+    """
     most = max(size.records for size in sizes) + 512
     images, labels = _cifar(cifar, most) if cifar else _digits(most)
     return [_case(size, images, labels) for size in sizes]
@@ -86,6 +90,9 @@ def _digits(most: int) -> tuple[Tensor, Tensor]:
 def _cifar(folder: Path, most: int) -> tuple[Tensor, Tensor]:
     from torchvision.datasets import CIFAR10
 
-    found = CIFAR10(str(folder), train=True, download=False)
+    try:
+        found = CIFAR10(str(folder), train=True, download=False)
+    except RuntimeError as error:
+        raise ConfigError(f"{folder} holds no CIFAR-10.", "It is to hold `cifar-10-batches-py`.") from error
     images = torch.from_numpy(found.data[:most]).permute(0, 3, 1, 2).contiguous()
     return images, torch.tensor(found.targets[:most])

@@ -1,7 +1,7 @@
 """Three ways to train the same network: the engine, a plain loop, and the loop of many unlearning papers.
 
-Each gets decoded pictures and returns the trained model; loading and augmenting are part of its time. All shift and flip
-by the same rule. The network normalises by itself, so no loop has a transform for it.
+Each gets decoded pictures and returns the trained model; loading and augmenting are part of its time. All shift and
+flip by the same rule. The network normalises by itself, so no loop has a transform for it.
 """
 
 from collections.abc import Callable, Iterator
