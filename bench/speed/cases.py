@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it. side: pixels. width: of ResNet-9, 0 for ResNet-18. records: trained on; 512 more are for tests."""
+    """How much of it. side: pixels. width: of ResNet-9, 0 for ResNet-18. records: trained on; 512 more are tests."""
 
     name: str
     side: int
