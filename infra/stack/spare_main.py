@@ -12,11 +12,30 @@ ENGINE = "prefect.engine"
 WARM = (
     "flows.nightly_batch",
     "prefect.flow_engine",
+    "mlflow.pyfunc",  # what steps import only when they run, from here on
+    "mlflow.data",
+    "torch._dynamo",  # by torch's optimisers, in their first step
+    "matplotlib.backends.backend_agg",
+    "sklearn.linear_model",
+    "cyclonedx.output.json",
+    "model_signing",
+    "boto3",
+    "psycopg",
+    "alembic.command",
+    "tmu.stores.dvc",
+    "tmu.purge.places.data",
+    "tmu.purge.places.prefect_runs",
+    "tmu.unlearn.tmu_soft",
+    "tmu.models.torchvision_zoo",
 )
 
 
 def prepare() -> None:
     """Import all; what cannot be imported fails in the run itself, where somebody is told."""
+    with suppress(Exception):
+        from tmu.stores.mlflow_link import quiet
+
+        quiet()  # MLflow reads some of its switches when it is imported
     for name in WARM:
         with suppress(Exception):
             importlib.import_module(name)

@@ -45,7 +45,7 @@ def _worker(stack: Stack, name: str, gpu: str) -> Server:
             **stack.prefect.environment(),
             PREFECT_HOME=str(home),
             PREFECT_LOCAL_STORAGE_PATH=str(home / "results"),
-            PREFECT_WORKER_QUERY_SECONDS="2",
+            PREFECT_WORKER_QUERY_SECONDS="1",
             PREFECT_RUNNER_POLL_FREQUENCY="5",  # how soon a cancellation is seen where the web socket is broken
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30",
         ),

@@ -13,7 +13,7 @@ import numpy as np
 from tmu.search.needles import Needle
 
 _WINDOW = 8
-_CHUNK = 1 << 24
+_CHUNK = 1 << 17
 _BITS = 20
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(64 - _BITS)
@@ -48,16 +48,15 @@ class Scanner:
         return list(found)
 
     def _candidates(self, data: Buffer) -> Iterator[int]:
-        whole = np.frombuffer(data, np.uint8)
         if not len(self._windows):
             return
-        for start in range(0, len(whole) - _WINDOW + 1, _CHUNK):
-            piece = whole[start : start + _CHUNK + _WINDOW - 1]
-            for shift in range(_WINDOW):
-                words = piece[shift : shift + (len(piece) - shift) // _WINDOW * _WINDOW].view("<u8")
-                alike = np.flatnonzero(self._table[_slot(words)])
+        for start in range(0, len(data) - _WINDOW + 1, _CHUNK):
+            count = min(_CHUNK, len(data) - _WINDOW + 1 - start)
+            words = np.ndarray((count,), "<u8", data, start, (1,))  # the eight bytes from each byte on
+            alike = np.flatnonzero(self._table[_slot(words)])
+            if len(alike):  # else nothing is to be compared, which is the rule
                 alike = alike[np.isin(words[alike], self._windows)]
-                yield from (start + shift + _WINDOW * int(place) for place in alike)
+                yield from (start + int(place) for place in alike)
 
 
 def _slot(words: np.ndarray) -> np.ndarray:

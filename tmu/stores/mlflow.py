@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tmu.errors import ModelError
-from tmu.models.bundle import load_bundle, weights_digest
 from tmu.provenance import git_state, lock_digest
 from tmu.stores import mlflow_link, mlflow_ready, mlflow_runs, mlflow_stored, mlflow_versions
 from tmu.stores.lock import locked
@@ -66,6 +65,8 @@ class ModelRegistry:
         `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
         paths (`ConfigError`). Weights that were purged do not come back (`DataError`).
         """
+        from tmu.models.bundle import load_bundle, weights_digest  # needs torch, and looking does not
+
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
         _, arch, _ = load_bundle(bundle)
@@ -96,6 +97,8 @@ class ModelRegistry:
 
         Raises `ModelError` if the bundle's weights are not the version's.
         """
+        from tmu.models.bundle import load_bundle, weights_digest
+
         _, arch, _ = load_bundle(bundle)
         if weights_digest(bundle) != version.weights_sha256:
             raise ModelError(f"The bundle is not the model of version {version.version}.", "Name the right one.")

@@ -7,10 +7,10 @@ import shutil
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tmu.models.bundle import Arch
-from tmu.models.served import SCALE
+if TYPE_CHECKING:  # needs torch, and looking at versions does not
+    from tmu.models.bundle import Arch
 
 LOADER = "tmu.serving"
 BUNDLE = "data/bundle"
@@ -20,7 +20,7 @@ FLAVOR = {"loader_module": LOADER, "data": BUNDLE, "code": None, "streamable": F
 _REQUIRED = ("mlflow", "torch", "safetensors", "numpy", "pandas", "pydantic")
 
 
-def mlflow_folder(scratch: Path, bundle: Path, arch: Arch, run_id: str, model_id: str) -> Path:
+def mlflow_folder(scratch: Path, bundle: Path, arch: "Arch", run_id: str, model_id: str) -> Path:
     """Make an MLflow model folder in `scratch` that holds a copy of `bundle` and no path of this machine."""
     import mlflow.pyfunc
     from mlflow.models import Model
@@ -41,11 +41,13 @@ def mlflow_folder(scratch: Path, bundle: Path, arch: Arch, run_id: str, model_id
     return folder
 
 
-def _signature(arch: Arch) -> Any:
+def _signature(arch: "Arch") -> Any:
     """Float32 images (any N, C, H, W), divided by the parameter `scale`, to a probability for each class by name."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+    from tmu.models.served import SCALE
 
     pixels = TensorSpec(np.dtype("float32"), (-1, *arch.shape))
     probabilities = [ColSpec(DataType.float, name) for name in arch.classes]

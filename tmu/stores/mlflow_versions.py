@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tmu.files import digest_of, scratch_folder, sha256_file
-from tmu.models.bundle import Arch
 from tmu.stores.mlflow_gone import PURGED
 from tmu.stores.mlflow_package import mlflow_folder
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+    from tmu.models.bundle import Arch
 
 FILES, DIGEST = NOTED = ("files", "files_sha256")
 """Tags of a version: SHA-256 of each stored file by relative path (JSON), and the digest of that list."""
@@ -89,7 +90,7 @@ def search(client: "MlflowClient", dataset: str, tags: Mapping[str, str]) -> lis
 
 
 def log_model(
-    client: "MlflowClient", experiment: str, run_id: str, bundle: Path, arch: Arch, tags: dict[str, str], home: Path
+    client: "MlflowClient", experiment: str, run_id: str, bundle: Path, arch: "Arch", tags: dict[str, str], home: Path
 ) -> tuple[str, dict[str, str]]:
     """Log a bundle as a model of the run; returns MLflow's model id, and tags that note the files (`NOTED`).
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -80,6 +78,8 @@ def fit_predictor(
             f"The original gets {n_wrong} of {len(wrong)} hold-out records wrong: too few of one kind to learn from.",
             "Import with a larger hold-out, or use `--method retrain`.",
         )
+    from sklearn.model_selection import StratifiedKFold
+
     raw = torch.zeros(len(wrong))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=stream(seed, "folds") % 2**32)
     for fitted, held in splitter.split(np.zeros(len(wrong)), wrong.numpy()):
@@ -127,6 +127,8 @@ def _network(inputs: int) -> nn.Module:
 
 
 def _platt(raw: Tensor, wrong: Tensor) -> Tensor:
+    from sklearn.linear_model import LogisticRegression
+
     fitted = LogisticRegression(C=1e4).fit(raw.numpy()[:, None], wrong.numpy())
     slope = max(float(fitted.coef_[0, 0]), 1e-6)  # a negative slope would turn the ranking round
     return torch.tensor([slope, float(fitted.intercept_[0])])

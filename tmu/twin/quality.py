@@ -1,7 +1,6 @@
 """How good a predictor is, measured on the twin by cross-fitting: ranking, calibration, beside "all easy"."""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, roc_auc_score
 
 
 def predictor_quality(p_wrong: np.ndarray, wrong: np.ndarray, bins: int = 10) -> dict:
@@ -10,6 +9,8 @@ def predictor_quality(p_wrong: np.ndarray, wrong: np.ndarray, bins: int = 10) ->
     Never plain accuracy: "all easy" scores the hold-out accuracy there (`docs/method.md`). The reliability curve has
     equal-count bins: mean prediction, share wrong, number.
     """
+    from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, roc_auc_score
+
     order = np.argsort(p_wrong, kind="stable")
     curve = [
         {"predicted": float(p_wrong[part].mean()), "wrong": float(wrong[part].mean()), "n": len(part)}

@@ -12,6 +12,7 @@ import pytest
 from prefect._internal import observers
 from prefect.client.schemas.objects import Flow, FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.runner import _starter_engine
 from prefect.workers import base, process
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
@@ -161,10 +162,12 @@ def test_the_worker_that_main_starts_loads_no_flow_into_its_own_process(
         flow_run = FlowRun(flow_id=uuid4(), name="r")
         asyncio.run(LockedWorker(work_pool_name="tmu").run(flow_run, configuration))
 
-    for module, name in ((process, "load_flow_from_flow_run"), *((each, LOOP) for each in (base, observers))):
+    changed = [(process, "load_flow_from_flow_run"), (_starter_engine, "run_process")]
+    for module, name in (*changed, *((each, LOOP) for each in (base, observers))):
         monkeypatch.setattr(module, name, getattr(module, name))  # main changes it: put it back
     monkeypatch.setattr(process, "FlowRunExecutorContext", Context)
     monkeypatch.setattr("prefect.cli.app", command_line)
     with pytest.raises(Asked) as asked:
         main()
     assert asked.value.args == (without_hooks,)
+    assert _starter_engine.run_process.__module__ == "infra.stack.spare"

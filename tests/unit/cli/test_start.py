@@ -1,0 +1,63 @@
+"""What the verbs import: those that need no network do not wait for torch, those that look at versions neither."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tmu.workspace import Workspace
+
+HEAVY = {"torch", "torchvision", "mlflow", "dvc", "sklearn", "scipy", "pandas", "matplotlib", "prefect", "boto3"}
+LIGHT = [
+    ["--help"],
+    ["show", "params"],
+    ["show", "requests"],
+    ["show", "methods"],
+    ["show", "readers"],
+    ["data", "readers"],
+    ["request", "list"],
+    ["token", "list"],
+    ["ledger", "--help"],
+    ["doctor", "--help"],
+    ["delete", "--help"],
+]
+CALLS = """
+import json, sys
+from typer.testing import CliRunner
+from tmu.cli import app
+found = {}
+for verb in json.loads(sys.argv[2]):
+    done = CliRunner().invoke(app, ["--home", sys.argv[1], *verb])
+    assert done.exit_code == 0, (verb, done.output)
+    found[" ".join(verb)] = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps(found))
+"""
+
+
+def _imported(code: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_verbs_that_need_no_network_import_nothing_heavy(tmp_path: Path) -> None:
+    home = Workspace.create(tmp_path / "w").root
+    found = json.loads(_imported(CALLS, str(home), json.dumps(LIGHT)))
+    assert {verb: HEAVY & set(modules) for verb, modules in found.items() if HEAVY & set(modules)} == {}
+    assert "typer" in found["--help"]  # the list is one of modules that were imported
+
+
+@pytest.mark.parametrize(
+    ("module", "spared"),
+    [
+        ("tmu.stores.mlflow", {"torch", "mlflow", "pandas"}),  # `tmu show versions`, `tmu compare`
+        ("tmu.data.store", {"torch", "pandas", "sklearn"}),  # `tmu data show`
+        ("tmu.steps.plan", {"sklearn", "mlflow", "matplotlib", "prefect"}),  # `tmu delete --dry-run`
+    ],
+)
+def test_what_a_verb_needs_does_not_drag_the_rest_in(module: str, spared: set[str]) -> None:
+    code = f"import sys, json, {module}\nprint(json.dumps(sorted(name for name in sys.modules if '.' not in name)))"
+    found = set(json.loads(_imported(code)))
+    assert module.partition(".")[0] in found
+    assert not spared & found
