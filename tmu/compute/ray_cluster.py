@@ -94,14 +94,17 @@ class Cluster:
             _refuse_open(ray)
             return
         self._reach()
+        from ray._raylet import GcsClient
+
         try:
+            GcsClient(address=self.address)  # it says what `ray.init` keeps to itself: that the token is refused
             ray.init(address=self.address, **quiet)
         except ray.exceptions.AuthenticationError as error:
             raise ConfigError(
                 f"The Ray cluster at {self.address} does not accept this token.",
                 "Set `compute_token` to a file with the cluster's token; `ray get-auth-token` prints it there.",
             ) from error
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        except (ConnectionError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
             raise StorageError(
                 f"The Ray cluster at {self.address} cannot be joined: {str(error).splitlines()[0]}",
                 "Run tmu on a machine of the cluster, with the versions of its Ray and Python.",
