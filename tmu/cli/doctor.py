@@ -90,6 +90,7 @@ def _workspace() -> list[Check]:
     checks += [upkeep.permissions(workspace), upkeep.movable(workspace)]
     checks += [
         _data(workspace),
+        upkeep.compute(workspace),
         upkeep.references(workspace),
         _registry(workspace),
         upkeep.service(workspace),

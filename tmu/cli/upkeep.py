@@ -41,6 +41,18 @@ def _set_up(workspace: "Workspace") -> str:
     return "DVC's settings are relative now"
 
 
+def compute(workspace: "Workspace") -> Check:
+    """Whether the compute backend can be used, and its ranks fit it."""
+    from tmu.compute.check import check_compute
+    from tmu.steps.train_ranks import ranks_of
+
+    try:
+        ranks_of(workspace)
+    except TmuError as error:
+        return Check("compute", "fail", error.what, error.hint)
+    return check_compute(workspace.settings)
+
+
 def references(workspace: "Workspace") -> Check:
     """Whether there are references of the data as they are, and how long they serve."""
     name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."

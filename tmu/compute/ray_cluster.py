@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,7 @@ class Cluster:
         answers at the address.
         """
         self._environment()
-        try:
-            import ray
-        except ImportError as error:
-            raise ConfigError(
-                "The compute backend `ray` is not installed.", "Install it: `pip install 'tmu[ray]'`."
-            ) from error
+        ray = self.module()
         if ray.is_initialized():
             yield ray
             return
@@ -58,6 +54,16 @@ class Cluster:
             ray.shutdown()
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def module() -> Any:
+        """`ray`, imported."""
+        try:
+            return import_module("ray")
+        except ImportError as error:
+            raise ConfigError(
+                "The compute backend `ray` is not installed.", "Install it: `pip install 'tmu[ray]'`."
+            ) from error
 
     def _environment(self) -> None:
         """What Ray reads when it is imported, and what its processes inherit."""
@@ -94,10 +100,10 @@ class Cluster:
             _refuse_open(ray)
             return
         self._reach()
-        from ray._raylet import GcsClient
-
         try:
-            GcsClient(address=self.address)  # it says what `ray.init` keeps to itself: that the token is refused
+            _raylet().GcsClient(
+                address=self.address
+            )  # it says what `ray.init` keeps to itself: that the token is refused
             ray.init(address=self.address, **quiet)
         except ray.exceptions.AuthenticationError as error:
             raise ConfigError(
@@ -125,12 +131,15 @@ class Cluster:
 
 def _read_again(alone: bool) -> None:
     """Ray reads its environment once, and it may have been imported before. alone: on loopback."""
-    from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = not alone
+    _raylet().Config.initialize("")
+    _raylet().AuthenticationTokenLoader.instance().reset_cache()
 
-    ray_constants.ENABLE_RAY_CLUSTER = not alone
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+
+def _raylet() -> Any:
+    """Ray's compiled part, of which there are no types."""
+    return import_module("ray._raylet")
 
 
 def _refuse_open(ray: Any) -> None:
