@@ -58,10 +58,14 @@ def _facts_of(ray: Any, node: dict[str, Any]) -> dict[str, str]:
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     try:
         return dict(
-            ray.get(ray.remote(facts).options(num_cpus=0, scheduling_strategy=there).remote(), timeout=_SECONDS)
+            ray.get(ray.remote(_facts_there).options(num_cpus=0, scheduling_strategy=there).remote(), timeout=_SECONDS)
         )
     except ray.exceptions.RayError as error:  # among them: tmu is not installed there
         return {"answer": type(error).__name__}
+
+
+def _facts_there() -> dict[str, str]:
+    return facts()
 
 
 def _asks_nobody(address: str) -> bool:
