@@ -65,7 +65,9 @@ def cache_key(stage: str, code: CodeOf | None) -> Callable[[TaskRunContext, dict
         workspace: Workspace = arguments["workspace"]
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
         inputs = {name: _digest(value) for name, value in arguments.items() if name != "workspace"}
-        lane = [workspace.settings.device, workspace.settings.threads]  # both change the bits of a training
+        settings = workspace.settings
+        lane = [settings.device, settings.threads]  # they change the bits of a training
+        lane += [settings.compute_ranks] if settings.compute_ranks > 1 else []
         modules = code(_params_of(arguments)) if code else ()
         found = {"stage": stage, "code": code_digest(*modules), "store": store, "lane": lane, "inputs": inputs}
         return digest_of(found)

@@ -10,7 +10,8 @@ from tmu.steps import audit_models, train_model, unlearn_model
 from tmu.steps import fit_reference_twin as on_references
 from tmu.steps import fit_references as referring
 from tmu.steps import fit_twin as fitting
-from tmu.steps.cases import AuditCase, RidgeAuditCase, TableAuditCase, UnlearnCase
+from tmu.steps import train_golds as golding
+from tmu.steps.cases import AuditCase, GoldsCase, RidgeAuditCase, TableAuditCase, UnlearnCase
 from tmu.workspace import Workspace
 
 
@@ -25,6 +26,12 @@ def train_gold(workspace: Workspace, data: DataRef, forget: ForgetRef, params: P
     """M_g, the recipe without the forget set; run 0 is paired with the original, others are independent."""
     title = "train gold" if run == 0 else f"train gold {run + 1}"
     return train_model.train_gold(workspace, data, forget, params, run=run, progress=progress_of(title))
+
+
+@step_task("train-golds", train_model.code_of, gpu=True)
+def train_golds(workspace: Workspace, case: GoldsCase) -> list[ModelRef]:
+    """Several golds of one forget set, side by side where that is worth it."""
+    return golding.train_golds(workspace, case, progress=progress_of(f"train {len(case.runs)} golds"))
 
 
 def _code_of_twin(params: Params) -> tuple[str, ...]:

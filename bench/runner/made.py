@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from tmu.files import digest_of
@@ -55,5 +56,5 @@ class Result:
     """A task's outcome: rows for the results, a mask if it drew one, and why a method refused."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    mask: Tensor | None = None
+    mask: np.ndarray | None = None
     refused: str = ""

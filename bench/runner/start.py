@@ -1,27 +1,25 @@
 """Start a suite: what is missing, in several processes, until it is done or the time is up."""
 
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench import results
 from bench import suite as suites
-from bench.runner import plan, schedule
+from bench.runner import order, plan
 from bench.runner.book import Book, known_rows
 from bench.runner.ground import ground_file, load_ground
 from bench.runner.masks import Masks
 from bench.runner.show import Bars
 from bench.runner.work import Context, Job, Result, perform
 from bench.suite import Suite
+from tmu.compute import Backend, Resources, backend_of, resources_of
 from tmu.errors import ConfigError
+from tmu.settings import load_settings
 from tmu.train.lane import pick_device
 
 HOME = Path(__file__).parents[2] / ".bench"
@@ -29,7 +27,9 @@ HOME = Path(__file__).parents[2] / ".bench"
 
 @dataclass(frozen=True)
 class Wish:
-    """What the caller wants. home: folder of all caches; pool: makes the executor (tests bring their own)."""
+    """What the caller wants. home: folder of all caches; backend: where the tasks run; None: as the settings
+    say (`TMU_COMPUTE_…`).
+    """
 
     suite: Suite
     jobs: int | None = None
@@ -39,7 +39,7 @@ class Wish:
     any_code: bool = False
     device: str = "auto"
     home: Path = HOME
-    pool: Callable[[int], Executor] | None = None
+    backend: Backend | None = None
 
     @property
     def root(self) -> Path:
@@ -70,7 +70,6 @@ def start(wish: Wish) -> dict[str, Any]:
     begun = time.time()
     deadline = None if wish.minutes is None else begun + 60 * wish.minutes
     device = pick_device(wish.device).type
-    jobs = wish.jobs or (1 if device == "cuda" else len(os.sched_getaffinity(0)))
     _measure_again(wish, book)
     context = Context(suite, ground_file(suite, wish.home), wish.root, device, deadline, wish.any_code)
     data = load_ground(context.ground, "cpu")
@@ -82,7 +81,7 @@ def start(wish: Wish) -> dict[str, Any]:
     known = {name: mask for name, mask in known.items() if mask is not None}
     total = sum(len(task.cells) for task in wanted)
     before = total - sum(len(task.cells) for task in missing)
-    report, refused = _run(wish, context, tasks, jobs, Run(book, masks, known, data.digest, before, total))
+    report, refused = _run(wish, context, tasks, Run(book, masks, known, data.digest, before, total))
     return _summary(suite, report, refused, total, book, wanted, time.time() - begun)
 
 
@@ -99,52 +98,49 @@ class Run:
 
 
 def _run(
-    wish: Wish, context: Context, tasks: dict[plan.Task, list[plan.Task]], jobs: int, run: Run
-) -> tuple[schedule.Report[plan.Task], list[str]]:
+    wish: Wish, context: Context, tasks: dict[plan.Task, list[plan.Task]], run: Run
+) -> tuple[order.Report[plan.Task], list[str]]:
     refused: list[str] = []
-    with Bars(tasks, run.before, run.total, jobs) as bars:
+    backend, resources = _backend(wish, context.device)
+    with (
+        backend.crew(_work, resources, max(1, len(tasks))) as crew,
+        Bars(tasks, run.before, run.total, crew.places) as bars,
+    ):
 
         def finished(task: plan.Task, result: Result) -> None:
             if result.mask is not None:
-                run.known[task.forget] = result.mask
-                run.masks.add(wish.suite, task.forget, run.data, result.mask)
+                mask = torch.from_numpy(result.mask)
+                run.known[task.forget] = mask
+                run.masks.add(wish.suite, task.forget, run.data, mask)
             if result.rows:
                 run.book.add(task, result.rows)
             refused.extend([result.refused] if result.refused else [])
             bars.finish(task, result.refused and f"refused: {result.refused}")
 
-        hooks = schedule.Hooks(bars.start, finished, bars.tick)
-        pool = wish.pool or _processes
+        def job(task: plan.Task) -> Job:
+            return Job(context, task, {name: mask.numpy() for name, mask in run.known.items() if name == task.forget})
+
+        hooks = order.Hooks(bars.start, finished, bars.tick)
         try:
-            report = schedule.run(
-                tasks, _Work(context, run.known), lambda: pool(jobs), jobs, deadline=context.deadline, hooks=hooks
-            )
+            report = order.run(tasks, job, crew, deadline=context.deadline, hooks=hooks)
         finally:
             run.book.write()
     return report, refused
 
 
-@dataclass
-class _Work:
-    """`perform` with the masks that are known when the task is sent."""
-
-    context: Context
-    known: dict[str, Tensor]
-
-    def __call__(self, task: plan.Task) -> Any:
-        mine = {name: mask for name, mask in self.known.items() if name == task.forget}
-        return perform(Job(self.context, task, mine))
+def _work(job: Job, tell: Any) -> Any:
+    return perform(job)
 
 
-def _processes(jobs: int) -> Executor:
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes: two jobs of two threads each would be slower
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_end_with_the_run)
-
-
-def _end_with_the_run() -> None:
-    """A worker whose run was killed would finish its task, and then wait for the next one for ever."""
-    run = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (run.join(), os._exit(1)), daemon=True).start()
+def _backend(wish: Wish, device: str) -> tuple[Backend, Resources]:
+    """Where the tasks run, one thread each; on a GPU one after the other, so that their times are their own."""
+    settings = load_settings(wish.home)
+    jobs = wish.jobs or settings.compute_workers
+    resources = replace(resources_of(settings, device), threads=1)
+    if device == "cuda" and settings.compute_backend != "ray":
+        jobs = jobs or 1
+        resources = replace(resources, gpus=1 / jobs)
+    return wish.backend or backend_of(settings, workers=jobs, apart=True), resources
 
 
 def _measure_again(wish: Wish, book: Book) -> None:
@@ -157,7 +153,7 @@ def _measure_again(wish: Wish, book: Book) -> None:
 
 def _summary(
     suite: Suite,
-    report: schedule.Report[plan.Task],
+    report: order.Report[plan.Task],
     refused: list[str],
     total: int,
     book: Book,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.densities import reliability_rows
@@ -18,9 +19,9 @@ from bench.runner.lessons import fit_lessons
 from bench.runner.made import Forgotten, Help, Made, Result
 from bench.runner.masks import drawn, fitted, forgotten
 from bench.runner.models import Workshop
+from bench.runner.order import Stopped
 from bench.runner.plan import Task, floor_gold, golds_of, in_stream
 from bench.runner.references import references
-from bench.runner.schedule import Stopped
 from bench.runner.verdicts import verdict
 from bench.suite import Suite
 from tmu.audit.ceiling import predictor_ceiling
@@ -46,11 +47,14 @@ class Context:
 
 @dataclass(frozen=True)
 class Job:
-    """A task and the masks that are known by now."""
+    """A task and the masks that are known by now: arrays, since a worker is sent no tensors."""
 
     context: Context
     task: Task
-    masks: dict[str, Tensor]
+    masks: dict[str, np.ndarray]
+
+    def __str__(self) -> str:
+        return str(self.task)
 
 
 def perform(job: Job) -> Result | Stopped:
@@ -61,7 +65,8 @@ def perform(job: Job) -> Result | Stopped:
     shop = Workshop(context.suite, ground, cache_, context.device, context.deadline)
     try:
         with exact(1):
-            return _KINDS[task.kind](shop, task, job.masks)
+            masks = {name: torch.from_numpy(mask) for name, mask in job.masks.items()}
+            return _KINDS[task.kind](shop, task, masks)
     except TimeIsUp:
         return Stopped()
 
@@ -108,7 +113,7 @@ def _crossfit(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 
 def _forget(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     ready = in_stream(task.forget) or task.forget in masks
-    return Result() if ready else Result(mask=drawn(shop, task.forget))
+    return Result() if ready else Result(mask=drawn(shop, task.forget).numpy())
 
 
 def _gold(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:

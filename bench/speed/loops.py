@@ -67,7 +67,7 @@ LOOPS: dict[str, Loop] = {"engine": engine, "plain loop": plain, "papers' loop":
 
 
 class _Views(Dataset[tuple[Tensor, int]]):
-    def __init__(self, case: Case, view: Callable[[int], Tensor]):
+    def __init__(self, case: Case, view: Callable[[int], Tensor]) -> None:
         self.case, self.view = case, view
 
     def __len__(self) -> int:

@@ -10,13 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.compute_jobs import die
 from tests.integration.conftest import make_workspace
 from tmu import manifest
+from tmu.compute import Local, backend_of, ray_cluster, resources_of, side_by_side
+from tmu.compute.check import check_compute
 from tmu.config import Params, UnlearnConfig
-from tmu.errors import ConfigError
+from tmu.errors import ConfigError, StorageError
 from tmu.files import write_json
 from tmu.refs import DataRef, ForgetRef
-from tmu.steps.cases import UnlearnCase
+from tmu.steps import train_golds as golding
+from tmu.steps.cases import GoldsCase, UnlearnCase
 from tmu.steps.fit_references import fit_references
 from tmu.steps.keep_evidence import environment_of
 from tmu.steps.loading import data_ref, open_store, run_record
@@ -50,8 +54,10 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     token = tmp_path / "token"
     token.write_text("6f" * 32)
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ.pop("RAY_AUTH_TOKEN", None)
     from ray.cluster_utils import Cluster
 
+    ray_cluster._read_again(alone=False)
     nodes = Cluster(head_node_args={"num_cpus": 1, "include_dashboard": False}, initialize_head=True)
     nodes.add_node(num_cpus=1)
     os.environ |= {"TMU_COMPUTE_BACKEND": "ray", "TMU_COMPUTE_ADDRESS": nodes.address, "TMU_COMPUTE_TOKEN": str(token)}
@@ -73,6 +79,10 @@ def test_two_nodes_fit_the_table_of_one_machine_though_a_worker_is_killed(plain,
     assert fit_references(anew, data, anew.params, progress=lambda done, *_: told.append(done)) == expected
     assert killed
     assert len(told) > 4
+    assert check_compute(anew.settings).text == f"Ray at {cluster}, nodes of the same versions: 2"
+    settings = anew.settings
+    with pytest.raises(StorageError, match="The worker of 7 ended before its time, 3 times"):
+        side_by_side(backend_of(settings), die, [7], resources_of(settings, "cpu"))
     os.environ["TMU_COMPUTE_TOKEN"] = str(tmp_path / "wrong")
     (tmp_path / "wrong").write_text("00" * 32)
     refused = copy_of(plain, tmp_path / "refused")
@@ -121,6 +131,24 @@ def test_original_and_retrained_model_of_two_ranks_say_so(plain: Workspace, rank
     case = UnlearnCase(data=data, forget=forget, original=original, params=exactly)
     assert unlearn_model(ranked, case).weights == gold.weights
     assert not list(ranked.state("snapshots").glob("*"))
+
+
+@pytest.mark.drill
+def test_golds_of_processes_are_those_of_this_one(plain: Workspace, tmp_path: Path, monkeypatch) -> None:
+    anew = copy_of(plain, tmp_path / "anew")
+    data, forget = data_ref(plain), _some(plain, data_ref(plain))
+    case = GoldsCase(data=data, forget=_some(anew, data), params=plain.params, runs=(0, 1))
+    expected = [train_gold(plain, data, forget, plain.params, run=run) for run in case.runs]
+    monkeypatch.setattr(golding, "_PATIENCE", -1.0)
+    monkeypatch.setattr(Local, "places", lambda *_: 2)
+    told: list[tuple[int, int]] = []
+    made = golding.train_golds(anew, case, progress=lambda step, steps, _: told.append((step, steps)))
+    assert made == expected
+    assert told[-1][0] <= told[-1][1]
+    assert len({steps for _, steps in told}) == 1
+    again: list[tuple] = []
+    assert golding.train_golds(anew, case, progress=lambda *words: again.append(words)) == expected
+    assert not again
 
 
 def _some(workspace: Workspace, data: DataRef) -> ForgetRef:

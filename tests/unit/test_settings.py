@@ -68,3 +68,22 @@ def test_no_secret_shows_in_a_print(home: Path):
     settings = load_settings(home)
     assert secret in str(settings.ledger)
     assert secret not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("backend", "slurm", "'local', 'torchrun' or 'ray'"),
+        ("address", "ray://10.0.0.5:6379", "String should match pattern"),
+        ("address", "10.0.0.5", "String should match pattern"),
+        ("gpus_per_item", "2", "less than or equal to 1"),
+        ("workers", "0", "greater than or equal to 1"),
+        ("ranks", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_bad_compute_setting_is_named(home: Path, monkeypatch, name: str, value: str, said: str):
+    monkeypatch.setenv(f"TMU_COMPUTE_{name.upper()}", value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings(home)
+    assert f"compute_{name}" in refused.value.what
+    assert said in refused.value.what

@@ -92,6 +92,7 @@ def _workspace() -> list[Check]:
         _data(workspace),
         _recipe(workspace),
         upkeep.decoder(workspace),
+        upkeep.compute(workspace),
         upkeep.references(workspace),
         _registry(workspace),
         upkeep.service(workspace),

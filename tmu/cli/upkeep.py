@@ -59,6 +59,18 @@ def decoder(workspace: "Workspace") -> Check:
     return Check(name, "warn", f"JPEGs were imported with {then}; here is {here()}", hint)
 
 
+def compute(workspace: "Workspace") -> Check:
+    """Whether the compute backend can be used, and its ranks fit it."""
+    from tmu.compute.check import check_compute
+    from tmu.steps.train_ranks import ranks_of
+
+    try:
+        ranks_of(workspace)
+    except TmuError as error:
+        return Check("compute", "fail", error.what, error.hint)
+    return check_compute(workspace.settings)
+
+
 def references(workspace: "Workspace") -> Check:
     """Whether there are references of the data as they are, and how long they serve."""
     name, again = "references", "`tmu references fit`; the flow `fit-references` does it weekly."

@@ -30,14 +30,17 @@ def _sources() -> str:
     return digest.hexdigest()[:12]
 
 
+def unlike(first: dict[str, str], second: dict[str, str]) -> list[str]:
+    """What is not the same, in words."""
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return [f"{name} {second.get(name, 'none')} (elsewhere {first.get(name, 'none')})" for name in names]
+
+
 def compared(there: dict[str, str]) -> ConfigError | None:
     """The error where this machine is not like the one whose facts these are."""
-    here = facts()
-    unlike = [
-        f"{name} {here.get(name)} (elsewhere {value})" for name, value in there.items() if here.get(name) != value
-    ]
-    if not unlike:
+    found = unlike(there, facts())
+    if not found:
         return None
     return ConfigError(
-        f"A node of the cluster has {', '.join(unlike)}.", "Install the same versions on all nodes; docs/compute.md."
+        f"A node of the cluster has {', '.join(found)}.", "Install the same versions on all nodes; docs/compute.md."
     )

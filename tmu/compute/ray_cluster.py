@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,7 @@ class Cluster:
         answers at the address.
         """
         self._environment()
-        try:
-            import ray
-        except ImportError as error:
-            raise ConfigError(
-                "The compute backend `ray` is not installed.", "Install it: `pip install 'tmu[ray]'`."
-            ) from error
+        ray = self.module()
         if ray.is_initialized():
             yield ray
             return
@@ -59,6 +55,16 @@ class Cluster:
             ray.shutdown()
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def module() -> Any:
+        """`ray`, imported."""
+        try:
+            return import_module("ray")
+        except ImportError as error:
+            raise ConfigError(
+                "The compute backend `ray` is not installed.", "Install it: `pip install 'tmu[ray]'`."
+            ) from error
 
     def _environment(self) -> None:
         """What Ray reads when it is imported, and what its processes inherit."""
@@ -96,13 +102,16 @@ class Cluster:
             return
         self._reach()
         try:
+            _raylet().GcsClient(
+                address=self.address
+            )  # it says what `ray.init` keeps to itself: that the token is refused
             ray.init(address=self.address, **quiet)
         except ray.exceptions.AuthenticationError as error:
             raise ConfigError(
                 f"The Ray cluster at {self.address} does not accept this token.",
                 "Set `compute_token` to a file with the cluster's token; `ray get-auth-token` prints it there.",
             ) from error
-        except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        except (ConnectionError, RuntimeError, TimeoutError, ValueError, ray.exceptions.RayError) as error:
             raise StorageError(
                 f"The Ray cluster at {self.address} cannot be joined: {str(error).splitlines()[0]}",
                 "Run tmu on a machine of the cluster, with the versions of its Ray and Python.",
@@ -123,12 +132,15 @@ class Cluster:
 
 def _read_again(alone: bool) -> None:
     """Ray reads its environment once, and it may have been imported before. alone: on loopback."""
-    from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = not alone
+    _raylet().Config.initialize("")
+    _raylet().AuthenticationTokenLoader.instance().reset_cache()
 
-    ray_constants.ENABLE_RAY_CLUSTER = not alone
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+
+def _raylet() -> Any:
+    """Ray's compiled part, of which there are no types."""
+    return import_module("ray._raylet")
 
 
 def _refuse_open(ray: Any) -> None:

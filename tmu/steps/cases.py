@@ -21,6 +21,15 @@ class UnlearnCase(Config):
     params: Params
 
 
+class GoldsCase(Config):
+    """Golds of one forget set. runs: their numbers, see `train_model.train_gold`."""
+
+    data: DataRef
+    forget: ForgetRef
+    params: Params
+    runs: tuple[int, ...]
+
+
 class TableAuditCase(UnlearnCase):
     """An unlearned model to be audited without golds. references: None: those of the data revision are looked up.
 

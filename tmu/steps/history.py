@@ -9,11 +9,13 @@ from typing import Any
 from tmu import manifest
 from tmu.audit.table import ORIGINAL
 from tmu.config import Params, TrainConfig
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
 from tmu.steps.making import lane_of
 from tmu.steps.references_table import recipe_of
+from tmu.steps.train_ranks import ranks_of
 from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace
@@ -45,6 +47,7 @@ class History:
         self._params = params
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
+        self._lanes["whole"] = self._lanes["train"] | ranks_of(workspace)  # of originals, golds and retrained models
         self._model = params.model.made_of()
         self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
         self._references = recipe_of(params)
@@ -63,13 +66,14 @@ class History:
             and run.identity["model"] == self._model
             and run.identity["train"].get("head", "sgd") == self._params.train.head
             and not run.record["resumed_at"]
-            and self._here(run, "train")
+            and self._here(run, "whole")
         )
 
     def seconds_unlearning(self, method: str, options: dict[str, Any]) -> float | None:
         """Median seconds of this method with these options, the twin not counted."""
         asked = _asked(method, options)
-        return _median(run.seconds for run in self.models if _method_of(run) == asked and self._here(run, "train"))
+        lane = "whole" if method == RETRAIN else "train"
+        return _median(run.seconds for run in self.models if _method_of(run) == asked and self._here(run, lane))
 
     def seconds_twin(self) -> float | None:
         """Median seconds of fitting a twin with this config."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from tmu import __version__, manifest
 from tmu.audit.moved import parameters_moved
-from tmu.config import Seeds, TrainConfig
+from tmu.config import Params, Seeds
 from tmu.deletion.deletion import Deletion, Stage
+from tmu.deletion.plan import RETRAIN
 from tmu.evidence import model_card, sbom
 from tmu.evidence.manifest import NAME, Environment, Made, Manifest, manifest_bytes, read_manifest
 from tmu.files import digest_of, read_json, write_atomic
@@ -21,6 +22,7 @@ from tmu.steps.loading import load_model
 from tmu.steps.making import lane_of
 from tmu.steps.ridge_statistics import find_statistics
 from tmu.steps.stored_certificate import folder_of
+from tmu.steps.train_ranks import ranks_of
 from tmu.stores.lock import locked
 from tmu.unlearn import needs_statistics
 from tmu.workspace import Workspace
@@ -115,9 +117,10 @@ def environment_of(folder: Path) -> Environment:
     return _environment({"device": "", "precision": "", "threads": 0} | lane, record.get("hardware", {}))
 
 
-def environment_here(workspace: Workspace, recipe: TrainConfig) -> Environment:
-    """The compute environment of this process for a recipe."""
-    return _environment(lane_of(workspace, recipe), hardware())
+def environment_here(workspace: Workspace, params: Params) -> Environment:
+    """The compute environment of this process for unlearning by these parameters."""
+    ranks = ranks_of(workspace) if params.unlearn.method == RETRAIN else {}
+    return _environment(lane_of(workspace, params.train) | ranks, hardware())
 
 
 def _environment(lane: dict[str, Any], found: dict[str, Any]) -> Environment:

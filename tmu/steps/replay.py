@@ -105,7 +105,7 @@ def _refitted(apart: Workspace, manifest: Manifest, progress: Progress | None) -
     case = manifest.case
     found = fit_references(apart, case.data, case.params, progress=progress)
     same = case.references is not None and found.digest == case.references.digest
-    elsewhere = manifest.environment.differences(environment_here(apart, case.params.train))
+    elsewhere = manifest.environment.differences(environment_here(apart, case.params))
     return case.model_copy(update={"references": found}) if same or elsewhere else None
 
 

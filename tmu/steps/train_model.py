@@ -6,6 +6,7 @@ from typing import Any, Literal
 from tmu.config import Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
+from tmu.files import digest_of
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.models.fitting import refuse_misfit
@@ -50,9 +51,18 @@ def train_gold(
     Run 0 is paired: it shares the original's seeds, so that it differs by the forgotten records alone. Every other run
     has seeds of its own and is independent; the noise floor comes from those.
     """
+    return _train(workspace, _gold(data, forget, params, run), progress, out)
+
+
+def gold_is_made(workspace: Workspace, data: DataRef, forget: ForgetRef, params: Params, run: int) -> bool:
+    """Whether the artifact store holds that gold."""
+    training = _gold(data, forget, params, run)
+    return workspace.artifacts.find("model", digest_of(_identity(workspace, training))) is not None
+
+
+def _gold(data: DataRef, forget: ForgetRef, params: Params, run: int) -> "_Training":
     seeds = Seeds.all(params.seed if run == 0 else params.seed + 10_000 * run)
-    training = _Training(role="gold", data=data, forget=forget, params=params, seeds=seeds)
-    return _train(workspace, training, progress, out)
+    return _Training(role="gold", data=data, forget=forget, params=params, seeds=seeds)
 
 
 class _Training(RankedTraining):
@@ -61,18 +71,23 @@ class _Training(RankedTraining):
     role: Literal["original", "gold"]
 
 
-def _train(workspace: Workspace, training: _Training, progress: Progress | None, out: str | None) -> ModelRef:
-    params, forget, seeds = training.params, training.forget, training.seeds
-    identity = identity_of(
+def _identity(workspace: Workspace, training: _Training) -> dict[str, Any]:
+    params, forget = training.params, training.forget
+    return identity_of(
         training.role,
         code_of(params),
         data=training.data.digest,
         forget=forget.digest if forget else None,
         model=params.model.made_of(),
         train=params.train.model_dump(mode="json"),
-        seeds=seeds.model_dump(mode="json"),
+        seeds=training.seeds.model_dump(mode="json"),
         lane=lane_of(workspace, params.train) | ranks_of(workspace),
     )
+
+
+def _train(workspace: Workspace, training: _Training, progress: Progress | None, out: str | None) -> ModelRef:
+    params, forget, seeds = training.params, training.forget, training.seeds
+    identity = _identity(workspace, training)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_without(workspace, training.data, forget)

@@ -15,8 +15,8 @@ from tmu.compute import Local, backend_of, resources_of, side_by_side
 from tmu.config import Params
 from tmu.data.decoded import Decoding
 from tmu.data.store import RecordStore
-from tmu.errors import ConfigError
 from tmu.references.network import Training, learn
+from tmu.steps.elsewhere import refuse_elsewhere
 from tmu.steps.held_records import held_records
 from tmu.steps.loading import fresh_model, path_of
 from tmu.steps.references_table import Table, read_report, write_outputs
@@ -123,7 +123,7 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
 
 def train_network(job: _Job, tell: Any) -> None:
     """Train one network and leave its outputs. tell(network, steps done, numbers of the last epoch)."""
-    _refuse_elsewhere(job)
+    refuse_elsewhere(job.store, job.params.train.precision, job.device, job.precision)
     table = Table(RecordStore.open(job.store, cache=job.index, decoding=job.decoding), job.params)
     bound = partial(
         fit,
@@ -148,18 +148,3 @@ def train_network(job: _Job, tell: Any) -> None:
         "pictures": path_of(half),
     }
     write_outputs(job.state, job.network, outputs, report)
-
-
-def _refuse_elsewhere(job: _Job) -> None:
-    """Raise ConfigError on a machine that does not see the workspace, or would compute in another precision."""
-    if not job.store.is_dir():
-        raise ConfigError(
-            f"A worker on another machine does not see {job.store}.",
-            "Keep the workspace on a file system that all nodes mount at the same path; docs/compute.md.",
-        )
-    precision = pick_precision(job.params.train.precision, pick_device(job.device))
-    if precision != job.precision:
-        raise ConfigError(
-            f"A worker would train in {precision}, the others in {job.precision}.",
-            "Set `train.precision` in params.yaml to `fp32`, or use nodes of one kind.",
-        )

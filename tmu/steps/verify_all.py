@@ -121,7 +121,8 @@ def _check_forgotten(workspace: Workspace) -> str:
 
 def _check_models(workspace: Workspace) -> str:
     """Every bundle here and its statistics match their manifests, every version what was registered; the record names
-    who serves."""
+    who serves.
+    """
     held = workspace.artifacts.held("model")
     for folder in [*held, *workspace.artifacts.held("statistics")]:
         manifest.check(folder)

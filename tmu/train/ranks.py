@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tmu.errors import DataError
 
-PATIENCE = 120.0  # seconds in which a rank must hear of the others
+PATIENCE = 300.0  # seconds in which a rank must hear of the others; of a dead one it hears at once
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A tiny suite from data to stored rows, stopped and resumed."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow.compute as pc
@@ -13,6 +12,7 @@ from bench.runner.start import Wish, start
 from bench.sections import MethodRow
 from bench.suite import Suite, load
 from tests.bench_runs import does_nothing, kept, tasks_started
+from tmu.compute import Here
 from tmu.errors import ConfigError
 
 SUITE = Suite.model_validate(
@@ -34,7 +34,7 @@ SUITE = Suite.model_validate(
 
 
 def wish(home, **given):
-    return Wish(SUITE, jobs=1, home=home, device="cpu", pool=ThreadPoolExecutor, **given)
+    return Wish(SUITE, jobs=1, home=home, device="cpu", backend=Here(), **given)
 
 
 @pytest.fixture(scope="module")

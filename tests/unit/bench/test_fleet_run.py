@@ -1,7 +1,5 @@
 """A suite's fleet from its YAML to stored rows, stopped and resumed."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import yaml
@@ -9,11 +7,12 @@ import yaml
 from bench import results, suite
 from bench.runner import fleet
 from bench.runner import start as starting
+from bench.runner.order import Stopped
 from bench.runner.plan import Task, matching, measuring, missing, needs, with_needs
-from bench.runner.schedule import Stopped
 from bench.runner.start import Wish, start
 from bench.suite import Suite
 from tests.bench_runs import does_nothing, kept, tasks_started
+from tmu.compute import Here
 from tmu.errors import ConfigError, ModelError, StorageError
 
 SUITE = Suite.model_validate(
@@ -40,7 +39,7 @@ CELLS = {("fleet/random", row, 0) for row in ("original", "second gold", "finetu
 
 
 def wish(home, **given):
-    return Wish(SUITE, jobs=1, home=home, device="cpu", pool=ThreadPoolExecutor, **given)
+    return Wish(SUITE, jobs=1, home=home, device="cpu", backend=Here(), **given)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """References, verdicts without golds and a stream of people: from a suite's YAML to stored rows."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from bench.tables.cells import Cells
 from bench.tables.stream import stream
 from bench.tables.truth import truth
 from tests.bench_runs import does_nothing
+from tmu.compute import Here
 from tmu.config import Seeds
 
 SUITE = Suite.model_validate(
@@ -57,7 +57,7 @@ ONLY = ("some/*", "stream/*", *(f"verdict/some/{row}/*" for row in ROWS))
 
 
 def wish(home, **given):
-    return Wish(SUITE, jobs=1, home=home, device="cpu", pool=ThreadPoolExecutor, only=ONLY, **given)
+    return Wish(SUITE, jobs=1, home=home, device="cpu", backend=Here(), only=ONLY, **given)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ def _history(path: Path) -> list[dict[str, float]]:
         return json.loads(file.metadata()["history"])
 
 
+@pytest.mark.slow
 def test_two_ranks_train_one_model(tmp_path: Path) -> None:
     told: list[tuple] = []
     run_ranks(_launch("train_twice"), tmp_path, lambda *words: told.append(words))

@@ -6,15 +6,25 @@ import pytest
 
 from tasks.common import _params_of, cache_key
 from tmu.config import Params
-from tmu.steps import fit_twin, unlearn_model
-
-HERE = SimpleNamespace(
-    settings=SimpleNamespace(artifacts="s3://a", device="cpu", threads=1), params=Params(seed=9), state=str
-)
+from tmu.settings import Settings
+from tmu.steps import fit_twin, train_model, unlearn_model
 
 
-def _key(code, params: Params) -> str:
-    return cache_key("stage", code)(None, {"workspace": HERE, "params": params})
+def _workspace(**given) -> SimpleNamespace:
+    settings = Settings(artifacts="s3://a", device="cpu", threads=1, **given)
+    return SimpleNamespace(settings=settings, params=Params(seed=9), state=str)
+
+
+HERE = _workspace()
+
+
+def _key(code, params: Params, workspace: SimpleNamespace = HERE) -> str:
+    return cache_key("stage", code)(None, {"workspace": workspace, "params": params})
+
+
+def test_the_key_follows_the_world_size():
+    ranked = _workspace(compute_backend="torchrun", compute_ranks=2)
+    assert _key(train_model.code_of, Params()) != _key(train_model.code_of, Params(), ranked)
 
 
 def test_the_key_follows_the_parameters_and_the_code_of_the_method():

@@ -34,7 +34,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError
 class Fault(Exception):
     """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
 
-    def __init__(self, kind: str, hint: str, said: str | None = None):
+    def __init__(self, kind: str, hint: str, said: str | None = None) -> None:
         super().__init__(kind)
         self.kind, self.hint, self.said = kind, hint, said or kind
 
