@@ -26,6 +26,7 @@ from tmu.steps.loading import (
     retired_with,
 )
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
@@ -115,13 +116,17 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
 def _problem(
     workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
 ) -> tuple["Problem", Arch]:
-    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
+    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them.
+
+    Raises DataError where a picture that was erased before is among the records that stay.
+    """
     from tmu.unlearn.problem import Problem
 
     if needs_references(case.params.unlearn.method):
         return referring_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
+    refuse_suppressed(workspace, store, keys)
     model, arch = load_model(workspace, case.original)
     if retired_with(workspace, case.forget):
         arch = _without_outputs(arch, store.info.live, case.params)
