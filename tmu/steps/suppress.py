@@ -79,7 +79,8 @@ def refuse_suppressed(
 ) -> None:
     """Raise DataError where the records of some splits, less those `without` (keys), hold an erased picture.
 
-    Originals, golds, references, fine-tuned twins and methods that read what stays ask here. Only equal pixels are looked for: an import turns near copies away.
+    Originals, golds, references, fine-tuned twins and methods that read what stays ask here. Only equal pixels are
+    looked for: an import turns near copies away.
     """
     if not (Tombstones.of(workspace).folder / FILE).exists():
         return
