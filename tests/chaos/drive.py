@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import psutil
 
 from tests.chaos import facts
+from tests.chaos.cells import WITHIN
+from tests.chaos.facts import unsealed
 from tests.chaos.field import Deletion, Field, state
 from tests.chaos.prefect_side import NIGHTLY, RECONCILE, lives
 from tmu.files import write_atomic
@@ -20,6 +22,7 @@ from tmu.ledger.place import opened
 from tmu.ledger.states import ENDED, STUCK
 from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_request
+from tmu.steps.seal_evidence import seal_evidence
 
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")
 _SECONDS = 300.0
@@ -57,7 +60,7 @@ def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float =
     """Wait until the flow process has stopped itself in the stage. Raises MissedError if it came past."""
     noted, deadline = ground.folder / "frozen.json", time.monotonic() + seconds
     while not noted.exists():
-        if state(ground, deletion) in (*ENDED, *STUCK) or time.monotonic() > deadline:
+        if _past(ground, deletion, stage) or time.monotonic() > deadline:
             raise MissedError(f"request is {state(ground, deletion)}")
         time.sleep(0.25)
     deletion.frozen = json.loads(noted.read_text())
@@ -65,8 +68,22 @@ def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float =
         time.sleep(0.01)
     deletion.frozen["ledger"] = state(ground, deletion)
     deletion.note("frozen", **deletion.frozen)
-    if deletion.frozen["ledger"] != stage:
+    if deletion.frozen["ledger"] != WITHIN.get(stage, stage):
         raise MissedError(f"frozen in {stage}, but the ledger says {deletion.frozen['ledger']}")
+
+
+def _past(ground: Field, deletion: Deletion, stage: str) -> bool:
+    """Whether the deletion can come to the stage no more: it ended, and what comes after its end ended, too."""
+    now = state(ground, deletion)
+    if now in ENDED and WITHIN.get(stage) == now:
+        return not ground.prefect.serving()
+    return now in (*ENDED, *STUCK)
+
+
+def seal(ground: Field, deletion: Deletion) -> None:
+    """What an operator does for a bundle whose sealing was cut short: `tmu evidence REQUEST`."""
+    if unsealed(ground.workspace, deletion.request):
+        deletion.note("sealed by hand", found=seal_evidence(ground.workspace, deletion.request).model_dump())
 
 
 def thaw(deletion: Deletion) -> None:

@@ -21,6 +21,7 @@ from tests.ledger_tools import BOB
 from tests.nursery import Nursery
 from tmu.ledger import approvals
 from tmu.ledger.place import opened
+from tmu.steps.stored_certificate import stored
 
 pytest.importorskip("moto.server")
 pytestmark = [pytest.mark.slow, pytest.mark.drill]
@@ -128,9 +129,8 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
             asked = run(nursery, home, *DELETE, code=8)
             with opened(workspace) as ledger:
                 approvals.approve(ledger, asked["request"], asked["plan_hash"], BOB)
-            done = run(nursery, home, *DELETE)
-            (issued,) = done["certificates"]
-            certificate = home / issued["path"]
+            run(nursery, home, *DELETE)
+            certificate = stored(workspace, asked["request"])
             yield Drill(home, nursery, asked["request"], certificate, folder / "backup", objects, buckets)
 
 
