@@ -25,8 +25,6 @@ from tmu.steps.ledger.bind_plans import plan_request
 from tmu.steps.seal_evidence import seal_evidence
 
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")
-_SECONDS = 300.0
-"""How long a deletion may take after a fault."""
 _GRACE = 3.0
 """Seconds after which a run whose process died is left to `reconcile`."""
 
@@ -56,9 +54,9 @@ def start(ground: Field, stage: str | None = None, effect: int = 0) -> str:
     return ground.prefect.start(NIGHTLY)
 
 
-def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float = 180) -> None:
+def await_frozen(ground: Field, deletion: Deletion, stage: str) -> None:
     """Wait until the flow process has stopped itself in the stage. Raises MissedError if it came past."""
-    noted, deadline = ground.folder / "frozen.json", time.monotonic() + seconds
+    noted, deadline = ground.folder / "frozen.json", time.monotonic() + ground.seconds
     while not noted.exists():
         if _past(ground, deletion, stage) or time.monotonic() > deadline:
             raise MissedError(f"request is {state(ground, deletion)}")
@@ -92,13 +90,13 @@ def thaw(deletion: Deletion) -> None:
     deletion.note("goes on")
 
 
-def finish(ground: Field, deletion: Deletion, seconds: float = _SECONDS, *, step_in: bool = True) -> str:
+def finish(ground: Field, deletion: Deletion, seconds: float | None = None, *, step_in: bool = True) -> str:
     """Bring the request to an end as the service would; its state.
 
     What an operator would see done within ten minutes is done at once: where no run is at work any more, `reconcile` is
-    started. step_in=False: wait only.
+    started. seconds: in place of the field's. step_in=False: wait only.
     """
-    deadline, idle_since = time.monotonic() + seconds, None
+    deadline, idle_since = time.monotonic() + (seconds or ground.seconds), None
     while (now := state(ground, deletion)) not in (*ENDED, *STUCK) and time.monotonic() < deadline:
         if ground.prefect.serving():
             idle_since = None
