@@ -90,11 +90,15 @@ class Drill:
         shutil.copy(self.backup / name, self.home / ".tmu" / name)
 
     def searched(self) -> dict[str, Any]:
-        """What the independent search says of the person: without an inventory from before it knows no model."""
+        """What the independent search says of the person, less what stays for a reason: the tombstones in the shards.
+
+        names: of all models that load; without an inventory from before the search cannot tell whom they learned.
+        """
         ended = self.nursery.call("--home", self.home, "--json", "verify-erasure", "--subject", PERSON)
         assert ended.returncode in (0, 6, 7), ended.stderr[-1500:]
         found: dict[str, Any] = json.loads(ended.stdout)
-        return found | {"names": [name for model in found["models"] for name in model["names"]]}
+        hits = [hit for hit in found["hits"] if not hit["why"]]
+        return found | {"hits": hits, "names": [name for model in found["models"] for name in model["names"]]}
 
     def replayed(self) -> dict[str, Any]:
         """`tmu restore --yes`, after which nothing is left: by its own second look, and by the independent search."""
