@@ -3,6 +3,7 @@
 from tasks.common import step_task
 from tasks.progress import progress_of
 from tmu.deletion.deletion import Deletion
+from tmu.steps import copy_tombstones as copying
 from tmu.steps import keep_evidence as keeping
 from tmu.steps import replay as replaying
 from tmu.steps import seal_evidence as sealing
@@ -19,6 +20,12 @@ def keep_evidence(workspace: Workspace, deletion: Deletion, requests: tuple[str,
 def seal_evidence(workspace: Workspace, request: str) -> sealing.Sealed | sealing.NotSealed:
     """Complete the bundle of a request, and store it where nothing is overwritten."""
     return sealing.seal_evidence(workspace, request)
+
+
+@step_task("copy-tombstones", cached=False)
+def copy_tombstones(workspace: Workspace) -> copying.Copied | None:
+    """A copy of the tombstones goes to the bucket of the heads, where one is named."""
+    return copying.copy_tombstones(workspace)
 
 
 @step_task("replay", cached=False, gpu=True)  # a cached model would prove nothing

@@ -39,6 +39,20 @@ def database(postgres: "Postgres") -> str:
     return postgres.new_database()
 
 
+def server_of_its_own() -> "Iterator[Postgres]":
+    """A server whose whole folder is searched: for one fixture alone. Skips where none is installed."""
+    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed")
+    from bench.service.postgres import Postgres, programs
+
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
+    server = Postgres(None)
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
 def _folder() -> str | None:
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30 else None

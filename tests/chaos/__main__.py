@@ -64,6 +64,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="run cells again that were green before")
     parser.add_argument("--list", action="store_true", help="show the cells, run nothing")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "tmu-chaos", help="takes the logs")
+    parser.add_argument("--seconds", type=float, default=300, help="how long a deletion may take; more under load")
     parser.add_argument("--first-port", type=int, default=26_000)
     parser.add_argument("--results", type=Path, default=None, help="folder of the stored rows, for tries")
     parser.add_argument("--docs", type=Path, default=None, help="page that takes the table; default docs/chaos.md")
@@ -88,7 +89,7 @@ def _session(asked: argparse.Namespace, todo: list[Cell]) -> list[Verdict]:
             shutil.rmtree(home, ignore_errors=True)
         ground.make(home, state)
         with started(home, folder, asked.first_port, say) as servers:
-            field = Field(servers, Prefect(servers.stack.prefect), folder, no_disk)
+            field = Field(servers, Prefect(servers.stack.prefect), folder, no_disk, seconds=asked.seconds)
             for name in _NOISE:
                 field.prefect.pause(name)
             undisturbed(field)  # the first one also trains the model that it unlearns from

@@ -5,7 +5,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-STAGES = ("forgetting_data", "unlearning", "auditing", "promoting", "purging", "verifying")
+STATES = ("forgetting_data", "unlearning", "auditing", "promoting", "purging", "verifying")
+WITHIN = {"certifying": "verifying", "sealing": "completed"}
+"""Stages that the ledger does not name, and what it says meanwhile."""
+STAGES = (*STATES, *WITHIN)
 FAULTS = {
     "flow": "kill -9 of the flow process",
     "worker": "kill -9 of the worker",

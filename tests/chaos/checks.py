@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from tests.chaos.cells import STAGES
+from tests.chaos.cells import STATES
 from tests.chaos.facts import Facts
 
 Check = Callable[[Facts], str | None]
@@ -17,7 +17,7 @@ def completed_once(facts: Facts) -> str | None:
 
 def every_stage_once(facts: Facts) -> str | None:
     """The log has every stage of the request, each once."""
-    counts = {stage: facts.events.count(stage) for stage in STAGES}
+    counts = {stage: facts.events.count(stage) for stage in STATES}
     wrong = {stage: count for stage, count in counts.items() if count != 1}
     return f"stages in the log: {wrong}" if wrong else None
 
@@ -80,6 +80,11 @@ def champion_is_the_last_cut_over(facts: Facts) -> str | None:
     return None if old is None or old.blocked else f"version {old.version} was superseded and is not blocked"
 
 
+def certified_and_sealed(facts: Facts) -> str | None:
+    """The certificate is there and verifies, and the bundle of evidence is whole."""
+    return facts.certificate or facts.bundle
+
+
 def nothing_runs(facts: Facts) -> str | None:
     """No run of Prefect or MLflow still counts as at work."""
     return "; ".join(facts.running) or None
@@ -106,6 +111,7 @@ CHECKS: tuple[Check, ...] = (
     only_the_person_is_gone,
     no_version_twice,
     champion_is_the_last_cut_over,
+    certified_and_sealed,
     nothing_runs,
     journal_is_closed,
     nothing_is_left_over,

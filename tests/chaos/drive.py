@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import psutil
 
 from tests.chaos import facts
+from tests.chaos.cells import WITHIN
+from tests.chaos.facts import unsealed
 from tests.chaos.field import Deletion, Field, state
 from tests.chaos.prefect_side import NIGHTLY, RECONCILE, lives
 from tmu.files import write_atomic
@@ -20,10 +22,9 @@ from tmu.ledger.place import opened
 from tmu.ledger.states import ENDED, STUCK
 from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.ledger.bind_plans import plan_request
+from tmu.steps.seal_evidence import seal_evidence
 
 _ASKS, _APPROVES = Actor("alice", "token"), Actor("bob", "token")
-_SECONDS = 300.0
-"""How long a deletion may take after a fault."""
 _GRACE = 3.0
 """Seconds after which a run whose process died is left to `reconcile`."""
 
@@ -53,11 +54,11 @@ def start(ground: Field, stage: str | None = None, effect: int = 0) -> str:
     return ground.prefect.start(NIGHTLY)
 
 
-def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float = 180) -> None:
+def await_frozen(ground: Field, deletion: Deletion, stage: str) -> None:
     """Wait until the flow process has stopped itself in the stage. Raises MissedError if it came past."""
-    noted, deadline = ground.folder / "frozen.json", time.monotonic() + seconds
+    noted, deadline = ground.folder / "frozen.json", time.monotonic() + ground.seconds
     while not noted.exists():
-        if state(ground, deletion) in (*ENDED, *STUCK) or time.monotonic() > deadline:
+        if _past(ground, deletion, stage) or time.monotonic() > deadline:
             raise MissedError(f"request is {state(ground, deletion)}")
         time.sleep(0.25)
     deletion.frozen = json.loads(noted.read_text())
@@ -65,8 +66,22 @@ def await_frozen(ground: Field, deletion: Deletion, stage: str, seconds: float =
         time.sleep(0.01)
     deletion.frozen["ledger"] = state(ground, deletion)
     deletion.note("frozen", **deletion.frozen)
-    if deletion.frozen["ledger"] != stage:
+    if deletion.frozen["ledger"] != WITHIN.get(stage, stage):
         raise MissedError(f"frozen in {stage}, but the ledger says {deletion.frozen['ledger']}")
+
+
+def _past(ground: Field, deletion: Deletion, stage: str) -> bool:
+    """Whether the deletion can come to the stage no more: it ended, and what comes after its end ended, too."""
+    now = state(ground, deletion)
+    if now in ENDED and WITHIN.get(stage) == now:
+        return not ground.prefect.serving()
+    return now in (*ENDED, *STUCK)
+
+
+def seal(ground: Field, deletion: Deletion) -> None:
+    """What an operator does for a bundle whose sealing was cut short: `tmu evidence REQUEST`."""
+    if unsealed(ground.workspace, deletion.request):
+        deletion.note("sealed by hand", found=seal_evidence(ground.workspace, deletion.request).model_dump())
 
 
 def thaw(deletion: Deletion) -> None:
@@ -75,13 +90,13 @@ def thaw(deletion: Deletion) -> None:
     deletion.note("goes on")
 
 
-def finish(ground: Field, deletion: Deletion, seconds: float = _SECONDS, *, step_in: bool = True) -> str:
+def finish(ground: Field, deletion: Deletion, seconds: float | None = None, *, step_in: bool = True) -> str:
     """Bring the request to an end as the service would; its state.
 
     What an operator would see done within ten minutes is done at once: where no run is at work any more, `reconcile` is
-    started. step_in=False: wait only.
+    started. seconds: in place of the field's. step_in=False: wait only.
     """
-    deadline, idle_since = time.monotonic() + seconds, None
+    deadline, idle_since = time.monotonic() + (seconds or ground.seconds), None
     while (now := state(ground, deletion)) not in (*ENDED, *STUCK) and time.monotonic() < deadline:
         if ground.prefect.serving():
             idle_since = None

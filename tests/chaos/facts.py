@@ -11,10 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from tests.chaos.prefect_side import AT_WORK, Prefect
+from tmu.certificate.keyring import Keyring
 from tmu.data.keys import to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.deletion.journal import Journal
+from tmu.errors import DataError
+from tmu.evidence.sums import SUMS, check_sums
 from tmu.ledger import proof, serving, views
 from tmu.ledger.errors import ChainError
 from tmu.ledger.place import opened
@@ -22,6 +25,7 @@ from tmu.ledger.schema import audit_log, executions
 from tmu.ledger.store import Ledger
 from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.loading import data_ref
+from tmu.steps.stored_certificate import folder_of, has_certificate, stored
 from tmu.workspace import Workspace
 
 _BUILDING = re.compile(r"\..+\.building-\d+-\w+")
@@ -50,7 +54,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that `checks.py` judges. running: what still says that it runs, one line each."""
+    """Everything that `checks.py` judges. running: what still says that it runs, one line each.
+
+    certificate, bundle: what is wrong with the request's certificate and its bundle of evidence; None: nothing.
+    """
 
     person: str
     before: Before
@@ -70,6 +77,8 @@ class Facts:
     journal: str | None
     unfinished: int
     leftovers: list[str] = field(default_factory=list)
+    certificate: str | None = None
+    bundle: str | None = None
 
 
 def before(workspace: Workspace) -> Before:
@@ -123,6 +132,8 @@ def gather(workspace: Workspace, prefect: Prefect, request: str, person: str, kn
         journal=next((each.stage for each in journal if each.asked.batch == shown["batch"]), None),
         unfinished=sum(each.open for each in journal),
         leftovers=leftovers(workspace.root),
+        certificate=unverified(workspace, request),
+        bundle=unsealed(workspace, request),
     )
 
 
@@ -131,6 +142,32 @@ def broken_chain(ledger: Ledger) -> str | None:
     try:
         proof.verify(ledger)
     except ChainError as error:
+        return error.what
+    return None
+
+
+def unverified(workspace: Workspace, request: str) -> str | None:
+    """Why the request's certificate does not verify, also where there is none; None where it does."""
+    from tmu_verify.faults import Refused
+    from tmu_verify.verify import Against, verify
+
+    if not has_certificate(workspace, request):
+        return "there is no certificate"
+    try:
+        verify(stored(workspace, request), Against(keys=Keyring(workspace).path, request=request))
+    except Refused as refusal:
+        return f"the certificate is refused: {refusal.fault}"
+    return None
+
+
+def unsealed(workspace: Workspace, request: str) -> str | None:
+    """What is wrong with the request's bundle of evidence; None where it is sealed and its sums hold."""
+    folder = folder_of(workspace, request)
+    if not (folder / SUMS).exists():
+        return "the evidence is not sealed"
+    try:
+        check_sums(folder)
+    except DataError as error:
         return error.what
     return None
 

@@ -20,13 +20,17 @@ from tmu.workspace import Workspace
 
 @dataclass
 class Field:
-    """What every cell works on. effects: of an undisturbed deletion, by stage. no_disk: why no disk can be filled."""
+    """What every cell works on. effects: of an undisturbed deletion, by stage. no_disk: why no disk can be filled.
+
+    seconds: how long a deletion may take after a fault.
+    """
 
     servers: Servers
     prefect: Prefect
     folder: Path
     no_disk: str | None = None
     effects: dict[str, int] = field(default_factory=dict)
+    seconds: float = 300.0
 
     @property
     def workspace(self) -> Workspace:

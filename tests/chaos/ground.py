@@ -20,7 +20,7 @@ from tmu.workspace import Workspace
 QUICK = {
     "train": {"epochs": 4},
     "twin": {"train": {"epochs": 4, "batch_size": 64, "lr": 0.05}, "curriculum_nets": 1, "predictor_epochs": 40},
-    "audit": {"bootstrap": 100},
+    "audit": {"bootstrap": 100, "golds": True, "probes": False},
 }
 _LAYOUT = {"holdout": 0.35, "test": 0.35}
 _SIZE = "1500m"

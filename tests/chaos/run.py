@@ -7,7 +7,7 @@ from typing import Any
 from tests.chaos import facts
 from tests.chaos.cells import Cell, effect_of
 from tests.chaos.checks import judge
-from tests.chaos.drive import MissedError, ask, await_frozen, finish, no_flow_left, settle, start
+from tests.chaos.drive import MissedError, ask, await_frozen, finish, no_flow_left, seal, settle, start
 from tests.chaos.extras import EXTRA
 from tests.chaos.faults import INJECT
 from tests.chaos.field import Deletion, Field
@@ -105,6 +105,8 @@ def _extra(ground: Field, verdict: Verdict) -> None:
 
 def _judged(ground: Field, deletion: Deletion, verdict: Verdict) -> None:
     settle(ground, deletion)
+    if verdict.cell.stage == "sealing":
+        seal(ground, deletion)
     found = facts.gather(ground.workspace, ground.prefect, deletion.request, deletion.person, deletion.known)
     judged = judge(found)
     verdict.checked = list(judged)

@@ -59,7 +59,8 @@ def served(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> tu
     from flows.nightly_batch import nightly_batch_flow
     from flows.train_original import train_original_flow
 
-    workspace = make_workspace(tmp_path_factory.mktemp("batch") / "w", audit={"golds": False})
+    small = {"model": {"options": {"width": 4}}, "audit": {"golds": False, "probes": False}}
+    workspace = make_workspace(tmp_path_factory.mktemp("batch") / "w", **small)
     train_original_flow(home=str(workspace.root))
     ask(workspace, "one", *people_of(range(4)))
     ask(workspace, "two", *people_of(range(3, 6)))

@@ -10,15 +10,20 @@ from PIL import Image
 
 from tests.unit.suppression.test_erased_pictures import scenes
 from tmu.config import Params
+from tmu.deletion.deletion import Stage
+from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.errors import DataError
-from tmu.steps.acknowledge import forget_set
+from tmu.steps.acknowledge import forget_set, written_down
+from tmu.steps.cases import UnlearnCase
 from tmu.steps.erase_data import erase_data
+from tmu.steps.fit_twin import fit_twin
 from tmu.steps.import_data import import_data
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.plan import plan_deletion
 from tmu.steps.rotate_keys import rotate_keys
-from tmu.steps.train_model import train_original
+from tmu.steps.train_model import train_gold, train_original
+from tmu.steps.unlearn_model import unlearn_model
 from tmu.workspace import Workspace
 
 PEOPLE, EACH, PERSON = 12, 4, "p03"
@@ -171,11 +176,45 @@ def small() -> Params:
 def test_no_model_is_trained_on_them(erased: tuple[Workspace, Path], tmp_path: Path) -> None:
     """Yesterday's data are put back by hand, past every import."""
     workspace, _ = erased
-    train_original(workspace, data_ref(workspace), small())
+    original = train_original(workspace, data_ref(workspace), small())
     shutil.rmtree(workspace.data)
     shutil.copytree(tmp_path / "yesterday", workspace.data)
-    with pytest.raises(DataError, match=f"hold {EACH} pictures that were erased"):
-        train_original(workspace, data_ref(workspace), small())
+    data = data_ref(workspace)
+    other = Asked.of([workspace.keys(simulated=False).subject("p05")], [])
+    forget = forget_set(workspace, plan_deletion(workspace, other))
+    case = UnlearnCase(data=data, forget=forget, original=original, params=small().with_method("retrain"))
+    for made in (
+        lambda: train_original(workspace, data, small()),
+        lambda: train_gold(workspace, data, forget, small()),
+        lambda: unlearn_model(workspace, case),
+        lambda: fit_twin(workspace, data, original, small()),
+    ):
+        with pytest.raises(DataError, match=f"hold {EACH} pictures that were erased"):
+            made()
+
+
+def test_the_twin_of_a_deletions_control_is_not_refused_for_the_pictures_that_it_erases(
+    erased: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control is made when the pictures are on the list already, by the revision that still has them."""
+    workspace, _ = erased
+    asked = Asked.of([workspace.keys(simulated=False).subject("p05")], [])
+    deletion = written_down(workspace, plan_deletion(workspace, asked), asked)
+    original = train_original(workspace, deletion.plan.data, small())
+    erase_data(workspace, deletion.plan.data, deletion.forget)
+    reached = []
+
+    def build_twin(*_: object) -> None:
+        reached.append(True)
+        raise InterruptedError
+
+    monkeypatch.setattr("tmu.steps.fit_twin.build_twin", build_twin)
+    with pytest.raises(InterruptedError):
+        fit_twin(workspace, deletion.plan.data, original, small())
+    Journal(workspace).advance(deletion, Stage.COMPLETED)
+    with pytest.raises(DataError, match="pictures that were erased"):
+        fit_twin(workspace, deletion.plan.data, original, small())
+    assert reached == [True]
 
 
 def test_a_lost_list_after_a_crash_is_written_before_the_first_byte_goes(

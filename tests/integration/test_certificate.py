@@ -27,7 +27,8 @@ def done(prefect_server: dict, tmp_path_factory: pytest.TempPathFactory) -> Done
     from flows.delete_local import delete_local_flow
 
     folder = tmp_path_factory.mktemp("workspace") / "w"
-    workspace = make_workspace(folder, audit={"golds": False}, purge={"act": True})
+    small = {"model": {"options": {"width": 4}}, "audit": {"golds": False, "probes": False}}
+    workspace = make_workspace(folder, **small, purge={"act": True})
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     index = open_store(workspace, data_ref(workspace)).index()
     records = [key for subject in subjects for key in index.keys_at(index.find_subject(subject))]
@@ -54,11 +55,12 @@ def test_it_is_issued_and_verifies(done: Done) -> None:
 
 
 def test_no_byte_of_it_can_be_another(done: Done) -> None:
+    """Every 23rd byte; tests/unit/certificate flips each one of a certificate made by hand."""
     workspace, deletion, *_ = done
     path = stored(workspace, deletion.id)
     data = path.read_bytes()
     try:
-        for position in range(len(data)):
+        for position in range(0, len(data), 23):
             path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
             with pytest.raises(Refused):
                 verify(path)

@@ -1,9 +1,8 @@
 """A whole deletion by the ledger on the embedded default: the person's key before and after, and what works then."""
 
 import json
+import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from tests.cli_tools import bad, good, tmu
 from tests.integration.conftest import make_workspace
 from tests.key_purge import with_keys
 from tests.ledger_tools import BOB
+from tests.nursery import Nursery
 from tmu.data.keys import to_hex
 from tmu.data.shards import read_keys
 from tmu.data.store import RecordStore
@@ -32,7 +32,11 @@ class Done:
 
     def __init__(self, folder: Path):
         self.workspace = make_workspace(
-            folder / "w", unlearn={"method": "retrain"}, audit={"golds": False}, purge={"act": True}
+            folder / "w",
+            model={"options": {"width": 4}},
+            unlearn={"method": "retrain"},
+            audit={"golds": False, "probes": False},
+            purge={"act": True},
         )
         self.home = self.workspace.root
         with opened(self.workspace):
@@ -105,27 +109,31 @@ def test_the_same_request_later_is_told_that_nothing_is_left(done: Done) -> None
 
 
 def test_yesterdays_workspace_is_brought_up_to_date(done: Done) -> None:
+    with Nursery("tmu.cli", [], dict(os.environ)) as nursery:
+        brought_up_to_date(done, nursery)
+
+
+def brought_up_to_date(done: Done, nursery: Nursery) -> None:
     kept = done.home.parent / "kept"
     shutil.copytree(done.home / ".tmu" / "suppression", kept)
     shutil.rmtree(done.home)
     shutil.copytree(done.backup, done.home)
     shutil.rmtree(done.home / ".tmu" / "suppression", ignore_errors=True)
     shutil.copytree(kept, done.home / ".tmu" / "suppression")
-    code, found = apart(done.home, "restore")
+
+    def apart(*words: str) -> tuple[int, dict]:
+        """In a process of its own: one that had MLflow's file open would go on reading the file that was replaced."""
+        ended = nursery.call("--home", done.home, *words, "--json")
+        return ended.returncode, json.loads(ended.stdout)
+
+    code, found = apart("restore")
     assert (code, found["records"], found["versions"]) == (0, len(done.records), [1])
     assert [each["request"] for each in found["forgotten"]] == [done.request["request"]]
-    code, said = apart(done.home, "restore", "--yes")
+    code, said = apart("restore", "--yes")
     assert code == 0, said
     assert (code, said["serving"]) == (0, 1)  # yesterday's model was in service again; it is blocked now
     assert not done.records & set(RecordStore.open(done.workspace.data).index().keys_at(slice(None)))
-    assert apart(done.home, "train", "original", "--register")[0] == 0
-    code, found = apart(done.home, "restore")
+    assert apart("train", "original", "--register")[0] == 0
+    code, found = apart("restore")
     assert (code, found["versions"], found["serving"], found["traces"]) == (0, [], None, {})
     assert done.found() == set()
-
-
-def apart(home: Path, *words: str) -> tuple[int, dict]:
-    """In a process of its own: one that had MLflow's file open would go on reading the file that was replaced."""
-    command = [sys.executable, "-c", "from tmu.cli import main; main()", "--home", str(home), *words, "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    return ended.returncode, json.loads(ended.stdout)

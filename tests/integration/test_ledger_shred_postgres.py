@@ -6,6 +6,7 @@ import pytest
 
 from bench.service.postgres import Postgres
 from tests.ledger_tools import FLOW, KEYS, approved, begun, complete, put
+from tests.postgres_server import server_of_its_own
 from tmu.ledger import proof
 from tmu.ledger.shred import shred, to_rewrite
 from tmu.ledger.store import Ledger
@@ -15,17 +16,7 @@ ANNA = KEYS.subject("anna")
 
 @pytest.fixture
 def own() -> Iterator[Postgres]:
-    """A server of its own: its whole folder is searched."""
-    pytest.importorskip("psycopg", reason="the driver of PostgreSQL is not installed")
-    from bench.service.postgres import programs
-
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed")
-    server = Postgres(None)
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+    yield from server_of_its_own()
 
 
 @pytest.fixture

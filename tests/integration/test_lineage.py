@@ -14,11 +14,12 @@ from flows.carry_out import carry_out
 from flows.observer import Observer
 from tests.cli_tools import bad, good
 from tests.integration.conftest import make_workspace
+from tests.unit.lineage.test_kinds import kind_of_entry
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.errors import StorageError
-from tmu.lineage.kinds import kind_of_artifact, kind_of_entry
+from tmu.lineage.kinds import kind_of_artifact
 from tmu.lineage.learners import Learner, learners
 from tmu.lineage.revisions import Held, Revisions, freed_by
 from tmu.purge.in_service import in_service

@@ -41,7 +41,7 @@ def story(
     prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, dict[str, list[dict[str, Any]]]]:
     """The logs, by the name of the run, of a nightly batch and of a form; the runs are another process's."""
-    small = {"train": {"epochs": 1}, "model": {"options": {"width": 8}}}
+    small = {"train": {"epochs": 1}, "model": {"options": {"width": 4}}, "audit": {"probes": False}}
     workspace = make_workspace(tmp_path_factory.mktemp("story") / "w", **small)
     ask(workspace, "one", PERSON)
     ask(workspace, "two", "contributor-004")

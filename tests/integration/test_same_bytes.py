@@ -40,7 +40,7 @@ def both(
     from flows.delete_local import delete_local_flow
 
     folder = tmp_path_factory.mktemp("paths")
-    quick = {"audit": {"golds": False}, "references": {"pairs": 2}}
+    quick = {"audit": {"golds": False, "probes": False}, "references": {"pairs": 2}}
     by_flow, by_dvc = (make_workspace(folder / name, **quick) for name in ("flow", "dvc"))
     subjects = [by_flow.keys(simulated=True).subject(name) for name in PEOPLE]
     outcome = delete_local_flow(home=str(by_flow.root), subjects=subjects)
@@ -53,7 +53,7 @@ def both(
 def commanded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
     """The same request once more, by the command line and without a server."""
     workspace = make_workspace(
-        tmp_path_factory.mktemp("command") / "w", audit={"golds": False}, references={"pairs": 2}
+        tmp_path_factory.mktemp("command") / "w", audit={"golds": False, "probes": False}, references={"pairs": 2}
     )
     subjects = [workspace.keys(simulated=True).subject(name) for name in PEOPLE]
     (workspace.root / "request.json").write_text(json.dumps({"subject_keys": subjects, "record_keys": []}))

@@ -49,9 +49,7 @@ def delete(
     workspace, named = open_workspace(), bool(subjects or records or file is not None or dry_run or method or no_audit)
     if withdraw is not None or resume is not None:
         _refuse_both(withdraw, resume, named)
-        _withdrawn(workspace, withdraw) if withdraw is not None else _carried_out(
-            workspace, _resumed(workspace, resume)
-        )
+        _withdrawn(workspace, withdraw) if withdraw is not None else _resumed(workspace, resume)
         return
     selection = _selected(workspace, subjects, records, file, copies=copies)
     if dry_run:
@@ -79,10 +77,18 @@ def _withdrawn(workspace: "Workspace", request: str) -> None:
     output.emit(value, lambda: [f"Request {request} is withdrawn; nothing was erased."])
 
 
-def _resumed(workspace: "Workspace", request: str) -> str:
+def _resumed(workspace: "Workspace", request: str) -> None:
+    """Go on with a deletion; one that serves a batch of the ledger goes on with its batch."""
+    from tmu.deletion.journal import Journal
     from tmu.steps.resume import resumed
 
-    return resumed(workspace, request).id
+    deletion = Journal(workspace).find(request)
+    if not (deletion.asked.batch and deletion.open):
+        _carried_out(workspace, resumed(workspace, request).id)
+        return
+    batches = flow.load("serve")(home=str(workspace.root))
+    value = {"request": request, "batches": batches}
+    output.emit(value, lambda: [sentence for batch in batches for sentence in batch.get("why", [])])
 
 
 def _selected(

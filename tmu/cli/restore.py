@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 File = Annotated[
     str | None,
-    typer.Option("--tombstones", metavar="FILE", help="A copy of the tombstones that was kept outside; default: here."),
+    typer.Option(
+        "--tombstones",
+        metavar="FILE",
+        help="A copy of the tombstones that was kept outside, or `heads_s3`: the one in that bucket; default: here.",
+    ),
 ]
 
 
@@ -30,12 +34,13 @@ def restore(
     """Find what a restored backup brought back of erased people; with --yes erase and purge it again.
 
     The tombstones tell what was erased, without naming anybody. They must not be restored with the backup: keep their
-    folder elsewhere (setting [bold]suppression[/]), or a copy, with its secret. Without --yes nothing is changed.
+    folder elsewhere (setting [bold]suppression[/]), or a copy, with its secret. A deletion leaves one in the bucket of
+    the setting [bold]heads_s3[/]. Without --yes nothing is changed.
 
     Examples: [bold]tmu restore[/] · [bold]tmu restore --yes[/] · [bold]tmu restore --tombstones copy.jsonl --yes[/] ·
     [bold]tmu restore --export copy.jsonl[/]
     """
-    from tmu.suppression.tombstones import Tombstones, read_tombstones
+    from tmu.suppression.tombstones import Tombstones
 
     workspace = open_workspace()
     if export is not None:
@@ -45,13 +50,23 @@ def restore(
         return
     from tmu.steps import restore as step
 
-    lines = read_tombstones(Path(tombstones)) if tombstones is not None else Tombstones.of(workspace).all()
+    lines = _lines(workspace, tombstones)
     if yes:
         with output.progress("restore") as report:
             found = step.restore(workspace, lines, report)
     else:
         found = step.look_for_returned(workspace, lines)
     output.emit(found.model_dump(mode="json"), lambda: _shown(found, done=yes))
+
+
+def _lines(workspace: Any, tombstones: str | None) -> Any:
+    """From here, from a file, or from the bucket of the heads."""
+    from tmu.steps.copy_tombstones import copied_tombstones
+    from tmu.suppression.tombstones import Tombstones, read_tombstones
+
+    if tombstones is None:
+        return Tombstones.of(workspace).all()
+    return copied_tombstones(workspace) if tombstones == "heads_s3" else read_tombstones(Path(tombstones))
 
 
 def _exported(tombstones: Any, file: Path) -> None:

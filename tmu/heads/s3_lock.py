@@ -1,9 +1,11 @@
 """Heads as objects of a bucket with Object Lock: written once, and kept until the retention ends, whoever asks.
 
-Objects `PREFIX/SEQ-HASH.json`. One prefix is for one ledger. What was noted is read from the versions: a delete marker,
+Objects `PREFIX/SEQ-HASH.json`, and copies of the tombstones as `PREFIX/tombstones/LINES-SHA256.jsonl`. One prefix is
+for one ledger. What was noted is read from the versions: a delete marker,
 which a lock does not prevent, hides nothing.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +21,9 @@ from tmu.ledger.log import Head
 from tmu.notify.target import ARRIVED, Answer, name_of
 from tmu.stores.s3_access import S3Access, bucket_and_prefix, put, refusals
 from tmu.stores.s3_probe import probe
+from tmu.stores.s3_versions import S3Versions
 
+_COPIES = "tombstones"
 _THERE = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed")
 _NOT_A_WORD = re.compile(r"[^A-Za-z0-9]+")
@@ -36,15 +40,29 @@ class S3Heads(HeadPlace):
 
     def note(self, head: Head, at: datetime) -> Answer:
         """Put one object, locked where the bucket can."""
+        body = canonical_json({"seq": head.seq, "hash": head.hash, "at": at.isoformat()})
+        return self._kept(self._key(head), body, at)
+
+    def keep_copy(self, text: bytes, lines: int, at: datetime) -> Answer:
+        """Store the tombstones as they are now, locked as a head is; the same text once. lines: how many they are."""
+        name = f"{lines:012d}-{hashlib.sha256(text).hexdigest()}.jsonl"
+        return self._kept(f"{self._folder}{_COPIES}/{name}", text, at)
+
+    def longest_copy(self) -> bytes | None:
+        """The copy with the most lines, also behind a delete marker; None where there is none. Raises StorageError."""
+        store = S3Versions(self.bucket, self._access)
+        found = [each for each in store.under(f"{self._folder}{_COPIES}/") if not each.marker]
+        return store.read(max(found, key=lambda each: each.key)) if found else None
+
+    def _kept(self, key: str, body: bytes, at: datetime) -> Answer:
         from botocore.exceptions import BotoCoreError, ClientError
 
         lock: dict[str, Any] = {}
-        body = canonical_json({"seq": head.seq, "hash": head.hash, "at": at.isoformat()})
         try:
             if self._locks:
                 until = at + timedelta(days=self._days)
                 lock = {"ObjectLockMode": self._mode.upper(), "ObjectLockRetainUntilDate": until}
-            put(self._client, self.bucket, self._key(head), body, md5=bool(lock), IfNoneMatch="*", **lock)
+            put(self._client, self.bucket, key, body, md5=bool(lock), IfNoneMatch="*", **lock)
         except ClientError as error:
             code = error.response["Error"]["Code"]
             return ARRIVED if code in _THERE else Answer(f"s3_{_NOT_A_WORD.sub('_', code)}"[:40], down=True)

@@ -148,19 +148,8 @@ KINDS = (
     ),
 )  # fmt: skip
 
-_SIDE = ("-wal", "-shm", "-journal")  # of a SQLite file
-
 
 def kind_of_artifact(kind: str, stage: str = "") -> Kind | None:
     """The kind of an artifact by its folder in the store and the stage in its identity; None: not declared."""
     of_kind = [each for each in KINDS if each.artifact == kind]
     return next((each for each in of_kind if each.name == stage), of_kind[0] if of_kind else None)
-
-
-def kind_of_entry(name: str) -> Kind | None:
-    """The kind of an entry of `.tmu/`; None: not declared. What a process is building counts as scratch."""
-    if ".building-" in name:
-        return next(each for each in KINDS if each.name == "scratch")
-    for end in _SIDE:
-        name = name.removesuffix(end)
-    return next((each for each in KINDS if name in each.folders), None)

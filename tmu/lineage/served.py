@@ -1,5 +1,7 @@
 """Which weights are in service: by the alias in MLflow, and by the record of the last cut-over."""
 
+from collections.abc import Iterable
+
 from tmu.data.info import STORE_FILE, read_info
 from tmu.lineage.learners import Learner
 from tmu.steps.cut_over import last_cut_over
@@ -10,6 +12,11 @@ from tmu.workspace import Workspace
 def served(workspace: Workspace) -> frozenset[str]:
     """SHA-256 of the weights that serve, or wait to (`audit.inconclusive`). Raises StorageError without MLflow."""
     return _of(workspace, read_info(workspace.data).dataset) if _has_versions(workspace) else frozenset()
+
+
+def ended(workspace: Workspace, weights: Iterable[str]) -> frozenset[str]:
+    """Those of the weights that serve nowhere now: what a purge may destroy, and of what consumers are told."""
+    return frozenset(weights) - served(workspace) - served_elsewhere(workspace)
 
 
 def served_elsewhere(workspace: Workspace) -> frozenset[str]:

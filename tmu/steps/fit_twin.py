@@ -9,14 +9,16 @@ import torch
 from safetensors.torch import load_file, save
 
 from tmu.config import Params, Seeds
+from tmu.deletion.journal import Journal
 from tmu.files import write_atomic, write_json
 from tmu.manifest import digest
 from tmu.models.bundle import Arch
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ModelRef, TwinRef
-from tmu.steps.loading import engine, examples, fresh_model, load_model, open_store
+from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
+from tmu.steps.suppress import refuse_suppressed
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
@@ -43,7 +45,7 @@ def fit_twin(
     """Twin model, curriculum nets, predictor, keyed by data revision and original model.
 
     Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from,
-    ConfigError for a model with a ridge head.
+    ConfigError for a model with a ridge head, DataError where the data hold a picture that was erased before.
     """
     refuse_ridge_head(params, "a twin")
     seeds = Seeds.all(params.seed)
@@ -60,6 +62,7 @@ def fit_twin(
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_store(workspace, data)
+        refuse_suppressed(workspace, store, _under_way(workspace, data), ("train", "holdout"))
         model, arch = load_model(workspace, original)
         start = start_of(workspace, params)
         twin, report = build_twin(
@@ -78,6 +81,12 @@ def fit_twin(
 
     uri, folder = make(workspace, "twin", identity, build, out)
     return TwinRef(uri=uri, digest=digest(folder))
+
+
+def _under_way(workspace: Workspace, data: DataRef) -> frozenset[str]:
+    """Records that a deletion of this revision erases: they are listed as erased before its control asks for a twin."""
+    unfinished = [each for each in Journal(workspace).unfinished() if each.plan.data == data]
+    return frozenset[str]().union(*(forget_keys(workspace, each.forget) for each in unfinished))
 
 
 def twin_report(workspace: Workspace, twin: TwinRef) -> dict[str, Any]:

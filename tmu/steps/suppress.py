@@ -74,15 +74,18 @@ def take_back_pictures(workspace: Workspace, store: RecordStore, records: Collec
     return pictures.remove(store.at(store.index().find_records(records)[0]).images)
 
 
-def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collection[str] = ()) -> None:
-    """Raise DataError where the training records of a store, less those `without` (keys), hold an erased picture.
+def refuse_suppressed(
+    workspace: Workspace, store: RecordStore, without: Collection[str] = (), splits: Collection[str] = ("train",)
+) -> None:
+    """Raise DataError where the records of some splits, less those `without` (keys), hold an erased picture.
 
-    Originals, golds and references ask here. Only equal pixels are looked for: an import turns near copies away.
+    Originals, golds, references, fine-tuned twins and methods that read what stays ask here. Only equal pixels are
+    looked for: an import turns near copies away.
     """
     if not (Tombstones.of(workspace).folder / FILE).exists():
         return
     index = store.index()
-    trained = index.splits == SPLITS.index("train")
+    trained = np.isin(index.splits, [SPLITS.index(split) for split in splits])
     trained[index.find_records(without)[0]] = False
     values = store.contents().values[trained]
     raw = np.ascontiguousarray(values).tobytes()
@@ -91,7 +94,7 @@ def refuse_suppressed(workspace: Workspace, store: RecordStore, without: Collect
     found = pictures.exact_digests(raw[start : start + width] for start in range(0, len(raw), width))
     if found:
         raise DataError(
-            f"The training records hold {found} pictures that were erased.",
+            f"The records to be learned hold {counted(found, 'picture')} that were erased.",
             "An old revision is in the workspace: `tmu restore` erases them again; or import the data anew.",
         )
 

@@ -20,6 +20,7 @@ from tmu.ledger.actor import SYSTEM
 from tmu.ledger.deliveries import Message
 from tmu.ledger.outbox import WITHDRAWN
 from tmu.ledger.place import has_ledger, opened
+from tmu.lineage.served import ended
 from tmu.notify.apprise_target import AppriseTarget
 from tmu.notify.sender import targets_of
 from tmu.notify.target import Target
@@ -119,14 +120,14 @@ def consumers_told(workspace: Workspace, request: str) -> list[Told]:
 
 
 def _withdrawn(workspace: Workspace, scope: Scope) -> tuple[Withdrawn, ...]:
-    """The versions of the scope's models that MLflow says are purged or blocked, in their order."""
+    """The versions of the scope's models that serve nowhere and that MLflow says are purged or blocked, in order."""
     if workspace.registry.embedded and not workspace.state("mlflow.db").exists():
         return ()
-    ended = frozenset(scope.learned) - frozenset(scope.spared)
+    learned = ended(workspace, scope.learned)
     return tuple(
         Withdrawn(version=each.version, weights=each.weights_sha256, action="purged" if each.purged else "blocked")
         for each in workspace.registry.versions(read_info(workspace.data).dataset)
-        if each.weights_sha256 in ended and each.refused
+        if each.weights_sha256 in learned and each.refused
     )
 
 

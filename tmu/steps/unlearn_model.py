@@ -33,6 +33,7 @@ from tmu.steps.loading import (
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.ridge_statistics import keep_statistics
 from tmu.steps.starts import start_of
+from tmu.steps.suppress import refuse_suppressed
 from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
 from tmu.train import Fit
 from tmu.train.engine import Progress
@@ -141,7 +142,10 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
 def _problem(
     workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
 ) -> tuple["Problem", Arch, dict[str, Any]]:
-    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them; notes for the report."""
+    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them; notes for the report.
+
+    Raises DataError where a picture that was erased before is among the records that stay.
+    """
     from tmu.unlearn.problem import Problem
 
     if needs_references(case.params.unlearn.method):
@@ -150,6 +154,7 @@ def _problem(
         return exact_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
+    refuse_suppressed(workspace, store, keys)
     model, arch = load_model(workspace, case.original)
     if retired_with(workspace, case.forget):
         arch = _without_outputs(arch, store.info.live, case.params)

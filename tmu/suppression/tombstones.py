@@ -179,17 +179,22 @@ class Marks:
 
 def read_tombstones(path: Path) -> list[Tombstone]:
     """The lines of a file, or of a copy of it. Raises DataError as `Tombstones.all`."""
-    found: list[Tombstone] = []
     with storage_errors(path):
         text = path.read_bytes()
+    return tombstones_in(text, str(path))
+
+
+def tombstones_in(text: bytes, name: str) -> list[Tombstone]:
+    """The lines of a file's text; name: of the file, for errors. Raises DataError as `Tombstones.all`."""
+    found: list[Tombstone] = []
     for number, raw in enumerate(text.split(b"\n")[:-1], 1):  # what follows the last line end was never finished
         try:
             line = Tombstone.model_validate(json.loads(raw))
         except (ValueError, ValidationError) as error:
-            raise DataError(f"Line {number} of {path} is no tombstone.", "Restore the file from a copy.") from error
+            raise DataError(f"Line {number} of {name} is no tombstone.", "Restore the file from a copy.") from error
         if line.previous != (_digest(found[-1]) if found else _GENESIS):
             raise DataError(
-                f"Line {number} of {path} does not follow the one before: a line was changed or taken out.",
+                f"Line {number} of {name} does not follow the one before: a line was changed or taken out.",
                 "Restore the file from a copy.",
             )
         found.append(line)

@@ -37,23 +37,31 @@ class Gate:
         self.folder, self.wanted = folder, (stage, effect)
         self.stage: str | None = None
         self.counts: dict[str, int] = {}
-        self.patched = self.busy = False
+        self.busy = False
+        self.waiting = {
+            "tmu.ledger.executions": self.hear_of_states,
+            "tmu.steps.issue_certificate": self.hear_of_the_certificate,
+            "tmu.steps.seal_evidence": self.hear_of_the_seal,
+        }
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Python's audit hook."""
         if self.busy or threading.current_thread() is not threading.main_thread():
             return
-        if not self.patched:
-            if event == "import":
-                self.patch(sys.modules.get("tmu.ledger.executions"))
+        if event == "import":
+            self.patch()
         elif self.stage and (event in _EFFECTS or (event == "open" and _writes(*arguments))):
             self.effect(event)
 
-    def patch(self, executions: Any) -> None:
-        """Hear of stages from the ledger's executions, once that module is loaded whole."""
-        if executions is None or not hasattr(executions, "_end"):  # its last function
-            return
-        self.patched = True
+    def patch(self) -> None:
+        """Hear of stages from the modules that begin them, each once it is loaded whole."""
+        for name in list(self.waiting):
+            module = sys.modules.get(name)
+            if module is not None and not getattr(module.__spec__, "_initializing", False):
+                self.waiting.pop(name)(module)
+
+    def hear_of_states(self, executions: Any) -> None:
+        """The ledger's states."""
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
@@ -61,6 +69,21 @@ class Gate:
         executions.advance = self._then(executions.advance, lambda ledger, token, to, *_, **__: str(to))
         executions.finish = self._then(executions.finish, lambda *_, **__: None)
         event.listen(Engine, "commit", lambda _: self.stage and self.effect("commit"))
+
+    def hear_of_the_certificate(self, issuing: Any) -> None:
+        """The ledger says `verifying` meanwhile."""
+        issuing.issue_certificate = self._in("certifying", issuing.issue_certificate)
+
+    def hear_of_the_seal(self, sealing: Any) -> None:
+        """It comes after the ledger's last state, and is the last of all."""
+        sealing.seal_evidence = self._then(self._in("sealing", sealing.seal_evidence), lambda *_, **__: None)
+
+    def _in(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            self.enter(stage)
+            return function(*arguments, **named)
+
+        return called
 
     def _then(self, function: Callable[..., Any], stage_of: Callable[..., str | None]) -> Callable[..., Any]:
         def called(*arguments: Any, **named: Any) -> Any:

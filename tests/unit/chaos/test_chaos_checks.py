@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos import checks
-from tests.chaos.cells import EXTRAS, FAULTS, STAGES, chosen, effect_of, extras, matrix
+from tests.chaos.cells import EXTRAS, FAULTS, STAGES, STATES, chosen, effect_of, extras, matrix
 from tests.chaos.extras import EXTRA
 from tests.chaos.facts import Before, Facts, Model, broken_chain
 from tests.chaos.faults import INJECT
@@ -22,7 +22,7 @@ GOOD = Facts(
     person="p",
     before=Before(OLD, {"p": 9, "q": 8}, 1, {1}),
     state="completed",
-    events=["received", *STAGES, "completed"],
+    events=["received", *STATES, "completed"],
     attempts=["superseded", "completed"],
     chain=None,
     evidence=[f"dvc:{NEW}"],
@@ -44,6 +44,7 @@ def test_good_facts_pass_every_check() -> None:
 
 
 BROKEN = {
+    "certified_and_sealed": [{"certificate": "there is no certificate"}, {"bundle": "the evidence is not sealed"}],
     "completed_once": [{"state": "auditing"}, {"events": [*GOOD.events, "completed"]}],
     "every_stage_once": [{"events": [*GOOD.events, "promoting"]}, {"events": ["completed"]}],
     "one_attempt_succeeded": [
@@ -104,14 +105,14 @@ def test_a_log_that_was_changed_past_the_ledger_is_found() -> None:
 def test_every_cell_can_be_run() -> None:
     assert set(INJECT) == set(FAULTS)
     assert set(EXTRA) == set(EXTRAS)
-    assert len(matrix()) == len(STAGES) * len(FAULTS) == 60
-    assert len(set(matrix() + extras())) == 60 + len(EXTRAS)
+    assert len(matrix()) == len(STAGES) * len(FAULTS) == 80
+    assert len(set(matrix() + extras())) == 80 + len(EXTRAS)
 
 
 def test_cells_are_chosen_by_pattern() -> None:
     assert [str(cell) for cell in chosen(["auditing/flow"])] == ["auditing/flow"]
     assert len(chosen(["*ing/disk"])) == len(STAGES) - 1
-    assert len(chosen([])) == 60 + len(EXTRAS)
+    assert len(chosen([])) == 80 + len(EXTRAS)
 
 
 def test_the_place_of_a_fault_is_drawn_by_name_and_within_the_stage() -> None:

@@ -33,16 +33,37 @@ executions.advance(ledger, token, State.UNLEARNING, FLOW)
 os.replace(folder / "a", folder / "d")
 executions.advance(ledger, token, State.AUDITING, FLOW)
 """
+END = """
+import sys, pathlib
+from tmu.steps import issue_certificate, seal_evidence
+from tmu.ledger import executions
+import calendar  # the hook looks at what is loaded when something more is
+folder = pathlib.Path(sys.argv[2])
+issuing = issue_certificate.issue_certificate
+try:
+    issuing(None, None, (), ())
+except AttributeError:
+    (folder / "certificate").write_text("x")
+try:
+    seal_evidence.seal_evidence(None, "r")
+except AttributeError:
+    (folder / "bundle").write_text("x")
+"""
 
 
 @contextmanager
 def start(
-    folder: Path, mark: str = "prefect.engine", stage: str | None = None, effect: int = 0, name: str = "nightly-batch"
+    folder: Path,
+    mark: str = "prefect.engine",
+    stage: str | None = None,
+    effect: int = 0,
+    name: str = "nightly-batch",
+    flow: str = FLOW,
 ) -> Iterator[subprocess.Popen]:
     (folder / "order.json").write_text(json.dumps({"stage": stage, "effect": effect}))
     hook = {"PYTHONPATH": str(HOOK), "CHAOS_FOLDER": str(folder), "PREFECT__DEPLOYMENT_NAME": name}
     environment = os.environ | hook
-    with subprocess.Popen([sys.executable, "-c", FLOW, mark, str(folder)], env=environment) as process:
+    with subprocess.Popen([sys.executable, "-c", flow, mark, str(folder)], env=environment) as process:
         try:
             yield process
         finally:
@@ -69,6 +90,18 @@ def test_it_counts_the_main_threads_effects_by_stage(tmp_path: Path) -> None:
     counts = json.loads((tmp_path / "effects.json").read_text())
     assert counts == {"forgetting_data": 5, "unlearning": 3}  # begin, three files, commit; begin, a move, commit
     assert not (tmp_path / "frozen.json").exists()
+
+
+@pytest.mark.parametrize(("stage", "there"), [("certifying", []), ("sealing", ["certificate"])])
+def test_it_stops_in_what_the_ledger_does_not_name(tmp_path: Path, stage: str, there: list[str]) -> None:
+    with start(tmp_path, stage=stage, flow=END) as process:
+        deadline = time.monotonic() + 60
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        noted = json.loads((tmp_path / "frozen.json").read_text())
+        assert (noted["stage"], noted["effect"], noted["what"]) == (stage, 0, "begin")
+        assert [path.name for path in tmp_path.iterdir() if path.name in ("certificate", "bundle")] == there
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def test_green_red_and_missing_cells_are_told_apart(tmp_path: Path) -> None:
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
     assert "| 41 s, 2 |" in lines["kill -9 of the flow process"]
-    assert lines["kill -9 of the flow process"].count("–") == 5
+    assert lines["kill -9 of the flow process"].count("–") == 7
     assert "**red**" in lines["full disk"] and "41 s" not in lines["full disk"]
     assert "41 s, 2" in lines["a frozen attempt wakes up beside its successor"]
-    assert "1 of 2 measured cells of the matrix are green (60 in all)" in text
+    assert "1 of 2 measured cells of the matrix are green (80 in all)" in text
     assert (tmp_path / "chaos.md").read_text().splitlines()[4:] == table.render(tmp_path, docs)
 
 

@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from tmu import refs
-from tmu.lineage.kinds import KINDS, kind_of_artifact, kind_of_entry
+from tmu.lineage.kinds import KINDS, Kind, kind_of_artifact
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("tmu", "flows", "tasks", "infra")
+_SIDE = ("-wal", "-shm", "-journal")  # of a SQLite file
+
+
+def kind_of_entry(name: str) -> Kind | None:
+    """The kind of an entry of `.tmu/`; None: not declared. What a process is building counts as scratch."""
+    if ".building-" in name:
+        return next(each for each in KINDS if each.name == "scratch")
+    for end in _SIDE:
+        name = name.removesuffix(end)
+    return next((each for each in KINDS if name in each.folders), None)
 
 
 def undeclared(source: str) -> Iterator[str]:

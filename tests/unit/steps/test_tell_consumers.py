@@ -95,6 +95,16 @@ def test_without_a_ledger_who_did_not_answer_is_told_again(place: Workspace) -> 
     assert len({each.message["id"] for each in late.got}) == 1
 
 
+def test_what_the_plan_spared_and_serves_no_more_is_told_and_what_serves_is_not(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One rule with the purge of MLflow: who serves when it acts, not who served when it was planned."""
+    spared = about(place).model_copy(update={"spared": (KEPT,)})
+    assert [each.version for each in tell_consumers(place, spared)] == [1, 2]
+    monkeypatch.setattr("tmu.lineage.served.served", lambda workspace: frozenset({KEPT}))
+    assert [each.version for each in tell_consumers(place, about(place))] == [1]
+
+
 def test_where_nobody_is_named_nobody_was_told(place: Workspace) -> None:
     request = about(place)
     assert len(tell_consumers(place, request)) == 2 and consumers_told(place, request.request) == []

@@ -8,7 +8,7 @@ runs name stay: they hold a name, a count and the digest of a revision, and lead
 from collections.abc import Iterator
 from functools import cached_property
 
-from tmu.lineage.served import served, served_elsewhere
+from tmu.lineage.served import ended
 from tmu.purge.place import Place
 from tmu.purge.retention import stays
 from tmu.purge.scope import Scope
@@ -44,8 +44,7 @@ class Mlflow:
 
     def find(self, scope: Scope) -> Iterator[Trace]:
         """What MLflow holds of each model that learned the records and serves nowhere now; a kept one is blocked."""
-        serving = served(self._workspace) | served_elsewhere(self._workspace)
-        for left in Finder(*self._parts).find(frozenset(scope.learned) - serving):
+        for left in Finder(*self._parts).find(ended(self._workspace, scope.learned)):
             rule = stays(self._workspace, scope, left.role) if left.role else None
             yield from self._kept(left, *rule) if rule else [self._trace(left)]
 

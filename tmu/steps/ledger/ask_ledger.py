@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from tmu.config import Config
 from tmu.data.info import read_info
+from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.errors import RequestError
 from tmu.ledger.actor import OPERATOR
@@ -69,7 +70,9 @@ def _same(ledger: Ledger, dataset: str, asked: Asked) -> str | None:
 def _new_id(workspace: Workspace, asked: Asked) -> str:
     """A random id. Raises RequestError where nothing is left of what is named: the receipt of it is no new request."""
     if not Planner(workspace).left_of(asked):
-        raise RequestError("All that the request names was erased before.", "Leave it out.")
+        unfinished = Journal(workspace).unfinished()
+        hint = f"`tmu delete --resume {unfinished[0].id}` goes on with the unfinished deletion." if unfinished else ""
+        raise RequestError("All that the request names was erased before.", hint or "Leave it out.")
     return f"cli-{secrets.token_hex(8)}"
 
 
