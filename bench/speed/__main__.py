@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.avx2 and any(os.environ.get(name) != value for name, value in AVX2.items()):
         # libraries read it when they are loaded
-        os.execve(sys.executable, [sys.executable, "-m", "bench.speed", *sys.argv[1:]], {**os.environ, **AVX2})
+        os.execve(sys.executable, [sys.executable, "-m", "bench.speed", *sys.argv[1:]], {**os.environ, **AVX2})  # noqa: S606
     try:
         print("\n".join(measure(options)))
     except TmuError as error:

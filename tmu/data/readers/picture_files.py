@@ -98,7 +98,7 @@ def _unidentified(source: Source) -> Fault:
         head, suffix = source[:12], ""
     else:
         suffix = source.suffix.lower()
-        with open(source, "rb") as file:
+        with source.open("rb") as file:
             head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return Fault("is HEIC", "Convert it to JPEG or PNG.")
