@@ -55,7 +55,7 @@ class Synthetic(Reader):
 
     name, simulated, Options = "synthetic", True, Config
 
-    def __init__(self, n: int):
+    def __init__(self, n: int) -> None:
         super().__init__(Config())
         self._n = n
 

@@ -93,9 +93,9 @@ def _purged(workspace: Workspace, person: int) -> dict[tuple[str, str], float]:
     scope, cache = _erased(workspace, person), workspace.root / ".dvc" / "cache"
     taken: dict[tuple[str, str], float] = {}
     with _timed("plan without the local cache", taken):
-        os.replace(cache / "files", cache / "away")
+        (cache / "files").replace(cache / "away")
         found = _found(workspace, scope)
-        os.replace(cache / "away", cache / "files")
+        (cache / "away").replace(cache / "files")
     with _timed("plan", taken):
         found = _found(workspace, scope)
     taken["plan", "traces"] = len(found)
@@ -156,7 +156,7 @@ def _timed(step: str, taken: dict[tuple[str, str], float]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _server() -> Iterator[str]:
-    """moto's server in a process of its own, with a versioned bucket."""
+    """Moto's server in a process of its own, with a versioned bucket."""
     import boto3
 
     with socket.socket() as free:

@@ -8,17 +8,18 @@ from flows.observer import Observer
 from flows.report import show_audit
 from flows.tell import tell
 from flows.train_gold import golds_of
-from tasks.models import audit, audit_by_references, fit_twin, unlearn
+from tasks.models import audit, audit_by_recomputation, audit_by_references, fit_twin, unlearn
 from tasks.registry import register
 from tmu.deletion.deletion import AuditVerdict, Deletion, Outcome
 from tmu.deletion.journal import Journal
 from tmu.errors import GateError, RequestError
 from tmu.refs import AuditRef, ModelRef, TwinRef
-from tmu.steps.cases import AuditCase, Lineage, TableAuditCase, UnlearnCase
+from tmu.steps.cases import AuditCase, Lineage, RidgeAuditCase, TableAuditCase, UnlearnCase
 from tmu.steps.ledger.batch import dataset_of
 from tmu.steps.loading import run_record
 from tmu.steps.price import price_of
 from tmu.steps.register_model import log_audit, refuse_other_recipe
+from tmu.steps.ridge_statistics import find_statistics
 from tmu.steps.unlearn_model import CONTROL
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
@@ -27,6 +28,8 @@ from tmu.workspace import Workspace
 @flow(name="audit")
 def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
     """Audit a completed request again, with golds, whatever proved it first: the rows of its records are erased.
+
+    A model with a ridge head is proved by recomputation again; golds have nothing to add to equality.
 
     What passes goes into service, if it is current. Raises RequestError where the request led to no model (yet), and
     where it is purged.
@@ -40,7 +43,9 @@ def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
             f"What an audit of request {request} needs is purged: the old revision and the models that learned it.",
             "Its own audit stands; `purge.act: false` in params.yaml leaves a later deletion open to more.",
         )
-    outcome = audited_by_golds(workspace, deletion, golds)
+    outcome = (
+        audited(workspace, deletion) if deletion.by_recomputation else audited_by_golds(workspace, deletion, golds)
+    )
     service = Observer(workspace).put_into_service(deletion.data, outcome)
     shown = outcome.model_dump(mode="json") | {"service": service}
     return {"request": request, "ui": workspace.registry.ui_command(), **shown}
@@ -48,6 +53,17 @@ def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
 
 def audited(workspace: Workspace, deletion: Deletion, golds: int = 2) -> Outcome:
     """Audit by what the parameters say is the proof, register every row, and tie the numbers to them."""
+    if deletion.by_recomputation:
+        tell("Auditing by recomputation: the statistics of the records that stay are summed anew")
+        given = {name: getattr(deletion, name) for name in ("forget", "unlearned", "params")}
+        case = RidgeAuditCase(
+            data=deletion.plan.data,
+            original=deletion.base,
+            statistics=find_statistics(workspace, deletion.unlearned),
+            notes=_notes(workspace, deletion),
+            **given,
+        )
+        return _concluded(workspace, deletion, audit_by_recomputation(workspace, case), ())
     if deletion.by_golds:
         return audited_by_golds(workspace, deletion, golds)
     tell("Auditing by the references")
@@ -80,7 +96,7 @@ def _concluded(workspace: Workspace, deletion: Deletion, proof: AuditRef, golds:
     workspace.registry.log_audit(versions[deletion.method], price_of(workspace, deletion, proof).shares)
     show_audit(numbers)
     verdict = AuditVerdict.model_validate(numbers["verdict"])
-    row = "gold" if golds and verdict.outcome != "passed" and not deletion.exact else deletion.method
+    row = "gold" if golds and verdict.outcome != "passed" and not deletion.retrained else deletion.method
     waits = _waits(deletion, verdict, golds)
     if waits:
         workspace.registry.mark_waiting(versions[row])
@@ -112,7 +128,7 @@ def links_to_what_is_left(workspace: Workspace, outcome: Outcome) -> dict[str, A
 
 def _waits(deletion: Deletion, verdict: AuditVerdict, golds: tuple[ModelRef, ...]) -> bool:
     """Whether nothing goes into service before the next request, because nothing can be said of so few records."""
-    unsure = verdict.outcome == "inconclusive" and not deletion.exact and not golds
+    unsure = verdict.outcome == "inconclusive" and not deletion.retrained and not golds
     return unsure and deletion.params.audit.inconclusive == "wait"
 
 
@@ -121,7 +137,7 @@ def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
     learned = {name: getattr(deletion, name) for name in ("forget", "params")}
     learned |= {"data": deletion.plan.data, "original": deletion.base, "twin": _twin(workspace, deletion)}
     # a retrained model is the paired gold itself: then all golds are independent ones
-    retrained, control = golds_of(workspace, deletion, golds, first=int(deletion.exact)), None
+    retrained, control = golds_of(workspace, deletion, golds, first=int(deletion.retrained)), None
     if learned["twin"]:
         tell("Unlearning a random choice, as control")
         params = deletion.params.model_copy(update={"unlearn": CONTROL})
@@ -132,7 +148,7 @@ def _case(workspace: Workspace, deletion: Deletion, golds: int) -> AuditCase:
 
 def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef | None:
     """The fine-tuned twin, for the control; None for a retrained model, and where the twin's gate refuses."""
-    if deletion.exact:
+    if deletion.retrained:
         return None
     try:
         return fit_twin(workspace, deletion.plan.data, deletion.base, deletion.params)
@@ -166,8 +182,10 @@ def _notes(workspace: Workspace, deletion: Deletion) -> dict[str, str]:
 def _service(deletion: Deletion, verdict: AuditVerdict, sentence: str, *, by_golds: bool) -> str:
     """Which model goes into service and why. sentence: what the audit says of the people."""
     method = deletion.method
-    if deletion.exact:
+    if deletion.retrained:
         return "The retrained model goes into service: it was trained without the records."
+    if verdict.outcome == "passed" and deletion.by_recomputation:
+        return f"`{method}` goes into service: it is exact, and equal to a recomputation without the records."
     if verdict.outcome == "passed":
         return f"`{method}` goes into service: it passed its audit."
     if not by_golds:

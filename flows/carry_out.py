@@ -29,8 +29,9 @@ from tmu.steps.cases import Lineage, UnlearnCase
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.price import Price, price_of
 from tmu.steps.register_model import champion_of
+from tmu.steps.ridge_statistics import find_statistics, why_anew
 from tmu.stores.mlflow import Version
-from tmu.unlearn import needs_references, needs_twin
+from tmu.unlearn import needs_references, needs_statistics, needs_twin
 from tmu.workspace import Workspace
 
 UNAUDITED = "Without an audit nothing goes into service."
@@ -93,6 +94,8 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
         case = _case(workspace, deletion)
         tell(f"Unlearning with {deletion.method}")
         unlearned = unlearn(workspace, case)
+        if deletion.by_recomputation and (why := why_anew(workspace, unlearned)):
+            tell(why)
         return journal.advance(deletion, Stage.UNLEARNED, twin=case.twin, unlearned=unlearned)
     except GateError as refusal:
         refused = f"{refusal.what} Exact retraining took over from `{deletion.method}`."
@@ -103,15 +106,24 @@ def _unlearned(workspace: Workspace, deletion: Deletion) -> Deletion:
 
 
 def _case(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
-    """What is to be unlearned, with references and twin where the method needs them."""
+    """What is to be unlearned, with references and twin or statistics where the method needs them."""
     data, base, params, table, twin = deletion.plan.data, deletion.base, deletion.params, None, None
+    statistics = find_statistics(workspace, base) if needs_statistics(deletion.method) else None
     if needs_references(deletion.method):
         table = deletion.references
         twin = deletion.twin or fit_twin(workspace, data, base, params, table)
     elif needs_twin(deletion.method):
         tell("Fitting the twin problem (once for all requests on this revision and model)")
         twin = fit_twin(workspace, data, base, params)
-    return UnlearnCase(data=data, forget=deletion.forget, original=base, twin=twin, references=table, params=params)
+    return UnlearnCase(
+        data=data,
+        forget=deletion.forget,
+        original=base,
+        twin=twin,
+        references=table,
+        statistics=statistics,
+        params=params,
+    )
 
 
 def _refuse_foreseen(deletion: Deletion) -> None:

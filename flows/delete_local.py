@@ -43,6 +43,7 @@ def delete_local_flow(
         method: Unlearning method, or `auto` to weigh it against retraining; empty: the one in params.yaml.
         audit: Prove the result, by the references or beside retrained models (`audit.golds`).
         resume: Id of an acknowledged request to go on with: as it was acknowledged, whatever params.yaml says now.
+
     """
     workspace, asked = Workspace.open(home), Asked.of(subjects or [], records or [])
     with Journal(workspace).running():

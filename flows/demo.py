@@ -87,11 +87,11 @@ def _beside_gold(workspace: Workspace, request: str) -> list[dict[str, Any]]:
 
     deletion = Journal(workspace).find(request)
     data, forget, gold = deletion.plan.data, deletion.forget, deletion.unlearned
-    if not deletion.exact:
+    if not deletion.retrained:
         tell("Retraining without the nineteen people, for comparison alone")
         gold = train_gold(workspace, data, forget, deletion.params, 0)
     tried = unlearned_for(workspace, forget)
-    refused = ", refused" if deletion.exact else ""
+    refused = ", refused" if deletion.retrained else ""
     models = {"original": deletion.base, "gold": gold, **{f"{name}{refused}": model for name, model in tried.items()}}
     return [row.model_dump() for row in beside_gold(workspace, data, forget, models, gold)]
 

@@ -15,7 +15,7 @@ class Observer:
 
     work: Work | None = None
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
 
     @property
@@ -49,7 +49,7 @@ class Observer:
 class BatchObserver(Observer):
     """Of a deletion that serves a batch of the ledger: states, evidence and cut-over carry its fencing token."""
 
-    def __init__(self, workspace: Workspace, work: Work):
+    def __init__(self, workspace: Workspace, work: Work) -> None:
         super().__init__(workspace)
         self.work = work
 

@@ -18,7 +18,8 @@ from tmu.steps.fit_reference_twin import find_reference_twin
 from tmu.steps.read_references import find_references
 from tmu.steps.register_model import champion_of
 from tmu.steps.renewal import serving_references
-from tmu.unlearn import needs_references
+from tmu.steps.ridge_statistics import refuse_trained_start
+from tmu.unlearn import needs_references, needs_statistics
 from tmu.workspace import Workspace
 
 
@@ -32,6 +33,8 @@ def prepared(workspace: Workspace, deletion: Deletion) -> Deletion:
     journal, before = Journal(workspace), deletion.plan.data
     if deletion.base is None:
         base = champion_of(workspace, before) or original_of(workspace, before, deletion.params)
+        if needs_statistics(deletion.method):
+            refuse_trained_start(workspace, base, deletion.params)
         deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, base=base)
     if deletion.references is None and not deletion.plan.retires:
         deletion = journal.advance(deletion, Stage.ACKNOWLEDGED, references=_references(workspace, deletion))
@@ -51,6 +54,8 @@ def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef:
 def _references(workspace: Workspace, deletion: Deletion) -> ReferencesRef | None:
     """The table of the data as they are; fitted where none serves on and the method or its proof needs one."""
     before, params = deletion.plan.data, deletion.params
+    if deletion.by_recomputation:
+        return None
     found = serving_references(workspace, before, params)
     by_table = not deletion.exact and deletion.audited and not deletion.by_golds
     if found is not None or deletion.plan.choice.risk.refusal or not (needs_references(deletion.method) or by_table):
@@ -86,7 +91,7 @@ def _said(method: str, verdict: AuditVerdict) -> str:
 
 def _gives_way(deletion: Deletion, verdict: AuditVerdict) -> bool:
     """Whether exact retraining takes over from a method. With golds a gold is in hand, and nothing is trained anew."""
-    if deletion.exact or deletion.by_golds:
+    if deletion.retrained or (deletion.by_golds and not deletion.by_recomputation):
         return False
     unsure = verdict.outcome == "inconclusive" and deletion.params.audit.inconclusive == "retrain"
     return verdict.outcome == "failed" or unsure

@@ -19,6 +19,7 @@ def replay_flow(request: Id, home: str = ".") -> dict[str, Any]:
     Args:
         request: Id of a deletion whose model was unlearned.
         home: Folder of the workspace.
+
     """
     found = replay(Workspace.open(home), request)
     tell(found.sentence)

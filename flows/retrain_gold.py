@@ -24,4 +24,4 @@ def retrain_gold_flow(
     if not done:
         tell("There is no deletion that led to an unlearned model and is not purged.")
         return None
-    return audit_flow(request=random.choice(done).id, golds=golds, home=home)
+    return audit_flow(request=random.choice(done).id, golds=golds, home=home)  # noqa: S311  a sample, no secret

@@ -142,7 +142,7 @@ def logs(
     if name and name not in known:
         raise ConfigError(f"There is no log of `{name}`.", f"Known: {', '.join(known)}.")
     files = [str(folder / f"{each}.log") for each in ([name] if name else known)]
-    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *files])
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), *files])  # noqa: S606
 
 
 @app.command()

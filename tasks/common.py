@@ -9,6 +9,7 @@ from prefect.context import TaskRunContext
 from tasks.plain import StepTask, may_pass
 from tasks.progress import watched
 from tasks.results import read_only_json
+from tasks.say import heard
 from tasks.slots import GPU, slot
 from tmu.config import Config, Params
 from tmu.files import digest_of
@@ -51,7 +52,7 @@ def _within(stage: str, limit: str | None, function: Callable[..., Any]) -> Call
 
     @wraps(function)
     def held(workspace: Workspace, *arguments: Any, **named: Any) -> Any:
-        with slot(limit, workspace), watched(stage):
+        with slot(limit, workspace), watched(stage), heard():
             return function(workspace, *arguments, **named)
 
     return held

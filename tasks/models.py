@@ -4,12 +4,13 @@ from tasks.common import step_task
 from tasks.progress import progress_of
 from tmu.config import Params
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
+from tmu.steps import audit_by_recomputation as by_equality
 from tmu.steps import audit_by_references as by_table
 from tmu.steps import audit_models, train_model, unlearn_model
 from tmu.steps import fit_reference_twin as on_references
 from tmu.steps import fit_references as referring
 from tmu.steps import fit_twin as fitting
-from tmu.steps.cases import AuditCase, TableAuditCase, UnlearnCase
+from tmu.steps.cases import AuditCase, RidgeAuditCase, TableAuditCase, UnlearnCase
 from tmu.workspace import Workspace
 
 
@@ -64,3 +65,9 @@ def audit(workspace: Workspace, case: AuditCase) -> AuditRef:
 def audit_by_references(workspace: Workspace, case: TableAuditCase) -> AuditRef:
     """The unlearned model against the references' table, without golds."""
     return by_table.audit_by_references(workspace, case)
+
+
+@step_task("audit-by-recomputation", by_equality.code_of, gpu=True)
+def audit_by_recomputation(workspace: Workspace, case: RidgeAuditCase) -> AuditRef:
+    """The statistics of the records that stay, summed anew, against those that the model was solved from."""
+    return by_equality.audit_by_recomputation(workspace, case, progress=progress_of("audit by recomputation"))

@@ -6,7 +6,8 @@ Prefect is looked at only where it is loaded already, so that something can be s
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
@@ -25,6 +26,25 @@ def speaker(level: int = logging.INFO) -> Say:
     if logger is not None and logger.isEnabledFor(level):
         return lambda line: logger.log(level, line)  # Prefect prints it on stderr, too
     return _print
+
+
+@contextmanager
+def heard(name: str = "tmu.steps") -> Iterator[None]:
+    """Say what the loggers of a package note while the block runs, from INFO on."""
+    logger, handler = logging.getLogger(name), _Saying(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Saying(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), record.levelno)
 
 
 def inside_run() -> bool:

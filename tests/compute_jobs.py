@@ -1,9 +1,11 @@
-"""Jobs for processes side by side: a spawned process must be able to import what it is sent."""
+"""Jobs for processes side by side: a worker must be able to import what it is sent."""
 
 import os
 import signal
 import sys
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from tmu.errors import DataError
@@ -18,14 +20,38 @@ def double(job: int, tell: Any) -> tuple[int, int]:
 def refuse_or_go_on(job: int, tell: Any) -> None:
     """Job 0 is refused; the others tell something for ever."""
     if job == 0:
-        raise DataError("A half holds 1 record.", "Add people.")
+        raise DataError("A half holds 1 record.", "Add people.", ["a line for the terminal"])
     while True:
         tell("still here")
         time.sleep(0.05)
 
 
+def divide(job: int, tell: Any) -> float:
+    return 1 / job
+
+
+def give_what_cannot_be_sent(job: int, tell: Any) -> Any:
+    return threading.Lock() if job == 0 else job
+
+
 def die(job: int, tell: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(job: tuple[str, int], tell: Any) -> int:
+    """Job 1 is killed the first time; the folder tells how often each was begun."""
+    folder, number = job
+    begun = len(list(Path(folder).glob(f"{number}-*")))
+    Path(folder, f"{number}-{begun}").touch()
+    if number == 1 and begun == 0:
+        die(number, tell)
+    return 10 * number
+
+
+def surroundings(job: int, tell: Any) -> tuple[str | None, str | None, bytes]:
+    """What a worker has in its environment, and what it reads from standard input."""
+    time.sleep(0.3)
+    return os.environ.get("OMP_NUM_THREADS"), os.environ.get("CUDA_VISIBLE_DEVICES"), sys.stdin.buffer.read()
 
 
 def wait_long(job: int, tell: Any) -> None:
@@ -35,10 +61,6 @@ def wait_long(job: int, tell: Any) -> None:
 
 def main() -> None:
     """Two processes that wait, until somebody kills this one; prints their ids."""
-    from tmu.compute import side_by_side
+    from tmu.compute import Local, Resources, side_by_side
 
-    side_by_side(wait_long, [1, 2], 2, lambda pid: print(pid, flush=True))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    side_by_side(Local(2), wait_long, [1, 2], Resources(), lambda pid: print(pid, flush=True))

@@ -1,10 +1,21 @@
 """Every choice of a run, as frozen models that refuse unknown keys; `params.yaml` is read into `Params`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from tmu.errors import ConfigError
 from tmu.files import digest_of
@@ -35,27 +46,151 @@ class Seeds(Config):
         return cls(init=seed, order=seed, augment=seed, unlearn=seed, evaluate=seed)
 
 
+_SINCE_STARTS = ("init", "init_sha256", "init_source", "mean", "std")  # keys of a model that came after it was stored
+
+
 class ModelConfig(Config):
-    """An architecture by registry name, with its options (`width`, ...)."""
+    """An architecture by registry name, with its options (`width`, ...), and what it starts from.
+
+    Dumped, it leaves out newer keys that are at their defaults, so that the digests of earlier models stay.
+    """
 
     name: str = "small_resnet"
     options: dict[str, Any] = Field(default_factory=dict)
+    init: str | None = Field(
+        None, min_length=1, description="safetensors file to start from, relative to the workspace; null: random"
+    )
+    init_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="its digest; other bytes are refused")
+    init_source: str = Field("", max_length=200, description="what those weights were trained on, in words")
+    mean: float | tuple[float, ...] = Field(0.5, description="taken from the pixels (0..1): one number, or by channel")
+    std: float | tuple[float, ...] = Field(0.25, description="what they are divided by then")
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _some(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if value == ():
+            raise ValueError("give one number, or one a channel")
+        return value
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if min(value if isinstance(value, tuple) else (value,)) <= 0:
+            raise ValueError("a standard deviation is above 0")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in _SINCE_STARTS if getattr(self, name) == fields[name].default}
+        whole = bool(info.context and info.context.get("whole"))
+        return {name: value for name, value in dump(self).items() if whole or name not in unused}
+
+    @property
+    def constants(self) -> dict[str, tuple[float, ...]]:
+        """`mean` and `std`, each as a tuple."""
+        given = {"mean": self.mean, "std": self.std}
+        return {name: each if isinstance(each, tuple) else (each,) for name, each in given.items()}
+
+    @property
+    def started(self) -> bool:
+        """Whether it starts from weights that were trained elsewhere."""
+        return bool(self.init or self.init_sha256)
+
+    def made_of(self) -> dict[str, Any]:
+        """What determines a fresh network besides the seed, JSON-ready: of a start its digest, not its place.
+
+        Raises ValueError where the digest is not known yet (`tmu.starts.pinned`).
+        """
+        if self.init and not self.init_sha256:
+            raise ValueError("the start has no digest yet")
+        return self.model_dump(mode="json", exclude={"init", "init_source"})
+
+
+WHOLE = {"whole": True}
+"""Context of `model_dump` under which a recipe names all of its options."""
+Word = Literal["none", "shift", "flip_shift"]
+Step = Literal["crop", "flip", "colour", "randaugment"]
+_WORDS = get_args(Word)
+_LATER = (  # options of a recipe that came after recipes were stored
+    *("optimiser", "backbone_lr", "decay", "balance", "ema", "early_stop", "holdout_records"),
+    *("crop_area", "colour", "operations", "strength", "head", "ridge"),
+)
+_OF_STEP: dict[str, Step] = {
+    "crop_area": "crop",
+    "colour": "colour",
+    "operations": "randaugment",
+    "strength": "randaugment",
+}
 
 
 class TrainConfig(Config):
-    """One run of the training engine."""
+    """One run of the training engine (`docs/training.md`).
+
+    Dumped, it leaves out options that came later and are not used, so that the digests of earlier recipes stay; with
+    `context=WHOLE` it names all.
+    """
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=2)
-    lr: float = Field(0.1, gt=0, description="peak learning rate of SGD with Nesterov momentum")
-    momentum: float = Field(0.9, ge=0, lt=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.1, gt=0, description="peak learning rate; SGD has Nesterov momentum")
+    backbone_lr: float = Field(1.0, ge=0, le=1, description="factor of the rate below the head; 0: frozen")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD; AdamW's first beta")
     weight_decay: float = Field(5e-4, ge=0)
-    schedule: Literal["triangle", "cosine", "constant"] = "triangle"
-    warmup: float = Field(0.2, ge=0, le=1, description="share of the steps that raise the rate (triangle)")
+    decay: Literal["all", "weights"] = Field("all", description="weights: no decay on biases and normalisation")
+    schedule: Literal["triangle", "cosine", "warmup_cosine", "constant"] = "triangle"
+    warmup: float = Field(0.2, ge=0, le=1, description="share of the steps that raise the rate (triangle, warmup_...)")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    augment: Literal["none", "shift", "flip_shift"] = "none"
+    balance: Literal["none", "weights", "sampling"] = Field("none", description="how rare classes are made up for")
+    augment: Word | tuple[Step, ...] = "none"
+    crop_area: float = Field(0.25, gt=0, le=1, description="crop: least share of the image's area")
+    colour: float = Field(0.4, gt=0, le=1, description="colour: largest change of brightness, contrast, saturation")
+    operations: int = Field(2, ge=1, le=8, description="randaugment: operations on a record")
+    strength: int = Field(9, ge=0, le=30, description="randaugment: their strength, of 30")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     clip_norm: float | None = Field(None, gt=0, description="largest gradient norm; null: not clipped")
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights that are kept; null: none")
+    early_stop: int | None = Field(
+        None, ge=1, description="epochs without a better accuracy on the hold-out after which it stops; null: never"
+    )
+    holdout_records: int = Field(2000, ge=0, description="hold-out records looked at after an epoch, at most")
+    head: Literal["sgd", "ridge"] = Field(
+        "sgd", description="ridge: the start is frozen, and the head solved by least squares (docs/exact-head.md)"
+    )
+    ridge: float = Field(1.0, gt=0, description="what is added to the diagonal of the features' second moments")
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _known(cls, raw: Any) -> Any:
+        """Raise in one sentence, where a union says one for each of its parts."""
+        if isinstance(raw, str) and raw in _WORDS:
+            return raw
+        names = list(raw) if isinstance(raw, list | tuple) else []
+        if names and all(name in get_args(Step) for name in names) and len({*names}) == len(names):
+            return tuple(names)
+        fault = "write one of {words}, or a list of different steps out of {steps}"
+        raise PydanticCustomError("augment", fault, {"words": ", ".join(_WORDS), "steps": ", ".join(get_args(Step))})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainConfig":
+        """Raise where two options contradict each other."""
+        steps = () if isinstance(self.augment, str) else self.augment
+        for name, step in _OF_STEP.items():
+            if step not in steps and getattr(self, name) != type(self).model_fields[name].default:
+                fault = "`{name}` is set, and `augment` has no `{step}`; add that step, or leave `{name}` out"
+                raise PydanticCustomError("augment", fault, {"name": name, "step": step})
+        if self.early_stop and not self.holdout_records:
+            fault = "`early_stop` needs hold-out records to look at; set `holdout_records`, or `early_stop` to null"
+            raise PydanticCustomError("early_stop", fault)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        whole = bool(info.context and info.context.get("whole"))
+        return {name: value for name, value in dump(self).items() if whole or name not in unused}
 
 
 _GONE = ("cross_fit", "halves")  # keys of older files and journals
@@ -104,6 +239,7 @@ class ReferencesConfig(Config):
         return self.model_dump(mode="json", exclude={"renew_erased", "renew_days"})
 
 
+EXACT_HEAD = "exact-head"  # the method of models with a ridge head
 AUTO = "auto"  # in place of a method: chosen for each request (`tmu/steps/choose_method.py`)
 
 
@@ -172,15 +308,29 @@ class Params(Config):
     purge: PurgeConfig = PurgeConfig()
 
     @property
+    def ridge_head(self) -> bool:
+        """Whether the model is a frozen start with a head solved by least squares (docs/exact-head.md)."""
+        return self.train.head == "ridge"
+
+    @property
+    def method_of_auto(self) -> str:
+        """The method that `auto` weighs against retraining: the exact one where the model is of its kind."""
+        return EXACT_HEAD if self.ridge_head else self.auto.method
+
+    @property
     def approximate_method(self) -> str:
         """The configured method; under `auto` the one that it weighs against retraining."""
-        return self.auto.method if self.unlearn.method == AUTO else self.unlearn.method
+        return self.method_of_auto if self.unlearn.method == AUTO else self.unlearn.method
+
+    def stored(self) -> "Params":
+        """The same choices without the place of the start's file: its digest says which one it is."""
+        return self.model_copy(update={"model": self.model.model_copy(update={"init": None})})
 
     def with_method(self, method: str) -> "Params":
         """The same choices with another unlearning method; options belong to their method and do not go with it."""
         if method == self.unlearn.method:
             return self
-        kept = self.unlearn.options if (self.unlearn.method, self.auto.method) == (AUTO, method) else {}
+        kept = self.unlearn.options if (self.unlearn.method, self.method_of_auto) == (AUTO, method) else {}
         return self.model_copy(update={"unlearn": UnlearnConfig(method=method, options=kept)})
 
 

@@ -15,7 +15,7 @@ class TmuError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, hint: str, details: Sequence[str] = ()):
+    def __init__(self, what: str, hint: str, details: Sequence[str] = ()) -> None:
         self.what, self.hint, self.details = what, hint, tuple(details)
         super().__init__(f"{what} {hint}")
 

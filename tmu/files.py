@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tmu.errors import StorageError
 from tmu.permissions import tighten
@@ -51,7 +51,7 @@ def digest_of(value: Any) -> str:
 
 def sha256_file(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes, read in pieces."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -60,19 +60,29 @@ def write_atomic(path: Path, content: bytes, *, private: bool = True) -> None:
 
     `private`: readable by its owner alone; False for what is published (mode 644).
     """
+    with new_file(path, private=private) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to that is moved to `path` at the end in one step; on any error nothing is left of it.
+
+    For what does not fit into memory; else `write_atomic`.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_building(path))
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
                 os.fchmod(file.fileno(), 0o600 if private else 0o644)
-            os.replace(name, path)
+            Path(name).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
         _sync_folder(path.parent)
 
@@ -169,7 +179,7 @@ def link_or_copy(path: Path, target: Path) -> None:
 def discard(folder: Path) -> None:
     """Remove a folder, away in one step: a kill leaves it whole or gone, and what is left of it to `sweep`."""
     doomed = folder.parent / f"{_building(folder)}{secrets.token_hex(4)}"
-    os.replace(folder, doomed)
+    folder.replace(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -192,16 +202,16 @@ def _alive(pid: int) -> bool:
 
 def _swap(building: Path, path: Path) -> None:
     if not path.exists():
-        os.replace(building, path)
+        building.replace(path)
         return
     old = Path(tempfile.mkdtemp(dir=path.parent, prefix=_building(path)))
-    os.replace(path, old / "was")
-    os.replace(building, path)
+    path.replace(old / "was")
+    building.replace(path)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync_file(path: Path) -> None:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

@@ -41,6 +41,12 @@ class ModelRef(Ref):
     role: Literal["original", "gold", "twin", "unlearned"]
 
 
+class StatisticsRef(Ref):
+    """The sums that a model's ridge head was solved from. They lead to whoever was added since, or taken away."""
+
+    kind: Literal["statistics"] = "statistics"
+
+
 class ReferencesRef(Ref):
     """The references of one data revision: the outputs of networks on random halves of it, never their weights."""
 

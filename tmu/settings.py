@@ -144,7 +144,26 @@ class Settings(BaseSettings):
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
+    stream_above_mib: int = Field(
+        1024,
+        ge=0,
+        description="MiB of decoded pictures; a set that takes more stays in .tmu/decoded while it is learned",
+    )
     snapshot_seconds: float = Field(10.0, ge=0, description="least time between two snapshots of a training")
+    compute_backend: Literal["local", "torchrun", "ray"] = Field(
+        "local", description="where trainings run: docs/compute.md; `ray` needs the extra of that name"
+    )
+    compute_workers: int | None = Field(None, ge=1, description="most items at once; default: by cores or GPUs")
+    compute_address: str | None = Field(
+        None,
+        pattern=r"^[^\s/]+:\d+$",
+        description="host:port of a Ray cluster; default: a cluster of this machine alone",
+    )
+    compute_token: Path | None = Field(
+        None, description="file with the token that the Ray cluster at that address asks for"
+    )
+    compute_gpus_per_item: float = Field(1.0, gt=0, le=1, description="share of one GPU that an item takes")
+    compute_ranks: int = Field(1, ge=1, description="processes of one training under `torchrun`: its world size")
 
     # read by the servers of `make up` alone
     stack_id: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="names the processes of one stack")
@@ -170,7 +189,6 @@ class Settings(BaseSettings):
 
 def load_settings(root: Path) -> Settings:
     """The settings of a workspace. Raises ConfigError naming the bad key."""
-
     known = {f"TMU_{name.upper()}" for name in Settings.model_fields} | _ELSEWHERE
     for name in sorted(set(filter(lambda name: name.startswith("TMU_"), os.environ)) - known):
         raise ConfigError(f"There is no setting `{name}`.", f"Known: {', '.join(sorted(known))}.")

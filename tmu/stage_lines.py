@@ -13,7 +13,7 @@ _LONG = 10.0
 class Stage:
     """One piece of long work. Its `report` is a progress callback: steps done, steps in all, numbers of the moment."""
 
-    def __init__(self, title: str):
+    def __init__(self, title: str) -> None:
         self.title = title
         self.reported = False
         self._began = time.monotonic()
@@ -64,10 +64,12 @@ def told(title: str, say: Callable[[str], None], every: float = MINUTE) -> Itera
 
 
 def figures(numbers: Mapping[str, float]) -> str:
-    """Loss and accuracy (on the training records) of a training, as the end of a line; empty without them."""
+    """Loss and accuracy of a training, as the end of a line; empty without them."""
     if not {"loss", "accuracy_pct"} <= set(numbers):
         return ""
-    return f", loss {numbers['loss']:.3f}, accuracy {numbers['accuracy_pct']:.1f} %"
+    held = numbers.get("accuracy_holdout_pct")
+    told = "" if held is None else f", hold-out {held:.1f} %"
+    return f", loss {numbers['loss']:.3f}, accuracy {numbers['accuracy_pct']:.1f} %{told}"
 
 
 def _duration(seconds: float) -> str:

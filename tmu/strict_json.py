@@ -13,7 +13,7 @@ from typing import Any
 class DuplicateKeyError(ValueError):
     """An object has the same key twice. key: which one, as it was sent; it may be anything."""
 
-    def __init__(self, key: str):
+    def __init__(self, key: str) -> None:
         self.key = key
         super().__init__("An object has the same key twice.")
 

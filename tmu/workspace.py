@@ -19,6 +19,7 @@ from tmu.errors import ConfigError
 from tmu.files import digest_of, scratch_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, keep_private, tighten
 from tmu.settings import Settings, load_settings
+from tmu.start_file import pinned
 from tmu.stores.artifacts import Artifacts
 from tmu.stores.open_artifacts import open_artifacts
 from tmu.stores.s3_access import s3_access
@@ -43,7 +44,7 @@ _UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.loc
 class Workspace:
     """The stores of one folder, each opened when first used."""
 
-    def __init__(self, root: Path, settings: Settings):
+    def __init__(self, root: Path, settings: Settings) -> None:
         self.root, self.settings = root, settings
 
     @classmethod
@@ -132,6 +133,11 @@ class Workspace:
         return self.root / ".tmu" / "contents"
 
     @property
+    def decoded(self) -> Path:
+        """The decoded pictures of sets that are larger than memory."""
+        return self.root / ".tmu" / "decoded"
+
+    @property
     def index_parts(self) -> Path:
         """The cache of where each record lies; also for looking only."""
         return self.root / ".tmu" / "index"
@@ -145,8 +151,12 @@ class Workspace:
 
     @cached_property
     def params(self) -> Params:
-        """`params.yaml`."""
-        return load_params(self.root / "params.yaml")
+        """`params.yaml`, with the digest of the weights that training starts from, where it names any."""
+        return self.pinned(load_params(self.root / "params.yaml"))
+
+    def pinned(self, params: Params) -> Params:
+        """See `tmu.start_file.pinned`."""
+        return pinned(self.root, params)
 
     @cached_property
     def artifacts(self) -> Artifacts:

@@ -39,7 +39,7 @@ def pictures_of_digits(folder: Path) -> Path:
         Image.fromarray(picture).save(folder / "planted" / f"picture-{number}.png")
         rows.append((f"planted/picture-{number}.png", number, PERSON, "train"))
     who = folder / "who.csv"
-    with open(who, "w", newline="") as file:
+    with who.open("w", newline="") as file:
         csv.writer(file).writerows([("path", "label", "subject", "split"), *rows])
     return who
 

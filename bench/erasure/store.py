@@ -24,7 +24,7 @@ def versioned_store(folder: Path) -> Iterator[dict[str, str]]:
     keys = {"OWNER_KEY": secrets.token_hex(10).upper(), "OWNER_SECRET": secrets.token_hex(20)}
     keys |= {"AUDITOR_KEY": secrets.token_hex(10).upper(), "AUDITOR_SECRET": secrets.token_hex(20)}
     command = [sys.executable, "-m", "infra.stack.moto_main", str(port)]
-    with open(folder / "store.log", "wb") as log:
+    with (folder / "store.log").open("wb") as log:
         server = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
     try:
         _answering(server, port)

@@ -22,7 +22,7 @@ _EVERY = 5.0  # seconds between writes
 class Book:
     """folder: where the table lies. command: what a reader types to measure a suite's cells again."""
 
-    def __init__(self, suite: Suite, folder: Path, lock: Path, command: str):
+    def __init__(self, suite: Suite, folder: Path, lock: Path, command: str) -> None:
         self.suite, self.folder, self.lock, self.command = suite, folder, lock, command
         self._rows: list[dict[str, Any]] = []
         self._wrote = time.monotonic()

@@ -25,7 +25,7 @@ RESAMPLES, TIMES = 100, "retrainings"
 class Bench:
     """Views of the models of one forget set, each derived once."""
 
-    def __init__(self, labels: dict[str, np.ndarray], forget: Tensor, gone: Tensor, seed: int):
+    def __init__(self, labels: dict[str, np.ndarray], forget: Tensor, gone: Tensor, seed: int) -> None:
         forget, gone = forget.numpy(), gone.numpy()
         train, test = labels["train"], labels["test"]
         self.rows, self.seed = {"forget": forget, "retain": ~gone}, seed
@@ -71,7 +71,8 @@ class Bench:
 
 def benches(shop: Workshop, request: Forgotten) -> list[tuple[str, Bench]]:
     """What is measured: all that is gone by now, and, in a stream, this deletion alone (prefix `latest/`) and the first
-    ones (`first/`)."""
+    ones (`first/`).
+    """
     asked = {"": request.gone, "latest/": request.now, "first/": request.first}
     found = {prefix: mask for prefix, mask in asked.items() if mask is not None}
     return [

@@ -35,7 +35,9 @@ def clock(device: str) -> float:
 class Engine:
     """Callable like `fit`. folder, key: where and under which name to keep snapshots. deadline: unix time or None."""
 
-    def __init__(self, folder: Path, key: str, device: str, deadline: float | None, snapshot_seconds: float = 10.0):
+    def __init__(
+        self, folder: Path, key: str, device: str, deadline: float | None, snapshot_seconds: float = 10.0
+    ) -> None:
         self.folder, self.key, self.device, self.deadline = folder, key, device, deadline
         self.snapshot_seconds, self.calls, self.earlier = snapshot_seconds, 0, 0.0
 

@@ -35,7 +35,8 @@ _KLOM_SPAN = (0.0, 12.0)  # nats; a record's largest value is a little over 11.5
 @dataclass(frozen=True, eq=False)
 class Side:
     """A fleet of S models. By set (forget, retain, test): margins (S, N), logit-scaled true-class confidence; right
-    (S, N), whether the true class is the answer."""
+    (S, N), whether the true class is the answer.
+    """
 
     margins: dict[str, np.ndarray]
     right: dict[str, np.ndarray]

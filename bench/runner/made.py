@@ -37,7 +37,8 @@ class Made:
 @dataclass(frozen=True)
 class Help:
     """What a method works with beside the data, made once for an original. twin: the fine-tuned one. table: outputs of
-    the references. lessons: the twin that was fitted on the table."""
+    the references. lessons: the twin that was fitted on the table.
+    """
 
     twin: Made | None = None
     table: Made | None = None

@@ -22,7 +22,7 @@ from tmu.train.order import hash_keys, stream
 class Masks:
     """The stored masks of a suite: bool (N,) by name, in the order of the training records' keys."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.stored: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.is_file() else {}
 

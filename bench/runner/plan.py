@@ -27,7 +27,8 @@ Cell = tuple[str, str, int]  # forget set, row, seed: what the results table kno
 class Task:
     """number: the seed, or the gold's. kind: original, twin, references, lessons, crossfit, forget, gold, controls,
     predictor, method, deletion (one of a stream that is not measured), verdict, or for a fleet: unlearn (one model of a
-    row), fleet (the row's numbers)."""
+    row), fleet (the row's numbers).
+    """
 
     kind: str
     forget: str = ""

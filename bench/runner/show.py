@@ -17,7 +17,7 @@ from tmu.cli import output
 class Bars:
     """Two lines on a terminal: cells, and what runs. Elsewhere one line a task."""
 
-    def __init__(self, tasks: Iterable[Task], done: int, total: int, jobs: int):
+    def __init__(self, tasks: Iterable[Task], done: int, total: int, jobs: int) -> None:
         self.left, self.done, self.jobs = set(tasks), done, jobs
         self.started: dict[Task, float] = {}
         self.took: dict[tuple[str, str], list[float]] = defaultdict(list)

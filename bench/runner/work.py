@@ -88,7 +88,8 @@ def _lessons(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 
 def _deletion(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     """A model of the stream that later ones start from, audited where it has references. A method that refuses is told
-    by the task that measures it."""
+    by the task that measures it.
+    """
     try:
         step, given = chain(shop, task, masks)[-1], shop.help(task.row, task.number)
         if given.table is not None:

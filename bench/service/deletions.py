@@ -1,10 +1,9 @@
 """Deletions on the started servers: where the time goes beside the computing, and what a batch of many costs.
 
-The compute of a deletion is the seconds that its artifacts took to build, as their own records say; all else is
-overhead: waiting for the worker, starting a process, stores, ledger, Prefect.
+The compute of a deletion is the seconds of the tasks that train, fit, unlearn and audit; all else is overhead: waiting
+for the worker, starting a process, stores, ledger, purge, searches, certificate, Prefect.
 """
 
-import json
 import secrets
 import subprocess
 import sys
@@ -25,21 +24,36 @@ from tmu.steps.store_keys import keys_of
 from tmu.workspace import Workspace
 
 CLERK, APPROVER = Actor("clerk", "token"), Actor("approver", "token")
-COMPUTE = ("train-gold", "fit-references", "fit-twin", "unlearn", "audit", "train-original")
+COMPUTE = (
+    "train-original", "train-gold", "fit-references", "fit-twin", "unlearn", "audit", "audit-by-references",
+)  # fmt: skip
 _GROUPS = {
+    "check-stores": "looking at stores and data",
+    "look-at-data": "looking at stores and data",
     "erase-data": "erasing and DVC",
+    "erase-references": "rows of the references",
+    "drop-references": "rows of the references",
     "register": "registering in MLflow",
     "promote": "cut-over",
     "tidy": "tidying",
+    "plan-purge": "purge",
+    "act-purge": "purge",
+    "check-purge": "purge",
+    "scrub-purge": "purge",
     "verify-deletion": "looking again",
+    "inventory-deletion": "independent search",
+    "search-deletion": "independent search",
+    "keep-evidence": "evidence and certificate",
+    "issue-certificate": "evidence and certificate",
+    "seal-evidence": "evidence and certificate",
+    "tell-consumers": "evidence and certificate",
 }
-_KINDS = ("model", "twin", "audit", "probes", "forget")
 _DEPLOYMENT = "nightly-batch/nightly-batch"
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """One run. wall: from its creation to its end. compute: seconds of building artifacts. items: seconds by name."""
+    """One run. wall: from its creation to its end. compute: seconds of the heavy tasks. items: seconds by name."""
 
     requests: int
     wall: float
@@ -69,32 +83,19 @@ def ask(home: Path, requests: int, method: str) -> None:
             approvals.approve(ledger, request, bound.hash, APPROVER)
 
 
-def delete(home: Path, requests: int) -> Deletion:
+def delete(requests: int) -> Deletion:
     """Serve what is approved through the deployment, and say where the time went."""
     from prefect.deployments import run_deployment
 
-    workspace = Workspace.open(home)
-    before = _artifacts(workspace)
     run = run_deployment(_DEPLOYMENT, timeout=1800, poll_interval=0.5, as_subflow=False)
     if not run.state.is_completed():
         raise RuntimeError(f"the run ended as {run.state.name}: {run.state.message}")
     wall = (run.end_time - run.created).total_seconds()
-    compute = _built(workspace, before)
-    return Deletion(requests, wall, compute, _items(run, wall, compute))
+    items = _items(run, wall)
+    return Deletion(requests, wall, items["compute"], items)
 
 
-def _built(workspace: Workspace, before: set[Path]) -> float:
-    """Seconds that the artifacts took which were not there before."""
-    new = _artifacts(workspace) - before
-    return sum(float(json.loads((folder / "run.json").read_text())["seconds_total"]) for folder in new)
-
-
-def _artifacts(workspace: Workspace) -> set[Path]:
-    """All artifacts that were built on this machine."""
-    return {folder for kind in _KINDS for folder in workspace.artifacts.held(kind)}
-
-
-def _items(run: Any, wall: float, compute: float) -> dict[str, float]:
+def _items(run: Any, wall: float) -> dict[str, float]:
     """Seconds by name; together the wall time."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -114,8 +115,7 @@ def _items(run: Any, wall: float, compute: float) -> dict[str, float]:
         "until the worker takes it": (states["Pending"] - run.created).total_seconds(),
         "process and imports": (run.start_time - states["Pending"]).total_seconds(),
         "before the first task": (tasks[0].start_time - run.start_time).total_seconds(),
-        "compute": compute,
-        "stores and slots around compute": heavy - compute,
+        "compute": heavy,
         **light,
     }
     return items | {"between tasks and at the end": wall - sum(items.values())}

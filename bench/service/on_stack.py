@@ -73,7 +73,7 @@ def batch(pairs: int, many: int) -> Rows:
 
 def _one(home: Path, requests: int) -> Deletion:
     ask(home, requests, METHOD)
-    return delete(home, requests)
+    return delete(requests)
 
 
 def _prefect_of(home: Path) -> None:

@@ -35,7 +35,7 @@ def programs() -> Path | None:
 class Postgres:
     """A server: `start`, then `new_database` for an address; `kill` and `start` again; `remove` at the end."""
 
-    def __init__(self, folder: str | None = None):
+    def __init__(self, folder: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tmu-postgres-", dir=folder))
         self.port = _free_port()
         self._password = secrets.token_hex(16)
@@ -57,7 +57,7 @@ class Postgres:
             if time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
             if self._process is None or self._process.poll() is not None:  # a killed one's children may linger
-                with open(self.folder / "log", "ab") as log:
+                with (self.folder / "log").open("ab") as log:
                     self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._owner)
             time.sleep(0.05)
         return self
@@ -67,7 +67,7 @@ class Postgres:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """kill -9 of the server; its children end by themselves when they notice."""
+        """Kill -9 of the server; its children end by themselves when they notice."""
         self._end(signal.SIGKILL)
 
     def remove(self) -> None:

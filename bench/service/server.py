@@ -23,7 +23,7 @@ def server(home: Path, log: Path, *, ledger: str | None = None) -> Iterator[tupl
     environment |= {"TMU_LEDGER": ledger} if ledger else {}
     command = [sys.executable, "-c", "from tmu.cli import main; main()", "--home", str(home)]
     command += ["serve", "--port", "0", "--rate", "100000"]
-    with open(log, "wb") as err, subprocess.Popen(command, stdout=err, stderr=err, env=environment) as process:
+    with log.open("wb") as err, subprocess.Popen(command, stdout=err, stderr=err, env=environment) as process:
         try:
             yield process, _address(process, log)
         finally:

@@ -1,5 +1,7 @@
 """Numbers that need fleets of models (KLoM, U-LiRA, the challenge score): each beside its floor or null."""
 
+from typing import Any
+
 from bench.tables.cells import FLEET, Cells
 from bench.tables.columns import SHADOW, column
 from bench.tables.markdown import grid, label
@@ -50,7 +52,7 @@ def _header(cells: Cells, metric: str) -> str:
     return column(cells, metric).header
 
 
-def _shape(cells: Cells, metric: str):
+def _shape(cells: Cells, metric: str) -> Any:
     """The column whose digits and unit a number has: a floor is written as the number it belongs to."""
     for ending in _BESIDE:
         metric = metric.removesuffix(ending)

@@ -42,7 +42,8 @@ def beside(column: Column) -> str:
 
 def at(cells: Cells, row: str, column: Column, number: int) -> Values:
     """Value by seed after a deletion. What equals all that is gone is stored once: the latest after the first
-    deletion, and the first ones as long as no more have gone."""
+    deletion, and the first ones as long as no more have gone.
+    """
     name, metric = cells.stream()[number], column.metric
     found = cells.values(name, row, metric)
     alike = number == 1 if metric.startswith(LATEST) else metric.startswith(FIRST)

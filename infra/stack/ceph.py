@@ -5,7 +5,6 @@ No manager, no replication: what is lost with this disk is lost. The file is spa
 
 import functools
 import json
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -88,7 +87,7 @@ _HINT = "As root: `infra/install.sh`."
 class Ceph:
     """The three daemons and what their first start needs. Every step is built aside, so that it may be repeated."""
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack) -> None:
         self.stack, self.folder = stack, stack.state("ceph")
         self.fsid = uuid.UUID(stack.need("stack_id"))
         self.mon_port = stack.need("ceph_mon_port")
@@ -155,7 +154,7 @@ class Ceph:
         shutil.rmtree(building, ignore_errors=True)
         made = ["--mkfs", "--monmap", str(monmap), "--keyring", str(keyring), "--mon-data", str(building)]
         self._call("ceph-mon", "-c", self.conf, "-i", "a", *made)
-        os.rename(building, self.folder / "mon")
+        building.rename(self.folder / "mon")
 
     def _make_storage(self) -> None:
         if (self.folder / "osd").exists():
@@ -167,7 +166,7 @@ class Ceph:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
         self._call("ceph-osd", "-c", self.conf, "-i", "0", "--mkfs", "--osd-uuid", name, "--osd-data", str(building))
-        os.rename(building, self.folder / "osd")
+        building.rename(self.folder / "osd")
 
     def _make_users(self) -> None:
         """The owner's key and the auditor's, given by the environment: arguments would be seen by everybody."""

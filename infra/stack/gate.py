@@ -55,7 +55,7 @@ class OwnPages:
     a person follows from elsewhere is let pass. Programs send neither header; the login is for them.
     """
 
-    def __init__(self, app: ASGIApp, allowed: Collection[str]):
+    def __init__(self, app: ASGIApp, allowed: Collection[str]) -> None:
         self.app, self.allowed = app, frozenset(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class OwnPages:
 class Without:
     """An application without some of its paths: they are not found (404)."""
 
-    def __init__(self, app: ASGIApp, closed: Collection[str]):
+    def __init__(self, app: ASGIApp, closed: Collection[str]) -> None:
         self.app, self.closed = app, tuple(closed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ class Without:
 class BasicLogin(AuthenticationBackend):
     """HTTP basic auth with one login, compared in constant time."""
 
-    def __init__(self, login: str, open_paths: Collection[str] = ()):
+    def __init__(self, login: str, open_paths: Collection[str] = ()) -> None:
         self.login, self.open_paths = login.encode(), frozenset(open_paths)
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:

@@ -25,7 +25,7 @@ def become(command: Sequence[str], *, extra_env: Mapping[str, str], **_: Any) ->
         raise RuntimeError(f"MLflow would serve {command[-1]}, not {_THEIRS}: nothing is served without a login.")
     port = command[command.index("--port") + 1]
     served = [*command[:-1], "--no-proxy-headers", "--http", _PROTOCOL, "--factory", _OURS]
-    os.execvpe(served[0], served, {**os.environ, **extra_env, _PORT: port})
+    os.execvpe(served[0], served, {**os.environ, **extra_env, _PORT: port})  # noqa: S606
 
 
 def application() -> "ASGIApp":

@@ -60,7 +60,7 @@ class Stack:
 
     @property
     def socket(self) -> Path:
-        """supervisord's socket: in the state folder, or, where that path is too long for one, below /tmp."""
+        """Supervisord's socket: in the state folder, or, where that path is too long for one, below /tmp."""
         usual = self.state("supervisor.sock")
         if len(str(usual)) <= _LONGEST_SOCKET:
             return usual

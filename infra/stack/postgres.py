@@ -1,6 +1,5 @@
 """PostgreSQL behind the ledger, Prefect and MLflow: one small server, one role and one database each."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -82,7 +81,7 @@ def _make_cluster(stack: Stack, data: Path) -> None:
         options = ["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
         initdb = [str(postgres(data) / "initdb"), "--pwfile", password.name, "--data-checksums", *options]
         call([*initdb, "-D", str(building)], user=postgres_user(), env=stack.environment("initdb"))
-    os.rename(building, data)
+    building.rename(data)
 
 
 def _make_passable(folder: Path) -> None:

@@ -29,7 +29,7 @@ _LOG = "maxbytes=10MB"
 class Supervisor:
     """The supervisord of one stack. It listens on a socket that its owner alone can reach, on no port."""
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.conf, self.pid_file = stack.state("supervisord.conf"), stack.state("supervisord.pid")
 
@@ -61,7 +61,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def rpc(self) -> Iterator[Any]:
-        """supervisord's interface `supervisor` (getProcessInfo, startProcess, …)."""
+        """Supervisord's interface `supervisor` (getProcessInfo, startProcess, …)."""
         from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, f"unix://{self.stack.socket}")
@@ -71,7 +71,7 @@ class Supervisor:
             transport.close()
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """supervisord's facts of each process by name: statename, pid, start, now; empty if it does not run."""
+        """Supervisord's facts of each process by name: statename, pid, start, now; empty if it does not run."""
         try:
             with self.rpc() as call:
                 return {each["name"]: each for each in call.getAllProcessInfo()}

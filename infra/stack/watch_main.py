@@ -33,7 +33,7 @@ def answers(url: str) -> bool:
 class Watch:
     """What was asked and how often it was in vain. `servers`: health address by name."""
 
-    def __init__(self, servers: Mapping[str, str], ask: Callable[[str], bool] = answers):
+    def __init__(self, servers: Mapping[str, str], ask: Callable[[str], bool] = answers) -> None:
         self.servers, self.ask = servers, ask
         self.misses: Counter[str] = Counter()
 

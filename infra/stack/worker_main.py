@@ -1,6 +1,6 @@
 """A Prefect worker for the flows of `prefect.yaml` alone: `python -m infra.stack.worker_main worker start …`.
 
-It is Prefect's own command line, with two things changed.
+It is Prefect's own command line, with three things changed.
 
 The worker of a process pool runs what the server tells it: a command, variables and a folder out of a run's or a
 deployment's job variables or of the pool's template, any entrypoint, any pull steps. Whoever may talk to the server
@@ -10,16 +10,19 @@ Prefect 3.8 gives up its loops after some errors in a row. A worker hears of can
 that broke, by asking; the asking ends for good after three errors (some 20 s without a server), and no run of that
 worker can be cancelled from then on, which only a line in its log tells. The loop that fetches runs ends after a few
 minutes, and the worker with it. Here both go on asking.
+
+A run's process takes seconds for its imports. Here one waits that has them behind it (`spare.py`).
 """
 
 import functools
-import shlex
-import sys
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
+from infra.stack import spare
 from infra.stack.place import ROOT
 from tmu.errors import RequestError
 from tmu.workspace import ONLY_HOME
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 _ERRORS = 100_000  # in a row, at some seconds each: days
-_COMMAND = shlex.join([sys.executable, "-m", "prefect.engine"])
 _HINT = "Start it from a deployment of prefect.yaml as it is: `python -m infra.bootstrap` fixes them."
 
 
@@ -59,13 +61,11 @@ class LockedConfiguration(ProcessJobConfiguration):
         self, flow_run: "FlowRun", deployment: "DeploymentResponse | None" = None, *others: Any, **more: Any
     ) -> None:
         """Put ours in the place of what the server said. Raises RequestError for a run that is none of ours."""
-        from infra.bootstrapping.pool import environment
-
         entrypoint = checked_entrypoint(flow_run, deployment)
         # by these the process loads the entrypoint that was checked here, and opens no workspace but ours: the server
         # is asked for the parameters again, and those of a pending run can be changed
-        self.env = {**environment(), "PREFECT__FLOW_ENTRYPOINT": entrypoint, ONLY_HOME: "1"}
-        self.command, self.working_dir = _COMMAND, ROOT
+        self.env = {**_ours(), "PREFECT__FLOW_ENTRYPOINT": entrypoint}
+        self.command, self.working_dir = spare.engine_command(), ROOT
         super().prepare_for_flow_run(flow_run, deployment, *others, **more)
 
 
@@ -73,9 +73,37 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Type 'LockedWorker'")  # it takes the place of Prefect's, on purpose
 
     class LockedWorker(ProcessWorker):
-        """Prefect's process worker, with the configuration above."""
+        """Prefect's process worker, with the configuration above, and a process in waiting."""
 
         job_configuration = LockedConfiguration
+
+        async def __aenter__(self) -> "LockedWorker":
+            """Ready for the first run."""
+            await super().__aenter__()
+            await SPARE.ready(of_any_run())
+            return self
+
+        async def __aexit__(self, *error: Any) -> None:
+            """Leave nothing behind."""
+            try:
+                await super().__aexit__(*error)
+            finally:
+                await SPARE.close()
+
+
+SPARE = spare.Spare()
+
+
+def _ours() -> dict[str, str]:
+    """The variables that every run gets from us."""
+    from infra.bootstrapping.pool import environment
+
+    return {**environment(), ONLY_HOME: "1"}
+
+
+def of_any_run() -> dict[str, str]:
+    """The environment of a run, without what tells one run from another; in the order in which Prefect makes it."""
+    return {**os.environ, **_ours(), **get_current_settings().to_environment_variables(exclude_unset=True)}
 
 
 async def without_hooks(*_: Any, **__: Any) -> "Flow[..., None]":
@@ -97,9 +125,11 @@ def keep_asking() -> None:
 def main() -> None:
     """Prefect's own command line."""
     from prefect.cli import app
+    from prefect.runner import _starter_engine
     from prefect.workers import process
 
     keep_asking()
+    _starter_engine.run_process = spare.served_by(SPARE, of_any_run)
     process.load_flow_from_flow_run = without_hooks
     app()
 

@@ -1,6 +1,7 @@
 """Run one deletion in this process and die by SIGKILL at a named point. Called by test_crash.py as a child process.
 
-python crash_child.py HOME POINT SUBJECT_KEY...        POINT `none` runs to the end and prints the outcome
+python -m tests.integration.crash_child HOME POINT SUBJECT_KEY...
+POINT `none` runs to the end and prints the outcome.
 """
 
 import json

@@ -6,8 +6,6 @@ Between the stages params.yaml is edited, another method is asked for, and the r
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 import yaml
 
 from tests.integration.conftest import QUICK, make_workspace
+from tests.nursery import Nursery
 from tmu.config import Params
 from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Stage
@@ -53,13 +52,6 @@ EDITS = (
 )
 
 
-def delete(home: Path, point: str, subjects: list[str], server: dict[str, str]) -> subprocess.CompletedProcess:
-    child = Path(__file__).with_name("crash_child.py")
-    environment = os.environ | server | {"TMU_SNAPSHOT_SECONDS": "0"}
-    command = [sys.executable, str(child), str(home), point, *subjects]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
-
-
 def refuse_all_but_the_same(workspace: Workspace, point: str, copy: Path) -> None:
     """Another method is refused at every stage; to withdraw is refused from the first erased byte on."""
     (deletion,) = Journal(workspace).unfinished()
@@ -86,15 +78,17 @@ def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("crash")
     calm, killed = (make_workspace(folder / name, **SMALL) for name in ("calm", "killed"))
     subjects = [calm.keys(simulated=True).subject(name) for name in PEOPLE]
-    done = delete(calm.root, "none", subjects, prefect_server)
-    assert done.returncode == 0, done.stderr[-2000:]
-    for number, point in enumerate(POINTS):
-        died = delete(killed.root, point, subjects, prefect_server)
-        assert died.returncode == -9, f"{point}: {died.returncode} {died.stderr[-2000:]}"
-        refuse_all_but_the_same(killed, point, folder / f"copy-{number}")
-        edit_params(killed, EDITS[number % len(EDITS)])
-    done = delete(killed.root, "none", subjects, prefect_server)
-    assert done.returncode == 0, done.stderr[-2000:]
+    environment = os.environ | prefect_server | {"TMU_SNAPSHOT_SECONDS": "0"}
+    with Nursery("tests.integration.crash_child", ["flows.delete_local"], environment) as nursery:
+        done = nursery.call(calm.root, "none", *subjects)
+        assert done.returncode == 0, done.stderr[-2000:]
+        for number, point in enumerate(POINTS):
+            died = nursery.call(killed.root, point, *subjects)
+            assert died.returncode == -9, f"{point}: {died.returncode} {died.stderr[-2000:]}"
+            refuse_all_but_the_same(killed, point, folder / f"copy-{number}")
+            edit_params(killed, EDITS[number % len(EDITS)])
+        done = nursery.call(killed.root, "none", *subjects)
+        assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1])["request"]
     return Workspace.open(calm.root), Workspace.open(killed.root)
 

@@ -44,7 +44,7 @@ def bucket(url: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    yield Bucket(url, f"bucket-{abs(hash(request.node.name))}", locks="lock" in request.node.name)
+    return Bucket(url, f"bucket-{abs(hash(request.node.name))}", locks="lock" in request.node.name)
 
 
 class Bucket:

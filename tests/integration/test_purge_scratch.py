@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from tests.integration.conftest import make_workspace
+from tmu.data.decoded import Decoding
 from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Stage
@@ -36,13 +38,15 @@ from tmu.workspace import Workspace
 def erased(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Scope]:
     """A workspace after the erasing of one person, with its caches of before."""
     workspace = make_workspace(tmp_path_factory.mktemp("scratch") / "w")
-    RecordStore.open(workspace.data, cache=workspace.state("index"), contents=workspace.contents).index()
+    decoding = Decoding(workspace.decoded, 0)
+    store = RecordStore.open(workspace.data, cache=workspace.state("index"), decoding=decoding)
+    store.decoded(np.arange(len(store.index())))
     time.sleep(2.1)  # until then the MD5s of new files are not kept
     data_ref(workspace)
     asked = Asked.of([workspace.keys(simulated=True).subject("contributor-007")], [])
     deletion = acknowledge(workspace, plan_deletion(workspace, asked), asked)
-    kept = {path: path.read_bytes() for path in workspace.contents.iterdir()}
-    assert kept
+    kept = {path: path.read_bytes() for path in (*workspace.contents.iterdir(), *workspace.decoded.glob("*.npy"))}
+    assert len(kept) > 20
     after = erase_data(workspace, deletion.plan.data, deletion.forget)
     for path, content in kept.items():  # `erase_data` tidies some of them
         path.write_bytes(content)
@@ -63,7 +67,10 @@ def purged(place: Place, scope: Scope) -> list[str]:
     return [trace.address for trace in found]
 
 
-@pytest.mark.parametrize(("name", "folder"), [("index parts", "index"), ("digests of pictures", "contents")])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("index parts", "index"), ("digests of pictures", "contents"), ("decoded pictures", "decoded")],
+)
 def test_parts_of_old_shards_go_and_those_of_live_ones_stay(erased, name: str, folder: str) -> None:
     workspace, scope = erased
     note = {path.name: path.read_bytes() for path in workspace.state(folder).iterdir()}

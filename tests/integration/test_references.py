@@ -363,7 +363,7 @@ def anew(fitted, tmp_path: Path) -> Iterator[Workspace]:
     """The same data without references."""
     workspace = Workspace.open(shutil.copytree(fitted[0].root, tmp_path / "anew", symlinks=True))
     shutil.rmtree(workspace.state("artifacts", "references"))
-    yield workspace
+    return workspace
 
 
 @pytest.mark.slow

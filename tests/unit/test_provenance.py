@@ -74,7 +74,7 @@ def test_a_new_method_leaves_all_others_as_they_are(copied):
         ("twin/shift.py", {"unlearn_model"}),  # imported inside a function
         ("unlearn/tmu_soft.py", {"unlearn_model"}),  # the method, found by its name
         ("unlearn/finetune.py", set()),  # of another method
-        ("compute/side_by_side.py", set()),  # how jobs share the cores
+        ("compute/local.py", set()),  # how jobs share the cores
         ("deletion/plan.py", set()),
         ("models/small_resnet.py", MADE | {"audit_models", "audit_by_references"}),
         ("train/engine.py", MADE | {"audit_models", "audit_by_references"}),

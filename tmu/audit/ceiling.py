@@ -52,7 +52,7 @@ def predictor_ceiling(scores: np.ndarray, golds_wrong: np.ndarray, *, n_hard: in
     A gold with no wrong record, or with wrong ones only, cannot be ranked against: skipped and counted in `skipped`.
     Numbers that no gold allows are None.
     """
-    both = golds_wrong.any(axis=1) & ~golds_wrong.all(axis=1)
+    both = np.asarray(golds_wrong.any(axis=1) & ~golds_wrong.all(axis=1))
     chosen = hardest(scores, n_hard)
     usable = golds_wrong[both]
     share = golds_wrong.mean(axis=0)

@@ -64,10 +64,10 @@ def accuracy_bars(result: AuditResult) -> Figure:
     colour = colours(result.rows, result.golds)
     figure, axes = canvas(len(_PANELS), 1.9 + 0.42 * len(rows), sharey=True)
     for axis, (metric, title) in zip(axes, _PANELS.items(), strict=True):
-        reference = result.value(gold, metric)
+        reference = result.number(gold, metric)
         axis.axvspan(reference.low, reference.high, color=GOLD, alpha=0.18, lw=0)
         for place, row in enumerate(rows):
-            value = result.value(row, metric)
+            value = result.number(row, metric)
             axis.barh(place, value.value - reference.value, left=reference.value, color=colour[row], height=0.46)
             whisker(axis, value, place + 0.36, colour[row])
             label = f"{value.value:.1f} ({value.value - reference.value:+.1f})"
@@ -120,7 +120,7 @@ def alignment(result: AuditResult) -> Figure:
         if floor := result.floor(metric):
             axis.axvspan(floor.low, floor.high, color=GOLD, alpha=0.18, lw=0)
         for place, row in enumerate(rows):
-            value = result.value(row, metric)
+            value = result.number(row, metric)
             whisker(axis, value, place, colour[row], width=2.2)
             axis.plot(value.value, place, "o", color=colour[row], ms=8, mec="white", mew=1.2)
         axis.set_xlim(left=0)

@@ -62,10 +62,11 @@ def original_shows(result: AuditResult) -> bool:
 
 def inner_layers(result: AuditResult, row: str, config: AuditConfig) -> Finding:
     """The do-nothing rule once more, with a fresh head on every model's body."""
-    own, original, noise = _beside(result, row, "head_distance")
-    if None in (own, original, noise):
+    probed = (result.value(each, "head_distance") for each in (row, ORIGINAL))
+    if None in (*probed, result.floor("head_distance")):
         text = "the inner layers were not probed. A change of the last layer alone would not be seen."
         return Finding("inconclusive", text)
+    _, original, noise = _beside(result, row, "head_distance")
     if not _told_apart(result, "head_distance"):
         count = result.data["records"]["forget"]
         return Finding(
@@ -113,7 +114,7 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
     The original was trained on the forget set as on the retain set; every gold knows its retain set at least about as
     well as records that it never saw. A forget set that the original never learned is refused as well.
     """
-    forget, retain = (result.value(ORIGINAL, f"accuracy_{name}") for name in ("forget", "retain"))
+    forget, retain = (result.number(ORIGINAL, f"accuracy_{name}") for name in ("forget", "retain"))
     if forget.high < retain.value / 2:
         return Finding(
             "failed",
@@ -121,7 +122,7 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
             "though it was trained on both: sets or labels are mixed up, or it never learned what is to be forgotten.",
         )
     for row in (ORIGINAL, *result.golds):
-        kept, unseen = (result.value(row, f"accuracy_{name}") for name in ("retain", "test"))
+        kept, unseen = (result.number(row, f"accuracy_{name}") for name in ("retain", "test"))
         if kept.high < unseen.low - config.far_points:
             return Finding(
                 "failed",
@@ -129,13 +130,13 @@ def sets(result: AuditResult, config: AuditConfig) -> Finding:
                 "set: the sets are mixed up.",
             )
     text = f"the models know what they were trained on (original: {_percent(forget)} of the forget set right)."
-    return _seen(text, forget, retain, result.value(ORIGINAL, "accuracy_test"))
+    return _seen(text, forget, retain, result.number(ORIGINAL, "accuracy_test"))
 
 
 def _closer(result: AuditResult, row: str, config: AuditConfig, distance: str, gained: str) -> Finding:
     """`distance` within the floor, or `gained` on doing nothing significant and a material part of the way."""
     own, original, noise = _beside(result, row, distance)
-    gain = result.value(row, gained)
+    gain = result.number(row, gained)
     text = f"activation distance {_distance(own)}; floor {_distance(noise)}, original {_distance(original)}"
     if own.value <= noise.high:
         return Finding("passed", f"{text}: within the floor.")
@@ -159,20 +160,20 @@ def _found(ok: bool, text: str) -> Finding:
     return Finding("passed" if ok else "failed", text)
 
 
-def _beside(result: AuditResult, row: str, metric: str) -> tuple[Value | None, Value | None, Value | None]:
+def _beside(result: AuditResult, row: str, metric: str) -> tuple[Value, Value, Value]:
     """A number of the row, of the unchanged original, and of the noise floor."""
-    return result.value(row, metric), result.value(ORIGINAL, metric), result.floor(metric)
+    return result.number(row, metric), result.number(ORIGINAL, metric), result.noise(metric)
 
 
 def _told_apart(result: AuditResult, metric: str) -> bool:
     """Whether the unchanged original lies beyond the noise floor; else the metric cannot tell the two apart."""
-    return result.value(ORIGINAL, metric).value > result.floor(metric).high
+    return result.number(ORIGINAL, metric).value > result.noise(metric).high
 
 
 def _allowed(result: AuditResult, row: str, metric: str, points: float) -> tuple[Value, float, float]:
     """A number of the row, and the ends of what is allowed: the golds' extremes and `points` beyond them."""
-    golds = [result.value(gold, metric).value for gold in result.golds]
-    return result.value(row, metric), min(golds) - points, max(golds) + points
+    golds = [result.number(gold, metric).value for gold in result.golds]
+    return result.number(row, metric), min(golds) - points, max(golds) + points
 
 
 def _percent(value: Value) -> str:

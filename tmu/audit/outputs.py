@@ -80,7 +80,7 @@ def true_class_probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 
 def logit_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """log p_y / (1 - p_y) (N,) of logits (N, K) and labels (N,) (LiRA, Carlini et al. 2022).
+    """Log p_y / (1 - p_y) (N,) of logits (N, K) and labels (N,) (LiRA, Carlini et al. 2022).
 
     Computed as z_y - logsumexp of the other logits: taken from p_y it would overflow as soon as p_y rounds to 1.
     """

@@ -86,8 +86,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere;
 {% for one in each.cells %}{{ cell(one) }}{% endfor %}</tr>{% endfor %}
 </tbody></table></div>
 {% endif %}
-<h2>Figures</h2>
-{% for each in figures %}<figure><img alt="{{ each.alt }}" src="{{ each.source }}">
+{% if figures %}<h2>Figures</h2>
+{% endif %}{% for each in figures %}<figure><img alt="{{ each.alt }}" src="{{ each.source }}">
 <figcaption>{{ each.alt }}</figcaption></figure>
 {% endfor %}
 <h2>All numbers</h2>

@@ -57,8 +57,8 @@ def persons_evidence(
     named, person, records = np.unique(subjects, return_inverse=True, return_counts=True)
     logs = np.stack([-np.log(conformal_p_values(*pair)) for pair in scored])
     evidence = np.stack([np.bincount(person, weights=each) / records for each in logs])  # (S, P)
-    counts, population = np.tile(records, len(scored)), len(scored[0][1])
-    at_least = _null_at_least(evidence.ravel(), counts, population, draws, np.random.default_rng(seed))
+    counts, never = np.tile(records, len(scored)), len(scored[0][1])
+    at_least = _null_at_least(evidence.ravel(), counts, never, draws, np.random.default_rng(seed))
     p_value = (1 + at_least.reshape(evidence.shape)) / (draws + 1)
     ends = [_interval(each, records) for each in evidence]
     return [

@@ -22,6 +22,8 @@ def header(metric: dict[str, Any]) -> str:
 
 def number(value: float, unit: str) -> str:
     """A value with the digits its unit deserves."""
+    if unit == "relative":
+        return f"{value:.1e}"
     return f"{value:.{_DIGITS.get(unit, 1)}f}"
 
 
@@ -41,6 +43,7 @@ def caption(data: dict[str, Any]) -> str:
     """How the numbers were made, in one line."""
     sizes = ", ".join(f"{count:,} {name}" for name, count in data["records"].items())
     facing = f"references: {data['references']} pairs" if "references" in data else f"golds: {len(data['golds'])}"
+    facing = f"proof: {data['proof']}" if "proof" in data else facing
     return f"95 % bootstrap intervals over records ({sizes}; {data['resamples']:,} resamples; {facing})"
 
 

@@ -96,7 +96,8 @@ def old_versions(data: dict[str, Any], row: str) -> str | None:
 @dataclass(frozen=True)
 class Words:
     """What differs between the pages of an audit with golds and of one without: the side-by-side table's caption
-    (Markup), what the audit does not show, the captions of the figures by name."""
+    (Markup), what the audit does not show, the captions of the figures by name.
+    """
 
     table_caption: str
     limits: tuple[str, ...]

@@ -45,9 +45,10 @@ def resampled_tallies(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of tallies (R', M), R' adding up to `resamples`, of scores (P,) and (Q,) resampled each on its own."""
     levels = np.unique(np.concatenate([positives, negatives]))
-    places = [np.searchsorted(levels, scores) for scores in (positives, negatives)]
+    ours, theirs = (np.searchsorted(levels, scores) for scores in (positives, negatives))
     for rows in blocks(resamples, len(levels)):
-        yield tuple(_resample(place, rows, len(levels), rng) for place in places)
+        first = _resample(ours, rows, len(levels), rng)
+        yield first, _resample(theirs, rows, len(levels), rng)
 
 
 def _resample(place: np.ndarray, rows: int, levels: int, rng: np.random.Generator) -> np.ndarray:
@@ -83,8 +84,8 @@ def _placements(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarra
 
 def _below(ordered: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Share of `ordered` (M,) below each score, equal ones counted one half."""
-    places = (np.searchsorted(ordered, scores, side=side) for side in ("left", "right"))
-    return sum(places) / 2 / len(ordered)
+    places = np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")
+    return places / 2 / len(ordered)
 
 
 def tpr_value(fpr: float, positives: np.ndarray, negatives: np.ndarray, resamples: int, seed: int) -> Value:

@@ -41,6 +41,14 @@ class AuditResult:
         cell = self._row(row)["metrics"][metric]
         return None if cell is None else Value(cell["value"], cell["low"], cell["high"])
 
+    def number(self, row: str, metric: str) -> Value:
+        """`value` where a rule or figure cannot do without it. Raises DataError where there is none."""
+        return _there(self.value(row, metric), f"`{row}` has no `{metric}`")
+
+    def noise(self, metric: str) -> Value:
+        """`floor` where a rule cannot do without it. Raises DataError where there is none."""
+        return _there(self.floor(metric), f"there is no noise floor of `{metric}`")
+
     def floor(self, metric: str) -> Value | None:
         """What the golds score among themselves: mean, and the farthest ends of their intervals."""
         cell = floor_of(self.data["rows"], self.golds, metric)
@@ -55,6 +63,12 @@ class AuditResult:
             if row["name"] == name:
                 return row
         raise RequestError(f"The audit has no row `{name}`.", f"Its rows are: {', '.join(self.rows)}.")
+
+
+def _there(value: Value | None, without: str) -> Value:
+    if value is None:
+        raise DataError(f"The audit is not complete: {without}.", "Run it again; with two golds every floor is there.")
+    return value
 
 
 def audit_table(

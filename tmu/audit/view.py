@@ -9,6 +9,7 @@ import numpy as np
 from tmu.audit.attack import nonmembers
 from tmu.audit.outputs import SETS, Outputs, Sets, logit_confidence, softmax, true_class_probability
 from tmu.audit.probes.probed import Probed
+from tmu.errors import DataError
 
 
 class View:
@@ -17,7 +18,7 @@ class View:
     `probed`: what was found inside the model, where it was looked at.
     """
 
-    def __init__(self, sets: Sets, outputs: Outputs, seed: int, probed: Probed | None = None):
+    def __init__(self, sets: Sets, outputs: Outputs, seed: int, probed: Probed | None = None) -> None:
         self.sets, self.outputs, self.seed, self.probed = sets, outputs, seed, probed
 
     @cached_property
@@ -47,10 +48,17 @@ class View:
             name: logit_confidence(self.outputs.logits[name], self.sets.labels[name]) for name in ("forget", "test")
         }
 
+    @property
+    def inside(self) -> Probed:
+        """`probed`, for metrics with `needs_probes`. Raises DataError where nobody looked."""
+        if self.probed is None:
+            raise DataError("Nobody looked inside the model.", "Audit with `audit.probes: true`.")
+        return self.probed
+
     @cached_property
     def head_probabilities(self) -> np.ndarray:
         """Softmax (N, K) on the forget set of the model's body with a fresh head (`probes/head_refit.py`)."""
-        return softmax(self.probed.head_logits)
+        return softmax(self.inside.head_logits)
 
     @cached_property
     def nonmember(self) -> np.ndarray:
@@ -73,6 +81,13 @@ class Case:
     seed: int
     resamples: int
     leave_one_out: bool = False
+
+    @property
+    def untouched(self) -> View:
+        """`original`, for metrics with `needs_original`. Raises DataError where there is none."""
+        if self.original is None:
+            raise DataError("The audit has no row of the original.", "Give the outputs of the original.")
+        return self.original
 
     @cached_property
     def faced(self) -> list[tuple[View, ...]]:

@@ -40,14 +40,24 @@ def attacks_of(audit: Audit | None) -> tuple[Attack, ...]:
 def _membership(audit: Audit | None) -> Attack:
     if audit is None:
         return Attack(name="membership", state="not run", why=_UNAUDITED)
+    if _by_equality(audit):
+        return Attack(name="membership", state="not run", why=f"the proof is equality, not an attack: {audit.outcome}")
     against = f"{audit.references} pairs of references" if audit.references else f"{audit.golds} retrained models"
     used = [name for name in _MEMBERSHIP if any(each.metric == name for each in audit.measures)]
     return Attack(name="membership", state="run", why=f"{', '.join(used)}, against {against}: {audit.outcome}")
 
 
 def _difference(audit: Audit | None) -> Attack:
+    if audit and _by_equality(audit):
+        why = "not measured: the difference of two heads tells what was erased; old versions are not handed out"
+        return Attack(name="difference of versions", state="not run", why=why)
     said = audit.old_versions if audit else ""
     return Attack(name="difference of versions", state="run" if said else "not run", why=said or _UNAUDITED)
+
+
+def _by_equality(audit: Audit) -> bool:
+    """Whether a recomputation was the proof: nothing was trained to compare with."""
+    return not audit.references and not audit.golds
 
 
 def _audit_of(raw: dict[str, Any], sha256: str) -> Audit:

@@ -29,7 +29,7 @@ _NONE_SIGNS = "Rotate once more, or restore the private key."
 class Keyring:
     """The keys of one workspace."""
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._folder, self._settings = workspace.state("certificate"), workspace.settings
         named = self._settings.certificate_public_key
         self._public = None if named is None else workspace.root / named

@@ -121,7 +121,8 @@ class Measure(Config):
 
 class Power(Config):
     """What the audit could have shown. convicted: whether the untouched original is; share: the smallest effect that it
-    would have found, as a share of the original's own evidence."""
+    would have found, as a share of the original's own evidence.
+    """
 
     convicted: bool
     p_value: float

@@ -11,7 +11,7 @@ from tmu.errors import TmuError
 class CertificateError(TmuError):
     """A certificate does not verify. fault: its name; the exit code is that of `tmu-verify`."""
 
-    def __init__(self, refused: Refused):
+    def __init__(self, refused: Refused) -> None:
         self.fault, self.exit_code = refused.fault, refused.exit_code
         super().__init__(
             f"{refused.fault.value}: {refused.what}", "Ask the issuer; docs/certificate.md lists the faults."

@@ -21,6 +21,7 @@ from tmu.cli import (
     keys,
     ledger,
     lineage,
+    model,
     output,
     plan,
     purge,
@@ -55,9 +56,9 @@ EXIT_CODES = {
     130: "interrupted",
 }
 _ORDER = (
-    "init", "data", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate", "verify",
-    "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve", "token",
-    "compare", "show", "lineage", "doctor", "demo",
+    "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate",
+    "verify", "evidence", "pull", "replay", "letter", "register", "request", "ledger", "keys", "restore", "serve",
+    "token", "compare", "show", "lineage", "doctor", "demo",
 )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def root(
 
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")
+app.add_typer(model.app, name="model")
 app.add_typer(train.app, name="train")
 app.add_typer(reference_table.app, name="references")
 app.add_typer(twin.app, name="twin")

@@ -7,7 +7,7 @@ import typer
 
 from tmu.cli import flow, output
 from tmu.cli.outcome import completed, read_audit, shown_outcome
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref, identity, model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
@@ -36,13 +36,15 @@ def audit(
     sets: Set = [],  # noqa: B006 - Typer copies it
     as_json: output.Json = False,
 ) -> None:
-    """Audit the unlearned model by the references' table, or beside golds: numbers, verdict, figures, report.
+    """Audit the unlearned model by recomputation, by the references' table, or beside golds: numbers, verdict, report.
 
     Examples: [bold]tmu audit --request 1f2e3d4c5b6a7988 --golds 5[/] ·
     [bold]tmu audit --references out/references --forget out/forget --original out/original
     --unlearned out/unlearned --out out/audit[/] ·
     [bold]tmu audit --forget out/forget --original out/original --gold out/gold --gold out/gold-2
     --control out/control --unlearned out/unlearned --twin out/twin --out out/audit[/]
+
+    A model with a ridge head needs neither references nor golds: recomputation is its proof.
     """
     workspace = open_workspace()
     if request:
@@ -51,12 +53,16 @@ def audit(
         return
     _require(forget=forget, original=original, unlearned=unlearned)
     beside = {"gold": gold, "control": control, "twin": twin}
-    if references:
+    made = identity(workspace, unlearned, "model")
+    by_equality = (made.get("recipe") or {}).get("head") == "ridge"
+    if by_equality and references:
+        raise ConfigError("The model has a ridge head: recomputation is its proof.", "Leave out --references.")
+    if references or by_equality:
         _refuse(**beside)
     else:
         _require(**beside)
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
-    method = identity(workspace, unlearned, "model").get("method", params.unlearn.method)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
+    method = made.get("method", params.unlearn.method)
     audited = {
         "data": source,
         "forget": forget_ref(workspace, forget),
@@ -64,13 +70,25 @@ def audit(
         "unlearned": model_ref(workspace, unlearned, "unlearned"),
         "params": params.model_copy(update={"unlearn": params.unlearn.model_copy(update={"method": method})}),
     }
-    if references:
+    if by_equality:
+        ref = _by_recomputation(workspace, audited, target)
+    elif references:
         ref = _by_references(workspace, audited, references, target)
     else:
         ref = _with_golds(workspace, audited, gold, control, twin, target)
     folder: Path = workspace.artifacts.fetch(ref.uri, ref.digest)
     value = ref.model_dump() | read_audit(folder)
     output.emit(value, lambda: [output.facts(ref.model_dump()), *shown_outcome(value)])
+
+
+def _by_recomputation(workspace: "Workspace", audited: dict[str, Any], target: str | None) -> "AuditRef":
+    from tmu.steps.audit_by_recomputation import audit_by_recomputation
+    from tmu.steps.cases import RidgeAuditCase
+    from tmu.steps.ridge_statistics import find_statistics
+
+    case = RidgeAuditCase(statistics=find_statistics(workspace, audited["unlearned"]), **audited)
+    with output.progress("audit by recomputation") as report:
+        return audit_by_recomputation(workspace, case, progress=report, out=target)
 
 
 def _by_references(workspace: "Workspace", audited: dict[str, Any], references: str, target: str | None) -> "AuditRef":

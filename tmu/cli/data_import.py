@@ -32,7 +32,9 @@ def import_(
     by_subject: Annotated[
         bool, typer.Option("--by-subject", help="Keep all records of a person in one split.")
     ] = False,
-    buckets: Annotated[int | None, typer.Option(help="Number of shards (64).")] = None,
+    buckets: Annotated[
+        int | None, typer.Option(help="Number of shards (64; up to 256 where the pictures take more than 4 GiB).")
+    ] = None,
     fold_case: Annotated[bool, typer.Option("--fold-case", help="Ignore letter case in ids of people.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the store; erased records stay erased.")] = False,
     near_copies: Annotated[

@@ -122,7 +122,7 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
     """Yields `report(done, total, ...)`: a bar on stderr while the block runs, or lines where that is no terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tmu.stage_lines import told
+    from tmu.stage_lines import figures, told
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -132,4 +132,8 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=MODE.json) as bars:
         bar = bars.add_task(title, total=None)
-        yield lambda done, total, *_: bars.update(bar, completed=done, total=total)
+
+        def report(done: int, total: int, numbers: dict[str, float] | None = None) -> None:
+            bars.update(bar, completed=done, total=total, description=f"{title}{figures(numbers or {})}")
+
+        yield report

@@ -1,6 +1,6 @@
 """`--set train.epochs=3`: parameters of this call alone, checked like params.yaml."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -8,9 +8,17 @@ import yaml
 from tmu.config import Params
 from tmu.errors import ConfigError
 
+if TYPE_CHECKING:
+    from tmu.workspace import Workspace
+
 Set = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of params.yaml; may be repeated.")
 ]
+
+
+def chosen(workspace: "Workspace", assignments: list[str]) -> Params:
+    """The parameters of a workspace with what `--set` says. Raises as `overridden`, and as `tmu.start_file.pinned`."""
+    return workspace.pinned(overridden(workspace.params, assignments))
 
 
 def overridden(params: Params, assignments: list[str]) -> Params:
@@ -20,6 +28,8 @@ def overridden(params: Params, assignments: list[str]) -> Params:
     raw = params.model_dump(mode="json")
     for assignment in assignments:
         key, value = pair(assignment, "--set")
+        if key == "model.init":
+            raw["model"].pop("init_sha256", None)  # of the file that is not used now
         _place(raw, key.split("."), value)
     try:
         return Params.model_validate(raw)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import references_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import RequestError
@@ -36,7 +36,7 @@ def fit(
     Examples: [bold]tmu references fit --register[/] · [bold]tmu references fit --set references.pairs=2[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.fit_references import fit_references
     from tmu.steps.log_references import log_references
     from tmu.steps.renewal import serving_references

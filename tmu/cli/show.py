@@ -47,7 +47,9 @@ def show(
 def _params() -> None:
     import yaml
 
-    value = open_workspace().params.model_dump(mode="json")
+    from tmu.config import WHOLE
+
+    value = open_workspace().params.model_dump(mode="json", context=WHOLE)
     output.emit(value, lambda: [yaml.safe_dump(value, sort_keys=False).rstrip()])
 
 

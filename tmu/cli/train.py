@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
 if TYPE_CHECKING:
-    from tmu.config import Params
     from tmu.refs import DataRef, ForgetRef, ModelRef
     from tmu.workspace import Workspace
 
@@ -33,14 +32,16 @@ def original(
     out/original[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_original
 
     with output.progress("train original") as report:
         ref = train_original(workspace, source, params, progress=report, out=target)
     value = ref.model_dump() | _numbers(workspace, source, ref)
     if register:
-        value["version"] = _registered(workspace, source, ref, params)
+        from tmu.steps.register_original import register_original
+
+        value["version"] = register_original(workspace, source, ref, params)
     output.emit(value, lambda: [output.facts(value)])
 
 
@@ -58,7 +59,7 @@ def gold(
     Example: [bold]tmu train gold --forget out/forget --run 1 --out out/gold-2[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.train_model import train_gold
 
     without = forget_ref(workspace, forget)
@@ -91,13 +92,3 @@ def _numbers(
         "accuracy_test_pct": None if unseen is None else round(unseen.right, 2),
         "seconds_train": round(record["seconds_train"], 3),
     }
-
-
-def _registered(workspace: "Workspace", data: "DataRef", ref: "ModelRef", params: "Params") -> int:
-    from tmu.steps.promote_model import promote_model
-    from tmu.steps.register_model import dataset_name, register_model
-
-    version = register_model(workspace, data, ref, params)
-    workspace.registry.set_alias(dataset_name(workspace, data), "original", version)
-    promote_model(workspace, data, version.version)
-    return version.version

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 
@@ -35,7 +35,7 @@ def fit(
     [bold]tmu twin fit --original out/original --out out/twin[/]
     """
     workspace = open_workspace()
-    params, target, source = overridden(workspace.params, sets), out_of(workspace, out), data_of(workspace, data)
+    params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.fit_reference_twin import fit_reference_twin
     from tmu.steps.fit_twin import fit_twin
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tmu.cli import output
-from tmu.cli.overrides import Set, overridden
+from tmu.cli.overrides import Set, chosen
 from tmu.cli.references import forget_ref, model_ref, references_ref, twin_ref
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of
 from tmu.errors import ConfigError
@@ -39,21 +39,27 @@ def unlearn(
     [bold]tmu show methods[/] lists the methods.
     """
     workspace = open_workspace()
-    params = _chosen(overridden(workspace.params, sets), method, control)
+    params = _chosen(chosen(workspace, sets), method, control)
     target, source = out_of(workspace, out), data_of(workspace, data)
     from tmu.steps.cases import UnlearnCase
+    from tmu.steps.ridge_statistics import find_statistics, why_anew
     from tmu.steps.unlearn_model import unlearn_model
+    from tmu.unlearn import needs_statistics
 
+    base = model_ref(workspace, original, "original")
     case = UnlearnCase(
         data=source,
         forget=forget_ref(workspace, forget),
-        original=model_ref(workspace, original, "original"),
+        original=base,
         twin=twin_ref(workspace, twin) if twin else None,
         references=references_ref(workspace, references) if references else None,
+        statistics=find_statistics(workspace, base) if needs_statistics(params.unlearn.method) else None,
         params=params,
     )
     with output.progress("unlearn") as report:
         ref = unlearn_model(workspace, case, progress=report, out=target)
+    if params.ridge_head and (why := why_anew(workspace, ref)):
+        output.note(why)
     output.emit(ref.model_dump(), lambda: [output.facts(ref.model_dump())])
 
 

@@ -49,7 +49,7 @@ class Memo:
 
 def md5_file(path: Path) -> str:
     """MD5 (hex) of a file, as DVC 3 names it in its cache. An identity, not a protection: SHA-256 guards artifacts."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 

@@ -179,9 +179,9 @@ def apply_in_place(source_revision: Path, data_dir: Path, memo: Memo | None = No
         for name in changed:
             with storage_errors(data_dir / name):
                 shutil.copyfile(source_revision / name, waiting)
-                with open(waiting, "rb+") as file:
+                with waiting.open("rb+") as file:
                     os.fsync(file.fileno())
-                os.replace(waiting, data_dir / name)
+                waiting.replace(data_dir / name)
     finally:
         waiting.unlink(missing_ok=True)
     return changed

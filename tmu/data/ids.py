@@ -36,7 +36,8 @@ FIRST = IdRule(version=1)
 
 def normal_id(raw: str, rule: IdRule) -> str:
     """The normal form of a person's id. Raises RequestError, without the id, where it is empty or holds an unseen
-    character (rules from version 2 on)."""
+    character (rules from version 2 on).
+    """
     text = unicodedata.normalize("NFC", raw)
     if rule.version == 1:
         return text

@@ -6,6 +6,7 @@ of it happens in a sibling folder that is moved into place when it is whole.
 
 import contextlib
 import dataclasses
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from tmu.data.cells import Cells
 from tmu.data.ids import IdRule
-from tmu.data.info import SplitRule, StoreInfo, shard_path, write_info
+from tmu.data.info import SplitRule, StoreInfo, buckets_for, shard_path, write_info
 from tmu.data.jpeg import decoder
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
@@ -65,7 +66,7 @@ def import_records(
     keys: Keys,
     *,
     dataset: str | None = None,
-    n_buckets: int = 64,
+    n_buckets: int | None = None,
     holdout: float = 0.25,
     test: float = 0.25,
     split_seed: int = 0,
@@ -80,8 +81,8 @@ def import_records(
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
     A record without a split gets one by its key, or its person's (`SplitRule`). `dry_run`: read and check all of it,
-    and write nothing. With `replace`, an existing store gives way, but its
-    tombstones are carried over: what was erased does not come back. `fold_case`: ids of people that differ by letter
+    and write nothing. With `replace`, an existing store gives way, but its tombstones are carried over: what was erased
+    does not come back. `n_buckets`: None: by size (`buckets_for`). `fold_case`: ids of people that differ by letter
     case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
     which pictures are erased ones that come back. `progress(done, total)` is called now and then.
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
@@ -155,7 +156,7 @@ def _describe(
     keys: Keys,
     ids: IdRule | None,
     dataset: str,
-    n_buckets: int,
+    n_buckets: int | None,
     rule: SplitRule,
 ) -> StoreInfo:
     classes = reader.classes()
@@ -167,7 +168,7 @@ def _describe(
             dataset=dataset,
             shape=reader.shape(),
             classes=tuple(classes),
-            n_buckets=n_buckets,
+            n_buckets=buckets_for(reader.count(), math.prod(reader.shape())) if n_buckets is None else n_buckets,
             key_id=keys.id,
             simulated=reader.simulated,
             split_rule=rule,

@@ -16,6 +16,7 @@ STORE_FILE = "store.json"
 SHARD_FOLDER = "shards"
 RETIRED = "retired-{}"
 """What a class is called that was erased as a whole, by its position."""
+_LEAST_BUCKETS, _SHARD_BYTES = 64, 64 << 20
 MOST_BUCKETS = 256  # two hex digits name a shard, and an import holds one open file a bucket
 
 
@@ -106,6 +107,15 @@ class StoreInfo(Config):
         """C·H·W, the size of one image."""
         channels, height, width = self.shape
         return channels * height * width
+
+
+def buckets_for(records: int | None, image_bytes: int) -> int:
+    """How many shards an import makes: as many as hold 64 MiB of pixels each, between 64 and 256.
+
+    A shard is in memory as a whole when it is written, checked or erased from. records: None where nobody can tell.
+    """
+    whole = (records or 0) * image_bytes
+    return min(MOST_BUCKETS, max(_LEAST_BUCKETS, -(-whole // _SHARD_BYTES)))
 
 
 def shard_path(store: Path, bucket: int) -> Path:

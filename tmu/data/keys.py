@@ -30,7 +30,7 @@ class Keys:
     secrets that were in use before, the newest first: what was erased under them stays erased, and is found.
     """
 
-    def __init__(self, secret: bytes, ids: IdRule = IdRule(), former: Sequence[bytes] = ()):
+    def __init__(self, secret: bytes, ids: IdRule = IdRule(), former: Sequence[bytes] = ()) -> None:
         if len(secret) < _LEAST_SECRET:
             raise ConfigError(
                 f"The key secret has {len(secret)} bytes.",

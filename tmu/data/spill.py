@@ -56,7 +56,7 @@ class Spill:
         where: Callable[[int], str],
         suppressed: Suppressed | None = None,
         stays_out: StaysOut = nobody_stays_out,
-    ):
+    ) -> None:
         self.info, self.keys, self.folder, self._where = info, keys, folder, where
         self._suppressed, self._stays_out = suppressed, stays_out
         self._erased, self._erased_subjects = tombstones.records, tombstones.subjects
@@ -165,7 +165,8 @@ class Spill:
 
     def alike(self) -> tuple[dict[str, str], list[list[int]]]:
         """People whose ids differ by case, blanks or width alone: subject key -> key that they share, and for each
-        group the position at which each of them comes first."""
+        group the position at which each of them comes first.
+        """
         rows = np.frombuffer(bytes(self._people), [("alike", KEY_DTYPE), ("subject", KEY_DTYPE), ("position", "<i8")])
         rows = np.sort(rows, order=("alike", "subject", "position"))
         fresh = np.ones(len(rows), bool)

@@ -1,6 +1,6 @@
 """A record store, opened for reading: arrays of a split, counts, the index, a full check, the revision's digest."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tmu.data.contents import Contents
+from tmu.data.decoded import Decoded, Decoding
 from tmu.data.digest import dvc_digest, md5_file
 from tmu.data.index import Index
 from tmu.data.info import STORE_FILE, StoreInfo, read_info, shard_path
@@ -54,9 +55,10 @@ class RecordStore:
         contents: Path | None = None,
         listed: Mapping[str, str] | None = None,
         keep: bool = True,
-    ):
+        decoding: Decoding | None = None,
+    ) -> None:
         self.path, self.info, self._cache, self._pixels, self._listed = path, info, cache, contents, listed
-        self._keep = keep
+        self._keep, self.decoding = keep, decoding
 
     @classmethod
     def open(
@@ -68,12 +70,14 @@ class RecordStore:
         contents: Path | None = None,
         listed: Mapping[str, str] | None = None,
         keep: bool = True,
+        decoding: Decoding | None = None,
     ) -> "RecordStore":
         """Open a store. With `keys`, `DataError` if it was built under another secret; `cache` keeps index parts,
         which are only read where `keep` is False.
 
         contents: where `note_contents` left the digests of the pictures; it is only read. listed: MD5 of each file, for
-        a folder that nobody has hashed yet: images are only read from files that have theirs (StorageError).
+        a folder that nobody has hashed yet: images are only read from files that have theirs (StorageError). decoding:
+        where the pictures of sets larger than memory are decoded to; without it every set is held in memory.
         """
         if listed is not None:
             _refuse_changed(path / STORE_FILE, STORE_FILE, listed)
@@ -83,12 +87,12 @@ class RecordStore:
                 f"The store was built under another secret (key id {info.key_id}, given {keys.id}).",
                 "Use the secret of the import; with another one no record would ever be found.",
             )
-        return cls(path, info, cache, contents, listed, keep)
+        return cls(path, info, cache, contents, listed, keep, decoding)
 
     def retiring(self, labels: Collection[int]) -> "RecordStore":
         """The same store as it will be when these classes are retired (`StoreInfo.retiring`)."""
         info = self.info.retiring(labels)
-        return RecordStore(self.path, info, self._cache, self._pixels, self._listed, self._keep)
+        return RecordStore(self.path, info, self._cache, self._pixels, self._listed, self._keep, self.decoding)
 
     @cached_property
     def _index(self) -> Index:
@@ -107,10 +111,19 @@ class RecordStore:
         return self._contents
 
     def load(self, split: str, *, without: Collection[str] = (), only: Collection[str] | None = None) -> SplitArrays:
-        """The records of a split, less those `without`, and with `only`, no others.
+        """The records of a split, less those `without`, and with `only`, no others (see `positions`).
+
+        Memory: the result and one shard.
+        """
+        return self.at(self.positions(split, without=without, only=only))
+
+    def positions(
+        self, split: str, *, without: Collection[str] = (), only: Collection[str] | None = None
+    ) -> np.ndarray:
+        """Where the records of a split are in the index, less those `without`, and with `only`, no others; ascending.
 
         Keys of `only` that belong to another split are passed over; one that is not in the store at all is a
-        `DataError`. Keys of `without` may be unknown (erased already). Memory: the result and one shard.
+        `DataError`. Keys of `without` may be unknown (erased already).
         """
         if split not in SPLITS:
             raise ConfigError(f"There is no split `{split}`.", f"Use {', '.join(SPLITS)}.")
@@ -126,7 +139,7 @@ class RecordStore:
             wanted[places] = True
             chosen &= wanted
         chosen[index.find_records(without)[0]] = False
-        return self.at(np.flatnonzero(chosen))
+        return np.flatnonzero(chosen)
 
     def at(self, positions: np.ndarray) -> SplitArrays:
         """The records at positions of the index, in that order, of whatever split. Memory: they and one shard."""
@@ -142,6 +155,21 @@ class RecordStore:
             flat[here] = shard.cells.pixels(rows[here], check=self._decodes_otherwise)
         labels = index.labels[positions].astype(np.int64)
         return SplitArrays(images, labels, index.record_keys[positions], index.subject_keys[positions])
+
+    def decoded(self, positions: np.ndarray) -> Decoded | None:
+        """The pictures of the store in files, those at positions decoded; None where these fit into memory."""
+        if self.decoding is None or len(positions) * self.info.image_bytes <= self.decoding.most:
+            return None
+        self._decoded.prepare(positions)
+        return self._decoded
+
+    @cached_property
+    def _decoded(self) -> Decoded:
+        assert self.decoding is not None
+        return Decoded(self.path, self.info, self._index, self.decoding.folder, self._pieces)
+
+    def _pieces(self, bucket: int) -> Iterator[np.ndarray]:
+        yield from self._shard(bucket).cells.blocks(check=self._decodes_otherwise)
 
     @cached_property
     def _decodes_otherwise(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import computed_field, model_validator
 
-from tmu.config import Config, Params
+from tmu.config import EXACT_HEAD, Config, Params
 from tmu.deletion.plan import RETRAIN, Asked, Plan
 from tmu.provenance import now
 from tmu.purge.summary import PurgeSummary
@@ -135,7 +135,7 @@ class Deletion(Config):
             stage=Stage.ACKNOWLEDGED,
             asked=asked,
             plan=plan.model_copy(update={"records": ()}),  # the forget set holds them
-            params=params.with_method(plan.choice.method),
+            params=params.stored().with_method(plan.choice.method),
             forget=forget,
             times={Stage.ACKNOWLEDGED: now()},
         )
@@ -164,9 +164,19 @@ class Deletion(Config):
         return self.params.unlearn.method
 
     @property
-    def exact(self) -> bool:
+    def retrained(self) -> bool:
         """Whether the model is retrained, and thus the paired gold itself."""
         return self.method == RETRAIN
+
+    @property
+    def exact(self) -> bool:
+        """Whether the model is what retraining gives: it is retrained, or its head solved without the records."""
+        return self.method in (RETRAIN, EXACT_HEAD)
+
+    @property
+    def by_recomputation(self) -> bool:
+        """Whether equality is the proof: what a ridge head was solved from is summed anew (docs/exact-head.md)."""
+        return self.params.ridge_head
 
     @property
     def by_golds(self) -> bool:
@@ -175,8 +185,10 @@ class Deletion(Config):
 
     @property
     def provable(self) -> bool:
-        """Whether an audit can say something: an exact model without references, or with an output less, has none."""
-        return not self.plan.retires and (self.by_golds or self.references is not None)
+        """Whether an audit can say something: of a retrained model without references, or with an output less, there
+        is none, unless it has a ridge head.
+        """
+        return not self.plan.retires and (self.by_recomputation or self.by_golds or self.references is not None)
 
     @property
     def learned(self) -> bool:

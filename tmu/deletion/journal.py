@@ -27,7 +27,7 @@ _ID = re.compile("[0-9a-f]{16}")
 class Journal:
     """The deletions of one workspace."""
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def add(self, deletion: Deletion) -> Deletion:

@@ -11,7 +11,7 @@ from tmu.files import digest_of
 from tmu.refs import DataRef
 
 RETRAIN = "retrain"
-"""The exact method: train again without the records."""
+"""Train again without the records: exact for every model."""
 
 
 class Asked(Config):
@@ -151,7 +151,7 @@ class Plan(Resolved):
 
 def rules_of(params: Params) -> str:
     """A digest of what params.yaml says of the training, the method and the gates; not of what `auto` weighs."""
-    return digest_of(params.model_dump(mode="json", exclude={"auto"}))
+    return digest_of(params.stored().model_dump(mode="json", exclude={"auto"}))
 
 
 def essence(body: dict[str, Any]) -> dict[str, Any]:

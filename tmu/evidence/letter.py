@@ -16,8 +16,8 @@ class Letter(Config):
     """The facts of a letter. received, done: dates (ISO 8601). records: how many of the person's went; None: not known.
 
     purged: whether earlier versions were destroyed, too. learned: whether a model had learned any. exact: it was
-    trained again. verdict: of the audit. stays: what is still there, in sentences. issuer, contact: who answers;
-    authority: whom to complain to.
+    trained again, or (head_alone) its last layer was computed again. verdict: of the audit. stays: what is still there,
+    in sentences. issuer, contact: who answers; authority: whom to complain to.
     """
 
     received: str
@@ -26,6 +26,7 @@ class Letter(Config):
     purged: bool
     learned: bool
     exact: bool
+    head_alone: bool = False
     verdict: Literal["passed", "failed", "inconclusive", "none"]
     stays: tuple[str, ...] = ()
     issuer: str
@@ -76,7 +77,12 @@ def _done(facts: Letter) -> list[str]:
     said = [f"We erased {what} from our data set, {earlier}."]
     if not facts.learned:
         return [*said, "No model of ours had learned from them."]
-    if facts.exact:
+    if facts.head_alone:
+        said.append(
+            "A model had learned from them in its last layer alone. We computed that layer again without them. It is "
+            "what it would be if we had never had them."
+        )
+    elif facts.exact:
         said.append("A model had learned from them. We trained it again without them.")
     else:
         said.append("A model had learned from them. We changed it so that it no longer knows them.")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tmu.config import Config
 from tmu.errors import DataError
-from tmu.refs import AuditRef, DataRef, ModelRef, Ref, ReferencesRef
+from tmu.refs import AuditRef, DataRef, ModelRef, Ref, ReferencesRef, StatisticsRef
 from tmu.steps.cases import UnlearnCase
 
 NAME = "manifest.json"
@@ -21,12 +21,14 @@ class Environment(Config):
     """The compute environment that made the unlearned model, as its own records say.
 
     device: `cpu` or `cuda`. precision: as resolved there. capability: vector instructions that the processor's kernels
-    used, such as `AVX512`. gpu: its name, or `none`. machine: such as `x86_64`. Empty: the record does not say.
+    used, such as `AVX512`. gpu: its name, or `none`. machine: such as `x86_64`. Empty: the record does not say. ranks:
+    processes that trained one model together (docs/compute.md).
     """
 
     device: str
     precision: str
     threads: int
+    ranks: int = 1
     torch: str = ""
     capability: str = ""
     gpu: str = ""
@@ -40,13 +42,16 @@ class Environment(Config):
 
 
 class Made(Config):
-    """What came of it. failed_audit: of a method that gave way. serves: the model that was put into service."""
+    """What came of it. failed_audit: of a method that gave way. statistics: of the model's ridge head. serves: the
+    model that was put into service.
+    """
 
     unlearned: ModelRef
     data: DataRef
     audit: AuditRef | None = None
     failed_audit: AuditRef | None = None
     references: ReferencesRef | None = None
+    statistics: StatisticsRef | None = None
     serves: ModelRef | None = None
 
 
@@ -79,7 +84,7 @@ class Manifest(Config):
         case = self.case
         named = {
             "data revision": case.data, "forget set": case.forget, "original": case.original,
-            "references": case.references, "twin": case.twin,
+            "references": case.references, "twin": case.twin, "statistics": case.statistics,
         }  # fmt: skip
         return {name: ref for name, ref in named.items() if ref is not None}
 
@@ -90,6 +95,7 @@ class Manifest(Config):
         named = {
             "unlearned model": made.unlearned, "data revision after": made.data, "audit": made.audit,
             "failed audit": made.failed_audit, "references after": made.references, "model in service": made.serves,
+            "statistics after": made.statistics,
         }  # fmt: skip
         return {name: ref for name, ref in named.items() if ref is not None}
 

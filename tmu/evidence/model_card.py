@@ -4,7 +4,10 @@ from typing import Any
 
 import yaml
 
+from tmu.config import EXACT_HEAD
+from tmu.deletion.plan import RETRAIN
 from tmu.evidence.manifest import Manifest
+from tmu.start_file import said_of_start
 
 _STEM = "model_card"
 NAME = f"{_STEM}.md"
@@ -24,7 +27,7 @@ _PAGE = """\
 | method | `{{ method }}`{{ options }} |
 | architecture | `{{ arch }}` |
 | seed | {{ case.params.seed }} |
-| weights (SHA-256) | `{{ made.unlearned.weights }}` |
+{{ start }}| weights (SHA-256) | `{{ made.unlearned.weights }}` |
 | manifest | `manifest.json`: inputs, code, packages and compute environment by digest |
 
 ## Intended use
@@ -53,13 +56,18 @@ Revision `{{ case.data.digest[:12] }}` of the record store, without the erased r
 
 ## Limits
 
-{{ limits }}
+{{ limits }}{{ not_reached }}
 
 ## Compute environment
 
 {{ environment }}
 """
-_EXACT = "The model was trained again without the erased records. It can hold nothing of them but what others tell."
+_RETRAINED = "The model was trained again without the erased records. It can hold nothing of them but what others tell."
+_EXACT = (
+    "The model is a frozen network with a head that was solved without the erased records: exact, what a retraining "
+    "without them gives. Whatever the network itself had learned before it became the start is not reached. Its logits "
+    "are least squares scores times a constant: its probabilities are not calibrated."
+)
 _APPROXIMATE = (
     "The model was not trained again: a method made it forget. That is approximate, and the audit says how well it can "
     "be told from a model that never saw the records. It does not show that no trace is left in the weights."
@@ -70,22 +78,31 @@ def model_card(manifest: Manifest, audit: dict[str, Any] | None) -> bytes:
     """audit: the content of audit.json; None where there was none."""
     from jinja2 import Environment, StrictUndefined
 
-    method, exact = manifest.case.params.unlearn.method, manifest.case.params.unlearn.method == "retrain"
-    environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    options = manifest.case.params.unlearn.options
+    method = manifest.case.params.unlearn.method
+    retrained = method == RETRAIN
+    said = _RETRAINED if retrained else _EXACT if method == EXACT_HEAD else _APPROXIMATE
+    environment = Environment(  # Markdown, not HTML
+        autoescape=False,  # noqa: S701
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    options, start = manifest.case.params.unlearn.options, said_of_start(manifest.case.params.model)
     lane = manifest.environment.model_dump()
     page = environment.from_string(_PAGE).render(
         front=yaml.safe_dump(_front(manifest, audit), sort_keys=True, allow_unicode=True),
-        title=f"Image classifier, unlearned by {method}" if not exact else "Image classifier, trained again",
-        summary=_EXACT if exact else _APPROXIMATE,
+        title=f"Image classifier, unlearned by {method}" if not retrained else "Image classifier, trained again",
+        summary=said,
         method=method,
         options=f" with {', '.join(f'{key} = {value}' for key, value in options.items())}" if options else "",
         arch=manifest.case.params.model.name,
+        start=f"| start | {start} |\n" if start else "",
         case=manifest.case,
         made=manifest.made,
         rows=_rows(audit, method) if audit else [],
         verdict=manifest.verdict,
-        limits=_EXACT if exact else _APPROXIMATE,
+        not_reached=f" {start}" if start else "",
+        limits=said,
         environment=", ".join(f"{name} {value}" for name, value in lane.items() if value),
     )
     return page.encode()

@@ -26,7 +26,8 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 def bill_of_materials(at: str, lock: Path | None) -> bytes:
     """Of the distributions that this process can import. at: its date (ISO 8601). lock: the lock file, where there is
-    one."""
+    one.
+    """
     hashes = _locked(lock.read_text()) if lock is not None and lock.is_file() else {}
     return made_of(distributions(), at, hashes)
 

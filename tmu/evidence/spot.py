@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tmu.audit import equality
 from tmu.audit.by_table.measured import Measured, findings_of, verdict_of
 from tmu.audit.gate import Verdict, judge
 from tmu.audit.table import AuditResult
@@ -54,7 +55,9 @@ def spots(folder: Path, manifest: Manifest) -> list[Spot]:
 
 
 def judged_again(raw: dict[str, Any], config: AuditConfig) -> Verdict:
-    """The verdict on an audit's numbers. raw: `audit.json`; with golds or without."""
+    """The verdict on an audit's numbers. raw: `audit.json`; with golds, without, or by equality."""
+    if "equality" in raw:
+        return equality.verdict_of(equality.findings_of(equality.Equality(**raw["equality"])))
     if "measured" in raw:
         return verdict_of(findings_of(Measured.from_json(raw["measured"]), config))
     return judge(AuditResult(raw["result"]), raw["verdict"]["row"], config, **raw["changed"])

@@ -20,7 +20,7 @@ _QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
 class Authority:
     """A time stamp authority. url, host: where it answers. roots: a PEM file with its root certificates."""
 
-    def __init__(self, url: str, roots: Path):
+    def __init__(self, url: str, roots: Path) -> None:
         try:
             self.host = httpx.URL(url).host
         except httpx.InvalidURL:

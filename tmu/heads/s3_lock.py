@@ -29,7 +29,7 @@ Mode = Literal["compliance", "governance"]
 class S3Heads(HeadPlace):
     """A prefix in S3. days: how long each head is locked there. One attempt takes at most some 11 s."""
 
-    def __init__(self, url: str, access: S3Access, days: int, mode: Mode = "compliance"):
+    def __init__(self, url: str, access: S3Access, days: int, mode: Mode = "compliance") -> None:
         self.bucket, self.prefix = bucket_and_prefix(url)
         self.id, self.name = name_of(url), f"S3 bucket {self.bucket}"
         self._access, self._days, self._mode = access, days, mode

@@ -27,7 +27,7 @@ class TimeStamps(HeadPlace):
     inside: whether that folder lies in the workspace, where who can cut the log can delete them, too.
     """
 
-    def __init__(self, authority: Authority, folder: Path, inside: bool = False):
+    def __init__(self, authority: Authority, folder: Path, inside: bool = False) -> None:
         self._authority, self._folder, self._inside = authority, folder, inside
         self.id, self.name = name_of(authority.url), f"time stamps of {authority.host}"
 

@@ -202,7 +202,7 @@ def _answer(row: Any) -> tuple[Literal["delivered", "failed", "waiting"], dateti
 def delay(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts: doubling from SOONEST to LATEST, the upper half at random."""
     longest = min(LATEST, SOONEST * 2 ** min(attempts, 20))
-    return longest * random.uniform(0.5, 1)
+    return longest * random.uniform(0.5, 1)  # noqa: S311  no secret
 
 
 def _start(tx: Tx) -> int:

@@ -8,7 +8,7 @@ class UnknownError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """This actor may not do that: not authenticated, or the second pair of eyes is the first (403)."""
+    """The actor may not do that: not authenticated, or the second pair of eyes is the first (403)."""
 
 
 class ConflictError(RequestError):

@@ -55,7 +55,7 @@ def export(ledger: Ledger, file: Path) -> Head:
     building = file.with_name(f".{file.name}.building")
     with storage_errors(file), ledger.read() as connection:
         try:
-            with open(building, "wb") as out:
+            with building.open("wb") as out:
                 head = check(_written(_links(connection), out))
             building.replace(file)
         finally:
@@ -78,7 +78,7 @@ def extract(ledger: Ledger, request: str) -> bytes:
 def read_export(file: Path) -> Iterator[Link]:
     """The entries of an export. Raises DataError for a file of another form."""
     try:
-        with open(file, encoding="utf-8") as lines:
+        with file.open(encoding="utf-8") as lines:
             for line in lines:
                 raw = strict_json.loads(line)
                 link = Link(*(raw.pop(name) for name in _FIELDS))

@@ -84,7 +84,8 @@ def intake_of(
     body: RequestFile, dataset: str, keys: Keys, source: Literal["cli", "api", "file"], copies: Copies
 ) -> Intake:
     """The request with keys in place of ids. Raises RequestError for another dataset, an id inside `id`, or an id of a
-    person that holds an unseen character."""
+    person that holds an unseen character.
+    """
     if body.dataset not in (None, dataset):
         raise RequestError("The request is for a dataset that is not served here.", "Leave `dataset` out.")
     refuse_raw(body.id, "id", body.raw_ids)
@@ -116,14 +117,16 @@ def keyed(body: RequestFile, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ..
 
 def refuse_blanks(keys: Keys, subjects: Iterable[str]) -> None:
     """Raise RequestError for a blank at an id's end where the store's rule of ids would not remove it: the key would be
-    nobody's, and a request or a hold of nobody would be on record."""
+    nobody's, and a request or a hold of nobody would be on record.
+    """
     if keys.ids.version == 1 and any(raw != raw.strip() for raw in subjects):
         raise RequestError("An id begins or ends with a blank, and would match nobody.", "Remove the blank.")
 
 
 def refuse_raw(text: str, name: str, raw_ids: Iterable[str]) -> None:
     """Raise RequestError where a text that will be stored holds one of the ids that were sent with it, in any case,
-    width or Unicode form."""
+    width or Unicode form.
+    """
     lower = alike(text)
     words = {lower, *re.split(r"[^\w]+|_", lower)}
     for raw in map(alike, raw_ids):

@@ -27,7 +27,7 @@ def utc_now() -> datetime:
 class Refused(Exception):
     """Inside a transaction: undo it, put the refusal on record, and raise `error` to the caller."""
 
-    def __init__(self, error: TmuError, event: str, request: str | None = None, **facts: Any):
+    def __init__(self, error: TmuError, event: str, request: str | None = None, **facts: Any) -> None:
         self.error, self.event, self.request, self.facts = error, event, request, facts
         super().__init__(error.what)
 
@@ -81,7 +81,7 @@ class Tx:
 class Ledger:
     """A ledger's database. zone: in which months are counted. now: the time, for tests that travel."""
 
-    def __init__(self, engine: sa.Engine, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now):
+    def __init__(self, engine: sa.Engine, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now) -> None:
         self._engine, self.zone, self.now = engine, zone, now
 
     @classmethod

@@ -39,7 +39,7 @@ class _Looked:
 
 
 class _Closure:
-    def __init__(self, workspace: Workspace, wanted: Wanted):
+    def __init__(self, workspace: Workspace, wanted: Wanted) -> None:
         self._workspace, self._wanted, self.edges = workspace, wanted, list[Edge]()
         self._revisions = Revisions(workspace, wanted.records, wanted.shards, wanted.pattern, wanted.freed)
         self._all = _look(workspace)

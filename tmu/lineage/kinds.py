@@ -40,9 +40,16 @@ KINDS = (
     Kind(
         "shard",
         (IMAGES, KEYS),
-        "the bucket of the person's key; its keys and picture digests are cached outside of the data",
+        "the bucket of the person's key; its keys, picture digests and decoded pictures are cached outside of the data",
         ("data", "data_caches"),
-        folders=("index", "contents", "md5s.json"),
+        folders=("index", "contents", "decoded", "md5s.json"),
+    ),
+    Kind(
+        "statistics",
+        (WEIGHTS,),
+        "sums over the features of a revision's training records, from which a ridge head is solved",
+        ("artifacts",),
+        "statistics",
     ),
     Kind("references", (OUTPUTS, KEYS), "a row in the shard of the record's bucket", ("artifacts",), "references"),
     Kind(
@@ -58,6 +65,12 @@ KINDS = (
         "weights and optimiser state of a training that was interrupted; its name begins with the revision",
         ("artifacts",),
         folders=("snapshots",),
+    ),
+    Kind(
+        "start",
+        (),
+        "weights that every training begins with, trained elsewhere: no deletion reaches what they learned there",
+        artifact="start",
     ),
     Kind("original", (WEIGHTS,), "trained on a revision", ("artifacts",), "model"),
     Kind("gold", (WEIGHTS,), "trained on a revision without a forget set", ("artifacts",), "model"),

@@ -3,6 +3,7 @@
 A model learned the training records of the revision that it was trained on. A gold did without its forget set. An
 unlearned model was made of another one, and has learned all that that one had, but for its own forget set: nothing else
 was unlearned. A fine-tuned twin learned the hold-out as well. A model that its audit refused has unlearned nothing.
+The statistics of a ridge head learned what the model did that was solved from them.
 """
 
 import json
@@ -12,7 +13,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
-from tmu.lineage.learners import Learner, artifacts
+from tmu.lineage.learners import STATISTICS, Learner, artifacts
 from tmu.lineage.revisions import Revisions
 from tmu.workspace import Workspace
 
@@ -37,17 +38,23 @@ class Rule:
         learners: Iterable[Learner],
         forgotten: Mapping[str, frozenset[str]],
         accepted: Mapping[str, frozenset[str]],
-    ):
+    ) -> None:
         self._revisions, self._forgotten, self._accepted = revisions, forgotten, accepted
         self._by_weights: dict[str, list[Learner]] = {}
+        self._solved: dict[str, list[Learner]] = {}  # models by their identity
         for each in learners:
             self._by_weights.setdefault(each.weights, []).append(each)
+            if each.identity and each.stage != STATISTICS:
+                self._solved.setdefault(each.identity, []).append(each)
 
     def learned(self, learner: Learner) -> frozenset[str]:
         """Those of the records (keys) that it learned and did not unlearn."""
         return self._learned(learner, frozenset())
 
     def _learned(self, learner: Learner, seen: frozenset[str]) -> frozenset[str]:
+        if learner.stage == STATISTICS and learner.identity in self._solved:
+            models = self._solved[learner.identity]
+            return frozenset[str]().union(*(self._learned(each, seen) for each in models))
         held, gone = self._revisions.held(learner.revision), self._without(learner)
         if learner.stage in ("original", "gold") or learner.method == RETRAIN:
             return held.train - gone

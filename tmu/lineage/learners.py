@@ -7,19 +7,25 @@ from typing import Any
 from tmu import manifest
 from tmu.config import Config
 from tmu.errors import StorageError
+from tmu.files import digest_of
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 
+_KINDS = ("model", "twin", "statistics")
 _NO_RECORD = ("reference-twin",)  # stages of twins that are of no single record
-_WEIGHTS = ("weights.safetensors", "twin.safetensors")
+STATISTICS = "statistics"
+"""The stage of a ridge head's statistics: they learned what the model learned that was solved from them."""
+_WEIGHTS = ("weights.safetensors", "twin.safetensors", "statistics.safetensors")
 
 
 class Learner(Config):
-    """A model or a fine-tuned twin. address: `kind/key` or `file:PATH`. weights: SHA-256 of its weights' file.
+    """A model, the statistics of one, or a fine-tuned twin. address: `kind/key` or `file:PATH`. weights: SHA-256 of its
+    weights' file.
 
-    stage: `original`, `gold`, `unlearned` or `twin`. revision: of the data that it was trained on. forget: digest of
-    the forget set that it does without, or was made to forget; None: of none. original: weights of the model that it
-    was made of. method: of an unlearned one. purged: it was destroyed; its purge note says what it was.
+    stage: `original`, `gold`, `unlearned`, `twin` or `statistics`. revision: of the data that it was trained on.
+    forget: digest of the forget set that it does without, or was made to forget; None: of none. original: weights of
+    the model that it was made of. method: of an unlearned one. identity: digest of all that determines it; a model and
+    its statistics have the same. purged: it was destroyed; its purge note says what it was.
     """
 
     address: str
@@ -29,13 +35,14 @@ class Learner(Config):
     forget: str | None = None
     original: str | None = None
     method: str | None = None
+    identity: str = ""
     purged: bool = False
 
 
 def learners(workspace: Workspace) -> list[Learner]:
     """All of them: in the artifact store, in the local cache of one in S3, in stage folders; and the purged ones."""
-    found = [_learner(held.uri, held.manifest) for held in artifacts(workspace, "model", "twin")]
-    for kind in ("model", "twin"):
+    found = [_learner(held.uri, held.manifest) for held in artifacts(workspace, *_KINDS)]
+    for kind in _KINDS:
         for purged in workspace.artifacts.purged.of(kind):
             found.append(_learner(purged.uri, purged.manifest, purged=True))
     there = {each.address for each in found if each and not each.purged}
@@ -75,4 +82,6 @@ def _learner(address: str, made: dict[str, Any], *, purged: bool = False) -> Lea
     if weights is None or identity.get("stage") in _NO_RECORD:
         return None
     facts = {name: identity.get(name) for name in ("stage", "forget", "original", "method")}
+    facts |= {"stage": STATISTICS} if made["kind"] == STATISTICS else {}
+    facts |= {"identity": digest_of(identity)}
     return Learner(address=address, weights=weights, revision=identity["data"], purged=purged, **facts)

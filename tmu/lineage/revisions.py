@@ -50,7 +50,7 @@ class Revisions:
         shards: Collection[int],
         pattern: str | None,
         freed: Mapping[str, frozenset[str]] = MappingProxyType({}),
-    ):
+    ) -> None:
         self._freed = freed
         self._workspace, self._records, self._shards = workspace, frozenset(records), frozenset(shards)
         self._buckets: int | None = None

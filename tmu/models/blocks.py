@@ -1,7 +1,7 @@
 """Pieces that the residual architectures share."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import relu
 
 
 def conv_bn(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -14,7 +14,7 @@ def conv_bn(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Seq
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016, "Deep Residual Learning", fig. 5 left)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.first = conv_bn(inputs, outputs, stride)
         self.second = conv_bn(outputs, outputs)
@@ -23,5 +23,5 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        out = self.second(F.relu(self.first(x)))
-        return F.relu(out + self.shortcut(x))
+        out = self.second(relu(self.first(x)))
+        return relu(out + self.shortcut(x))

@@ -1,5 +1,6 @@
 """A trained model as a folder without pickle: `weights.safetensors`, `arch.json`, `manifest.json`, maybe `run.json`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from tmu import manifest
 from tmu.errors import ModelError
 from tmu.files import read_json, sha256_file, write_atomic, write_json
-from tmu.models.registry import build
+from tmu.models.registry import Constants, build
 
 KIND = "model"
 WEIGHTS, ARCH = "weights.safetensors", "arch.json"
@@ -20,16 +21,31 @@ WEIGHTS, ARCH = "weights.safetensors", "arch.json"
 
 @dataclass(frozen=True)
 class Arch:
-    """What rebuilds a model: registry name, input shape (C, H, W), class names in output order, options."""
+    """What rebuilds a model: registry name, input shape (C, H, W), class names in output order, options,
+    and what pixels are normalised by (`tmu.models.registry.Constants`).
+    """
 
     name: str
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] = Constants.mean
+    std: tuple[float, ...] = Constants.std
 
     def build(self) -> nn.Module:
         """A fresh model of this architecture; see `tmu.models.registry.build`."""
-        return build(self.name, self.shape, len(self.classes), self.options)
+        return build(self.name, self.shape, len(self.classes), self.options, Constants(self.mean, self.std))
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready; constants at their defaults are left out, as in bundles that were written before."""
+        usual = {"mean": Constants.mean, "std": Constants.std}
+        return {name: value for name, value in asdict(self).items() if usual.get(name) != value}
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> "Arch":
+        """What `as_json` gave. Raises KeyError or TypeError where it is something else."""
+        constants = {name: tuple(map(float, raw[name])) for name in ("mean", "std") if name in raw}
+        return cls(raw["name"], tuple(raw["shape"]), tuple(raw["classes"]), raw["options"], **constants)
 
 
 def save_bundle(folder: Path, model: nn.Module, arch: Arch, identity: dict[str, Any]) -> None:
@@ -38,7 +54,7 @@ def save_bundle(folder: Path, model: nn.Module, arch: Arch, identity: dict[str, 
     Equal weights give equal bytes: names sorted, tensors contiguous on the CPU, floats as fp32.
     """
     write_atomic(folder / WEIGHTS, save(_plain(model)))
-    write_json(folder / ARCH, asdict(arch))
+    write_json(folder / ARCH, arch.as_json())
     manifest.seal(folder, KIND, identity)
 
 
@@ -76,8 +92,7 @@ def _plain(model: nn.Module) -> dict[str, Tensor]:
 
 def _read_arch(folder: Path) -> Arch:
     try:
-        raw = read_json(folder / ARCH)
-        return Arch(raw["name"], tuple(raw["shape"]), tuple(raw["classes"]), raw["options"])
+        return Arch.of(read_json(folder / ARCH))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{ARCH} in {folder} is not readable.", "Use a bundle written by tmu.") from error
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,20 +18,49 @@ Builder = Callable[..., nn.Module]
 
 _BUILDERS: dict[str, Builder] = {}
 
-_PIXEL_MEAN, _PIXEL_STD = 0.5, 0.25
+_COLOURS = 3
 _FIXED_ARGUMENTS = 2  # a builder's first two parameters are `shape` and `classes`; the rest are its options
 
 
-class Normalise(nn.Module):
-    """Pixels in 0..1 to roughly zero mean: (x - 0.5) / 0.25.
+@dataclass(frozen=True)
+class Constants:
+    """What a model does to pixels in 0..1 first: (x - mean) / std, one number each or one a channel.
 
-    Constants, never statistics of the data: a mean computed over the training set would carry the forgotten
-    records into the gold and the unlearned model.
+    Constants of the model, never statistics of the data: a mean computed over the training set would carry the
+    forgotten records into the gold and the unlearned model.
     """
 
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
+
+
+class Normalise(nn.Module):
+    """Pixels in 0..1 to roughly zero mean: (x - 0.5) / 0.25, or by other `Constants`.
+
+    colours: the network gives grey images three channels, so that grey images, too, may have constants by colour.
+    """
+
+    mean: Tensor | float
+    std: Tensor | float
+
+    def __init__(self, colours: bool = False) -> None:
+        super().__init__()
+        self.colours = colours
+        self.take(Constants())
+
+    def take(self, constants: Constants) -> None:
+        """Use these constants; they are no part of the state dict."""
+        for name, values in (("mean", constants.mean), ("std", constants.std)):
+            if hasattr(self, name):
+                delattr(self, name)
+            if len(values) == 1:
+                setattr(self, name, values[0])
+            else:
+                self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in 0..1 to the same shape, about -2..2."""
-        return (x - _PIXEL_MEAN) / _PIXEL_STD
+        """(N, C, H, W) in 0..1 to the same shape, about -2..2; with constants by colour grey images get 3 channels."""
+        return (x - self.mean) / self.std
 
 
 def architecture(name: str) -> Callable[[Builder], Builder]:
@@ -78,11 +108,17 @@ def module_of(name: str) -> str:
     return _find(name)[0].__module__
 
 
-def build(name: str, shape: tuple[int, int, int], classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
+def build(
+    name: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    options: Mapping[str, Any] | None = None,
+    constants: Constants = Constants(),
+) -> nn.Module:
     """A fresh model for inputs (N, C, H, W) float in 0..1, ending in an `nn.Linear` head with `classes` outputs.
 
     The initial weights depend on torch's generator state alone: seed it before the call. `shape` is (C, H, W).
-    Raises `ModelError` for an unknown name, `ConfigError` for an unknown option.
+    Raises `ModelError` for an unknown name, `ConfigError` for an unknown option or constants that do not fit.
     """
     builder, extra = _find(name)
     options = dict(options or {})
@@ -90,6 +126,7 @@ def build(name: str, shape: tuple[int, int, int], classes: int, options: Mapping
     model = builder(tuple(shape), classes, *extra, **options)
     if head_of(model).out_features != classes:
         raise ModelError(f"`{name}` does not end in an nn.Linear head.", "Choose another architecture.")
+    _normalise(model, name, shape[0], constants)
     return model
 
 
@@ -121,6 +158,24 @@ def penultimate(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         hook.remove()
     return logits, torch.flatten(caught[-1], 1)
+
+
+def _normalise(model: nn.Module, name: str, channels: int, constants: Constants) -> None:
+    """Give a model its constants. Raises ConfigError where it takes none, or not so many."""
+    if constants == Constants():
+        return
+    layers = [module for module in model.modules() if isinstance(module, Normalise)]
+    if not layers:
+        raise ConfigError(f"`{name}` normalises by itself.", "Leave `model.mean` and `model.std` out.")
+    for key, values in (("mean", constants.mean), ("std", constants.std)):
+        many = {1, channels, *((_COLOURS,) if all(layer.colours for layer in layers) else ())}
+        if len(values) not in many:
+            raise ConfigError(
+                f"`model.{key}` has {len(values)} numbers, and an image of the dataset {channels} channels.",
+                "Give one number, or one for each channel.",
+            )
+    for layer in layers:
+        layer.take(constants)
 
 
 def _find(name: str) -> tuple[Builder, tuple[str, ...]]:

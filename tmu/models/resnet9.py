@@ -28,7 +28,7 @@ def resnet9(shape: tuple[int, int, int], classes: int, width: int = 64) -> nn.Mo
 class _Pair(nn.Module):
     """Two convolutions around which the input is added."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(_conv(channels, channels), _conv(channels, channels))
 

@@ -16,7 +16,7 @@ _FIX = "Give float32 of shape (N, C, H, W) in 0..1; for bytes: `pixels.astype('f
 class ServedModel:
     """A model in evaluation mode on the CPU. `classes`: names in output order; `shape`: (C, H, W) of one image."""
 
-    def __init__(self, module: nn.Module, arch: Arch):
+    def __init__(self, module: nn.Module, arch: Arch) -> None:
         self._module, self.classes, self.shape = module, arch.classes, arch.shape
 
     def predict(self, images: np.ndarray, params: Any = None) -> np.ndarray:

@@ -19,7 +19,7 @@ class AppriseTarget:
 
     events, patience = (STATES | OTHERS) - {LOG_HEAD}, PATIENCE  # a head is of no use in a sentence
 
-    def __init__(self, address: str, number: int):
+    def __init__(self, address: str, number: int) -> None:
         from apprise import Apprise
 
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

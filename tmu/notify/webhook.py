@@ -23,7 +23,7 @@ class Webhook:
 
     events, patience = None, PATIENCE
 
-    def __init__(self, url: str, secret: bytes):
+    def __init__(self, url: str, secret: bytes) -> None:
         self.id, self._url, self._secret = name_of(url), url, secret
 
     def __enter__(self) -> Self:

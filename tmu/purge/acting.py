@@ -17,7 +17,7 @@ _PATIENCE = 3  # refusals in a row, after which the rest of a store waits for th
 class Acting:
     """One run over a record. failed: whether a store refused anything."""
 
-    def __init__(self, workspace: Workspace, record: Record, report: Report):
+    def __init__(self, workspace: Workspace, record: Record, report: Report) -> None:
         self.failed, self._record, self._steps = False, record, list(record.steps)
         self._workspace, self._report = workspace, report
         self._all, self._done, self._written = len(record.left), 0, time.monotonic()

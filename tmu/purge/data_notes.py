@@ -42,7 +42,7 @@ class Noted(Config):
 class Notes:
     """The file in which that is kept."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> Noted:

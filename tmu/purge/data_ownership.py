@@ -23,7 +23,8 @@ _FILE = "file:"
 
 def recorded(workspace: Workspace, scope: Scope) -> frozenset[str]:
     """The lists that this workspace recorded: at each commit, in its journal, in `data.dvc` and `dvc.lock` as they are
-    and, in a git repository, as they ever were on any branch, and by unpacked revisions."""
+    and, in a git repository, as they ever were on any branch, and by unpacked revisions.
+    """
     found = {scope.before.digest, scope.after.digest, *_lists_of(workspace.root, "data.dvc")}
     for deletion in Journal(workspace).all():
         found |= {each.digest for each in (deletion.plan.data, deletion.data) if each}

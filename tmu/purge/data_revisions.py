@@ -44,7 +44,7 @@ class Found:
 class OldRevisions:
     """The old revisions of a workspace, in some stores of DVC's objects; what was opened once is remembered."""
 
-    def __init__(self, workspace: Workspace, stores: Collection[Objects]):
+    def __init__(self, workspace: Workspace, stores: Collection[Objects]) -> None:
         self._workspace, self.stores = workspace, stores
         self.notes = Notes(workspace.state("purged-data.json"))
         self._judged: dict[tuple[str, str], Holds | None] = {}

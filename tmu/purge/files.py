@@ -17,7 +17,7 @@ class Files:
     A purge removes what a look finds at that moment, and nothing else.
     """
 
-    def __init__(self, name: str, base: Path, holds: Holds, look: Look):
+    def __init__(self, name: str, base: Path, holds: Holds, look: Look) -> None:
         self.name = name
         self._base, self._holds, self._look = base, holds, look
 

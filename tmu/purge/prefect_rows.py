@@ -23,7 +23,7 @@ _REWRITE = (
 class OldRows:
     """A mark in the workspace says that some wait to be overwritten; it outlasts a crash. mark: that file."""
 
-    def __init__(self, settings: Settings, mark: Path):
+    def __init__(self, settings: Settings, mark: Path) -> None:
         database = settings.prefect_database
         self._url = make_url(database.get_secret_value()) if database else None
         self._mark = mark

@@ -18,13 +18,17 @@ _CHUNK = 8192  # records whose features are in memory at a time
 
 @dataclass(frozen=True)
 class Training:
-    """How each network is trained. inner: also ask its body with a fresh head, fitted on at most `head_records`."""
+    """How each network is trained. inner: also ask its body with a fresh head, fitted on at most `head_records`.
+
+    held: records of the hold-out, where the recipe stops early by them.
+    """
 
     recipe: TrainConfig
     fit: Callable[..., Fit]
     inner: bool = True
     head_records: int = 2000
     device: torch.device | str = "cpu"
+    held: Examples | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ def learn(model: nn.Module, half: Examples, asked: Examples, seeds: Seeds, train
             "A half of the training set, split by person, has fewer than two records.",
             "References need more people; choose another method, such as `retrain`.",
         )
-    report = training.fit(model, half, training.recipe, seeds)
+    report = training.fit(model, half, training.recipe, seeds, held=training.held)
     head = None
     if training.inner:
         learned = some(half, training.head_records, seeds.evaluate, "references")
@@ -55,7 +59,7 @@ def learn(model: nn.Module, half: Examples, asked: Examples, seeds: Seeds, train
         head = fit_head(features, learned.labels.cpu(), logits.shape[1])
     outputs, inner = [], []
     for rows in torch.arange(len(asked)).split(_CHUNK):
-        logits, features = predict(model, asked.images[rows], device=training.device)
+        logits, features = predict(model, asked.take(rows).images, device=training.device)
         outputs.append(_logp(logits))
         if head is not None:
             inner.append(_logp(head.logits(features)))

@@ -161,7 +161,7 @@ def join(parts: list[ReferenceRows], nets: int, classes: int) -> ReferenceRows:
 
 
 def _packed(seen: Tensor) -> Tensor:
-    """bool (N, M) as bits, uint8 (N, ceil(M / 8)), the lowest bit first."""
+    """Bool (N, M) as bits, uint8 (N, ceil(M / 8)), the lowest bit first."""
     n, nets = seen.shape
     width = -(-nets // 8)
     padded = torch.zeros(n, 8 * width, dtype=torch.uint8)

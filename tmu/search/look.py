@@ -65,7 +65,7 @@ class _Tally:
 class Looker:
     """Looks at things; equal contents once. scratch: a private folder for copies."""
 
-    def __init__(self, sought: Needles, scratch: Path, shape: tuple[int, int, int] | None = None):
+    def __init__(self, sought: Needles, scratch: Path, shape: tuple[int, int, int] | None = None) -> None:
         self.sought, self.scratch, self._shape = sought, scratch, shape
         self._scanner, self._gallery = Scanner(sought.forms), Gallery(sought.pictures)
         self._known: dict[str, Seen] = {}
@@ -75,7 +75,7 @@ class Looker:
         """What a file's bytes hold. Raises OSError where it cannot be read."""
         if thing.path.stat().st_size == 0:
             return Seen(hashlib.sha256(b"").hexdigest(), hashlib.md5(b"", usedforsecurity=False).hexdigest(), 0)
-        with open(thing.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with thing.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             sha256, md5 = _digests(data)
             known = self._known.get(sha256)
             if known is not None and data[:16] != databases.MARK:  # a database has a log beside it
@@ -92,7 +92,7 @@ class Looker:
     @staticmethod
     def digests(path: Path) -> Seen:
         """SHA-256, MD5 and size of a file, and nothing else of it."""
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return Seen(*_digests(data), len(data))
 
     def look_at_parts(self, found: Iterator[Part]) -> Seen:

@@ -18,9 +18,11 @@ from tmu.search.report import Learned, Model
 from tmu.search.revisions import Revisions
 
 _OTHERS = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".pkl", ".joblib", ".keras", ".h5")
-_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked)$")
+_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked|sums)$")
 _LOGGED = re.compile(r"(?:^|/)(m-[0-9a-f]{32})/")
 _MOST_JSON = 1 << 26
+_START = "start"  # the stage of weights that training began with
+_ELSEWHERE = "weights that training here starts from; what they learned elsewhere no deletion reaches"
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,14 @@ class Models:
         claim = _Claim(
             seen.sha256, *(str(identity.get(each) or "") for each in ("stage", "data", "forget", "original"))
         )
+        adopted = identity.get("adopted")
+        if isinstance(adopted, dict):  # the file that it came from learned the same
+            self._claims[str(adopted.get("sha256"))] = claim
         for file, digest in files.items():
             if str(file).endswith(".safetensors"):
-                self._claims.setdefault(str(digest), claim)
+                known = self._claims.setdefault(str(digest), claim)
+                if known.stage == _START:  # what was trained here is no start, whoever says so
+                    self._claims[str(digest)] = claim
                 self._weights[seen.sha256] = str(digest)
 
     def _model(self, weights: str) -> Model:
@@ -118,6 +125,7 @@ class Models:
             data=claim.data if claim else "",
             learned=learned,
             source=source,
+            why=_ELSEWHERE if claim is not None and claim.stage == _START else "",
             foreign=claim is None and weights not in self._at_home,
         )
 
@@ -169,9 +177,9 @@ def versions_in(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, str, str
 
 
 def _is_weights(path: Path) -> bool:
-    """Whether a file is a safetensors file with the parameters of a network."""
+    """Whether a file is a safetensors file with the parameters of a network, or the sums that a head is solved from."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             head = file.read(min(size, _MOST_JSON)) if 2 < size < _MOST_JSON else b""
         header = json.loads(head) if head[:1] == b"{" else {}

@@ -99,7 +99,8 @@ class Needles(Config):
 
 def of_key(key: str, who: int) -> Iterator[Needle]:
     """A key (32 hex digits) in the forms that stores give it: digits, bytes, base64, and the first eight bytes as a
-    number, which tables of tensors hold (little-endian) and JSON may (decimal)."""
+    number, which tables of tensors hold (little-endian) and JSON may (decimal).
+    """
     raw = bytes.fromhex(key)
     number = int.from_bytes(raw[:8], "big", signed=True)
     forms = [key.encode(), key.upper().encode(), raw, raw[:8][::-1], base64.b64encode(raw).rstrip(b"=")]

@@ -77,7 +77,7 @@ def thumbnails(pixels: np.ndarray) -> np.ndarray:
 class Gallery:
     """The pictures sought, and how they are recognised."""
 
-    def __init__(self, sought: Sequence[Picture]):
+    def __init__(self, sought: Sequence[Picture]) -> None:
         self._digests: dict[str, int] = {each.pixels: each.who for each in sought}
         self._near = [each for each in sought if each.thumb]
         self._thumbs = np.array([each.thumb for each in self._near], np.float32).reshape(len(self._near), _SIDE**2)

@@ -9,7 +9,7 @@ from tmu.config import Config
 class Outcome(StrEnum):
     """PASS: all was looked at, and nothing is left but what is declared. UNKNOWN: nothing found, not all looked at."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105
     FAILED = "FAILED"
     UNKNOWN = "UNKNOWN"
 
@@ -86,7 +86,8 @@ class Hit(Config):
 
 class Haystack(Config):
     """What was looked at in one store. things: files, objects or tables; images: decoded and compared; opened: parts of
-    containers (columns, members, rows' pages) that were read by themselves."""
+    containers (columns, members, rows' pages) that were read by themselves.
+    """
 
     name: str
     address: str

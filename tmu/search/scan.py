@@ -23,7 +23,7 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 class Scanner:
     """All needles of a search."""
 
-    def __init__(self, needles: Sequence[Needle]):
+    def __init__(self, needles: Sequence[Needle]) -> None:
         self._short = [each for each in needles if len(each.data) < _WINDOW]
         self._by_window: dict[int, list[tuple[Needle, bytes]]] = {}
         for each in needles:

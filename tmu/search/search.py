@@ -99,7 +99,7 @@ class _Run:
             if not isinstance(thing, Thing):
                 continue
             try:
-                with open(thing.path, "rb") as file:
+                with thing.path.open("rb") as file:
                     head = file.read(4)
                 if head not in HEADS:
                     continue

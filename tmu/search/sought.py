@@ -106,7 +106,7 @@ class Rows:
 class Shards:
     """Reads the rows of record shards, by itself: Parquet files with `record_key` and `subject_key`."""
 
-    def __init__(self, records: Collection[str], subjects: Collection[str], shape: tuple[int, int, int] | None):
+    def __init__(self, records: Collection[str], subjects: Collection[str], shape: tuple[int, int, int] | None) -> None:
         self._records, self._subjects, self._shape = _raw(records), _raw(subjects), shape
 
     def rows(self, path: Path) -> Rows | None:

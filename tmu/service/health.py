@@ -22,7 +22,7 @@ def ready(service: Public) -> dict[str, str]:
 
 
 def description(request: Request) -> dict[str, Any]:
-    """This document."""
+    """The service's own description (OpenAPI)."""
     return request.app.openapi()
 
 

@@ -40,7 +40,9 @@ class Limits:
 class Buckets:
     """Token buckets by key. most: how many keys are remembered; the one used longest ago is forgotten first."""
 
-    def __init__(self, per_second: float, burst: int, most: int = 10_000, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, per_second: float, burst: int, most: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate, self._burst, self._most, self._clock = per_second, burst, most, clock
         self._filled: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -107,7 +109,7 @@ class StrictRequest(Request):
 class OneAtATime:
     """For what keeps a processor busy: the second caller waits a moment, then is told to come again."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float) -> None:
         self._lock, self._seconds = Lock(), seconds
 
     @contextmanager

@@ -45,7 +45,7 @@ _OWN_WORDS = {
 class Refusal(HTTPException):
     """A refusal of the service itself, before the ledger is asked."""
 
-    def __init__(self, status: int, what: str, hint: str, headers: Mapping[str, str] | None = None):
+    def __init__(self, status: int, what: str, hint: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, what, dict(headers or {}))
         self.what, self.hint = what, hint
 

@@ -47,7 +47,7 @@ class Patient(H11Protocol):
 
     _patience: asyncio.TimerHandle | None = None
 
-    def __init__(self, config: uvicorn.Config, *more: Any, **named: Any):
+    def __init__(self, config: uvicorn.Config, *more: Any, **named: Any) -> None:
         super().__init__(config, *more, **named)
         self.conn = OneLength(h11.SERVER, config.h11_max_incomplete_event_size or _HEADERS_MOST)
 

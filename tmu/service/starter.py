@@ -25,7 +25,7 @@ Start = Callable[[Workspace], bool]
 class Starter:
     """Looks for approved urgent requests of a workspace, and has them started."""
 
-    def __init__(self, workspace: Workspace, starts: list[Start] | None = None):
+    def __init__(self, workspace: Workspace, starts: list[Start] | None = None) -> None:
         self.workspace, self._starts, self._said = workspace, starts, ""
 
     def look(self) -> None:

@@ -33,7 +33,7 @@ class Together:
     One thread commits, and it is there only while somebody waits: nothing has to be started or closed.
     """
 
-    def __init__(self, ledger: Ledger, keys: Keys, seconds: float):
+    def __init__(self, ledger: Ledger, keys: Keys, seconds: float) -> None:
         self._ledger, self._keys, self._seconds = ledger, keys, seconds
         self._waiting: deque[_Waiting] = deque()
         self._lock, self._busy = Lock(), False

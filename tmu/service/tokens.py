@@ -7,7 +7,6 @@ Making and revoking one is an entry in the ledger's audit log, whose transaction
 
 import hashlib
 import hmac
-import os
 import secrets
 import stat
 from collections.abc import Callable
@@ -58,7 +57,7 @@ class _File(Config):
 class Tokens:
     """The tokens of a workspace, read again when the file changes: what is revoked is refused at the next call."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now):
+    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self.path, self.now = path, now
         self._seen: tuple[int, ...] | None = None
         self._tokens: tuple[Token, ...] = ()
@@ -77,7 +76,7 @@ class Tokens:
         """All that were ever made, oldest first."""
         with storage_errors(self.path):
             try:
-                facts = os.stat(self.path)
+                facts = self.path.stat()
             except FileNotFoundError:
                 return ()
             if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

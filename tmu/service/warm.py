@@ -14,7 +14,7 @@ _MODULES = ("numpy", "sklearn.linear_model", "torch", "tmu.steps.ledger.bind_pla
 class WarmUp:
     """A thread that imports, one module after another. A call that needs one of them waits for that import alone."""
 
-    def __init__(self, modules: tuple[str, ...] = _MODULES):
+    def __init__(self, modules: tuple[str, ...] = _MODULES) -> None:
         self._modules, self._stop = modules, Event()
         self._thread = Thread(target=self._load, name="warm-up")
 

@@ -18,6 +18,7 @@ from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, make
 from tmu.steps.preflight import check_stores
 from tmu.steps.register_model import champion_of
+from tmu.steps.starts import keep_start
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -46,6 +47,7 @@ def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -
 
     The plan's own id is a digest of keys: who has their secret could test a person against certificate and evidence.
     """
+    keep_start(workspace, workspace.params)  # golds and references of later begin with it, too
     forget, plan = forget_set(workspace, plan), plan.model_copy(update={"id": secrets.token_hex(_ID_BYTES)})
     deletion = Deletion.acknowledged(plan, asked, workspace.params, forget)
     return Journal(workspace).add(deletion.model_copy(update=facts))

@@ -16,6 +16,8 @@ from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ReferencesRef
+from tmu.start_file import start_in_words
+from tmu.steps.adopted import adoption_in_words
 from tmu.steps.cases import TableAuditCase
 from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, lane_of, make
@@ -23,6 +25,7 @@ from tmu.steps.read_references import find_references
 from tmu.steps.table_sets import Drawn, table_sets
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
+from tmu.train.source import joined
 from tmu.workspace import Workspace
 
 _CONFIG = ("bootstrap", "batch_size", "utility_drop_pct", "share_closed", "share_left", "sample", "probes")
@@ -63,7 +66,7 @@ def audit_by_references(workspace: Workspace, case: TableAuditCase, *, out: str 
         audit = audit_by_table(given)
         for row in audit.data["result"]["rows"]:
             row["seconds"] = seconds[row["name"]]
-        write_table_audit(folder, given, audit, case.notes | _provenance(case, references, audit))
+        write_table_audit(folder, given, audit, case.notes | _provenance(workspace, case, references, audit))
 
     uri, folder = make(workspace, "audit", identity, build, out)
     return AuditRef(uri=uri, digest=digest(folder))
@@ -133,14 +136,19 @@ def _inner(
 
 def _joined(parts: list[Drawn]) -> Examples:
     each = [part.examples for part in parts]
-    return Examples(*(torch.cat([getattr(one, name) for one in each]) for name in ("images", "labels", "keys")))
+    labels, keys = (torch.cat([getattr(one, name) for one in each]) for name in ("labels", "keys"))
+    return Examples(joined([one.images for one in each]), labels, keys)
 
 
-def _provenance(case: TableAuditCase, references: ReferencesRef, audit: TableAudit) -> dict[str, Any]:
+def _provenance(
+    workspace: Workspace, case: TableAuditCase, references: ReferencesRef, audit: TableAudit
+) -> dict[str, Any]:
     return {
         "proof": "the references' table; no model was retrained for this audit",
         "data revision": case.data.digest,
         "forget set": case.forget.digest,
+        **start_in_words(case.params.model),
+        **adoption_in_words(workspace, case.original.weights),
         "references": references.digest,
         "score": audit.outer.kind,
         "lock file": lock_digest(),

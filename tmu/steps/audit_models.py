@@ -21,6 +21,8 @@ from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ModelRef, TwinRef
+from tmu.start_file import start_in_words
+from tmu.steps.adopted import adoption_in_words
 from tmu.steps.audit_sets import audit_sets, subjects_of
 from tmu.steps.cases import AuditCase
 from tmu.steps.fit_twin import load_twin, twin_report
@@ -104,7 +106,7 @@ def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[st
         folder,
         result,
         verdict,
-        case.notes | _left_out() | _provenance(case, rows),
+        case.notes | _left_out() | _provenance(workspace, case, rows),
         sets,
         outputs,
         method_row=case.method,
@@ -165,11 +167,13 @@ def _left_out() -> dict[str, str]:
     return {f"no metrics of `{name}`": why for name, why in broken_plugins().items()}
 
 
-def _provenance(case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:
+def _provenance(workspace: Workspace, case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:
     models = {f"weights of {name}": model.weights for name, model in rows.items()}
     return {
         "data revision": case.data.digest,
         "forget set": case.forget.digest,
+        **start_in_words(case.params.model),
+        **adoption_in_words(workspace, case.original.weights),
         "lock file": lock_digest(),
         "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
         **models,

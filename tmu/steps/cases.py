@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from tmu.config import Config, Params
-from tmu.refs import DataRef, ForgetRef, ModelRef, ReferencesRef, TwinRef
+from tmu.refs import DataRef, ForgetRef, ModelRef, ReferencesRef, StatisticsRef, TwinRef
 
 
 class UnlearnCase(Config):
     """A forget set of the revision `data`, the model that learned it, and how to unlearn it (`params.unlearn`).
 
-    twin, references: for the methods that need one.
+    twin, references, statistics: for the methods that need one; statistics: of the original, where there are some.
     """
 
     data: DataRef
@@ -17,6 +17,7 @@ class UnlearnCase(Config):
     original: ModelRef
     twin: TwinRef | None = None
     references: ReferencesRef | None = None
+    statistics: StatisticsRef | None = None
     params: Params
 
 
@@ -24,6 +25,21 @@ class TableAuditCase(UnlearnCase):
     """An unlearned model to be audited without golds. references: None: those of the data revision are looked up.
 
     notes: sentences for the report's provenance, such as why this method was used.
+    """
+
+    unlearned: ModelRef
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The name of the row that is judged."""
+        return self.params.unlearn.method
+
+
+class RidgeAuditCase(UnlearnCase):
+    """A model with a ridge head to be proved by equality. statistics: of the unlearned model; None: looked up.
+
+    notes: as in `TableAuditCase`.
     """
 
     unlearned: ModelRef

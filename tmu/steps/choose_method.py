@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tmu.config import AUTO
+from tmu.config import AUTO, EXACT_HEAD
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.deletion.plan import RETRAIN, Choice, Resolved, Risk
@@ -25,17 +25,19 @@ from tmu.workspace import Workspace
 
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
 _PAIRS = 2  # one is judged by what the others foresee (`tmu/twin/rates.py`)
+_OFFERED = f"The model has a ridge head, and `{EXACT_HEAD}` reads the erased records alone."
+_BY_EQUALITY = "It is exact. Recomputation is the proof: no references, twin or golds are needed."
 _RETIRED = "A class goes as a whole: exact retraining removes its output."
 
 
 class Chooser:
     """Chooses for many plans of one data revision: what is the same for all of them is looked up once."""
 
-    def __init__(self, workspace: Workspace, store: RecordStore, data: DataRef, asked: str | None = None):
+    def __init__(self, workspace: Workspace, store: RecordStore, data: DataRef, asked: str | None = None) -> None:
         self._params, self._store = workspace.params, store
         self._configured = asked is None
         self._asked = asked or self._params.unlearn.method
-        self._method = self._params.auto.method if self._asked == AUTO else self._asked
+        self._method = self._params.method_of_auto if self._asked == AUTO else self._asked
         self._forecaster = Forecaster(workspace, self._params, self._method, data)
         self._forecasts: dict[Sizes, Forecast] = {}
 
@@ -48,11 +50,26 @@ class Chooser:
         forecast = self._forecast(counts)
         if resolved.retires:
             return Choice(asked=self._asked, method=RETRAIN, reason=_RETIRED, forecast={RETRAIN: forecast.retrain})
+        if self._params.ridge_head:
+            return self._of_ridge_head(forecast)
         choice = decide(self._asked, self._method, forecast, self._against(resolved, counts), self._audits)
         said = {"notes": self._notes(resolved) if choice.method != RETRAIN else ()}
         if self._configured and self._asked != AUTO:
             said |= {"reason": f"`{self._method}` is configured."}
         return choice.model_copy(update=said)
+
+    def _of_ridge_head(self, forecast: Forecast) -> Choice:
+        """Either way is exact, and proved by equality; the audits that failed are all that speaks against one."""
+        recent = self._audits[-RECENT:]
+        failed = recent.count(False)
+        method, said = self._method, f"`{self._method}` {'is configured' if self._configured else 'was requested'}."
+        if self._asked == AUTO and failed >= TOO_MANY:
+            method, said = RETRAIN, f"`{self._method}` failed {failed} of its last {len(recent)} audits."
+        elif self._asked == AUTO:
+            said = _OFFERED
+        risk = Risk(level="high" if failed >= TOO_MANY else "low", audits=len(recent), failed=failed)
+        costs = shown(forecast, method)
+        return Choice(asked=self._asked, method=method, reason=f"{said} {_BY_EQUALITY}", forecast=costs, risk=risk)
 
     def _notes(self, resolved: Resolved) -> tuple[str, ...]:
         """What the references are about to need: sentences for the plan."""

@@ -11,6 +11,8 @@ from tmu.manifest import MANIFEST
 from tmu.provenance import git_state, hardware, lock_digest
 from tmu.purge.summary import PurgeSummary
 from tmu.refs import ModelRef
+from tmu.start_file import said_of_start, start_in_words
+from tmu.steps.adopted import ELSEWHERE, adoption_of
 from tmu.steps.cut_over import last_cut_over
 from tmu.workspace import Workspace
 
@@ -32,7 +34,16 @@ def grounds_of(deletion: Deletion, late_holds: tuple[str, ...] = ()) -> tuple[Gr
         for split, count in plan.by_split.items()
         if count
     ]
-    return (*groups, *(Group(what="not asked for", records=None, ground="none", exception=each) for each in plan.stays))
+    named = (said_of_start(deletion.params.model), ELSEWHERE)  # no records of the store: `not_reached_by` names them
+    others = [each for each in plan.stays if each not in named]
+    return (*groups, *(Group(what="not asked for", records=None, ground="none", exception=each) for each in others))
+
+
+def not_reached_by(workspace: Workspace, deletion: Deletion) -> tuple[str, ...]:
+    """What lies outside of the deletion: what a start learned elsewhere; other copies of a model that was adopted."""
+    adopted = deletion.base and adoption_of(workspace, deletion.base.weights)
+    copies = (f"The model was adopted. No deletion reaches {ELSEWHERE}.",) if adopted else ()
+    return (*start_in_words(deletion.params.model).values(), *copies)
 
 
 def scope_in_numbers(deletion: Deletion, purge: PurgeSummary | None) -> Scope:
@@ -79,8 +90,10 @@ def forgot(deletion: Deletion) -> tuple[DerivedModel, ...]:
     model = serving_model(deletion)
     if model is None:
         return ()
-    retrained = deletion.exact or model.role == "gold"
+    retrained = deletion.retrained or model.role == "gold"
     why = "trained without the records" if retrained else f"made to forget them by {deletion.method}"
+    if deletion.exact and not retrained:
+        why = f"its head was solved without the records by {deletion.method}: exact, equal to a retraining"
     fate = "retrained" if retrained else "unlearnt"
     return (DerivedModel(name=f"{model.uri}, weights {model.weights}", fate=fate, why=why),)
 

@@ -11,7 +11,7 @@ from tmu.workspace import Workspace
 class CopyFinder:
     """Finds them in the data as they are at the first call. Nothing is written."""
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, subjects: Iterable[str], records: Iterable[str]) -> list[str]:

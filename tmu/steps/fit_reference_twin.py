@@ -32,6 +32,7 @@ from tmu.twin.freeze import freeze, thaw
 from tmu.twin.rates import TwinProblems
 from tmu.twin.rates import fit_reference_twin as fit_problems
 from tmu.twin.reference_twin import ReferenceTwin
+from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 STAGE = "reference-twin"
@@ -58,6 +59,7 @@ def fit_reference_twin(
 
     Raises GateError where the hold-out is too small to show what a model says of records that it never saw.
     """
+    refuse_ridge_head(params, "a twin")
     info = read_info(workspace, references)
     if info["pairs"] < 2:
         raise GateError(

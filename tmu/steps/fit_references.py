@@ -7,6 +7,7 @@ from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.files import digest_of, discard
 from tmu.manifest import digest
+from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
@@ -14,9 +15,11 @@ from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.references_table import Table, recipe_of
 from tmu.steps.suppress import refuse_suppressed
+from tmu.steps.train_model import arch_of
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
+from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 
@@ -34,8 +37,9 @@ def fit_references(
     until the table is sealed, so that after kill -9 only unfinished networks are trained again, and those go on from
     their snapshots; the table is the same bit by bit. Weights lie there only as snapshots, and go with their training.
     Raises DataError where a half of D has fewer than two records, RequestError where a deletion changed the data
-    meanwhile: nothing is kept then.
+    meanwhile: nothing is kept then; ConfigError for a model with a ridge head.
     """
+    refuse_ridge_head(params, "references")
     lane = lane_of(workspace, params.train)
     identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
     key = digest_of(identity)
@@ -46,6 +50,7 @@ def fit_references(
         store = open_store(workspace, data)
         if current:  # an older revision is read for a deletion that is under way
             refuse_suppressed(workspace, store)
+        refuse_misfit(arch_of(store, params))
         table = Table(store, params)
         reports = train_references(workspace, table, state, progress)
         table.write(folder, state, key)

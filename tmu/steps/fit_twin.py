@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,13 @@ from tmu.models.registry import module_of
 from tmu.refs import DataRef, ModelRef, TwinRef
 from tmu.steps.loading import engine, examples, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.starts import start_of
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
 from tmu.twin.freeze import empty, freeze, thaw
 from tmu.twin.twin import Twin, TwinReport, build_twin
+from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 
@@ -41,8 +42,10 @@ def fit_twin(
 ) -> TwinRef:
     """Twin model, curriculum nets, predictor, keyed by data revision and original model.
 
-    Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from.
+    Raises GateError where the twin does not memorise the hold-out or the hold-out has too few errors to learn from,
+    ConfigError for a model with a ridge head.
     """
+    refuse_ridge_head(params, "a twin")
     seeds = Seeds.all(params.seed)
     identity = identity_of(
         "twin",
@@ -50,6 +53,7 @@ def fit_twin(
         data=data.digest,
         original=original.weights,
         twin=params.twin.model_dump(mode="json"),
+        **({"start": params.model.init_sha256} if params.model.started else {}),
         seeds=seeds.model_dump(mode="json"),
         lane=lane_of(workspace, params.twin.train),
     )
@@ -57,9 +61,10 @@ def fit_twin(
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_store(workspace, data)
         model, arch = load_model(workspace, original)
+        start = start_of(workspace, params)
         twin, report = build_twin(
             model,
-            lambda index: fresh_model(arch, seeds.init, f"curriculum {index}"),
+            lambda index: fresh_model(arch, seeds.init, start, f"curriculum {index}"),
             examples(store, "train"),
             examples(store, "holdout"),
             params.twin,
@@ -84,12 +89,12 @@ def load_twin(workspace: Workspace, ref: TwinRef) -> Twin:
     """The twin behind a reference."""
     folder = workspace.artifacts.fetch(ref.uri, ref.digest)
     raw = json.loads((folder / "twin.json").read_text())
-    arch = Arch(**{**raw["arch"], "shape": tuple(raw["arch"]["shape"]), "classes": tuple(raw["arch"]["classes"])})
+    arch = Arch.of(raw["arch"])
     return thaw(raw["twin"], load_file(folder / "twin.safetensors"), lambda: empty(arch.build))
 
 
 def _save(folder: Path, twin: Twin, report: TwinReport, arch: Arch) -> None:
     tensors: dict[str, torch.Tensor] = {}
-    write_json(folder / "twin.json", {"arch": asdict(arch), "twin": freeze(twin, tensors)})
+    write_json(folder / "twin.json", {"arch": arch.as_json(), "twin": freeze(twin, tensors)})
     write_atomic(folder / "twin.safetensors", save(tensors))
     write_json(folder / "report.json", {"gate": report.gate.as_json(), "predictor": report.quality})

@@ -13,11 +13,11 @@ from tmu.config import Params
 from tmu.deletion.plan import RETRAIN, Cost
 from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.fit_reference_twin import find_reference_twin
-from tmu.steps.history import History
+from tmu.steps.history import History, passes_of
 from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.steps.renewal import renewal_of
 from tmu.twin.shape import shape_of_step
-from tmu.unlearn import needs_references, needs_twin, read_options
+from tmu.unlearn import needs_references, needs_statistics, needs_twin, read_options
 from tmu.unlearn.finetune import recipe_of
 from tmu.workspace import Workspace
 
@@ -93,7 +93,7 @@ class Forecast:
 
     @property
     def part(self) -> Cost:
-        """This request's part of what serves many."""
+        """The request's part of what serves many."""
         return self.once.shared(self.among)
 
     @property
@@ -120,11 +120,13 @@ class Forecast:
 class Forecaster:
     """Forecasts of one method on one data revision."""
 
-    def __init__(self, workspace: Workspace, params: Params, method: str, data: DataRef):
+    def __init__(self, workspace: Workspace, params: Params, method: str, data: DataRef) -> None:
         self._params, self._method, self._data = params, method, data
         self._history = History(workspace, params)
         self._own = params.with_method(method).unlearn.options
-        self.by_table = method != RETRAIN and (needs_references(method) or not params.audit.golds)
+        self.by_table = (
+            method != RETRAIN and not params.ridge_head and (needs_references(method) or not params.audit.golds)
+        )
         self.table = Table.of(workspace, data, params) if self.by_table else None
 
     @property
@@ -134,7 +136,7 @@ class Forecaster:
 
     def forecast(self, sizes: Sizes) -> Forecast:
         """By the sizes, on which alone it depends."""
-        visits = self._params.train.epochs * sizes.kept
+        visits = passes_of(self._params.train) * sizes.kept
         retrain = self._cost(visits, self._history.seconds_per_visit() and self._history.seconds_per_visit() * visits)
         if self._method == RETRAIN:
             return Forecast(retrain, retrain)
@@ -152,13 +154,17 @@ class Forecaster:
         options = read_options(self._method, self._own)
         if needs_references(self._method):
             return shape_of_step(sizes.forget).visits
+        if needs_statistics(self._method):
+            return sizes.forget
         if hasattr(options, "steps"):
             recipe = recipe_of(self._params.train, options.steps, self._params.train.lr, sizes.train)
             return recipe.epochs * sizes.train
         return _PASSES * sizes.train
 
     def _audit(self, retrain: Cost) -> Cost:
-        """Its proof: by the table, or by retrained golds."""
+        """Its proof: by recomputation, by the table, or by retrained golds."""
+        if self._params.ridge_head:
+            return self._cost(retrain.visits, self._history.seconds_recomputation())
         if self._params.audit.golds:
             return retrain.times(AUDIT_GOLDS)
         return self._cost(round(_AUDIT_SHARE * retrain.visits), self._history.seconds_audit())

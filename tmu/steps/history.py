@@ -8,7 +8,7 @@ from typing import Any
 
 from tmu import manifest
 from tmu.audit.table import ORIGINAL
-from tmu.config import Params
+from tmu.config import Params, TrainConfig
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
@@ -40,24 +40,28 @@ class Run:
 class History:
     """The runs of a workspace, read once. What cannot be read is passed over: history is a help, not a condition."""
 
-    def __init__(self, workspace: Workspace, params: Params):
+    def __init__(self, workspace: Workspace, params: Params) -> None:
         here = hardware()
         self._params = params
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
-        self._model = params.model.model_dump(mode="json")
+        self._model = params.model.made_of()
         self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
         self._references = recipe_of(params)
         kinds = ("model", "twin", "audit", "references")
         self.models, self.twins, self.audits, self.tables = (list(_runs(workspace, kind)) for kind in kinds)
 
     def seconds_per_visit(self) -> float | None:
-        """Median seconds of training per record and epoch: originals and golds of this architecture, uninterrupted."""
+        """Median seconds of training per record and epoch: originals and golds of this architecture and kind of head,
+        uninterrupted.
+        """
         return _median(
-            run.seconds / (run.identity["train"]["epochs"] * run.record["n_records"])
+            run.seconds / (len(run.record["history"]) * run.record["n_records"])
             for run in self.models
             if run.identity["stage"] in ("original", "gold")
+            and "adopted" not in run.identity
             and run.identity["model"] == self._model
+            and run.identity["train"].get("head", "sgd") == self._params.train.head
             and not run.record["resumed_at"]
             and self._here(run, "train")
         )
@@ -89,6 +93,10 @@ class History:
         """Median seconds of an audit by the references' table."""
         return _median(run.seconds for run in self.audits if run.identity.get("references") and self._near(run))
 
+    def seconds_recomputation(self) -> float | None:
+        """Median seconds of an audit by recomputation."""
+        return _median(run.seconds for run in self.audits if run.identity.get("statistics") and self._near(run))
+
     def has_twin(self, data_digest: str) -> bool:
         """Whether a twin of this data revision and config is there already."""
         return any(run.identity["data"] == data_digest and self._same_twin(run) for run in self.twins)
@@ -117,6 +125,11 @@ class History:
     def _near(self, run: Run) -> bool:
         there = run.record["hardware"]
         return {name: there[name] for name in _SAME} == self._machine
+
+
+def passes_of(recipe: TrainConfig) -> int:
+    """How often a training looks at each record."""
+    return 1 if recipe.head == "ridge" else recipe.epochs
 
 
 _NEEDED = {

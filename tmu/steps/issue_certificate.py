@@ -39,7 +39,8 @@ from tmu.workspace import Workspace
 
 class Issued(Config):
     """A certificate on disk. path: relative to the workspace. sha256: of the file. stamped: whether a time stamp is
-    there."""
+    there.
+    """
 
     request: str
     path: str
@@ -129,7 +130,7 @@ def gathered(
         recipients=recipients_of(workspace, request),
         served=told.served if told else facts.served_here(workspace, deletion),
         mark=facts.MARK,
-        not_proven=NOT_PROVEN,
+        not_proven=(*NOT_PROVEN, *facts.not_reached_by(workspace, deletion)),
         log=told.log if told else None,
         time_stamp=None if authority is None else authority.host,
     )

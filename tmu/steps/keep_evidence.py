@@ -19,8 +19,10 @@ from tmu.provenance import hardware, lock_digest, lock_file
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.loading import load_model
 from tmu.steps.making import lane_of
+from tmu.steps.ridge_statistics import find_statistics
 from tmu.steps.stored_certificate import folder_of
 from tmu.stores.lock import locked
+from tmu.unlearn import needs_statistics
 from tmu.workspace import Workspace
 
 _NAMED = ("torch", "capability", "gpu", "machine")  # of `hardware()`
@@ -63,7 +65,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def manifest_of(workspace: Workspace, deletion: Deletion) -> Manifest:
     """The manifest as the stores have it now. The environment is the one that the model's own records name."""
-    case = case_of(deletion)
+    case = case_of(workspace, deletion)
     folder = workspace.artifacts.fetch(deletion.unlearned.uri, deletion.unlearned.digest)
     identity = manifest.read(folder)["identity"]
     outcome = deletion.outcome
@@ -84,21 +86,24 @@ def manifest_of(workspace: Workspace, deletion: Deletion) -> Manifest:
             audit=outcome.audit if outcome else None,
             failed_audit=deletion.failed_audit,
             references=deletion.references_after,
+            statistics=find_statistics(workspace, deletion.unlearned),
             serves=outcome.serves if outcome else None,
         ),
         verdict=outcome.verdict.outcome if outcome else "none",
     )
 
 
-def case_of(deletion: Deletion) -> UnlearnCase:
-    """What was unlearned: as `flows/carry_out.py` had it made. Exact retraining was given neither table nor twin."""
+def case_of(workspace: Workspace, deletion: Deletion) -> UnlearnCase:
+    """What was unlearned: as `flows/carry_out.py` had it made. Exact methods were given neither table nor twin."""
     exact = deletion.exact
+    subtracted = needs_statistics(deletion.method)
     return UnlearnCase(
         data=deletion.plan.data,
         forget=deletion.forget,
         original=deletion.base,
         twin=None if exact else deletion.twin,
         references=None if exact else deletion.references,
+        statistics=find_statistics(workspace, deletion.base) if subtracted else None,
         params=deletion.params,
     )
 

@@ -15,6 +15,7 @@ from tmu.steps.cases import UnlearnCase
 from tmu.steps.fit_reference_twin import load_reference_twin, shards_with
 from tmu.steps.loading import examples_at, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.read_references import read_info, read_rows
+from tmu.steps.starts import start_of
 from tmu.train import Fit
 from tmu.train.lane import pick_device
 from tmu.unlearn.problem import Lessons, Problem
@@ -55,7 +56,7 @@ def referring_problem(workspace: Workspace, case: UnlearnCase, fit: Callable[...
         recipe=case.params.train,
         seeds=seeds,
         fit=fit,
-        fresh=lambda: fresh_model(arch, seeds.init),
+        fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         lessons=lessons,
         device=pick_device(workspace.settings.device),
     )

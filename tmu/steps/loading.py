@@ -1,6 +1,7 @@
 """What steps load: data revisions, forget sets and models behind references, as tensors and modules."""
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,17 +11,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from tmu.data.store import RecordStore, SplitArrays
+from tmu.config import TrainConfig
+from tmu.data.decoded import Decoding
+from tmu.data.keys import key64
+from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.files import digest_of
 from tmu.models.bundle import Arch, load_bundle
+from tmu.models.start import Start, begin
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
+from tmu.ridge.fit import fit_ridge
 from tmu.steps.shredded_set import shredded_set
 from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.train.order import stream
+from tmu.train.source import Pictures, Streamed
 from tmu.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 def data_ref(workspace: Workspace, folder: str | None = None) -> DataRef:
@@ -44,7 +53,9 @@ def open_store(workspace: Workspace, data: DataRef) -> RecordStore:
     folder, listed = _present(workspace, data), None
     if folder is None:
         folder, listed = workspace.versions.linked(data.digest)
-    return RecordStore.open(folder, cache=workspace.state("index"), contents=workspace.contents, listed=listed)
+    decoding = Decoding(workspace.state("decoded"), workspace.settings.stream_above_mib << 20)
+    cache = workspace.state("index")
+    return RecordStore.open(folder, cache=cache, contents=workspace.contents, listed=listed, decoding=decoding)
 
 
 def _present(workspace: Workspace, data: DataRef) -> Path | None:
@@ -90,19 +101,31 @@ def examples(
 
     Records of a retired class are left out: no output is right for them.
     """
-    return _as_examples(store, store.load(split, without=without, only=only))
+    return examples_at(store, store.positions(split, without=without, only=only))
 
 
 def examples_at(store: RecordStore, positions: np.ndarray) -> Examples:
     """The records at positions of the store's index, in that order, as `examples` gives them."""
-    return _as_examples(store, store.at(positions))
+    positions = positions[store.info.outputs[store.index().labels[positions]] >= 0]
+    labels = torch.from_numpy(store.info.outputs[store.index().labels[positions]])
+    keys = torch.from_numpy(key64(store.index().record_keys[positions]))
+    return Examples(pictures_at(store, positions), labels, keys)
 
 
-def _as_examples(store: RecordStore, arrays: SplitArrays) -> Examples:
-    labels = store.info.outputs[arrays.labels]
-    stays = labels >= 0
-    images, keys = (part if stays.all() else part[stays] for part in (arrays.images, arrays.key64))
-    return Examples(torch.from_numpy(images), torch.from_numpy(labels[stays]), torch.from_numpy(keys))
+def pictures_at(store: RecordStore, positions: np.ndarray) -> Pictures:
+    """The pictures at positions of the index, in that order: a tensor, or in files where the set is large."""
+    decoded = store.decoded(positions)
+    size = f"{len(positions):,} pictures, {len(positions) * store.info.image_bytes / 2**20:,.0f} MiB"
+    if decoded is None:
+        _log.info("%s: held in memory.", size)
+        return torch.from_numpy(store.at(positions).images)
+    _log.info("%s: streamed from .tmu/decoded.", size)
+    return Streamed.of(decoded, positions)
+
+
+def path_of(examples: Examples) -> str:
+    """Which way the pictures came, for the run record: `in memory` or `streamed`. The bytes learned are the same."""
+    return "streamed" if isinstance(examples.images, Streamed) else "in memory"
 
 
 def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:
@@ -119,17 +142,25 @@ def run_record(workspace: Workspace, ref: Ref) -> dict:
     return json.loads((workspace.artifacts.fetch(ref.uri, ref.digest) / "run.json").read_text())
 
 
-def fresh_model(arch: Arch, seed: int, purpose: str = "init") -> nn.Module:
-    """A newly initialised network; the weights depend on seed and purpose alone."""
+def fresh_model(arch: Arch, seed: int, start: Start | None, purpose: str = "init") -> nn.Module:
+    """A network before its training; the weights depend on seed, purpose and start alone.
+
+    start: what it begins with (`tmu.steps.starts`), but for a head of other classes; None: with random weights. Raises
+    ModelError where the start does not fit.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
-        return arch.build()
+        model = arch.build()
+    if start is not None:
+        begin(model, start)
+    return model
 
 
 def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:
     """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own.
 
-    identity: of the artifact that is being made. The snapshot's name begins with the data revision that it learns.
+    By a recipe with a ridge head it is `fit_ridge`, which needs no snapshot. identity: of the artifact that is being
+    made. The snapshot's name begins with the data revision that it learns.
     """
     settings, calls = workspace.settings, iter(range(10**6))
     name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}"
@@ -140,6 +171,12 @@ def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | 
         snapshot_seconds=settings.snapshot_seconds,
         progress=progress,
     )
-    return lambda *args, **kwargs: bound(
-        *args, snapshot=workspace.state("snapshots", f"{name}-{next(calls)}.safetensors"), **kwargs
-    )
+
+    def trained(model: nn.Module, records: Examples, config: TrainConfig, *args: Any, **kwargs: Any) -> Fit:
+        if config.head == "ridge":
+            device, threads = pick_device(settings.device), settings.threads
+            return fit_ridge(model, records, config, device=device, threads=threads, progress=progress)
+        snapshot = workspace.state("snapshots", f"{name}-{next(calls)}.safetensors")
+        return bound(model, records, config, *args, snapshot=snapshot, **kwargs)
+
+    return trained

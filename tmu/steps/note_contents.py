@@ -2,12 +2,16 @@
 
 import contextlib
 
-from tmu.data import contents
+from tmu.data import contents, decoded
 from tmu.errors import StorageError
 from tmu.workspace import Workspace
 
 
 def note_contents(workspace: Workspace) -> None:
-    """After the data changed. It is a cache: where the disk refuses it, a plan reads the pictures instead."""
+    """After the data changed. It is a cache: where the disk refuses it, a plan reads the pictures instead.
+
+    Decoded pictures of shards that are gone are removed.
+    """
     with contextlib.suppress(StorageError):
         contents.note(workspace.data, workspace.contents)
+    decoded.prune(workspace.decoded, [workspace.data])

@@ -19,6 +19,8 @@ from tmu.deletion.plan import Asked, Plan, Resolved, rules_of
 from tmu.errors import RequestError, StorageError
 from tmu.files import digest_of
 from tmu.refs import DataRef
+from tmu.start_file import said_of_start
+from tmu.steps.adopted import ELSEWHERE, adoption_in_service, said_of
 from tmu.steps.choose_method import Chooser
 from tmu.steps.loading import data_folder, data_ref
 from tmu.steps.preflight import check_parameters
@@ -39,7 +41,7 @@ class Planner:
     would link erased records to people after their erasure. Raises StorageError where the data change meanwhile.
     """
 
-    def __init__(self, workspace: Workspace, data: DataRef | None = None):
+    def __init__(self, workspace: Workspace, data: DataRef | None = None) -> None:
         self._workspace = workspace
         folder = data_folder(workspace, data) if data else workspace.data
         before = _facts(folder)
@@ -62,6 +64,10 @@ class Planner:
         choice = self._chooser(method).choose(resolved)
         rules = rules_of(self._workspace.params.with_method(choice.method))
         fields = {name: getattr(resolved, name) for name in Resolved.model_fields}
+        adopted = adoption_in_service(self._workspace, self.store.info.dataset)
+        elsewhere = [said_of_start(self._workspace.params.model), ELSEWHERE if adopted else None]
+        fields["stays"] += tuple(filter(None, elsewhere))
+        choice = choice.model_copy(update={"notes": (*choice.notes, *said_of(adopted))})
         return Plan(**fields, choice=choice, rules=rules, purge=self._workspace.params.purge)
 
     def resolved_of_any_size(self, asked: Asked) -> Resolved:

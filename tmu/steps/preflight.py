@@ -11,9 +11,10 @@ from tmu.errors import ConfigError, StorageError
 from tmu.files import refuse_unwritable
 from tmu.ledger.actor import SYSTEM
 from tmu.ledger.place import has_ledger, open_ledger
+from tmu.models.fitting import refuse_misfit
 from tmu.steps.train_model import arch_of
 from tmu.twin.features import feature_names
-from tmu.unlearn import read_options
+from tmu.unlearn import read_options, refuse_other_head
 from tmu.workspace import Workspace
 
 
@@ -21,10 +22,11 @@ def check_parameters(store: RecordStore, params: Params, method: str | None) -> 
     """Method, its options, features and architecture. Raises ConfigError or ModelError naming what is unknown."""
     named = _approximate(params) if (method or params.unlearn.method) == AUTO else method or params.unlearn.method
     read_options(named, params.with_method(named).unlearn.options)
+    refuse_other_head(named, params)
     for name in params.twin.features:
         if name not in feature_names():
             raise ConfigError(f"There is no feature `{name}`.", f"Choose from {', '.join(feature_names())}.")
-    arch_of(store, params).build()
+    refuse_misfit(arch_of(store, params))
 
 
 def check_stores(workspace: Workspace) -> None:
@@ -61,4 +63,4 @@ def _approximate(params: Params) -> str:
             f"`auto.method` in params.yaml is `{params.auto.method}`.",
             "Name the approximate method that is to be weighed against retraining.",
         )
-    return params.auto.method
+    return params.method_of_auto

@@ -4,7 +4,6 @@ Each file is checked against the bundle's sums, or the model's manifest, before 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,8 @@ class _File:
 
 class Pulled(Config):
     """What was fetched. files: by name with their sizes. resumed: bytes that an earlier call had fetched. model: why
-    the weights are not among them; empty: they are."""
+    the weights are not among them; empty: they are.
+    """
 
     request: str
     folder: str
@@ -173,7 +173,7 @@ def _fetch(file: _File, target: Path, report: Callable[[int], None]) -> int:
     for start in dict.fromkeys((there, 0)):  # what was left may be damaged: then once more from the beginning
         _append(file, part, start, report)
         if sha256_file(part) == file.digest:
-            os.replace(part, target)
+            part.replace(target)
             return start
         part.unlink()
     raise StorageError(
@@ -185,7 +185,7 @@ def _append(file: _File, part: Path, start: int, report: Callable[[int], None]) 
     with storage_errors(part):
         part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         got, whole = start, _size(file)
-        with open(part, "ab" if start else "wb") as out:
+        with part.open("ab" if start else "wb") as out:
             pieces = file.source.read(file.there, start) if start < whole else ()
             for piece in pieces:
                 out.write(piece)

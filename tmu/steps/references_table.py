@@ -23,6 +23,7 @@ from tmu.files import write_atomic, write_json
 from tmu.references.halves import learned_by
 from tmu.references.network import NetworkOutputs
 from tmu.references.shards import ShardRows, pack, shard_name, write_rows
+from tmu.steps.loading import examples_at
 from tmu.train import Examples
 from tmu.train.order import stream
 
@@ -33,7 +34,7 @@ _RULE = "by person: the lowest bit of SplitMix64 over 64 bits of the first subje
 def recipe_of(params: Params) -> dict[str, Any]:
     """What determines a table besides the data, the code and the machine; JSON-ready."""
     return {
-        "model": params.model.model_dump(mode="json"),
+        "model": params.model.made_of(),
         "train": params.train.model_dump(mode="json"),
         "references": params.references.fitted(),
         "head_records": params.audit.head_records if params.references.inner else None,
@@ -44,7 +45,7 @@ def recipe_of(params: Params) -> dict[str, Any]:
 class Table:
     """The table of a record store under parameters. nets: M. classes: K."""
 
-    def __init__(self, store: RecordStore, params: Params):
+    def __init__(self, store: RecordStore, params: Params) -> None:
         index = store.index()
         self.store, self.params = store, params
         self.nets, self.classes = 2 * params.references.pairs, len(store.info.live)
@@ -58,7 +59,7 @@ class Table:
 
     def half(self, network: int) -> Examples:
         """The records that a network learns."""
-        return self._examples(np.flatnonzero(self._seen[:, network].numpy()))
+        return examples_at(self.store, np.flatnonzero(self._seen[:, network].numpy()))
 
     def half_size(self, network: int) -> int:
         """How many these are."""
@@ -66,7 +67,7 @@ class Table:
 
     def asked(self) -> Examples:
         """The records that have rows, in the order of the rows."""
-        return self._examples(self._asked)
+        return examples_at(self.store, self._asked)
 
     def seeds(self, network: int) -> Seeds:
         """A network's own seeds of weights, order and augmentation."""
@@ -126,10 +127,6 @@ class Table:
             "erased_records": 0,
             "deletions": 0,
         }
-
-    def _examples(self, positions: np.ndarray) -> Examples:
-        arrays, labels = self.store.at(positions), self._labels[positions]
-        return Examples(*(torch.from_numpy(each) for each in (arrays.images, labels, arrays.key64)))
 
 
 def outputs_path(state: Path, network: int) -> Path:

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 from tmu import manifest
-from tmu.config import Params
+from tmu.config import WHOLE, Params
 from tmu.errors import ConfigError
 from tmu.files import read_json
+from tmu.models.bundle import ARCH, Arch
 from tmu.refs import AuditRef, DataRef, ModelRef
+from tmu.steps.adopted import adoption_of
 from tmu.steps.cases import Lineage
 from tmu.steps.check_version import record_version
 from tmu.steps.loading import open_store, run_record
@@ -31,22 +33,25 @@ def register_model(
         "forget_set_digest": lineage.forget.digest if lineage.forget else "none",
         "method": method,
         "artifact": json.dumps(model.model_dump(exclude={"kind"}), sort_keys=True),
-        "config_digest": params.digest(),
+        "config_digest": params.stored().digest(),
     }
     if lineage.request:
         tags["request"] = lineage.request
+    adopted = adoption_of(workspace, model.weights)
+    if adopted is not None and method == model.role:
+        tags["lineage"] = f"adopted, recipe {adopted['recipe']}, records {adopted['records']}"
     counts = open_store(workspace, data).counts()
     version = workspace.registry.register(
         workspace.artifacts.fetch(model.uri, model.digest),
         dataset=dataset_name(workspace, data),
         role=model.role,
-        params=params.model_dump(mode="json"),
+        params=params.stored().model_dump(mode="json", context=WHOLE),
         tags=tags,
-        metrics={"seconds_total": run["seconds_total"], "seconds_train": run["seconds_train"]},
+        metrics={name: run[name] for name in ("seconds_total", "seconds_train") if name in run},
         data_digest=data.digest,
         n_records={split: sum(by_class.values()) for split, by_class in counts.items()},
         parent_run=lineage.run,
-        history=run["history"],
+        history=run.get("history", []),
     )
     record_version(workspace, version)
     return version
@@ -91,14 +96,18 @@ def _waiting(workspace: Workspace, dataset: str, revisions: set[str]) -> Version
 def refuse_other_recipe(workspace: Workspace, model: ModelRef, params: Params) -> None:
     """Raise ConfigError where parameters are not the recipe of a model: a gold must be trained as that was."""
     folder = workspace.artifacts.fetch(model.uri, model.digest)
-    identity, arch = manifest.read(folder)["identity"], read_json(folder / "arch.json")
+    identity, arch, model = manifest.read(folder)["identity"], Arch.of(read_json(folder / ARCH)), params.model
+    start = identity.get("start") or identity.get("model", {}).get("init_sha256")
     was = {
         "train": identity.get("train") or identity.get("recipe"),
-        "model": {"name": arch["name"], "options": arch["options"]},
+        "model": [arch.name, arch.options, {"mean": arch.mean, "std": arch.std}, start],
         "seed": identity["seeds"]["order"],
     }
-    now = {"train": params.train, "model": params.model}
-    now = {name: value.model_dump(mode="json") for name, value in now.items()} | {"seed": params.seed}
+    now = {
+        "train": params.train.model_dump(mode="json"),
+        "model": [model.name, model.options, model.constants, model.init_sha256],
+        "seed": params.seed,
+    }
     for name in was:
         if was[name] != now[name]:
             raise ConfigError(

@@ -18,7 +18,8 @@ from tmu.workspace import Workspace
 
 class Gone(Config):
     """An input that is not there any more. name: as the manifest calls it. pinned: its digest. why: a sentence.
-    purged: by a purge."""
+    purged: by a purge.
+    """
 
     name: str
     pinned: str

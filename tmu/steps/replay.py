@@ -145,7 +145,7 @@ def _distance(workspace: Workspace, manifest: Manifest, apart: Workspace, replay
 class _Apart(LocalArtifacts):
     """A store of its own for what is made; what is referred to and was not made here comes from another store."""
 
-    def __init__(self, inputs: Artifacts, root: Path, workspace: Path):
+    def __init__(self, inputs: Artifacts, root: Path, workspace: Path) -> None:
         super().__init__(root, workspace)
         self._inputs = inputs
 

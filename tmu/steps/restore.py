@@ -130,7 +130,7 @@ def restore(workspace: Workspace, lines: Sequence[Tombstone], report: Report = l
 class _Seen:
     """The keys that the stores hold, and which of them a deletion erased. Looked at once."""
 
-    def __init__(self, workspace: Workspace, lines: Sequence[Tombstone]):
+    def __init__(self, workspace: Workspace, lines: Sequence[Tombstone]) -> None:
         self._workspace = workspace
         self.tombstones = Tombstones.of(workspace)
         self.deletions = _by_deletion(lines)

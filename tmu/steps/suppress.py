@@ -103,7 +103,7 @@ class TurnedAway:
     exact: how many were erased ones. near_at: positions of those that look like one.
     """
 
-    def __init__(self, pictures: Pictures, known: Index | None, *, refuse_near: bool = True):
+    def __init__(self, pictures: Pictures, known: Index | None, *, refuse_near: bool = True) -> None:
         self._pictures, self._known, self._refuse_near = pictures, known, refuse_near
         self.exact, self.near_at = 0, list[int]()
 

@@ -17,7 +17,7 @@ from tmu.errors import RequestError
 from tmu.references.rows import ReferenceRows
 from tmu.refs import DataRef, ForgetRef, ReferencesRef
 from tmu.steps.audit_sets import subjects_of
-from tmu.steps.loading import forget_keys, open_store
+from tmu.steps.loading import forget_keys, open_store, pictures_at
 from tmu.steps.read_references import read_info, read_rows
 from tmu.train import Examples
 from tmu.train.order import hash_keys, stream
@@ -64,10 +64,9 @@ def table_sets(
     split = np.split(numbers, np.cumsum([len(each) for each in places.values()])[:-1])
     parts = {}
     for (name, positions), subjects in zip(places.items(), split, strict=True):
-        arrays = store.at(positions)
-        keys = torch.from_numpy(key64(arrays.record_keys))
-        labels = torch.from_numpy(store.info.outputs[arrays.labels])
-        examples = Examples(torch.from_numpy(arrays.images), labels, keys)
+        keys = torch.from_numpy(key64(index.record_keys[positions]))
+        labels = torch.from_numpy(store.info.outputs[index.labels[positions]])
+        examples = Examples(pictures_at(store, positions), labels, keys)
         acquainted = acquainted_with(store, positions, rows) if name == "test" else None
         parts[name] = Drawn(examples, rows.aligned(keys), subjects.astype(np.int64), acquainted)
     return parts

@@ -3,7 +3,7 @@
 Kept are the artifacts, DVC's cache and the models: these are the purge's (`tmu/steps/purge.py`).
 """
 
-from tmu.data import contents
+from tmu.data import contents, decoded
 from tmu.data.index import prune
 from tmu.files import discard, sweep
 from tmu.stores.lock import locked
@@ -11,13 +11,14 @@ from tmu.workspace import Workspace
 
 
 def tidy(workspace: Workspace) -> dict[str, int]:
-    """Remove index parts of old shards, unpacked old revisions, and what killed processes left half built.
+    """Remove what is cached of old shards, unpacked old revisions, and what killed processes left half built.
 
     Returns how many of each were removed.
     """
     with locked(workspace.state("data.lock")):
         pruned = prune(workspace.state("index"), [workspace.data])
         pruned += contents.prune(workspace.contents, [workspace.data])
+        pruned += decoded.prune(workspace.decoded, [workspace.data])
         revisions = [path for path in workspace.state("revisions").glob("[!.]*") if path.is_dir()]
         for path in revisions:
             discard(path)
@@ -28,7 +29,7 @@ def tidy(workspace: Workspace) -> dict[str, int]:
             *workspace.state("cache").glob("*"),
             *(
                 workspace.state(name)
-                for name in ("requests", "snapshots", "revisions", "references", "replays", "evidence")
+                for name in ("requests", "snapshots", "revisions", "references", "replays", "evidence", "decoded")
             ),
         ]
         swept = sum(sweep(place) for place in places)

@@ -3,16 +3,21 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from tmu.config import Config, Params, Seeds
+from tmu.config import Params, Seeds
 from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.manifest import digest
 from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
-from tmu.steps.loading import engine, examples, forget_keys, fresh_model, open_without
+from tmu.steps.held_records import held_records
+from tmu.steps.loading import examples, forget_keys, fresh_model, open_without, path_of
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.ridge_statistics import keep_statistics
+from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
+from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
 from tmu.train.engine import Progress
 from tmu.workspace import Workspace
 
@@ -50,14 +55,10 @@ def train_gold(
     return _train(workspace, training, progress, out)
 
 
-class _Training(Config):
+class _Training(RankedTraining):
     """One run of the recipe: on all training records, or without a forget set."""
 
     role: Literal["original", "gold"]
-    data: DataRef
-    forget: ForgetRef | None = None
-    params: Params
-    seeds: Seeds
 
 
 def _train(workspace: Workspace, training: _Training, progress: Progress | None, out: str | None) -> ModelRef:
@@ -67,26 +68,33 @@ def _train(workspace: Workspace, training: _Training, progress: Progress | None,
         code_of(params),
         data=training.data.digest,
         forget=forget.digest if forget else None,
-        model=params.model.model_dump(mode="json"),
+        model=params.model.made_of(),
         train=params.train.model_dump(mode="json"),
         seeds=seeds.model_dump(mode="json"),
-        lane=lane_of(workspace, params.train),
+        lane=lane_of(workspace, params.train) | ranks_of(workspace),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         store = open_without(workspace, training.data, forget)
         without = forget_keys(workspace, forget) if forget else frozenset()
         refuse_suppressed(workspace, store, without)
+        refuse_misfit(arch_of(store, params))
         train = examples(store, "train", without=without)
-        model = fresh_model(arch_of(store, params), seeds.init)
-        report = engine(workspace, identity, progress)(model, train, params.train, seeds)
+        model = fresh_model(arch_of(store, params), seeds.init, start_of(workspace, params))
+        held = held_records(store, params.train, without)
+        ranked = RankedTraining(data=training.data, forget=forget, params=params, seeds=seeds)
+        learn = training_engine(workspace, ranked, arch_of(store, params), identity, progress)
+        report = learn(model, train, params.train, seeds, held=held)
+        keep_statistics(workspace, identity, report)
         save_bundle(folder, model, arch_of(store, params), identity)
         run.update(
             seconds_train=report.seconds_train,
             history=report.history,
             precision=report.precision,
             resumed_at=report.resumed_at,
+            best_epoch=report.best_epoch,
             n_records=len(train),
+            pictures=path_of(train),
         )
 
     uri, folder = make(workspace, "model", identity, build, out)
@@ -97,4 +105,5 @@ def arch_of(store: RecordStore, params: Params) -> Arch:
     """The architecture of `params` for a store's images and those of its classes that are not retired."""
     if len(store.info.live) < 2:
         raise DataError("The dataset has one class.", "A classifier needs at least two.")
-    return Arch(params.model.name, tuple(store.info.shape), store.info.live, dict(params.model.options))
+    model = params.model
+    return Arch(model.name, tuple(store.info.shape), store.info.live, dict(model.options), **model.constants)

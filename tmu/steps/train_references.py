@@ -11,16 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tmu.compute import side_by_side, workers_for
+from tmu.compute import Local, backend_of, resources_of, side_by_side
 from tmu.config import Params
+from tmu.data.decoded import Decoding
 from tmu.data.store import RecordStore
+from tmu.errors import ConfigError
 from tmu.references.network import Training, learn
-from tmu.steps.loading import fresh_model
+from tmu.steps.held_records import held_records
+from tmu.steps.loading import fresh_model, path_of
 from tmu.steps.references_table import Table, read_report, write_outputs
+from tmu.steps.starts import keep_start, read_start
 from tmu.steps.train_model import arch_of
 from tmu.train import fit
 from tmu.train.engine import Progress
-from tmu.train.lane import exact, pick_device
+from tmu.train.lane import exact, pick_device, pick_precision
 from tmu.train.order import batch_count
 from tmu.workspace import Workspace
 
@@ -29,16 +33,27 @@ _PATIENCE = 20.0  # seconds of training that are not worth starting processes fo
 
 @dataclass(frozen=True)
 class _Job:
-    """One network, in words that can be sent to another process. store, index, state: folders; the rest: settings."""
+    """One network, in words that can be sent to another process or machine.
+
+    store, index, state: folders, which a worker of another machine sees under the same paths. decoding: of sets larger
+    than memory. start: the file of the weights to begin with. precision: as resolved where the job comes from. The
+    rest: settings.
+    """
 
     store: Path
     index: Path
+    decoding: Decoding | None
     state: Path
     network: int
     params: Params
+    start: Path | None
     device: str
+    precision: str
     threads: int
     snapshot_seconds: float
+
+    def __str__(self) -> str:
+        return f"network {self.network} of the references"
 
 
 def train_references(
@@ -47,6 +62,7 @@ def train_references(
     """Train the networks that have not left their outputs in `state` yet; how all trainings went, by network."""
     settings, recipe = workspace.settings, table.params.train
     device, nets = pick_device(settings.device).type, range(table.nets)
+    start = keep_start(workspace, table.params)
     missing = [network for network in nets if read_report(state, network) is None]
     steps = {each: recipe.epochs * batch_count(table.half_size(each), recipe.batch_size) for each in nets}
     done = {network: steps[network] for network in nets if network not in missing}
@@ -60,18 +76,22 @@ def train_references(
         _Job(
             store=table.store.path,
             index=workspace.state("index"),
+            decoding=table.store.decoding,
             state=state,
             network=network,
             params=table.params,
+            start=start,
             device=device,
+            precision=pick_precision(recipe.precision, pick_device(device)),
             threads=settings.threads,
             snapshot_seconds=settings.snapshot_seconds,
         )
         for network in missing
     ]
-    workers = workers_for(len(jobs), settings.threads, device)
-    left = jobs if workers == 1 else _train_here(jobs, steps, said)
-    side_by_side(train_network, left, min(workers, max(1, len(left))), said)
+    backend, resources = backend_of(settings), resources_of(settings, device)
+    several = isinstance(backend, Local) and backend.places(len(jobs), resources) > 1
+    left = _train_here(jobs, steps, said) if several else jobs
+    side_by_side(backend, train_network, left, resources, said)
     return [read_report(state, network) or {} for network in nets]
 
 
@@ -103,7 +123,8 @@ def _train_here(jobs: list[_Job], steps: dict[int, int], said: Callable[..., Non
 
 def train_network(job: _Job, tell: Any) -> None:
     """Train one network and leave its outputs. tell(network, steps done, numbers of the last epoch)."""
-    table = Table(RecordStore.open(job.store, cache=job.index), job.params)
+    _refuse_elsewhere(job)
+    table = Table(RecordStore.open(job.store, cache=job.index, decoding=job.decoding), job.params)
     bound = partial(
         fit,
         device=job.device,
@@ -113,15 +134,32 @@ def train_network(job: _Job, tell: Any) -> None:
         progress=lambda step, _, numbers: tell(job.network, step, numbers),
     )
     config, params = job.params.references, job.params
-    training = Training(params.train, bound, config.inner, params.audit.head_records, job.device)
+    held = held_records(table.store, params.train) if params.train.early_stop else None
+    training = Training(params.train, bound, config.inner, params.audit.head_records, job.device, held)
     with exact(job.threads):
         half, asked, seeds = table.half(job.network), table.asked(), table.seeds(job.network)
-        model = fresh_model(arch_of(table.store, params), seeds.init)
+        model = fresh_model(arch_of(table.store, params), seeds.init, read_start(job.start))
         outputs = learn(model, half, asked, seeds, training)
     report = {
         "holdout_accuracy_pct": table.holdout_accuracy_pct(outputs, asked.labels),
         "seconds_train": outputs.report.seconds_train,
         "precision": outputs.report.precision,
         "resumed_at": outputs.report.resumed_at,
+        "pictures": path_of(half),
     }
     write_outputs(job.state, job.network, outputs, report)
+
+
+def _refuse_elsewhere(job: _Job) -> None:
+    """Raise ConfigError on a machine that does not see the workspace, or would compute in another precision."""
+    if not job.store.is_dir():
+        raise ConfigError(
+            f"A worker on another machine does not see {job.store}.",
+            "Keep the workspace on a file system that all nodes mount at the same path; docs/compute.md.",
+        )
+    precision = pick_precision(job.params.train.precision, pick_device(job.device))
+    if precision != job.precision:
+        raise ConfigError(
+            f"A worker would train in {precision}, the others in {job.precision}.",
+            "Set `train.precision` in params.yaml to `fp32`, or use nodes of one kind.",
+        )

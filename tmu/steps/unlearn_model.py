@@ -1,5 +1,6 @@
 """Unlearn: from a model and a forget set to a model that behaves as if it had never seen it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from tmu.models.registry import module_of
 from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.check_shift import check_shift, learns_from_holdout, refuse_shift
+from tmu.steps.exact_problem import exact_problem
 from tmu.steps.fit_twin import load_twin
+from tmu.steps.held_records import held_records
 from tmu.steps.lessons import referring_problem
 from tmu.steps.loading import (
     engine,
@@ -23,13 +26,25 @@ from tmu.steps.loading import (
     load_model,
     open_store,
     open_without,
+    path_of,
     retired_with,
 )
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.ridge_statistics import keep_statistics
+from tmu.steps.starts import start_of
+from tmu.steps.train_ranks import RankedTraining, ranks_of, training_engine
+from tmu.train import Fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
-from tmu.unlearn import get_method, method_module, needs_references, read_options
+from tmu.unlearn import (
+    get_method,
+    method_module,
+    needs_references,
+    needs_statistics,
+    read_options,
+    refuse_other_head,
+)
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,11 +64,12 @@ def unlearn_model(
 ) -> ModelRef:
     """Run the case's method on its forget set.
 
-    Raises ConfigError for an unknown method or option, GateError where a method that learns from the hold-out is asked
-    for a forget set that is not distributed like it.
+    Raises ConfigError for an unknown method or option and for one that is not for the model's kind of head, GateError
+    where a method that learns from the hold-out is asked for a forget set that is not distributed like it.
     """
     params = case.params
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
+    refuse_other_head(params.unlearn.method, params)
     if method.NEEDS_TWIN and case.twin is None:
         raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
     referring = needs_references(params.unlearn.method)
@@ -71,17 +87,20 @@ def unlearn_model(
         original=case.original.weights,
         twin=case.twin.digest if method.NEEDS_TWIN or referring else None,
         **({"references": case.references.digest} if referring else {}),
+        **({"statistics": case.statistics.digest} if case.statistics else {}),
         method=params.unlearn.method.replace("_", "-"),
         options=options.model_dump(mode="json"),
         recipe=params.train.model_dump(mode="json"),
+        **_start(params),
         seeds=seeds.model_dump(mode="json"),
-        lane=lane_of(workspace, params.train),
+        lane=lane_of(workspace, params.train) | (ranks_of(workspace) if params.unlearn.method == RETRAIN else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        problem, arch = _problem(workspace, case, identity, progress)
-        notes = _guarded(workspace, case, problem, arch)
+        problem, arch, notes = _problem(workspace, case, identity, progress)
+        notes |= _guarded(workspace, case, problem, arch)
         outcome = method.unlearn(problem, options)
+        keep_statistics(workspace, identity, outcome.fit)
         save_bundle(folder, outcome.model, arch, identity)
         run.update(
             seconds_train=outcome.fit.seconds_train,
@@ -89,10 +108,16 @@ def unlearn_model(
             notes=outcome.notes | notes,
             n_forget=len(problem.forget),
             n_retain=len(problem.retain),
+            pictures=path_of(problem.retain),
         )
 
     uri, folder = make(workspace, "model", identity, build, out)
     return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
+
+
+def _start(params: Params) -> dict[str, Any]:
+    """What fresh networks begin with, where it is not random weights; identities of those stay as they were."""
+    return {"start": params.model.init_sha256} if params.model.started else {}
 
 
 def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: Arch) -> dict[str, Any]:
@@ -114,12 +139,14 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
 
 def _problem(
     workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
-) -> tuple["Problem", Arch]:
-    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them."""
+) -> tuple["Problem", Arch, dict[str, Any]]:
+    """What the method gets: model, sets, engine, and twin or hold-out where it asks for them; notes for the report."""
     from tmu.unlearn.problem import Problem
 
     if needs_references(case.params.unlearn.method):
-        return referring_problem(workspace, case, engine(workspace, identity, progress))
+        return *referring_problem(workspace, case, engine(workspace, identity, progress)), {}
+    if needs_statistics(case.params.unlearn.method):
+        return exact_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
     model, arch = load_model(workspace, case.original)
@@ -132,13 +159,24 @@ def _problem(
         classes=len(arch.classes),
         recipe=case.params.train,
         seeds=seeds,
-        fit=engine(workspace, identity, progress),
-        fresh=lambda: fresh_model(arch, seeds.init),
+        fit=_engine(workspace, case, arch, identity, progress),
+        fresh=lambda: fresh_model(arch, seeds.init, start_of(workspace, case.params)),
         twin=load_twin(workspace, case.twin) if method.NEEDS_TWIN else None,
         holdout=examples(store, "holdout", without=keys) if method.NEEDS_HOLDOUT else None,
+        held=held_records(store, case.params.train, keys) if case.params.unlearn.method == RETRAIN else None,
         device=pick_device(workspace.settings.device),
     )
-    return problem, arch
+    return problem, arch, {}
+
+
+def _engine(
+    workspace: Workspace, case: UnlearnCase, arch: Arch, identity: dict[str, Any], progress: Progress | None
+) -> Callable[..., Fit]:
+    """Exact retraining trains as the original was; all other methods train in this process."""
+    if case.params.unlearn.method != RETRAIN:
+        return engine(workspace, identity, progress)
+    training = RankedTraining(data=case.data, forget=case.forget, params=case.params, seeds=Seeds.all(case.params.seed))
+    return training_engine(workspace, training, arch, identity, progress)
 
 
 def _without_outputs(arch: Arch, live: tuple[str, ...], params: Params) -> Arch:

@@ -1,5 +1,6 @@
 """The facts of a letter: of the request, its deletion and its purge."""
 
+from tmu.config import EXACT_HEAD
 from tmu.deletion.deletion import Stage
 from tmu.errors import RequestError
 from tmu.evidence.letter import Letter
@@ -37,6 +38,7 @@ def letter_of(workspace: Workspace, request: str) -> Letter:
         purged=summary is not None and summary.passed,
         learned=deletion.learned,
         exact=deletion.exact,
+        head_alone=deletion.method == EXACT_HEAD,
         verdict=deletion.outcome.verdict.outcome if deletion.outcome else "none",
         stays=tuple(dict.fromkeys([*stays, *copies])),
         issuer=settings.issuer,

@@ -31,7 +31,7 @@ class Held:
 class Artifacts(ABC):
     """A store of artifact folders. `workspace` is what `file:PATH` addresses are relative to."""
 
-    def __init__(self, workspace: Path):
+    def __init__(self, workspace: Path) -> None:
         self.workspace, self.purged = workspace, PurgedArtifacts(workspace)
 
     @abstractmethod
@@ -133,7 +133,7 @@ class Artifacts(ABC):
 class LocalArtifacts(Artifacts):
     """Artifacts as `root/kind/key/`."""
 
-    def __init__(self, root: Path, workspace: Path = Path()):
+    def __init__(self, root: Path, workspace: Path = Path()) -> None:
         super().__init__(workspace)
         self.root = root
 

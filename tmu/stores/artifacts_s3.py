@@ -40,7 +40,7 @@ class S3Artifacts(Artifacts):
         access: S3Access | None,
         cache: Path,
         workspace: Path = Path(),
-    ):
+    ) -> None:
         super().__init__(workspace)
         self.bucket, self.prefix, self.access = bucket, prefix, access or S3Access()
         self.cache = LocalArtifacts(cache, workspace)
@@ -221,7 +221,7 @@ class S3Artifacts(Artifacts):
 class _Objects(S3Source):
     """The manifest lies beside the folder of its content."""
 
-    def __init__(self, access: S3Access, bucket: str, prefix: str, content: str):
+    def __init__(self, access: S3Access, bucket: str, prefix: str, content: str) -> None:
         super().__init__(access, bucket, prefix)
         self._content = content
 

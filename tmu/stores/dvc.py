@@ -37,7 +37,7 @@ class DvcVersions:
     the keys in its environment; they are not written anywhere.
     """
 
-    def __init__(self, root: Path, remote_url: str | None = None, access: S3Access | None = None):
+    def __init__(self, root: Path, remote_url: str | None = None, access: S3Access | None = None) -> None:
         self.root, self.remote_url = Path(root).resolve(), remote_url
         self._access = access or S3Access()
         self._site_cache = self.root / _SITE_CACHE
@@ -183,13 +183,9 @@ class DvcVersions:
 
     def cache(self) -> Path:
         """The folder of DVC's cache; a shared one lies outside `root`."""
-        return Path(self._dvc("cache", "dir").strip())
+        return Path(self.settings.get("cache.dir", self.root / ".dvc" / "cache"))
 
     def _md5s(self) -> Path:
-        return self._md5_folder
-
-    @cached_property
-    def _md5_folder(self) -> Path:
         return self.cache() / "files" / "md5"
 
     def _dvc(self, *arguments: str) -> str:

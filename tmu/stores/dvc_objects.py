@@ -81,7 +81,7 @@ class Objects(ABC):
 class FolderObjects(Objects):
     """Objects below a folder."""
 
-    def __init__(self, name: str, folder: Path, *, own: bool = False):
+    def __init__(self, name: str, folder: Path, *, own: bool = False) -> None:
         self.name, self.folder, self.own = name, folder, own
 
     def copies(self, name: str) -> list[Copy]:
@@ -122,7 +122,7 @@ class FolderObjects(Objects):
 class S3Objects(Objects):
     """Objects below `s3://bucket/prefix`. scratch: a folder for what is read, swept by `tidy` after a kill."""
 
-    def __init__(self, name: str, url: str, access: S3Access, scratch: Path):
+    def __init__(self, name: str, url: str, access: S3Access, scratch: Path) -> None:
         self.name, self._scratch = name, scratch
         bucket, prefix = bucket_and_prefix(url)
         self._start = f"{prefix}/" if prefix else ""

@@ -41,7 +41,7 @@ class EvidenceStore(Protocol):
 class LocalEvidence:
     """The folder itself: its files become read-only."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self._root, self.name = root, str(root)
 
     def keep(self, request: str, folder: Path, names: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ class LocalEvidence:
 class S3Evidence:
     """Objects `PREFIX/REQUEST/FILE`. days, mode: of the lock."""
 
-    def __init__(self, url: str, access: S3Access, days: int, mode: str):
+    def __init__(self, url: str, access: S3Access, days: int, mode: str) -> None:
         self._bucket, self._prefix = bucket_and_prefix(url)
         self._access, self._days, self._mode, self.name = access, days, mode, f"The evidence store {url}"
 

@@ -38,7 +38,7 @@ class ModelRegistry:
     Raises `StorageError` if MLflow refuses or does not answer.
     """
 
-    def __init__(self, tracking_uri: str | None, root: Path, artifact_root: str | None = None):
+    def __init__(self, tracking_uri: str | None, root: Path, artifact_root: str | None = None) -> None:
         self.root, home = root, root.resolve() / ".tmu"
         self.embedded = tracking_uri is None
         self.uri = tracking_uri or f"sqlite:///{home / 'mlflow.db'}"

@@ -42,7 +42,7 @@ class Locked:
 class Files:
     """home: the workspace's `.tmu`. destination: of an MLflow server, as in the settings; None: not known here."""
 
-    def __init__(self, home: Path, access: S3Access, tracking_uri: str, destination: str | None = None):
+    def __init__(self, home: Path, access: S3Access, tracking_uri: str, destination: str | None = None) -> None:
         self._home, self._access, self._tracking, self._destination = home, access, tracking_uri, destination
         self._buckets: dict[str, S3Versions] = {}
 

@@ -44,7 +44,7 @@ class Left:
 class Finder:
     """registry: the workspace's. rows: of MLflow's database; None where only its interface is reached."""
 
-    def __init__(self, registry: ModelRegistry, files: Files, rows: Rows | None):
+    def __init__(self, registry: ModelRegistry, files: Files, rows: Rows | None) -> None:
         self._registry, self.files, self.rows = registry, files, rows
 
     def find(self, weights: Collection[str]) -> Iterator[Left]:

@@ -34,7 +34,7 @@ _COLUMNS = (
 class WorkspaceArtifacts(LocalArtifactRepository):
     """MLflow's local artifacts, in the folder beside the database that `tracking_uri` (or MLflow's own) names."""
 
-    def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None):
+    def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         purged = refusal(artifact_uri)
         if purged is not None:
             raise MlflowException(purged, error_code=RESOURCE_DOES_NOT_EXIST)

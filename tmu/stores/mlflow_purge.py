@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class MlflowPurge:
     """registry: the workspace's. rows: of MLflow's database; None where only its interface is reached."""
 
-    def __init__(self, registry: ModelRegistry, files: Files, rows: Rows | None):
+    def __init__(self, registry: ModelRegistry, files: Files, rows: Rows | None) -> None:
         self._registry, self._files, self._rows = registry, files, rows
 
     def destroy(self, address: str, request: str) -> None:

@@ -25,7 +25,7 @@ _SQLITE = "sqlite:///"
 class Rows:
     """The database at a SQLAlchemy address. All methods raise StorageError where it refuses."""
 
-    def __init__(self, uri: str):
+    def __init__(self, uri: str) -> None:
         self._sqlite = uri.startswith(_SQLITE)
         self._file = Path(uri.removeprefix(_SQLITE).partition("?")[0]) if self._sqlite else None
         # an engine of its own: the pages that it frees are overwritten

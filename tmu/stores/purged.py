@@ -32,7 +32,7 @@ class Purged(Config):
 class PurgedError(StorageError):
     """An artifact was destroyed by a purge: nothing is damaged, and nothing can bring it back."""
 
-    def __init__(self, purged: Purged):
+    def __init__(self, purged: Purged) -> None:
         super().__init__(
             f"The artifact {purged.uri} was purged (request {purged.request}, {purged.at}).",
             "It held records that were erased; what needs it cannot be repeated.",
@@ -42,7 +42,7 @@ class PurgedError(StorageError):
 class PurgedArtifacts:
     """The purge notes of one workspace. root: its folder."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
 
     def note(self, purged: Purged) -> None:

@@ -57,7 +57,7 @@ class S3Versions:
     One request is waited for at most some 20 s, three times.
     """
 
-    def __init__(self, bucket: str, access: S3Access):
+    def __init__(self, bucket: str, access: S3Access) -> None:
         self.bucket, self.name = bucket, f"The bucket s3://{bucket}"
         self._access = access
 

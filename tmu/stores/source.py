@@ -34,7 +34,7 @@ class Source(Protocol):
 class FolderSource:
     """The files of a local folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, str(folder)
 
     def size(self, name: str) -> int | None:
@@ -44,7 +44,7 @@ class FolderSource:
 
     def read(self, name: str, start: int = 0) -> Iterator[bytes]:
         """Its bytes from `start` on."""
-        with open(self.folder / name, "rb") as file:
+        with (self.folder / name).open("rb") as file:
             file.seek(start)
             while piece := file.read(PIECE):
                 yield piece
@@ -59,7 +59,7 @@ class FolderSource:
 class S3Source:
     """The objects under a prefix."""
 
-    def __init__(self, access: S3Access, bucket: str, prefix: str):
+    def __init__(self, access: S3Access, bucket: str, prefix: str) -> None:
         self._access, self._bucket, self._prefix = access, bucket, prefix
         self.name = f"s3://{bucket}/{prefix}"
 
@@ -91,13 +91,13 @@ class S3Source:
         return self._access.client()
 
     def _answers(self) -> Any:
-        return _reading(self.name)
+        return _Reading(self.name)
 
 
-class _reading:
+class _Reading:
     """`refusals`, with a word of its own for a key that may not read."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self._name, self._inner = name, refusals(name)
 
     def __enter__(self) -> list[str]:

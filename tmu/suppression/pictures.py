@@ -39,7 +39,7 @@ class Suppressed(Config):
 class Pictures:
     """The list of one workspace. keys: its secrets, the current one first; entries under another one are an error."""
 
-    def __init__(self, folder: Path, keys: Sequence[Keys]):
+    def __init__(self, folder: Path, keys: Sequence[Keys]) -> None:
         self._path, self._keys = folder / FILE, {each.id: each for each in keys}
         self._current = keys[0]
         self.entries = self._read()

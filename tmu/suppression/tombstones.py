@@ -72,7 +72,7 @@ class Erased(Config):
 class Tombstones:
     """The tombstones of a workspace: in the folder of setting `suppression`, else in `.tmu/suppression`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / FILE
 
     @classmethod
@@ -156,7 +156,7 @@ class Tombstones:
     def _append(self, lines: list[Tombstone]) -> None:
         with storage_errors(self.path):
             _drop_torn_line(self.path)
-            with open(self.path, "ab") as file:
+            with self.path.open("ab") as file:
                 file.write(b"".join(_line(each) + b"\n" for each in lines))
                 file.flush()
                 os.fsync(file.fileno())
@@ -165,7 +165,7 @@ class Tombstones:
 class Marks:
     """Turns keys into marks under one secret."""
 
-    def __init__(self, secret: bytes):
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self.id = self._mac(b"mark-id")[:8].hex()
 

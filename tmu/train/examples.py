@@ -1,6 +1,5 @@
 """What the engine trains on: images, targets, and per record a key, a weight and an input noise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,18 +7,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from tmu.train.source import Pictures, joined, taken
+
 
 @dataclass(frozen=True)
 class Examples:
-    """N records as tensors that stay on one device.
+    """N records as tensors that stay on one device; the images of a set larger than memory stay in files.
 
-    images: uint8 (N, C, H, W). labels: int64 (N,), the true classes. keys: int64 (N,), 64 bits of each record's HMAC
-    key; order and augmentation depend on them. targets: float32 (N, K) class probabilities to learn, or None for the
-    labels themselves. weights: float32 (N,) factors of each record's loss, or None for 1. noise: float32 (N,) standard
-    deviation of Gaussian input noise in pixel units (0..1), or None for none.
+    images: uint8 (N, C, H, W), a tensor or `Streamed`. labels: int64 (N,), the true classes. keys: int64 (N,), 64 bits
+    of each record's HMAC key; order and augmentation depend on them. targets: float32 (N, K) class probabilities to
+    learn, or None for the labels themselves. weights: float32 (N,) factors of each record's loss, or None for 1. noise:
+    float32 (N,) standard deviation of Gaussian input noise in pixel units (0..1), or None for none.
     """
 
-    images: Tensor
+    images: Pictures
     labels: Tensor
     keys: Tensor
     targets: Tensor | None = None
@@ -31,14 +32,16 @@ class Examples:
 
     def take(self, rows: Tensor) -> "Examples":
         """The given rows (index or boolean mask), in that order."""
-        return self._each(lambda value: value[rows])
+        fields: dict[str, Any] = {
+            name: None if value is None else taken(value, rows) for name, value in vars(self).items()
+        }
+        return Examples(**fields)
 
     def to(self, device: torch.device | str) -> "Examples":
         """The same records on another device."""
-        return self._each(lambda value: value.to(device))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Examples":
-        fields: dict[str, Any] = {name: None if value is None else change(value) for name, value in vars(self).items()}
+        fields: dict[str, Any] = {
+            name: None if value is None else value.to(device) for name, value in vars(self).items()
+        }
         return Examples(**fields)
 
     def taught(self, targets: Tensor, *, weight: float = 1.0, noise: float | Tensor = 0.0) -> "Examples":
@@ -56,7 +59,7 @@ def as_probabilities(labels: Tensor, classes: int) -> Tensor:
 def join(first: Examples, second: Examples, classes: int) -> Examples:
     """Two sets as one; missing targets, weights and noise become the labels, 1 and 0."""
     return Examples(
-        images=torch.cat([first.images, second.images]),
+        images=joined([first.images, second.images]),
         labels=torch.cat([first.labels, second.labels]),
         keys=torch.cat([first.keys, second.keys]),
         targets=torch.cat([_targets(part, classes) for part in (first, second)]),

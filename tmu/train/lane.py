@@ -102,6 +102,21 @@ def exact(threads: int | None = None) -> Iterator[None]:
             torch.set_num_threads(was[1])
 
 
+@contextlib.contextmanager
+def own_draws(device: torch.device) -> Iterator[None]:
+    """Inside, what layers draw (dropout) is the run's own; torch's generators are as before after it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def seed_draws(device: torch.device, start: int) -> None:
+    """Let what layers draw in the next step depend on `start` alone."""
+    seed = start & (2**63 - 1)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision for the forward pass; weights and optimiser stay in fp32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -14,4 +14,6 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
         return config.lr * 0.5 * (1 + math.cos(math.pi * done))
     if done < config.warmup:
         return config.lr * done / config.warmup
+    if config.schedule == "warmup_cosine":
+        return config.lr * 0.5 * (1 + math.cos(math.pi * (done - config.warmup) / (1 - config.warmup)))
     return config.lr * (1 - done) / (1 - config.warmup)

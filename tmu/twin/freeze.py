@@ -54,7 +54,7 @@ def thaw(tree: Any, tensors: Tensors, network: Callable[[], nn.Module]) -> Any:
         net.load_state_dict({key: thaw(part, tensors, network) for key, part in given.items()})
         return net.eval()
     if kind == "config":
-        return _class(given, Config).model_validate(fields_of)
+        return _config_class(given).model_validate(fields_of)
     if kind == "record":
         return _record(given, {key: thaw(part, tensors, network) for key, part in fields_of.items()})
     if kind == "dict":
@@ -85,7 +85,11 @@ def _record(place: str, parts: dict[str, Any]) -> Any:
     return found(**parts)
 
 
-def _class(place: str, base: type | None) -> type:
+def _config_class(place: str) -> type[Config]:
+    return _class(place, Config)
+
+
+def _class(place: str, base: type | None) -> Any:
     module, _, name = place.partition(":")
     found = getattr(importlib.import_module(module), name, None) if module.startswith("tmu.") else None
     if not isinstance(found, type) or not (issubclass(found, base) if base else is_dataclass(found)):

@@ -67,7 +67,7 @@ def quantiles(margins: Tensor) -> Tensor:
 
 
 def margin_of(p: Tensor, labels: Tensor) -> Tensor:
-    """log p_y / (1 - p_y) (N,) of probabilities (N, K), within ±13.8."""
+    """Log p_y / (1 - p_y) (N,) of probabilities (N, K), within ±13.8."""
     return p.gather(1, labels[:, None])[:, 0].clamp(1e-6, 1 - 1e-6).logit()
 
 

@@ -73,7 +73,7 @@ def fit_twin(
     both = join(train, holdout, head_of(original).out_features)
     both = replace(both, targets=None, weights=None, noise=None)
     seen = Memorised.of(logits_of(original, train.images, device=device), train.labels)
-    twin, seconds = copy.deepcopy(original), 0.0
+    twin, seconds, known = copy.deepcopy(original), 0.0, seen
     for done in range(1, config.max_rounds + 1):
         # a round is a run of its own: other order and views each time
         shifted = seeds.model_copy(update={"order": seeds.order + 1000 * done, "augment": seeds.augment + 1000 * done})

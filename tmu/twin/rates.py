@@ -194,6 +194,6 @@ class _Bench:
         ):
             chosen = places[number :: max(1, sets * len(places) // _WATCHED)]
             labels = part.labels[chosen].cpu()[:, None]
-            now = logits_of(model, part.images[chosen], device=given.device).softmax(1)
+            now = logits_of(model, part.take(chosen).images, device=given.device).softmax(1)
             changes.append(100 * float((now - own[chosen].exp()).gather(1, labels).mean()))
         return changes[0], changes[1]

@@ -90,7 +90,7 @@ def usual_rate(records: int, peak: float) -> float:
 
 
 def terms(rows: ReferenceRows, original: Tensor) -> Tensor:
-    """f (N, K, 3) from the networks that never saw each record, and the original's log-probabilities (N, K)."""
+    """F (N, K, 3) from the networks that never saw each record, and the original's log-probabilities (N, K)."""
     weights = (~rows.seen).float()
     of_logs = (rows.logp * weights[:, :, None]).sum(1) / weights.sum(1).clamp_min(1)[:, None]
     return torch.stack([rows.unseen().clamp_min(_LEAST).log(), of_logs, original.clamp_min(FLOOR)], 2)

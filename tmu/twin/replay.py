@@ -21,6 +21,7 @@ from tmu.train import Examples, Fit
 from tmu.train.engine import Batch
 from tmu.train.examples import join
 from tmu.train.order import hash_keys, stream
+from tmu.train.recipes import step_recipe
 
 PER_EPOCH = 4  # batches to one of the engine's epochs: numbers for the progress bar
 _LEAST = 0.05
@@ -69,7 +70,7 @@ def take_step(model: nn.Module, case: StepCase, targets: Tensor, plan: StepPlan)
     objective = TowardsMargins(len(forget))
     sampler = Replay(forget.keys, pool.keys, case.weights, plan.forget, plan.replay, case.seeds.unlearn)
     rate = {"lr": plan.lr, "schedule": "triangle", "warmup": 0.1, "epochs": max(1, round(plan.batches / PER_EPOCH))}
-    recipe = case.recipe.model_copy(update=rate)
+    recipe = step_recipe(case.recipe, **rate, balance="none" if case.recipe.balance == "none" else "weights")
     return case.fit(model, join(forget, pool, case.classes), recipe, case.seeds, sampler=sampler, objective=objective)
 
 
@@ -86,7 +87,8 @@ class TowardsMargins:
         others = logits.scatter(1, batch.labels[:, None], -torch.inf).logsumexp(1)
         off = smooth_l1_loss(true - others, wanted.clamp(_SURE, 1 - _SURE).logit(), reduction="none")
         losses = -(batch.targets * logits.log_softmax(1)).sum(1)
-        return (losses + _MARGINS * off * (batch.rows < self.forget)).mean(), logits
+        losses = losses + _MARGINS * off * (batch.rows < self.forget)
+        return (losses if batch.weights is None else losses * batch.weights).mean(), logits
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,9 @@ class ShiftReport:
     def covariate(self) -> bool:
         """Whether the features differ within classes, significantly and by enough to matter."""
         limits = self.classes.limits
-        return self.auc is not None and self.p_features < limits.alpha and self.auc > limits.auc
+        if self.auc is None or self.p_features is None:
+            return False
+        return self.p_features < limits.alpha and self.auc > limits.auc
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers for a report."""
@@ -120,11 +122,11 @@ def _judge(report: ShiftReport) -> tuple[Verdict, str]:
 def _features_test(forget: Sample, holdout: Sample, seed: int, limits: Limits) -> tuple[float, float]:
     """AUC within classes and its permutation p-value, on at most `limits.most` records."""
     generator = _generator(seed, "shift test")
-    parts = [
+    ours, theirs = (
         part.take(torch.randperm(len(part), generator=generator)[:most])
         for part, most in zip((forget, holdout), limits.most, strict=True)
-    ]
-    x, labels, groups, _ = _together(*parts, generator)
+    )
+    x, labels, groups, _ = _together(ours, theirs, generator)
     columns = permuted(labels, groups, limits.permutations, generator)
     aucs = stratified_auc(cross_scores(x, labels, columns, generator), labels, columns)
     return float(aucs[0]), (1 + int((aucs[1:] >= aucs[0] - 1e-12).sum())) / (1 + limits.permutations)

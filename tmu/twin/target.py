@@ -14,7 +14,7 @@ _LEAST_KEPT = 1e-12  # so that a class of which nothing is left is not predicted
 
 
 def fit_logit(f: Tensor, labels: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
-    """a (J,) and b (1,) from terms f (N, K, J), labels (N,) and the probabilities (N, K) to foresee."""
+    """A (J,) and b (1,) from terms f (N, K, J), labels (N,) and the probabilities (N, K) to foresee."""
     a, b = torch.zeros(f.shape[2], requires_grad=True), torch.zeros(1, requires_grad=True)
     optimiser = torch.optim.LBFGS([a, b], max_iter=200, line_search_fn="strong_wolfe")
 

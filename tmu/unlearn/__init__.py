@@ -5,11 +5,12 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
-from tmu.config import AUTO, Config
+from tmu.config import AUTO, EXACT_HEAD, Config, Params
 from tmu.errors import ConfigError
 from tmu.plugins import METHODS, Plugin, plugins
 
 _INTERFACE = ("NEEDS_TWIN", "NEEDS_HOLDOUT", "Options", "unlearn")
+_RETRAIN = "retrain"  # serves every kind
 _SHARED = {"problem", "choose", "importance", "mixture", "teacher"}
 
 
@@ -26,9 +27,9 @@ def method_names() -> list[str]:
 def get_method(name: str) -> ModuleType:
     """The method's module: `NEEDS_TWIN`, `NEEDS_HOLDOUT`, `Options` and `unlearn(problem, options) -> Outcome`.
 
-    A method that works with references says so by `NEEDS_REFERENCES`. It may have `CANDIDATES`: the options that the
-    search on twin problems tries (`bench/tune.py`). `_` and `-` are the same in a name. Raises ConfigError for an
-    unknown one, and for a plugin that cannot be used.
+    A method that works with references says so by `NEEDS_REFERENCES`, one of ridge heads by `NEEDS_STATISTICS`. It may
+    have `CANDIDATES`: the options that the search on twin problems tries (`bench/tune.py`). `_` and `-` are the same in
+    a name. Raises ConfigError for an unknown one, and for a plugin that cannot be used.
     """
     module = method_module(name)
     if module.startswith(f"{__name__}."):
@@ -78,6 +79,34 @@ def needs_twin(name: str) -> bool:
 def needs_references(name: str) -> bool:
     """Whether the method works with references, and so without passing over D."""
     return getattr(get_method(name), "NEEDS_REFERENCES", False)
+
+
+def needs_statistics(name: str) -> bool:
+    """Whether the method is of models with a ridge head alone, whose statistics it changes."""
+    return getattr(get_method(name), "NEEDS_STATISTICS", False)
+
+
+def refuse_other_head(name: str, params: Params) -> None:
+    """Raise ConfigError where a method is not for the kind of model that the parameters describe."""
+    if params.ridge_head and name != _RETRAIN and not needs_statistics(name):
+        raise ConfigError(
+            f"`{name}` trains the whole network, and this model is a frozen one with a ridge head (`train.head`).",
+            f"Use `{EXACT_HEAD}`: `unlearn.method: {EXACT_HEAD}` (or `auto`) in params.yaml, or --method.",
+        )
+    if not params.ridge_head and needs_statistics(name):
+        raise ConfigError(
+            f"`{name}` needs a model with a ridge head on a frozen network, and this one is trained by SGD.",
+            "Set `train.head: ridge` in params.yaml and train again, or use another method.",
+        )
+
+
+def refuse_ridge_head(params: Params, what: str) -> None:
+    """Raise ConfigError for what a model with a ridge head has no use for. what: such as "references"."""
+    if params.ridge_head:
+        raise ConfigError(
+            f"A model with a ridge head has no use for {what}: `{EXACT_HEAD}` is exact, and proved by recomputation.",
+            f"Leave them out and use `{EXACT_HEAD}`; or set `train.head: sgd`.",
+        )
 
 
 def read_options(name: str, options: dict[str, Any]) -> Config:

@@ -8,6 +8,7 @@ SGD .01 (DualOptim); 2 epochs, SGD .01, momentum .9 (ReGUn's code).
 from pydantic import Field
 
 from tmu.config import Config, TrainConfig
+from tmu.train.recipes import sgd_recipe
 from tmu.unlearn.problem import Outcome, Problem
 
 NEEDS_TWIN = False
@@ -37,4 +38,4 @@ def recipe_of(original: TrainConfig, steps: int, lr: float, n_records: int) -> T
     """
     per_epoch = -(-n_records // original.batch_size)
     epochs = min(original.epochs, max(1, round(steps / per_epoch)))
-    return original.model_copy(update={"epochs": epochs, "lr": lr, "schedule": "triangle", "warmup": 0.1})
+    return sgd_recipe(original, lr, epochs=epochs, schedule="triangle", warmup=0.1)

@@ -15,8 +15,8 @@ def weighed(forget: Examples, retain: Examples, classes: int, forget_weight: flo
     half the price, and needs no second order of records. Weights that the sets carry already are replaced.
     """
     n = len(forget) + len(retain)
-    parts = [
+    first, second = (
         replace(part, weights=torch.full((len(part),), weight * n / max(1, len(part)), device=part.labels.device))
         for part, weight in ((forget, forget_weight), (retain, retain_weight))
-    ]
-    return join(*parts, classes)
+    )
+    return join(first, second, classes)

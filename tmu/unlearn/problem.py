@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from tmu.config import Seeds, TrainConfig
+from tmu.errors import ModelError
 from tmu.references.rows import ReferenceRows
+from tmu.ridge.statistics import Statistics
 from tmu.train import Examples, Fit
 from tmu.twin.reference_twin import ReferenceTwin
 from tmu.twin.twin import Twin
@@ -36,7 +38,10 @@ class Problem:
     recipe: how the original was trained. fit: the engine, bound to device, threads, snapshot and progress.
     fresh: a newly initialised network of the same architecture. twin: present where the method asks for one. holdout:
     D_h, which the original never trained on, less what is to be forgotten; present where the method asks for it.
+    held: records of D_h, less what is to be forgotten, that a training by the recipe is looked at with, if any.
     lessons: present where the method has `NEEDS_REFERENCES`; then `retain` is a part of D_r, drawn for replay.
+    statistics: what the model's ridge head was solved from, where the method has `NEEDS_STATISTICS` and they can be
+    used; then `retain` is empty.
     """
 
     model: nn.Module
@@ -50,7 +55,23 @@ class Problem:
     twin: Twin | None = None
     holdout: Examples | None = None
     lessons: Lessons | None = None
+    held: Examples | None = None
+    statistics: Statistics | None = None
     device: torch.device | str = "cpu"
+
+    @property
+    def known_twin(self) -> Twin:
+        """`twin`, for methods with `NEEDS_TWIN`. Raises ModelError where there is none."""
+        if self.twin is None:
+            raise ModelError("The method needs a twin, and there is none.", "Fit it: `tmu twin fit`.")
+        return self.twin
+
+    @property
+    def known_holdout(self) -> Examples:
+        """`holdout`, for methods with `NEEDS_HOLDOUT`. Raises ModelError where there is none."""
+        if self.holdout is None:
+            raise ModelError("The method needs hold-out records, and there are none.", "Import with a hold-out.")
+        return self.holdout
 
 
 @dataclass(frozen=True)

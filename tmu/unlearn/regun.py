@@ -34,11 +34,11 @@ class Options(Config):
 
 
 def class_means(problem: Problem) -> Tensor:
-    """q (K, K): row c is the original's mean softmax over the hold-out records of class c.
+    """Q (K, K): row c is the original's mean softmax over the hold-out records of class c.
 
     Raises DataError where a class of D_f has no hold-out record.
     """
-    holdout = problem.holdout
+    holdout = problem.known_holdout
     counts = torch.bincount(holdout.labels.cpu(), minlength=problem.classes)
     for label in problem.forget.labels.unique().tolist():
         if not counts[label]:

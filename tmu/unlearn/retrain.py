@@ -19,4 +19,4 @@ class Options(Config):
 def unlearn(problem: Problem, options: Options) -> Outcome:
     """Train a fresh network on the retain set."""
     model = problem.fresh()
-    return Outcome(model, problem.fit(model, problem.retain, problem.recipe, problem.seeds))
+    return Outcome(model, problem.fit(model, problem.retain, problem.recipe, problem.seeds, held=problem.held))

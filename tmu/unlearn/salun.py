@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tmu.config import Config
 from tmu.train.examples import as_probabilities, join
+from tmu.train.optimisers import trained
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.importance import mean_gradient
 from tmu.unlearn.problem import Outcome, Problem
@@ -49,6 +50,8 @@ class HoldOthers:
     def __call__(self, model: nn.Module, done: int) -> None:
         """Restore `model` in place."""
         for name, parameter in model.named_parameters():
+            if name not in self.mask:
+                continue  # of a frozen backbone
             parameter.copy_(torch.where(self.mask[name], parameter, self.held[name]))
 
 
@@ -62,7 +65,9 @@ def saliency_mask(gradient: dict[str, Tensor], keep: float) -> dict[str, Tensor]
 def unlearn(problem: Problem, options: Options) -> Outcome:
     """Fine-tune the salient weights on the relabelled forget set and the retain set together."""
     model, forget = problem.model, problem.forget
-    mask = saliency_mask(mean_gradient(model, forget, problem.device), options.keep)
+    moved = trained(model, problem.recipe)
+    gradient = mean_gradient(model, forget, problem.device)
+    mask = saliency_mask({name: value for name, value in gradient.items() if name in moved}, options.keep)
     held = {name: value.detach().clone() for name, value in model.named_parameters()}
     wrong = wrong_labels(forget.labels, problem.classes, problem.seeds.unlearn)
     both = join(forget.taught(as_probabilities(wrong, problem.classes)), problem.retain, problem.classes)

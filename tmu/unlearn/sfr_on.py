@@ -23,8 +23,10 @@ from tmu.config import Config, Seeds, TrainConfig
 from tmu.errors import DataError
 from tmu.train import Examples
 from tmu.train.memory_format import arranged
-from tmu.train.order import augment, batch_count, batches, epoch_order, stream, view_bits
+from tmu.train.optimisers import trained
+from tmu.train.order import batch_count, batches, epoch_order, stream, view_bits
 from tmu.train.schedule import learning_rate
+from tmu.train.views import views_of
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.importance import diagonal_fisher
 from tmu.unlearn.problem import Outcome, Problem
@@ -74,8 +76,7 @@ class ForgetStep:
         epoch, place = divmod(number, batch_count(len(keys), size))
         rows = batches(epoch_order(keys, stream(self.seeds.order, "forget step"), epoch), size)[place]
         bits = view_bits(keys, stream(self.seeds.augment, "forget step"), epoch)
-        views = augment(self.forget.images[rows].float() / 255, bits[rows], self.recipe.augment)
-        return views, self.forget.labels[rows]
+        return views_of(self.forget.images[rows], bits[rows], self.recipe), self.forget.labels[rows]
 
 
 def weighed_loss(losses: Tensor, adaptivity: float) -> Tensor:
@@ -86,13 +87,14 @@ def weighed_loss(losses: Tensor, adaptivity: float) -> Tensor:
 
 def masked_step(model: nn.Module, loss: Tensor, mask: dict[str, Tensor], lr: float, clip_norm: float) -> None:
     """θ ← θ - lr · m ⊙ ∇loss with the masked gradient's norm clipped; weights outside the mask keep their bits."""
-    names, parameters = zip(*model.named_parameters(), strict=True)
+    moved = {name: parameter for name, parameter in model.named_parameters() if name in mask}
+    names, parameters = list(moved), list(moved.values())
     gradients = [part * mask[name] for name, part in zip(names, torch.autograd.grad(loss, parameters), strict=True)]
     norm = torch.stack([part.norm() for part in gradients]).norm()
     factor = lr * (clip_norm / norm.clamp_min(1e-12)).clamp_max(1.0)
     with torch.no_grad():
         for parameter, part in zip(parameters, gradients, strict=True):
-            parameter -= factor * part
+            parameter.sub_(factor * part)
 
 
 def unlearn(problem: Problem, options: Options) -> Outcome:
@@ -101,7 +103,8 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     if len(forget) < 2:
         raise DataError(f"There are {len(forget)} records to forget.", "SFR-on needs two; choose another method.")
     of_forget, of_retain = (diagonal_fisher(model, part, device) for part in (forget, problem.retain))
-    mask = {name: value >= options.gamma * of_retain[name] for name, value in of_forget.items()}
+    moved = trained(model, problem.recipe)
+    mask = {name: value >= options.gamma * of_retain[name] for name, value in of_forget.items() if name in moved}
     recipe = recipe_of(problem.recipe, options.steps, options.lr, len(problem.retain))
     recipe = recipe.model_copy(update={"schedule": "cosine"})
     steps = recipe.epochs * batch_count(len(problem.retain), recipe.batch_size)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tmu.config import Config
 from tmu.errors import ConfigError
 from tmu.train import Fit
+from tmu.train.optimisers import trained
 from tmu.unlearn.importance import diagonal_fisher
 from tmu.unlearn.problem import Outcome, Problem
 
@@ -44,7 +45,8 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     of_forget = diagonal_fisher(problem.model, problem.forget, problem.device)
     of_retain = diagonal_fisher(problem.model, problem.retain, problem.device)
     share = n_forget / n
-    of_all = {name: share * value + (1 - share) * of_retain[name] for name, value in of_forget.items()}
+    moved = trained(problem.model, problem.recipe)
+    of_all = {name: share * of_forget[name] + (1 - share) * of_retain[name] for name in moved}
     selected = dampen(problem.model, of_forget, of_all, options)
     report = Fit([], 0, time.perf_counter() - started, "fp32")
     return Outcome(problem.model, report, {"n_forget": n_forget, "n_selected": selected})
@@ -55,6 +57,8 @@ def dampen(model: nn.Module, of_forget: dict[str, Tensor], of_all: dict[str, Ten
     """Shrink the selected weights of `model` in place; → how many were selected. The others keep their bits."""
     count = 0
     for name, parameter in model.named_parameters():
+        if name not in of_all:
+            continue  # of a frozen backbone
         chosen = of_forget[name] > options.alpha * of_all[name]
         factor = (options.dampening * of_all[name] / of_forget[name]).clamp_max(1.0)
         parameter.copy_(torch.where(chosen, parameter * factor, parameter))

@@ -53,7 +53,7 @@ class Options(Config):
 
 def unlearn(problem: Problem, options: Options) -> Outcome:
     """Split D_f, relabel its hard part, and train on D_f and D_r together."""
-    twin, forget, model = problem.twin, problem.forget, problem.model
+    twin, forget, model = problem.known_twin, problem.forget, problem.model
     side = twin.side(model, forget, problem.retain, problem.device)
     count = hard_count(forget.labels.cpu(), twin.predictor.class_error)
     if options.selection == "predictor":
@@ -99,7 +99,7 @@ def _targets(labels: Tensor, hard: Tensor, wrong: Tensor, second: Tensor, proble
     """
     if options.confidence == "one":
         return as_probabilities(torch.where(hard, wrong, labels), problem.classes)
-    sure, (of_true, of_answer) = problem.twin.easy_confidence, problem.twin.hard_confidence
+    sure, (of_true, of_answer) = problem.known_twin.easy_confidence, problem.known_twin.hard_confidence
     true, answer = as_probabilities(labels, problem.classes), as_probabilities(wrong, problem.classes)
     rest = (1 - true - answer) * max(0.0, 1 - of_true - of_answer) / max(1, problem.classes - 2)
     taught_hard = of_true * true + of_answer * answer + rest
@@ -123,6 +123,6 @@ def _noised_confidence(model: nn.Module, easy: Examples, sigma: float, problem: 
     generator = torch.Generator().manual_seed(stream(problem.seeds.unlearn, "matching noise") & (2**63 - 1))
     with exact():
         noise = torch.randn(easy.images.shape, generator=generator)
-        views = ((easy.images.cpu().float() / 255 + sigma * noise).clamp(0, 1) * 255).round().to(torch.uint8)
+        views = ((easy.images[:].cpu().float() / 255 + sigma * noise).clamp(0, 1) * 255).round().to(torch.uint8)
     p = logits_of(model, views, device=problem.device).softmax(1)
     return float(p.gather(1, easy.labels.cpu()[:, None]).mean())

@@ -55,7 +55,7 @@ def _sums(folder: Path) -> dict[str, str]:
 
 def _digest(path: Path) -> str | None:
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

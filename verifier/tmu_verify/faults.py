@@ -64,7 +64,7 @@ EXIT_CODES = {fault: code for code, faults in _CODES for fault in faults}
 class Refused(Exception):
     """A certificate that does not verify. fault: its name. what: a sentence with the detail."""
 
-    def __init__(self, fault: Fault, what: str):
+    def __init__(self, fault: Fault, what: str) -> None:
         self.fault, self.what = fault, what
         super().__init__(f"{fault}: {what}")
 

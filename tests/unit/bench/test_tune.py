@@ -12,9 +12,11 @@ from bench.tune import _divide, _scores, candidates
 from bench.variants import needs_references
 from tests.synthetic import blobs
 from tmu.config import Config
-from tmu.unlearn import get_method, method_names, read_options
+from tmu.unlearn import get_method, method_names, needs_statistics, read_options
 
-TUNED = sorted(name for name in set(method_names()) - {"retrain"} if not needs_references(name))
+TUNED = sorted(
+    name for name in set(method_names()) - {"retrain"} if not needs_references(name) and not needs_statistics(name)
+)
 
 
 def test_every_method_but_retrain_has_four_candidates_and_at_most_two_more():

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import tmu
-from tmu.config import Params, load_params
+from tmu.config import WHOLE, Params, load_params
 from tmu.data.importer import import_records
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
@@ -19,7 +19,9 @@ DEFAULTS = Path(tmu.__file__).parent / "defaults"
 
 def test_params_are_the_models_defaults_key_by_key() -> None:
     assert load_params(DEFAULTS / "params.yaml") == Params()
-    assert _keys(yaml.safe_load((DEFAULTS / "params.yaml").read_text())) == _keys(Params().model_dump(mode="json"))
+    assert _keys(yaml.safe_load((DEFAULTS / "params.yaml").read_text())) == _keys(
+        Params().model_dump(mode="json", context=WHOLE)
+    )
 
 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])

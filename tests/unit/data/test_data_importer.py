@@ -11,7 +11,7 @@ import pytest
 
 from tmu.data.erase import erase
 from tmu.data.importer import import_records
-from tmu.data.info import read_info
+from tmu.data.info import buckets_for, read_info
 from tmu.data.keys import Keys
 from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, DataError, StorageError
@@ -225,3 +225,17 @@ def test_the_room_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("records", "pixels", "buckets"),
+    [(None, 150_528, 64), (1_000, 3_072, 64), (40_000, 150_528, 90), (10**6, 150_528, 256), (10**9, 150_528, 256)],
+)
+def test_larger_pictures_make_more_shards(records, pixels, buckets):
+    assert buckets_for(records, pixels) == buckets
+
+
+def test_the_number_of_shards_is_as_told_or_by_size(tmp_path, made, keys):
+    import_records(made(), tmp_path / "told", keys, n_buckets=8)
+    import_records(made(), tmp_path / "default", keys)
+    assert [read_info(tmp_path / name).n_buckets for name in ("told", "default")] == [8, 64]

@@ -30,7 +30,7 @@ PERSON, OTHER = KEYS.subject("anna"), KEYS.subject("bert")
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     Workspace.create(tmp_path / "w")
-    yield Workspace.open(tmp_path / "w")
+    return Workspace.open(tmp_path / "w")
 
 
 def ended(workspace: Workspace, batch: str | None = None) -> Deletion:

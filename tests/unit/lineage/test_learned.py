@@ -69,3 +69,15 @@ def test_a_twin_learned_the_hold_out_too_and_nobody_learned_the_test_set():
 def test_a_model_that_names_itself_as_its_original_ends_the_descent():
     odd = model("odd", "unlearned", "B", forget="bert's", original="w-odd", method="finetune")
     assert learned(odd)["odd"] == {"bert"}
+
+
+def test_statistics_learned_what_the_model_did_that_was_solved_from_them():
+    before = model("before", identity="one")
+    sums = model("sums", "statistics", identity="one")
+    after = model("after", "unlearned", forget="anna's", original="w-before", method="exact-head", identity="two")
+    left = model("left", "statistics", identity="two")
+    found = learned(before, sums, after, left, accepted={"anna's": frozenset({"w-after"})})
+    assert (found["sums"], found["left"]) == ({"anna", "bert"}, {"bert"})
+    refused = learned(before, sums, after, left)
+    assert refused["left"] == {"anna", "bert"}
+    assert learned(left)["left"] == {"anna", "bert"}  # no model tells: all of the revision

@@ -133,4 +133,4 @@ def ground(workspace: Workspace, tmp_path: Path) -> Iterator[Ground]:
     """Where haystacks look."""
     folder = tmp_path / "ground"
     folder.mkdir()
-    yield Ground(workspace, folder)
+    return Ground(workspace, folder)

@@ -8,7 +8,7 @@ import json
 import lzma
 import sqlite3
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +21,13 @@ from safetensors.numpy import save
 
 from bench.erasure.planted import PERSON
 from tests.unit.search.conftest import KEYS, PLANTED, RECORDS, by, shard, strangers
+from tmu.config import Config
+from tmu.data.decoded import Decoding
+from tmu.data.importer import import_records
+from tmu.data.readers import Reader
+from tmu.data.records import Record
 from tmu.data.shards import ShardTable, write_shard
+from tmu.data.store import RecordStore
 from tmu.search.look import Looker, Seen, Thing
 from tmu.search.needles import Needles
 from tmu.search.report import By
@@ -176,6 +182,44 @@ def test_pictures_in_arrays_are_found(look: Look) -> None:
     assert by(look(save({"standardised": standardised}))) & {By.NEAR, By.PIXELS}
     assert not look(npz(images=stack[:3])).found
     assert look(save({"empty": np.zeros((0, 4), np.float32)})).unread == ()
+
+
+def test_pictures_that_were_decoded_for_training_are_found(needles: Needles, tmp_path: Path) -> None:
+    """One by its pixels, and one like it; in a file as `tmu.data.decoded` writes it."""
+    alike = np.clip(PLANTED[6].astype(np.int16) + 2, 0, 255).astype(np.uint8)
+    for picture, ways in ((PLANTED[6], {By.PIXELS}), (alike, {By.NEAR})):
+        folder = tmp_path / str(len(ways)) / picture.tobytes()[:4].hex()
+        import_records(Few([*strangers(3), picture]), folder / "data", KEYS, n_buckets=1)
+        store = RecordStore.open(folder / "data", decoding=Decoding(folder / "decoded", 0))
+        store.decoded(np.arange(4))
+        (path,) = (folder / "decoded").glob("*.npy")
+        looker = Looker(needles, tmp_path, store.info.shape)
+        assert by(looker.look(Thing("workspace", path.name, path))) >= ways
+    import_records(Few(strangers(4)), tmp_path / "others", KEYS, n_buckets=1)
+    store = RecordStore.open(tmp_path / "others", decoding=Decoding(tmp_path / "none", 0))
+    store.decoded(np.arange(4))
+    (path,) = (tmp_path / "none").glob("*.npy")
+    assert not Looker(needles, tmp_path, store.info.shape).look(Thing("workspace", path.name, path)).found
+
+
+class Few(Reader):
+    """Grey pictures (H, W) of two classes, each of a person of its own."""
+
+    name, simulated, Options = "few", True, Config
+
+    def __init__(self, pictures: list[np.ndarray]):
+        super().__init__(Config())
+        self._pictures = pictures
+
+    def classes(self) -> list[str]:
+        return ["even", "odd"]
+
+    def shape(self) -> tuple[int, int, int]:
+        return (1, *self._pictures[0].shape)
+
+    def records(self) -> Iterator[Record]:
+        for number, picture in enumerate(self._pictures):
+            yield Record(f"r{number}", None, number % 2, picture[None], split="train")
 
 
 def test_a_picture_in_a_page_is_found(look: Look) -> None:

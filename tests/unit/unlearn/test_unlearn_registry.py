@@ -94,6 +94,7 @@ def test_a_problem_holds_no_gold_and_no_test_data():
     given = {field.name for field in dataclasses.fields(Problem)}
     assert given == {
         "model", "forget", "retain", "classes", "recipe", "seeds", "fit", "fresh", "twin", "holdout", "lessons",
+        "statistics",
         "device",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(Twin)} == {

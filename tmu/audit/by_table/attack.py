@@ -133,7 +133,8 @@ def reference_scale(layer: Layer) -> Calibration:
         margins.append(layer.test.every[rows, net])
         faced.append(layer.test.unseen[rows][:, kept_pairs(layer, net // 2)].mean(1))
         labels.append(layer.test.labels[rows])
-    return calibrate(*map(np.concatenate, (margins, faced, labels)), layer.classes)
+    said, by_others, classes = map(np.concatenate, (margins, faced, labels))
+    return calibrate(said, by_others, classes, layer.classes)
 
 
 def _like(layer: Layer, net: int) -> np.ndarray:
@@ -186,4 +187,5 @@ def _basis(faced: Faced, knots: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 
 
 def _mean(placed: list[tuple[np.ndarray, np.ndarray]], subjects: np.ndarray) -> Records:
-    return Records(*(np.mean([each[part] for each in placed], 0) for part in (0, 1)), subjects)
+    first, second = (np.mean([each[part] for each in placed], 0) for part in (0, 1))
+    return Records(first, second, subjects)

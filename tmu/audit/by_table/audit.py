@@ -40,17 +40,16 @@ def audit_by_table(case: TableCase) -> TableAudit:
     layer = layer_of(case)
     outer, *others = memberships(layer, case.seed)
     inner = memberships(layer_of(case, inner=True), case.seed)[0] if case.has_inner else None
-    distances = {"outer": distance_of(case), "inner": distance_of(case, inner=True) if case.has_inner else None}
+    distance = distance_of(case)
+    inner_distance = distance_of(case, inner=True) if case.has_inner else None
     useful = utility_of(case, layer)
     difference = difference_of(case, layer)
-    measured = Measured(
-        case.weights_changed, case.parameters_moved, outer, inner, distances["outer"], distances["inner"], useful
-    )
+    measured = Measured(case.weights_changed, case.parameters_moved, outer, inner, distance, inner_distance, useful)
     findings = findings_of(measured, case.config)
     verdict = verdict_of(findings)
     sentence = conclusion(verdict.outcome, outer, findings)
     data = {
-        "result": result_of(case, outer, inner, distances, useful, difference),
+        "result": result_of(case, measured, difference),
         "verdict": {"row": case.method, **verdict.as_json()},
         "sentence": sentence,
         "rules": {name: each.outcome for name, each in findings.items()},
@@ -60,4 +59,4 @@ def audit_by_table(case: TableCase) -> TableAudit:
         "measured": measured.as_json(),
         "people": people_of(outer, findings["persons"]),
     }
-    return TableAudit(verdict, sentence, data, outer, distances["outer"], useful)
+    return TableAudit(verdict, sentence, data, outer, distance, useful)

@@ -59,9 +59,8 @@ class Part:
 
     def take(self, rows: np.ndarray) -> "Part":
         """The given rows (index), in that order."""
-        logits, inner = (
-            given and {name: each[rows] for name, each in given.items()} for given in (self.logits, self.inner)
-        )
+        logits = {name: each[rows] for name, each in self.logits.items()}
+        inner = self.inner and {name: each[rows] for name, each in self.inner.items()}
         known = None if self.acquainted is None else self.acquainted[rows]
         return Part(logits, self.rows.take(torch.from_numpy(rows)), self.subjects[rows], inner, known)
 

@@ -18,6 +18,7 @@ from tmu.audit.by_table.case import MODELS, Part, TableCase
 from tmu.audit.by_table.law import LEVEL
 from tmu.audit.by_table.layer import layer_of, unseen_nets
 from tmu.audit.outputs import softmax
+from tmu.errors import DataError
 
 _FARTHEST = float(np.sqrt(2))
 
@@ -37,7 +38,9 @@ class Distance:
 
     @property
     def closed(self) -> float:
-        """Share of the way from the original to the floor."""
+        """Share of the way from the original to the floor. Raises DataError of one pair, which has no floor."""
+        if self.floor is None:
+            raise DataError("One pair of references shows no floor.", "Fit two pairs or more: `references.pairs`.")
         return self.gain.value / max(self.models["original"].value - self.floor.value, 1e-9)
 
 
@@ -61,7 +64,10 @@ def distance_of(case: TableCase, *, inner: bool = False) -> Distance:
 
 def _left_out(part: Part, seed: int, inner: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each pair: probabilities (N, K) of its unseen network, and the mean of the others; of one pair, its own."""
-    outputs = (part.rows.inner if inner else part.rows.logp).exp().double().numpy()
+    rows = part.rows.inner if inner else part.rows.logp
+    if rows is None:
+        raise DataError("The table has no fresh heads.", "Fit the references with `references.inner: true`.")
+    outputs = rows.exp().double().numpy()
     never = outputs[np.arange(len(part))[:, None], unseen_nets(part, seed)]  # (N, R, K)
     pairs = range(never.shape[1])
     if len(pairs) == 1:

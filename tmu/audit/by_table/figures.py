@@ -33,7 +33,7 @@ def evidence(case: TableCase, audit: TableAudit) -> Figure:
     grid = np.linspace(-_WIDEST, _WIDEST, 481)
     axis.fill_between(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=GOLD, alpha=0.3, lw=0, label="law")
     records = int(np.median(found.people["unlearned"].records))
-    never = found.law.shown(records, 1)
+    never = found.null.shown(records, 1)
     if len(never) >= 20:
         label = f"never-seen people, groups of {records}"
         axis.hist(np.clip(never, -_WIDEST, _WIDEST), bins=40, density=True, histtype="step", color=QUIET, label=label)

@@ -25,7 +25,8 @@ _MOST_SHOWN = 20_000
 @dataclass(frozen=True, eq=False)
 class Sums:
     """Of P groups of records, each (P,): their number, sum d, sum s, sum s^2, and the sum over their persons of
-    (sum s)^2 - sum s^2."""
+    (sum s)^2 - sum s^2.
+    """
 
     records: np.ndarray
     distance: np.ndarray
@@ -45,7 +46,7 @@ class Sums:
 
     @property
     def alike(self) -> np.ndarray:
-        """n - 1 of a person, averaged over a group's persons (P,)."""
+        """N - 1 of a person, averaged over a group's persons (P,)."""
         return self.shared / self.square
 
     def together(self) -> "Sums":

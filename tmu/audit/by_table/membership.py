@@ -8,6 +8,7 @@ from tmu.audit.by_table.attack import (
     KINDS,
     NEED_SECOND_PAIR,
     Attack,
+    Margins,
     fit_attack,
     never_learned,
     scale_of,
@@ -17,6 +18,7 @@ from tmu.audit.by_table.case import MODELS
 from tmu.audit.by_table.law import Law, Sums, by_person, law_of
 from tmu.audit.by_table.layer import Layer
 from tmu.audit.by_table.power import Power, power_of
+from tmu.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Seen:
 @dataclass(frozen=True, eq=False)
 class Membership:
     """request, people: by model. people_named: (P,) the persons' numbers, ascending. kind: of the score. law: None in
-    an audit that is read again (`measured.py`)."""
+    an audit that is read again (`measured.py`).
+    """
 
     kind: str
     request: dict[str, Seen]
@@ -43,6 +46,13 @@ class Membership:
     people_named: np.ndarray
     law: Law | None
     power: Power
+
+    @property
+    def null(self) -> Law:
+        """`law`, in an audit that has just measured it. Raises DataError in one that is read again."""
+        if self.law is None:
+            raise DataError("An audit that is read again has no law of its evidence.", "Audit the model again.")
+        return self.law
 
     @property
     def left(self) -> float | None:
@@ -74,9 +84,7 @@ def memberships(layer: Layer, seed: int) -> list[Membership]:
 
 
 def _membership(layer: Layer, attacks: dict[str, Attack], laws: dict[str, Law]) -> Membership:
-    records = {
-        name: attack.on(lambda side, name=name: side.margins[name], layer.forget) for name, attack in attacks.items()
-    }
+    records = {name: attack.on(_margins_of(name), layer.forget) for name, attack in attacks.items()}
     sums = {name: by_person(each) for name, each in records.items()}
     return Membership(
         attacks["unlearned"].kind,
@@ -86,6 +94,10 @@ def _membership(layer: Layer, attacks: dict[str, Attack], laws: dict[str, Law]) 
         law=laws["unlearned"],
         power=power_of(attacks["original"], laws["original"], records["original"]),
     )
+
+
+def _margins_of(model: str) -> Margins:
+    return lambda side: side.margins[model]
 
 
 def _seen(law: Law, sums: Sums) -> Seen:

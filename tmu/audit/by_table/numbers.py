@@ -11,8 +11,8 @@ from tmu.audit.by_table.case import TableCase
 from tmu.audit.by_table.difference import Difference
 from tmu.audit.by_table.distance import Distance
 from tmu.audit.by_table.law import LEVEL
+from tmu.audit.by_table.measured import Measured
 from tmu.audit.by_table.membership import Membership, Seen
-from tmu.audit.by_table.utility import Utility
 
 _HEADLINE = ("membership_evidence", "reference_distance", "accuracy_test", "accuracy_retain")
 _METRICS = {
@@ -98,30 +98,23 @@ _METRICS = {
 }
 
 
-def result_of(
-    case: TableCase,
-    outer: Membership,
-    inner: Membership | None,
-    distances: dict[str, Distance | None],
-    useful: Utility,
-    difference: Difference,
-) -> dict[str, Any]:
+def result_of(case: TableCase, measured: Measured, difference: Difference) -> dict[str, Any]:
     """`result` of audit.json: the row of the original, the row that is judged, and what references show themselves."""
-    rows = [
-        {"name": row, "seconds": None, "metrics": _cells(model, outer, inner, distances, useful)}
-        for model, row in (("original", "original"), ("unlearned", case.method))
-    ]
-    floor: dict[str, Any] = dict.fromkeys(_METRICS)
-    for name, side in (("reference_distance", "outer"), ("head_reference_distance", "inner")):
-        found = distances[side]
-        floor[name] = asdict(found.floor) if found and found.floor else None
-    floor["membership_evidence"] = {"value": 0.0, "low": -1.96, "high": 1.96}
-    floor["head_evidence"] = floor["membership_evidence"] if inner else None
-    rows[1]["metrics"] |= {
+    judged = {
+        **_cells("unlearned", measured),
         "difference_auc": asdict(difference.drop),
         "difference_auc_staying": asdict(difference.staying),
         "difference_learned_auc": asdict(difference.learned) if difference.learned else None,
     }
+    rows = [
+        {"name": row, "seconds": None, "metrics": metrics}
+        for row, metrics in (("original", _cells("original", measured)), (case.method, judged))
+    ]
+    floor: dict[str, Any] = dict.fromkeys(_METRICS)
+    for name, found in _distances(measured).items():
+        floor[name] = asdict(found.floor) if found and found.floor else None
+    floor["membership_evidence"] = {"value": 0.0, "low": -1.96, "high": 1.96}
+    floor["head_evidence"] = floor["membership_evidence"] if measured.inner else None
     floor["difference_auc"] = asdict(difference.floor)
     return {
         "records": {name: len(part) for name, part in case.parts.items()},
@@ -144,12 +137,12 @@ def told(found: Membership) -> dict[str, Any]:
         "share_left": found.left,
         "power": asdict(found.power),
         "null": {
-            "variance": found.law.own,
-            "alike_in_a_person": found.law.person,
-            "alike_in_a_network": found.law.network,
-            "persons": found.law.persons,
-            "networks": found.law.networks,
-            "alike_known": found.law.alike_known,
+            "variance": found.null.own,
+            "alike_in_a_person": found.null.person,
+            "alike_in_a_network": found.null.network,
+            "persons": found.null.persons,
+            "networks": found.null.networks,
+            "alike_known": found.null.alike_known,
         },
     }
 
@@ -162,22 +155,23 @@ def _seen(seen: Seen) -> dict[str, float]:
     }
 
 
-def _cells(
-    model: str, outer: Membership, inner: Membership | None, distances: dict[str, Distance | None], useful: Utility
-) -> dict[str, Any]:
-    own = outer.request[model]
+def _distances(measured: Measured) -> dict[str, Distance | None]:
+    return {"reference_distance": measured.distance, "head_reference_distance": measured.inner_distance}
+
+
+def _cells(model: str, measured: Measured) -> dict[str, Any]:
+    own, inner, useful = measured.outer.request[model], measured.inner, measured.utility
     cells: dict[str, Value | None] = dict.fromkeys(_METRICS)
     cells["membership_evidence"] = _spread(own)
     cells["membership_p"], cells["streisand_p"] = _exact(own.member[0]), _exact(own.low[0])
     cells["head_evidence"] = _spread(inner.request[model]) if inner else None
-    for name, side in (("reference_distance", "outer"), ("head_reference_distance", "inner")):
-        found = distances[side]
+    for name, found in _distances(measured).items():
         cells[name] = found.models[model] if found else None
     forget = useful.accuracy["forget"][model]
     cells["ua"] = Value(100 - forget.value, 100 - forget.high, 100 - forget.low)
     cells["accuracy_retain"], cells["accuracy_test"] = (useful.accuracy[part][model] for part in ("retain", "test"))
-    if model == "unlearned" and distances["outer"]:
-        cells["reference_distance_gain"] = distances["outer"].gain
+    if model == "unlearned":
+        cells["reference_distance_gain"] = measured.distance.gain
         cells["test_lost"], cells["retain_lost"] = useful.test.lost, useful.retain.lost
         cells["exposed_lost"] = useful.exposed.lost
         cells["worst_class_lost"] = max((each.lost for each in useful.classes.values()), key=lambda lost: lost.value)

@@ -45,7 +45,7 @@ def write_table_audit(folder: Path, case: TableCase, audit: TableAudit, provenan
     figures = draw(folder, case, audit)
     write_json(folder / "audit.json", {**audit.data, "predictor": None, "provenance": provenance})
     svgs = {file.stem: file.read_bytes() for file in figures if file.suffix == ".svg"}
-    limits = LIMITS if audit.outer.law.alike_known else (*LIMITS, _ALIKE)
+    limits = LIMITS if audit.outer.null.alike_known else (*LIMITS, _ALIKE)
     page = filled(
         audit.data["result"],
         audit.verdict,

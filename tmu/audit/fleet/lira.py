@@ -106,7 +106,7 @@ def _floor(*variances: np.ndarray) -> float:
 
 
 def _log_density(values: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """log N(values; mean, variance), without the constant that both sides share."""
+    """Log N(values; mean, variance), without the constant that both sides share."""
     return -0.5 * (np.log(variance) + (values - mean) ** 2 / variance)
 
 

@@ -24,7 +24,7 @@ def distance_to_golds(case: Case, answers: Answers) -> Value:
 
 def distance_gained(case: Case, answers: Answers) -> Value:
     """The original's activation distance minus the model's, paired by record: sharper than two intervals."""
-    gain = _distances(case.original, case, answers) - _distances(case.model, case, answers)
+    gain = _distances(case.untouched, case, answers) - _distances(case.model, case, answers)
     return mean_over(case, gain, (-_LARGEST, _LARGEST))
 
 

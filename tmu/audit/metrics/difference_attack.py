@@ -12,7 +12,7 @@ from tmu.audit.view import Case
 
 
 def _pair(case: Case, name: str) -> Pair:
-    return Pair(case.original.outputs.logits[name], case.model.outputs.logits[name], case.model.sets.labels[name])
+    return Pair(case.untouched.outputs.logits[name], case.model.outputs.logits[name], case.model.sets.labels[name])
 
 
 def _many(case: Case) -> bool:

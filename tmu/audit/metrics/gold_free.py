@@ -47,7 +47,7 @@ def rf_jsd(case: Case) -> Value:
     value and not above it.
     """
     labels, rng = case.model.sets.labels, np.random.default_rng(case.seed)
-    own, original = case.model.probabilities["forget"], case.original.probabilities["test"]
+    own, original = case.model.probabilities["forget"], case.untouched.probabilities["test"]
     classes = _classes(case)
     value, resampled = 0.0, np.zeros(case.resamples)
     for each in classes:

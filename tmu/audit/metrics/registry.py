@@ -41,7 +41,7 @@ class Metric:
         """Whether the case holds the models that this metric compares with, and its number is defined there."""
         if (self.needs_gold and not case.golds) or (self.needs_original and case.original is None):
             return False
-        compared = [case.model, *case.golds, *([case.original] if self.needs_original else [])]
+        compared = [case.model, *case.golds, *([case.untouched] if self.needs_original else [])]
         if self.needs_probes and any(view.probed is None for view in compared):
             return False
         return self.defined(case)

@@ -22,12 +22,12 @@ from tmu.audit.view import Case, View
 )
 def relearn_steps(case: Case) -> Value:
     """Optimiser steps; one run, so the interval is the number itself."""
-    steps = float(case.model.probed.relearned.steps)
+    steps = float(case.model.inside.relearned.steps)
     return Value(steps, steps, steps)
 
 
 def _can_be_compared(case: Case) -> bool:
-    return all(gold.probed.relearned.steps > 0 for gold in case.golds)
+    return all(gold.inside.relearned.steps > 0 for gold in case.golds)
 
 
 @metric(
@@ -46,5 +46,5 @@ def ain(case: Case) -> Value:
 
 
 def _ratio(model: View, golds: tuple[View, ...]) -> Value:
-    own, theirs = model.probed.relearned.steps, [gold.probed.relearned.steps for gold in golds]
+    own, theirs = model.inside.relearned.steps, [gold.inside.relearned.steps for gold in golds]
     return Value(own / float(np.mean(theirs)), own / max(theirs), own / min(theirs))

@@ -14,7 +14,7 @@ from tmu.audit.view import Case
 
 def _ratios(case: Case) -> np.ndarray:
     """(hits of the model + 1) / (hits of a gold + 1), (G, n)."""
-    return np.stack([(case.model.probed.residual_hits + 1) / (gold.probed.residual_hits + 1) for gold in case.golds])
+    return np.stack([(case.model.inside.residual_hits + 1) / (gold.inside.residual_hits + 1) for gold in case.golds])
 
 
 @metric(
@@ -28,7 +28,7 @@ def _ratios(case: Case) -> np.ndarray:
 )
 def residual_knowledge(case: Case) -> Value:
     """Mean ratio over the probed forget records."""
-    largest = case.model.probed.residual_draws + 1.0
+    largest = case.model.inside.residual_draws + 1.0
     return mean_over(case, _ratios(case).mean(axis=0), (1 / largest, largest))
 
 

@@ -60,7 +60,7 @@ def some(examples: Examples, most: int, seed: int, purpose: str) -> Examples:
 class Head:
     """A fitted head: logits = (phi / scale, 1) @ weights, `weights` float64 (F + 1, K), the last row the bias."""
 
-    def __init__(self, weights: Tensor, scale: Tensor):
+    def __init__(self, weights: Tensor, scale: Tensor) -> None:
         self.weights, self.scale = weights, scale
 
     def logits(self, features: Tensor) -> Tensor:

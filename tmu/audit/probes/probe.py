@@ -57,7 +57,7 @@ def probe(
 
 
 def _residual(model: nn.Module, few: Examples, seed: int, device: torch.device | str) -> Any:
-    images, model = few.images.to(device), moved(model, device).eval()
+    images, model = few.images[:].to(device), moved(model, device).eval()
     with exact():
         return residual_hits(model, images, few.labels, few.keys, seed=seed, draws=RESIDUAL_DRAWS).numpy()
 

@@ -33,7 +33,7 @@ class Relearned:
 class _Stop(Exception):
     """Ends the training run from inside its hook; `back`: the accuracy was reached."""
 
-    def __init__(self, back: bool):
+    def __init__(self, back: bool) -> None:
         self.back = back
         super().__init__()
 

@@ -30,7 +30,7 @@ class Reader(ABC):
     simulated: ClassVar[bool]
     Options: ClassVar[type[Config]]
 
-    def __init__(self, options: Any):
+    def __init__(self, options: Any) -> None:
         self.options = options
 
     @abstractmethod

@@ -47,11 +47,15 @@ class CifarSet(PublicSet):
 
 @reader("cifar10")
 class Cifar10(CifarSet):
+    """CIFAR-10."""
+
     torchvision_class = "CIFAR10"
     label_field = "labels"
 
 
 @reader("cifar100")
 class Cifar100(CifarSet):
+    """CIFAR-100, its fine classes."""
+
     torchvision_class = "CIFAR100"
     label_field = "fine_labels"

@@ -82,14 +82,20 @@ class IdxSet(PublicSet):
 
 @reader("mnist")
 class Mnist(IdxSet):
+    """MNIST."""
+
     torchvision_class = "MNIST"
 
 
 @reader("fashion-mnist")
 class FashionMnist(IdxSet):
+    """Fashion-MNIST."""
+
     torchvision_class = "FashionMNIST"
 
 
 @reader("kmnist")
 class Kmnist(IdxSet):
+    """KMNIST."""
+
     torchvision_class = "KMNIST"

@@ -34,7 +34,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError
 class Fault(Exception):
     """What is wrong with a file. kind: `is empty`, for a count by kind; said: the same with figures."""
 
-    def __init__(self, kind: str, hint: str, said: str | None = None):
+    def __init__(self, kind: str, hint: str, said: str | None = None) -> None:
         super().__init__(kind)
         self.kind, self.hint, self.said = kind, hint, said or kind
 
@@ -98,7 +98,7 @@ def _unidentified(source: Source) -> Fault:
         head, suffix = source[:12], ""
     else:
         suffix = source.suffix.lower()
-        with open(source, "rb") as file:
+        with source.open("rb") as file:
             head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         return Fault("is HEIC", "Convert it to JPEG or PNG.")

@@ -86,7 +86,7 @@ class PictureReader(Reader):
     simulated = False
     Options: ClassVar[type[Config]] = PictureOptions
 
-    def __init__(self, options: Any):
+    def __init__(self, options: Any) -> None:
         super().__init__(options)
         self._converted: Counter[str] = Counter()
 

@@ -46,14 +46,15 @@ class PublicSet(Reader):
         """(image uint8 (C, H, W), label) of an official part ("train" or "test") in file order."""
 
     def source(self) -> Any:
-        """torchvision's class: addresses, MD5s and class names."""
+        """Torchvision's class: addresses, MD5s and class names."""
         from torchvision import datasets
 
         return getattr(datasets, self.torchvision_class)
 
     def download(self, urls: Sequence[str], folder: Path, filename: str, md5: str, *, unpack: bool = False) -> None:
         """Fetch a published file from the first address that has it; torchvision's own constructors are not called,
-        because they would open the files with a pickle loader."""
+        because they would open the files with a pickle loader.
+        """
         from torchvision.datasets.utils import download_and_extract_archive, download_url
 
         fetch = download_and_extract_archive if unpack else download_url

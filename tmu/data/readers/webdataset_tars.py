@@ -55,7 +55,7 @@ class WebDataset(PictureReader):
 
     Options = WebDatasetOptions
 
-    def __init__(self, options: WebDatasetOptions):
+    def __init__(self, options: WebDatasetOptions) -> None:
         super().__init__(options)
         self._left_out: Counter[str] = Counter()
 

@@ -19,7 +19,13 @@ from tmu.steps.loading import data_ref
 from tmu.workspace import Workspace
 
 ORDER = 20
-_HOLDS = {"model": Holds.WEIGHTS, "twin": Holds.WEIGHTS, "audit": Holds.KEYS, "forget": Holds.KEYS}
+_HOLDS = {
+    "model": Holds.WEIGHTS,
+    "statistics": Holds.WEIGHTS,
+    "twin": Holds.WEIGHTS,
+    "audit": Holds.KEYS,
+    "forget": Holds.KEYS,
+}
 _ORPHAN = "Nothing refers to it any more."
 
 
@@ -33,7 +39,7 @@ class Artifacts:
 
     name = "artifacts"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:
@@ -107,7 +113,7 @@ class Leftovers:
 
     name = "training leftovers"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:

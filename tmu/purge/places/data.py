@@ -37,7 +37,7 @@ def places(workspace: Workspace) -> list[Place]:
 class ObjectStore:
     """DVC's cache, or a remote."""
 
-    def __init__(self, old: OldRevisions, store: Objects):
+    def __init__(self, old: OldRevisions, store: Objects) -> None:
         self.name, self._old, self._store = store.name, old, store
         self._kept: dict[str, frozenset[str]] = {}
 
@@ -94,7 +94,7 @@ class UnpackedRevisions:
 
     name = "unpacked revisions"
 
-    def __init__(self, workspace: Workspace, old: OldRevisions):
+    def __init__(self, workspace: Workspace, old: OldRevisions) -> None:
         self._workspace, self._folder, self._old = workspace, workspace.state("revisions"), old
         self._data = workspace.data
 
@@ -130,7 +130,7 @@ class Unfinished:
 
     name = "unfinished copies of DVC"
 
-    def __init__(self, stores: list[FolderObjects]):
+    def __init__(self, stores: list[FolderObjects]) -> None:
         self._stores = stores
 
     def find(self, scope: Scope) -> Iterator[Trace]:
@@ -155,7 +155,7 @@ class Unfinished:
 class Beyond:
     """A remote that tmu does not reach: told, so that nobody takes it for purged."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.name = f"DVC remote {name}"
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -1,8 +1,11 @@
-"""What is derived from the data beside them: index parts, digests of pictures, MD5s of files. The rest stays."""
+"""What is derived from the data beside them: index parts, digests of pictures, decoded pictures, MD5s of files.
+
+What is of live shards stays.
+"""
 
 from collections.abc import Iterator
 
-from tmu.data import contents, index
+from tmu.data import contents, decoded, index
 from tmu.data.digest import manifest
 from tmu.purge.files import Files
 from tmu.purge.place import Place
@@ -14,11 +17,12 @@ ORDER = 40
 
 
 def places(workspace: Workspace) -> list[Place]:
-    """Three caches: what belongs to no live shard links erased records to their people."""
-    parts, pictures = workspace.index_parts, workspace.contents
+    """Four caches: what belongs to no live shard links erased records to their people."""
+    parts, pictures, large = workspace.index_parts, workspace.contents, workspace.decoded
     return [
         Files("index parts", parts, Holds.KEYS, lambda scope: index.dead(parts, [workspace.data])),
         Files("digests of pictures", pictures, Holds.IMAGES, lambda scope: contents.dead(pictures, [workspace.data])),
+        Files("decoded pictures", large, Holds.IMAGES, lambda scope: decoded.dead(large, [workspace.data])),
         Md5s(workspace),
     ]
 
@@ -28,7 +32,7 @@ class Md5s:
 
     name = "MD5s of data files"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -29,7 +29,7 @@ def places(workspace: Workspace) -> list[Place]:
 class RunCache(Files):
     """DVC's memory of runs. It may be shared: only entries that name the revision with the records go."""
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         super().__init__("DVC's run cache", workspace.root, Holds.NAMES, self._entries)
 

@@ -36,7 +36,7 @@ class ForgetSets:
 
     name = "forget sets"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace, self._store = workspace, workspace.artifacts
         self._local = self._store.cache if isinstance(self._store, S3Artifacts) else self._store
 

@@ -26,7 +26,7 @@ class JournalKeys:
 
     name = "journal"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace, self._journal = workspace, Journal(workspace)
 
     def find(self, scope: Scope) -> Iterator[Trace]:

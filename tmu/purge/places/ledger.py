@@ -39,7 +39,7 @@ class LedgerKeys:
 
     name = "ledger"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -39,7 +39,7 @@ class Mlflow:
 
     name = "mlflow"
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -41,7 +41,7 @@ class FlowRuns:
 
     name = "Prefect's flow runs"
 
-    def __init__(self, api: PrefectApi, rows: OldRows):
+    def __init__(self, api: PrefectApi, rows: OldRows) -> None:
         self._api, self._rows = api, rows
 
     def find(self, scope: Scope) -> Iterator[Trace]:

@@ -1,5 +1,6 @@
 """Folders outside the workspace: DVC's remote, cache and site cache, an artifact store elsewhere, and what the verifier
-names (backups, exports, clones)."""
+names (backups, exports, clones).
+"""
 
 import configparser
 import os
@@ -12,7 +13,7 @@ from tmu.search.ground import Found, Ground
 from tmu.search.haystacks.walk import files_below
 from tmu.search.report import Access, NotLookedAt
 
-SITE_CACHE = Path("/var/tmp/dvc")
+SITE_CACHE = Path("/var/tmp/dvc")  # noqa: S108  it is looked at, not written
 """DVC's own, for all accounts, where a repository sets no other."""
 
 

@@ -40,7 +40,8 @@ class Buckets:
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
         """By trying what changes nothing even where it is allowed: a part of an upload that there is not, and the
-        deletion of an object's version that there is not."""
+        deletion of an object's version that there is not.
+        """
         places = places_of(ground)
         if not places:
             return
@@ -113,7 +114,7 @@ def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str
     address, path = f"s3://{bucket}/{each['Key']}", ground.scratch / "object"
     try:
         answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
-        with open(path, "wb") as file:
+        with path.open("wb") as file:
             for piece in answer["Body"].iter_chunks(1 << 20):
                 file.write(piece)
         facts = json.dumps([answer.get("Metadata"), answer.get("ContentDisposition")], ensure_ascii=False)

@@ -53,5 +53,5 @@ class Temporary:
 def temporary_folders(ground: Ground) -> list[Path]:
     """Those of the setting; else TMPDIR, and the machine's own."""
     found = ground.workspace.settings.search_temporary
-    found = found or (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
+    found = found or (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
     return [each for each in dict.fromkeys(path.resolve() for path in found) if each.is_dir()]

@@ -38,7 +38,7 @@ def _thing(path: Path, folder: Path, name_of: Callable[[str], str], shown: str) 
     relative = path.relative_to(folder).as_posix()
     address = shown + relative
     try:
-        facts = os.readlink(path) if path.is_symlink() else ""
+        facts = str(path.readlink()) if path.is_symlink() else ""
         if stat.S_ISREG(path.stat().st_mode):
             yield Thing(name_of(relative), address, path, named=relative, facts=facts)
     except FileNotFoundError:

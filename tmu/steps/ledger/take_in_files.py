@@ -46,7 +46,7 @@ _SEVERAL = TypeAdapter(list[IntakeBody])
 class _Refused(Exception):
     """A file that cannot be taken. what, hint: in words that repeat nothing of it."""
 
-    def __init__(self, what: str, hint: str):
+    def __init__(self, what: str, hint: str) -> None:
         self.what, self.hint = what, hint
 
 
@@ -81,7 +81,7 @@ def _claimed(inbox: Path, counts: Counter[str]) -> Iterator[Path]:
             counts.update(unfinished=1)
             continue
         taken = inbox / "taken" / _short(path.name)
-        os.replace(path, taken)
+        path.replace(taken)
         yield taken
 
 
@@ -201,7 +201,7 @@ def _put_away(folder: Path, file: Path, refused: _Refused) -> None:
     write_json(place.with_name(f"{place.name}.reason.json"), {"what": refused.what, "hint": refused.hint})
     with contextlib.suppress(PermissionError):
         file.chmod(0o600)
-    os.replace(file, place)
+    file.replace(place)
 
 
 def _numbered(folder: Path, name: str) -> Iterator[Path]:

@@ -66,7 +66,7 @@ def stamps(tmp_path: Path) -> Iterator[str]:
 def place(request: pytest.FixtureRequest, home: Path) -> Iterator[Workspace]:
     """A workspace that notes heads at one place outside."""
     (home / "tmu.toml").write_text(request.getfixturevalue(request.param))
-    yield Workspace.open(home)
+    return Workspace.open(home)
 
 
 @pytest.fixture

@@ -1,0 +1,18 @@
+"""What steps note is said while a task runs, and no longer."""
+
+import logging
+
+import pytest
+
+from tasks.say import heard
+
+_LOG = logging.getLogger("tmu.steps.loading")
+
+
+def test_notes_of_steps_are_said_inside_and_silent_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    with heard():
+        _LOG.info("%s pictures: streamed.", "3,000")
+        _LOG.debug("a detail")
+        logging.getLogger("tmu.elsewhere").info("another room")
+    _LOG.info("afterwards")
+    assert capsys.readouterr().err.strip() == "• 3,000 pictures: streamed."

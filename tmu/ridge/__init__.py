@@ -1,0 +1,1 @@
+"""A frozen network with a head solved by least squares, kept as sums from which a record can be taken away."""
