@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from bench.larger_than_memory import loader
 from bench.tables.markdown import grid
+from tmu.data.info import buckets_for
 
 COMMAND = "python -m bench.larger_than_memory"
 _MILLION = 1_000_000
@@ -17,9 +19,9 @@ _LOADER = {
 
 def page(found: dict[str, Any]) -> str:
     """Markdown."""
-    rows, loader = found["rows"], found["loader"]
+    rows, of = found["rows"], found["loader"]
     small = [row for row in rows if row["side"] != 224 and row["streamed"]]
-    ratio = loader["step"] / loader["read, page cache"]
+    ratio = of["step"] / of["read, page cache"]
     return "\n".join(
         [
             "# larger than memory: measured results",
@@ -30,6 +32,7 @@ def page(found: dict[str, Any]) -> str:
             f"{found['bound_mib']} MiB is streamed.",
             "Small network, one epoch, 30 records a person: what is measured is the way, not the model. A million is",
             "extrapolated: a straight line through the two sizes, which does not fall. A dash: not measured.",
+            "It is an upper estimate for memory: an allocator settles within the first batches.",
             "",
             *_growth(small),
             "",
@@ -41,11 +44,10 @@ def page(found: dict[str, Any]) -> str:
             "",
             *grid(
                 ("a record, one thread", "milliseconds"),
-                [(said, f"{loader[name]:.3f}") for name, said in _LOADER.items()],
+                [(said, f"{of[name]:.3f}") for name, said in _LOADER.items()],
             ),
             "",
-            "The same steps, streamed over in memory, processor seconds: "
-            f"{loader['step, streamed over in memory']:.2f}.",
+            f"The same steps, streamed over in memory, processor seconds: {of['step, streamed over in memory']:.2f}.",
             "",
             f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
             "",
@@ -73,11 +75,9 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
 
 def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:
     """At a million, on the straight line; where less is measured at the larger size, that."""
-    first, last = ends
-    if first is last:
+    if ends[0] is ends[1]:
         return "-"
-    slope = (last[name] - first[name]) / (last["records"] - first["records"])
-    return f"{last[name] + max(slope, 0.0) * (_MILLION - last['records']):,.0f}"
+    return f"{_line([(row['records'], row[name]) for row in ends], _MILLION):,.0f}"
 
 
 def _held(rows: list[dict[str, Any]]) -> list[str]:
@@ -99,10 +99,28 @@ def _held(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _large(rows: list[dict[str, Any]]) -> list[str]:
-    """Import, plan and erasure of large pictures."""
-    cells = [
-        (row["verb"], f"{row['records']:,}", f"{row['anonymous_mib']:.0f}", f"{row['cpu_seconds']:.1f}")
-        for row in rows
-        if row["side"] == 224
-    ]
-    return ["## 224x224 pixels", "", *grid(("verb", "records", "MiB anonymous", "processor seconds"), cells)]
+    """Import, plan and erasure of large pictures; a million by the size of a shard."""
+    large = [row for row in rows if row["side"] == loader.SIDE]
+    cells = []
+    for verb in dict.fromkeys(row["verb"] for row in large):
+        of = [row for row in large if row["verb"] == verb]
+        cells += [
+            (verb, f"{row['records']:,}", f"{row['anonymous_mib']:.0f}", f"{row['cpu_seconds']:.1f}") for row in of
+        ]
+        if len(of) > 1:
+            ends = (of[0], of[-1])
+            memory = _line([(_shard_mib(row["records"]), row["anonymous_mib"]) for row in ends], _shard_mib(_MILLION))
+            cells.append((verb, "a million, extrapolated", f"{memory:,.0f}", _far(ends, "cpu_seconds")))
+    said = f"## 224x224 pixels; of a million a shard has {_shard_mib(_MILLION):.0f} MiB of pixels"
+    return [said, "", *grid(("verb", "records", "MiB anonymous", "processor seconds"), cells)]
+
+
+def _shard_mib(records: int) -> float:
+    width = 3 * loader.SIDE**2
+    return records * width / buckets_for(records, width) / 2**20
+
+
+def _line(ends: list[tuple[float, float]], at: float) -> float:
+    """Where the straight line through two points is at another place; it does not fall."""
+    (x, y), (far, high) = ends
+    return high + max((high - y) / (far - x), 0.0) * (at - far)
