@@ -34,8 +34,8 @@ def bill_of_materials(at: str, lock: Path | None) -> bytes:
 
 def made_of(found: Iterable[Distribution], at: str, hashes: dict[str, list[str]]) -> bytes:
     """Of these distributions. hashes: SHA-256 by `name==version`."""
-    read = (each.metadata for each in found)  # each access reads and parses the whole file anew
-    pins = sorted({(_plain(each["Name"]), each["Version"]) for each in read if each["Name"]})
+    named = ((each.metadata["Name"], each) for each in found)  # each access reads and parses the whole file anew
+    pins = sorted({(_plain(name), each.version) for name, each in named if name})
     parts = [_component(name, version, hashes.get(f"{name}=={version}", [])) for name, version in pins if name != "tmu"]
     bom = Bom(components=parts, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, digest_of([at, pins])))
     bom.metadata.timestamp = datetime.fromisoformat(at)
