@@ -143,6 +143,7 @@ def test_both_end_in_the_same_state(twice: tuple[Ground, Ground], server: Postgr
 
 
 def test_it_took_effect_once(twice: tuple[Ground, Ground]) -> None:
+    """By the log. There is no certificate: the search cannot look into the server's files, and says so."""
     logs = []
     for ground in twice:
         with opened(ground.workspace) as ledger:
