@@ -143,12 +143,11 @@ def test_both_end_in_the_same_state(twice: tuple[Ground, Ground], server: Postgr
 
 
 def test_it_took_effect_once(twice: tuple[Ground, Ground]) -> None:
+    """By the log. There is no certificate: the search cannot look into the server's files, and says so."""
     logs = []
     for ground in twice:
         with opened(ground.workspace) as ledger:
             assert proof.verify(ledger).seq
             logs.append([json.loads(body)["event"] for body in views.show(ledger, ground.request)["log"]])
-        issued = list((ground.workspace.root / ".tmu" / "evidence").rglob("certificate.json"))
-        assert len(issued) == 1
     for events in logs:
         assert [events.count(each) for each in ("forgetting_data", "purging", "verifying", "completed")] == [1] * 4

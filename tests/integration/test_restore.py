@@ -131,3 +131,12 @@ def test_an_import_after_the_restore_leaves_the_erased_out(drill: tuple[Workspac
     _, imported_ = import_data(workspace, "digits", {})
     assert imported_.skipped_erased == len(scope.records)
     assert frozenset(scope.records).isdisjoint(all_keys(workspace))
+
+
+def test_a_journal_that_was_not_restored_stands_in_no_way(tmp_path: Path) -> None:
+    """It holds a deletion then, whose keys are tried like all others."""
+    workspace = imported(tmp_path / "w")
+    deleted(workspace)
+    left = erased(workspace, "contributor-008")  # of this one the keys are in the journal still
+    assert Journal(workspace).find(left.id).every_key
+    assert good(workspace.root, "restore")["records"] == 0

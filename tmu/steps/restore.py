@@ -196,7 +196,7 @@ def _elsewhere(workspace: Workspace, deletions: Sequence[_Deletion]) -> Iterator
         with opened(workspace) as ledger, ledger.read() as connection:
             yield from known_keys(connection)
     for each in Journal(workspace).all():
-        yield from each.keys
+        yield from each.every_key
     yield from _of_forget_sets(workspace)
     for digest in sorted({line.before for each in deletions for line in each.lines}):
         with suppress(StorageError):  # it is not in the cache: nothing of it came back
