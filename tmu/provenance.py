@@ -19,8 +19,8 @@ _UNKNOWN = "unknown"
 # not entered: they only keep what others compute, or hand over what an identity holds by value or digest
 HANDED_OVER = tuple(
     f"tmu.{name}"
-    for name in ("compute", "config", "data", "deletion", "errors", "files", "manifest", "plugins", "provenance",
-                 "refs", "settings", "stores", "suppression", "workspace")
+    for name in ("compute", "config", "data", "deletion", "errors", "files", "ledger", "manifest", "plugins",
+                 "provenance", "refs", "settings", "stores", "suppression", "workspace")
 )  # fmt: skip
 
 

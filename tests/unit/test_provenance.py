@@ -35,7 +35,8 @@ def copied(tmp_path, monkeypatch):
     provenance._code_digest.cache_clear()
 
 
-ROOMS = {"steps", "train", "models", "references", "twin", "unlearn", "audit", "words"}  # words: of a report
+# words, start_file: of a report
+ROOMS = {"steps", "train", "ridge", "models", "references", "twin", "unlearn", "audit", "words", "start_file"}
 STEPS = (train_model, fit_twin, fit_references, fit_reference_twin, unlearn_model, audit_models, audit_by_references)
 MADE = {"train_model", "fit_twin", "fit_references", "fit_reference_twin", "unlearn_model"}
 
