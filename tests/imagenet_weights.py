@@ -2,9 +2,12 @@
 
 The package names the tensors as its own network does; here they get the names of timm's `tf_efficientnet_lite0`, which
 is the same network. Pixels go in as (x - 0.5) / 0.5: use `mean: 0.5, std: 0.5`.
+
+python -m tests.imagenet_weights FILE.safetensors        writes them, for the suite `people-pretrained`
 """
 
 import re
+import sys
 from pathlib import Path
 
 import torch
@@ -49,3 +52,7 @@ def _name(theirs: str) -> str:
     number, module, tensor = int(block[1]), block[2], block[3]
     stage, within = _STAGES[number]
     return f"blocks.{stage}.{within}.{(_EXPANDING if number else _PLAIN)[module]}.{tensor}"
+
+
+if __name__ == "__main__":
+    write_weights(Path(sys.argv[1]))

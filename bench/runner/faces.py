@@ -1,7 +1,7 @@
 """Real people: the ORL faces as an image folder, with the person as subject.
 
-40 people, ten pictures each, 92 x 112 grey, scaled to 20 x 24. A label is either `group`, which is not the person:
-people in the order of a public keyed hash, dealt round into four groups of ten; or `person` (face recognition). Of each
+40 people, ten pictures each, 92 x 112 grey, scaled to 20 x 24, or as the suite says. A label is either `group`, which is
+not the person: people in the order of a public keyed hash, dealt round into four groups of ten; or `person` (face recognition). Of each
 person's pictures, in the order of such a hash, six are training records, one is hold-out, three are test records, so
 that 120 records that no model learned bound false alarms at 1 %.
 Source: AT&T Laboratories Cambridge / Olivetti Research Laboratory (Samaria and Harter 1994), free for research.
@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tmu.config import Config
 from tmu.data.keys import DEMO_SECRET
@@ -31,6 +31,7 @@ class Options(Config):
     """What is recognised."""
 
     label: Literal["group", "person"] = "group"
+    size: tuple[int, int] = Field(SIZE, description="width, height in pixels")
 
 
 def reader(source: Path, target: Path, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -38,15 +39,18 @@ def reader(source: Path, target: Path, options: dict[str, Any]) -> tuple[str, di
     try:
         chosen = Options.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(f"The faces have no such option or value: {options}.", "`label`: group or person.") from error
+        raise ConfigError(
+            f"The faces have no such option or value: {options}.", "`label`: group or person; `size`: width and height."
+        ) from error
+    pictures = target / ("pictures" if chosen.size == SIZE else "pictures-{}x{}".format(*chosen.size))
     table = target / f"{chosen.label}.csv"
-    if not table.is_file():
-        pictures = _unpacked(source / ARCHIVE, target / "pictures")
-        write_atomic(table, _table(pictures, chosen.label).encode())
-    return "image-folder", {"root": str(target / "pictures"), "subjects": str(table)}
+    if not (table.is_file() and pictures.is_dir()):
+        found = _unpacked(source / ARCHIVE, pictures, chosen.size)
+        write_atomic(table, _table(found, chosen.label).encode())
+    return "image-folder", {"root": str(pictures), "subjects": str(table)}
 
 
-def _unpacked(archive: Path, target: Path) -> list[Path]:
+def _unpacked(archive: Path, target: Path, size: tuple[int, int]) -> list[Path]:
     """Names of the pictures, relative to `target`, where they are written. DataError where the archive is not that."""
     from PIL import Image
 
@@ -58,7 +62,7 @@ def _unpacked(archive: Path, target: Path) -> list[Path]:
                 if not member.isfile() or path.suffix != ".pgm":
                     continue
                 name = Path(path.parent.name) / f"{path.stem}.png"
-                picture = Image.open(packed.extractfile(member)).resize(SIZE, Image.Resampling.BILINEAR)
+                picture = Image.open(packed.extractfile(member)).resize(size, Image.Resampling.BILINEAR)
                 sink = io.BytesIO()
                 picture.save(sink, "PNG")
                 write_atomic(target / name, sink.getvalue())
