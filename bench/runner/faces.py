@@ -1,9 +1,9 @@
 """Real people: the ORL faces as an image folder, with the person as subject.
 
-40 people, ten pictures each, 92 x 112 grey, scaled to 20 x 24, or as the suite says. A label is either `group`, which is
-not the person: people in the order of a public keyed hash, dealt round into four groups of ten; or `person` (face recognition). Of each
-person's pictures, in the order of such a hash, six are training records, one is hold-out, three are test records, so
-that 120 records that no model learned bound false alarms at 1 %.
+40 people, ten pictures each, 92 x 112 grey, scaled to 20 x 24, or as the suite says. A label is either `group`, which
+is not the person: people in the order of a public keyed hash, dealt round into four groups of ten; or `person` (face
+recognition). Of each person's pictures, in the order of such a hash, six are training records, one is hold-out, three
+are test records, so that 120 records that no model learned bound false alarms at 1 %.
 Source: AT&T Laboratories Cambridge / Olivetti Research Laboratory (Samaria and Harter 1994), free for research.
 """
 
