@@ -182,10 +182,10 @@ def test_what_is_lost_is_told_by_class_and_in_all(place: Place) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> dict[str, list]:
     """The shards that are opened, of the table and of the data."""
     opened: dict[str, list] = {"table": [], "data": []}
-    for name, module in (("table", read_references), ("data", record_store)):
-        real = module.read_shard
+    for name, module, called in (("table", read_references, "read_shard"), ("data", record_store, "read_stored")):
+        real = getattr(module, called)
         monkeypatch.setattr(
-            module, "read_shard", lambda path, name=name, real=real: opened[name].append(path.name) or real(path)
+            module, called, lambda path, name=name, real=real: opened[name].append(path.name) or real(path)
         )
     return opened
 

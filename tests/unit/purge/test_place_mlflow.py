@@ -164,7 +164,7 @@ def test_what_serves_and_what_others_deleted_stays(workspace: Workspace, monkeyp
         client.delete_run(mine.run_id)
         client.delete_logged_model(other.model_id)
     request = about(workspace, old, mine)
-    monkeypatch.setattr("tmu.purge.places.mlflow.served", lambda _: frozenset([mine.weights_sha256]))
+    monkeypatch.setattr("tmu.lineage.served.served", lambda _: frozenset([mine.weights_sha256]))
     purge(workspace, request)
     assert found(workspace, request) == [] and content(workspace, old) == {}
     assert content(workspace, mine) and content(workspace, other)
