@@ -11,7 +11,7 @@ import yaml
 
 from tests.cli_tools import bad, good, listing, names, tmu
 from tmu.cli import flow, output
-from tmu.config import Params
+from tmu.config import WHOLE, Params
 from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
@@ -215,7 +215,7 @@ def test_a_registered_original_can_be_compared_and_shown(home: Path) -> None:
 
 
 def test_views_that_need_no_registry(home: Path) -> None:
-    assert good(home, "show", "params") == Params.model_validate(QUICK).model_dump(mode="json")
+    assert good(home, "show", "params") == Params.model_validate(QUICK).model_dump(mode="json", context=WHOLE)
     for kind, name in {"methods": "tmu", "models": "resnet18", "readers": "digits", "metrics": "ua"}.items():
         assert (name, "built in") in {(each["name"], each["source"]) for each in good(home, "show", kind)}
     assert good(home, "show", "requests") == []
