@@ -21,6 +21,7 @@ from tmu.manifest import digest
 from tmu.models.registry import module_of
 from tmu.provenance import code_digest
 from tmu.refs import DataRef, ModelRef, ReferencesRef, TwinRef
+from tmu.ridge.refuse import refuse_ridge_head
 from tmu.steps.loading import engine, examples_at, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.read_references import read_info, read_rows
@@ -32,7 +33,6 @@ from tmu.twin.freeze import freeze, thaw
 from tmu.twin.rates import TwinProblems
 from tmu.twin.rates import fit_reference_twin as fit_problems
 from tmu.twin.reference_twin import ReferenceTwin
-from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 STAGE = "reference-twin"

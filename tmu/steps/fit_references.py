@@ -11,6 +11,7 @@ from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
+from tmu.ridge.refuse import refuse_ridge_head
 from tmu.steps.loading import data_ref, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.references_table import Table, recipe_of
@@ -19,7 +20,6 @@ from tmu.steps.train_model import arch_of
 from tmu.steps.train_references import train_references
 from tmu.stores.lock import locked
 from tmu.train.engine import Progress
-from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 

@@ -15,6 +15,7 @@ from tmu.manifest import digest
 from tmu.models.bundle import Arch
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ModelRef, TwinRef
+from tmu.ridge.refuse import refuse_ridge_head
 from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_model, open_store
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
@@ -24,7 +25,6 @@ from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
 from tmu.twin.freeze import empty, freeze, thaw
 from tmu.twin.twin import Twin, TwinReport, build_twin
-from tmu.unlearn import refuse_ridge_head
 from tmu.workspace import Workspace
 
 

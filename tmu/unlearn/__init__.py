@@ -100,15 +100,6 @@ def refuse_other_head(name: str, params: Params) -> None:
         )
 
 
-def refuse_ridge_head(params: Params, what: str) -> None:
-    """Raise ConfigError for what a model with a ridge head has no use for. what: such as "references"."""
-    if params.ridge_head:
-        raise ConfigError(
-            f"A model with a ridge head has no use for {what}: `{EXACT_HEAD}` is exact, and proved by recomputation.",
-            f"Leave them out and use `{EXACT_HEAD}`; or set `train.head: sgd`.",
-        )
-
-
 def read_options(name: str, options: dict[str, Any]) -> Config:
     """The method's options, checked by its own `Options`; an unknown or bad one is refused by name."""
     return check_options(name, get_method(name).Options, options)

@@ -10,8 +10,9 @@ from tmu.errors import ConfigError, DataError
 from tmu.models.registry import build
 from tmu.ridge.features import ROWS, features_of
 from tmu.ridge.fit import RidgeFit, fit_ridge, statistics_of, without
+from tmu.ridge.refuse import refuse_ridge_head
 from tmu.train import Examples, logits_of
-from tmu.unlearn import get_method, read_options, refuse_other_head, refuse_ridge_head
+from tmu.unlearn import get_method, read_options, refuse_other_head
 from tmu.unlearn.problem import Problem
 
 RIDGE = RECIPE.model_copy(update={"head": "ridge", "ridge": 0.5})
