@@ -5,7 +5,7 @@ import pytest
 from tests.cli_tools import bad, good, tmu
 from tests.integration.conftest import make_workspace
 from tmu.deletion.journal import Journal
-from tmu.errors import GateError
+from tmu.errors import DataError, GateError
 from tmu.refs import AuditRef
 from tmu.steps.cases import UnlearnCase
 from tmu.steps.fit_twin import fit_twin
@@ -95,7 +95,9 @@ def test_the_next_plan_is_forecast_from_what_was_measured(chosen: tuple[Workspac
     assert "no method `wishful`" in bad(workspace.root, "plan", "--record", "digit-0001", "--method", "wishful", code=2)
 
 
-def test_a_forget_set_unlike_the_hold_out_is_retrained(chosen: tuple[Workspace, dict, dict]) -> None:
+def test_a_forget_set_unlike_the_hold_out_is_retrained(
+    chosen: tuple[Workspace, dict, dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Most of one class: known from counts, before a twin is fitted; the step refuses it, too, but for the control."""
     from flows.delete_local import delete_local_flow
 
@@ -109,6 +111,9 @@ def test_a_forget_set_unlike_the_hold_out_is_retrained(chosen: tuple[Workspace, 
     assert deletion.plan.choice.risk.level == "high"
     assert "of the training records of class `0`, more than 50 %. Exact retraining took over" in deletion.refused
     assert deletion.refused in outcome["why"]
+    with pytest.raises(DataError, match="pictures that were erased"):  # of the revision from before
+        fit_twin(workspace, data, deletion.base, params)
+    monkeypatch.setattr("tmu.steps.fit_twin.refuse_suppressed", lambda *_: None)
     twin = fit_twin(workspace, data, deletion.base, params)
     case = UnlearnCase(data=data, forget=deletion.forget, original=deletion.base, twin=twin, params=params)
     with pytest.raises(GateError, match="not distributed like the hold-out"):

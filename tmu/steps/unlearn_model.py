@@ -154,10 +154,10 @@ def _problem(
         return exact_problem(workspace, case, engine(workspace, identity, progress))
     method, seeds = get_method(case.params.unlearn.method), Seeds.all(case.params.seed)
     store, keys = open_without(workspace, case.data, case.forget), forget_keys(workspace, case.forget)
-    refuse_suppressed(workspace, store, keys)
     model, arch = load_model(workspace, case.original)
     if retired_with(workspace, case.forget):
         arch = _without_outputs(arch, store.info.live, case.params)
+    refuse_suppressed(workspace, store, keys)
     fit = _engine(workspace, case, arch, identity, progress)
     if case.params.unlearn.method == RETRAIN:
         fit = partial(fit, held=held_records(store, case.params.train, keys))  # as a gold is trained
