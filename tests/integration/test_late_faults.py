@@ -140,6 +140,7 @@ def child(workspace: Workspace, point: str, run: str = "-") -> subprocess.Comple
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.drill
 def test_killed_as_the_erasing_begins_it_is_resumed_without_the_server_of_the_last_attempt_and_takes_effect_once(
     workspace: Workspace,
 ) -> None:

@@ -111,6 +111,7 @@ def test_the_doctor_says_that_other_data_have_none(place: Workspace) -> None:
     assert "as they are" in upkeep.references(Workspace.open(place.root)).text
 
 
+@pytest.mark.drill
 def test_the_flow_keeps_a_table_until_it_is_due_and_then_fits_a_new_one(place: Workspace, prefect_server: dict) -> None:
     from flows.fit_references import fit_references_flow
 

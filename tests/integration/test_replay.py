@@ -85,6 +85,7 @@ def test_dvc_computes_the_same_bytes(deleted: tuple[Workspace, Deletion], tmp_pa
     assert sha256_file(other.root / "out/unlearned/weights.safetensors") == manifest["made"]["unlearned"]["weights"]
 
 
+@pytest.mark.drill
 def test_another_device_class_is_told_and_measured(deleted: tuple[Workspace, Deletion]) -> None:
     """Two threads in place of one: it is said, and what comes of it is held against the tolerance."""
     workspace, deletion = deleted

@@ -28,6 +28,7 @@ def test_kill_9_amid_single_intakes_into_postgresql_loses_and_doubles_nothing(
     assert "person 1" not in said and "case-" not in said
 
 
+@pytest.mark.drill
 @pytest.mark.slow
 def test_planning_is_measured_stored_and_shown(tmp_path: Path) -> None:
     found = run("planning", {"records": 20_000, "requests": 600}, tmp_path)

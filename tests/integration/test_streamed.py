@@ -30,6 +30,7 @@ SMALL = {
 }
 
 
+pytestmark = pytest.mark.drill  # the same bytes of a training: tests/unit/train/test_train_source.py
 WAYS = {"in memory": 1024, "streamed": 0}
 
 

@@ -62,6 +62,7 @@ def test_proxies_that_are_dead_are_not_asked(home: Path) -> None:
     assert deleted(tmu(home, *ASKED, "--yes", variables=PROXIES))["request"]
 
 
+@pytest.mark.drill
 def test_a_temporary_folder_that_cannot_be_written_to_is_done_without(home: Path) -> None:
     assert deleted(tmu(home, *ASKED, "--yes", variables={"TMPDIR": "/proc"}))["request"]
 
@@ -88,6 +89,7 @@ for name in ("fsync", "fdatasync", "replace", "rename"):
 """
 
 
+@pytest.mark.drill
 def test_a_slow_disk_takes_longer_and_no_more(home: Path, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SLOW)

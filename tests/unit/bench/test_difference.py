@@ -23,6 +23,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.drill
 def test_each_deletion_is_attacked_and_audited(stored: Path) -> None:
     found = json.loads((stored / "difference.json").read_text())
     assert [each["deletion"] for each in found["people"]] == [1, 2]
@@ -37,6 +38,7 @@ def test_each_deletion_is_attacked_and_audited(stored: Path) -> None:
     assert found["command"].startswith("python -m bench.difference") and found["hardware"]
 
 
+@pytest.mark.drill
 def test_the_page_says_where_it_is_from_and_names_nobody(stored: Path) -> None:
     text = (stored / "difference.md").read_text()
     assert text.count("\n| ") >= 2 + 3 and "contributor" not in text

@@ -77,7 +77,7 @@ def test_a_cluster_of_ours_that_is_not_on_loopback_is_refused() -> None:
         ray_cluster._refuse_open(open_to_all)
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_cluster_of_this_machine(tmp_path: Path) -> None:
     """One cluster for all, since starting it takes most of the time."""
     with Cluster().connected() as ray:

@@ -72,6 +72,7 @@ def cifar(folder: Path, number: int) -> tuple[Tensor, np.ndarray]:
     return F.interpolate(images, size=SIZE, mode="bilinear"), labels
 
 
+@pytest.mark.drill
 @pytest.mark.data
 def test_its_features_tell_pictures_apart_far_better_than_a_fresh_network(shared_data: Path) -> None:
     images, labels = cifar(shared_data, 400)
