@@ -55,14 +55,16 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
 
 
 def read_start(path: Path | None) -> Start | None:
-    """The weights of a kept copy; None without one. Raises ModelError where it is no safetensors file."""
+    """The weights of a file, such as the kept copy; None without one. Raises ModelError where they cannot be read."""
     if path is None:
         return None
     try:
         return Start(sha256_file(path), load_file(path))
+    except OSError as error:
+        raise ModelError(f"{path.name} cannot be read.", "Check its permissions.") from error
     except SafetensorError as error:
         raise ModelError(
-            "The file that `model.init` names is no safetensors file.",
+            f"{path.name} is damaged, or no safetensors file.",
             "`tmu model convert STATE_DICT.pth OUT.safetensors` makes one of a state dict.",
         ) from error
 
