@@ -23,6 +23,7 @@ from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
 from tmu.search import models as searched
+from tmu.steps import audit_by_recomputation as recomputation
 from tmu.steps import ridge_statistics, verify_all
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.audit_by_recomputation import audit_by_recomputation
@@ -103,6 +104,14 @@ def test_a_person_taken_out_is_a_retraining_without_them_bit_for_bit(world: Worl
     assert {name for name, outcome in before["rules"].items() if outcome == "failed"} == {
         "records", "statistics", "head", "weights",
     }  # fmt: skip
+
+
+def test_the_audit_names_what_the_network_started_from(world: World) -> None:
+    params = world.workspace.params.with_method("exact-head")
+    started = params.model_copy(update={"model": params.model.model_copy(update={"init_sha256": "a" * 64})})
+    facts = {"data": world.data, "forget": world.forget, "original": world.original, "unlearned": world.original}
+    assert "a" * 64 in recomputation._provenance(RidgeAuditCase(params=started, **facts))["start"]
+    assert "start" not in recomputation._provenance(RidgeAuditCase(params=params, **facts))
 
 
 def test_statistics_that_were_changed_and_sealed_again_fail_the_audit(world: World) -> None:
