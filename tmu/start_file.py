@@ -21,17 +21,19 @@ def pinned(root: Path, params: Params) -> Params:
     if model.init is None:
         return params
     path = root / model.init
-    if not path.is_file():
+    try:
+        found = _digest(path, *_facts(path)) if path.is_file() else None
+    except OSError as error:
+        raise ConfigError(
+            f"`model.init`: {model.init} cannot be read.", "Check its path and its permissions."
+        ) from error
+    if found is None:
         if model.init_sha256:
             return params
         raise ConfigError(
             f"`model.init`: there is no file {model.init} in the workspace.",
             "Put it back, or name weights that were used here before by `model.init_sha256` alone.",
         )
-    try:
-        found = _digest(path, *_facts(path))
-    except OSError as error:
-        raise ConfigError(f"`model.init`: {model.init} cannot be read.", "Check its permissions.") from error
     if model.init_sha256 not in (None, found):
         raise ConfigError(
             f"`model.init`: {model.init} was changed: its SHA-256 is {found}, and `model.init_sha256` expects "

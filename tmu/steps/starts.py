@@ -37,6 +37,7 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
         return None
     if sha256 is None:
         raise ValueError("the start has no digest yet")
+    _refuse_own(workspace, sha256)  # one that is kept, too: it may have been adopted since
     kept = workspace.artifacts.find(KIND, sha256)
     if kept is None:
         source = workspace.root / init if init else None
@@ -45,7 +46,6 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
                 f"The weights to start from ({sha256}) are not here: neither their file nor a sound copy.",
                 "Put the file back and name it by `model.init` in params.yaml.",
             )
-        _refuse_own(workspace, sha256)
         with workspace.artifacts.create(KIND, sha256, {"stage": KIND, "sha256": sha256}, {}) as folder:
             shutil.copyfile(source, folder / WEIGHTS)
             _refuse_changed(folder / WEIGHTS, sha256)

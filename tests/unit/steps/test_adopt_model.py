@@ -150,3 +150,15 @@ def test_an_export_of_a_model_of_this_workspace_does_not_come_back(place, tmp_pa
     start = workspace.params.model.model_copy(update={"init": "exported.safetensors"})
     with pytest.raises(ModelError, match="trained or adopted in this workspace"):
         start_of(workspace, workspace.pinned(workspace.params.model_copy(update={"model": start})))
+
+
+def test_a_start_that_was_adopted_since_is_none_any_more(place, tmp_path):
+    workspace, file = place[0], place[0].root / "both.safetensors"
+    torch.manual_seed(6)
+    save_file(build("small_resnet", (1, 8, 8), 10, OPTIONS).state_dict(), file)
+    start = workspace.params.model.model_copy(update={"init": file.name})
+    params = workspace.pinned(workspace.params.model_copy(update={"model": start}))
+    assert start_of(workspace, params) is not None  # kept from here on
+    adopted((workspace, file))
+    with pytest.raises(ModelError, match="trained or adopted in this workspace"):
+        start_of(workspace, params)

@@ -161,6 +161,8 @@ def test_a_file_that_cannot_be_read_is_named(workspace, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     params = _with(workspace.params, init_sha256=None)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        workspace.pinned(_with(params, init="a" * 5_000))
     kept = keep_start(workspace, workspace.params)
     monkeypatch.setattr(start_file, "_digest", refused)
     with pytest.raises(ConfigError, match=f"{FILE} cannot be read"):
