@@ -1,6 +1,6 @@
 """Every choice of a run, as frozen models that refuse unknown keys; `params.yaml` is read into `Params`."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 import yaml
@@ -64,6 +64,13 @@ class ModelConfig(Config):
     init_source: str = Field("", max_length=200, description="what those weights were trained on, in words")
     mean: float | tuple[float, ...] = Field(0.5, description="taken from the pixels (0..1): one number, or by channel")
     std: float | tuple[float, ...] = Field(0.25, description="what they are divided by then")
+
+    @field_validator("init_source")
+    @classmethod
+    def _in_words(cls, value: str) -> str:
+        if PurePath(value).is_absolute() or not value.isprintable():
+            raise ValueError("say it in words on one line, not by a path: model cards and certificates repeat it")
+        return value
 
     @field_validator("mean", "std")
     @classmethod

@@ -134,7 +134,10 @@ def test_constants_lie_in_the_bundle_and_answer_as_in_training(workspace):
 
 def test_defaults_leave_digests_as_they_were_and_bad_constants_are_refused():
     assert Params().model.model_dump() == {"name": "small_resnet", "options": {}}
-    for key, value in (("std", 0.0), ("std", (1.0, -1.0)), ("mean", ()), ("init_sha256", "abc")):
+    for key, value in (
+        *(("std", 0.0), ("std", (1.0, -1.0)), ("mean", ()), ("init_sha256", "abc")),
+        *(("init_source", "/data/imagenet"), ("init_source", "ImageNet\n# A heading")),
+    ):
         with pytest.raises(ValueError, match=key):
             ModelConfig(**{key: value})
 
