@@ -226,11 +226,14 @@ class TwinConfig(Config):
     folds: int = Field(5, ge=2)
 
     @model_validator(mode="after")
-    def _no_early_stop(self) -> "TwinConfig":
-        """Raise where the twin is to stop by what it learns."""
+    def _is_a_twins(self) -> "TwinConfig":
+        """Raise where the twin is to stop by what it learns, or is not to be fine-tuned."""
         if self.train.early_stop:
             fault = "the twin learns the hold-out, and nothing is left to stop by; set `train.early_stop` to null"
             raise PydanticCustomError("early_stop", fault)
+        if self.train.head == "ridge":
+            fault = "the twin is fine-tuned from the model, and a ridge head has none; leave `train.head` out"
+            raise PydanticCustomError("head", fault)
         return self
 
     @model_validator(mode="before")
