@@ -30,16 +30,18 @@ def speaker(level: int = logging.INFO) -> Say:
 
 @contextmanager
 def heard(name: str = "tmu.steps") -> Iterator[None]:
-    """Say what the loggers of a package note while the block runs, from INFO on."""
+    """Say what the loggers of a package note while the block runs, from INFO on; no other handler says it again."""
     logger, handler = logging.getLogger(name), _Saying(logging.INFO)
-    level = logger.level
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = propagate
 
 
 class _Saying(logging.Handler):

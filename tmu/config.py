@@ -1,6 +1,6 @@
 """Every choice of a run, as frozen models that refuse unknown keys; `params.yaml` is read into `Params`."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
 import yaml
@@ -64,6 +64,13 @@ class ModelConfig(Config):
     init_source: str = Field("", max_length=200, description="what those weights were trained on, in words")
     mean: float | tuple[float, ...] = Field(0.5, description="taken from the pixels (0..1): one number, or by channel")
     std: float | tuple[float, ...] = Field(0.25, description="what they are divided by then")
+
+    @field_validator("init_source")
+    @classmethod
+    def _in_words(cls, value: str) -> str:
+        if PurePath(value).is_absolute() or not value.isprintable():
+            raise ValueError("say it in words on one line, not by a path: model cards and certificates repeat it")
+        return value
 
     @field_validator("mean", "std")
     @classmethod
@@ -219,11 +226,14 @@ class TwinConfig(Config):
     folds: int = Field(5, ge=2)
 
     @model_validator(mode="after")
-    def _no_early_stop(self) -> "TwinConfig":
-        """Raise where the twin is to stop by what it learns."""
+    def _is_a_twins(self) -> "TwinConfig":
+        """Raise where the twin is to stop by what it learns, or is not to be fine-tuned."""
         if self.train.early_stop:
             fault = "the twin learns the hold-out, and nothing is left to stop by; set `train.early_stop` to null"
             raise PydanticCustomError("early_stop", fault)
+        if self.train.head == "ridge":
+            fault = "the twin is fine-tuned from the model, and a ridge head has none; leave `train.head` out"
+            raise PydanticCustomError("head", fault)
         return self
 
     @model_validator(mode="before")

@@ -14,21 +14,26 @@ def pinned(root: Path, params: Params) -> Params:
     """The same choices with the digest of the start's file in `model.init_sha256`; as they are without a start.
 
     root: of the workspace, to which the file's path is relative. A file that is gone is no error where the digest is
-    given: a copy may be kept in the artifact store. Raises ConfigError where it is gone otherwise, or holds other
-    bytes.
+    given: a copy may be kept in the artifact store. Raises ConfigError where it is gone otherwise, cannot be read, or
+    holds other bytes.
     """
     model = params.model
     if model.init is None:
         return params
     path = root / model.init
-    if not path.is_file():
+    try:
+        found = _digest(path, *_facts(path)) if path.is_file() else None
+    except OSError as error:
+        raise ConfigError(
+            f"`model.init`: {model.init} cannot be read.", "Check its path and its permissions."
+        ) from error
+    if found is None:
         if model.init_sha256:
             return params
         raise ConfigError(
             f"`model.init`: there is no file {model.init} in the workspace.",
             "Put it back, or name weights that were used here before by `model.init_sha256` alone.",
         )
-    found = _digest(path, *_facts(path))
     if model.init_sha256 not in (None, found):
         raise ConfigError(
             f"`model.init`: {model.init} was changed: its SHA-256 is {found}, and `model.init_sha256` expects "

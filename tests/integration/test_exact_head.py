@@ -18,11 +18,13 @@ from tests.integration.conftest import make_workspace
 from tmu import manifest
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
-from tmu.errors import ConfigError, StorageError
+from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
 from tmu.search import models as searched
+from tmu.steps import audit_by_recomputation as recomputation
+from tmu.steps import exact_problem as problems
 from tmu.steps import ridge_statistics, verify_all
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.audit_by_recomputation import audit_by_recomputation
@@ -103,6 +105,28 @@ def test_a_person_taken_out_is_a_retraining_without_them_bit_for_bit(world: Worl
     assert {name for name, outcome in before["rules"].items() if outcome == "failed"} == {
         "records", "statistics", "head", "weights",
     }  # fmt: skip
+
+
+def test_the_audit_names_what_the_network_started_from(world: World) -> None:
+    params = world.workspace.params.with_method("exact-head")
+    started = params.model_copy(update={"model": params.model.model_copy(update={"init_sha256": "a" * 64})})
+    facts = {"data": world.data, "forget": world.forget, "original": world.original, "unlearned": world.original}
+    assert "a" * 64 in recomputation._provenance(RidgeAuditCase(params=started, **facts))["start"]
+    assert "start" not in recomputation._provenance(RidgeAuditCase(params=params, **facts))
+
+
+def test_what_was_erased_before_is_not_summed_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def back(*_: object) -> None:
+        raise DataError("A picture that was erased is back.", "")
+
+    monkeypatch.setattr(problems, "refuse_suppressed", back)
+    params = world.workspace.params.with_method("exact-head")
+    facts = {"data": world.data, "forget": world.forget, "original": world.original, "params": params}
+    problems.exact_problem(
+        world.workspace, UnlearnCase(statistics=world.statistics, **facts), print
+    )  # reads none of it
+    with pytest.raises(DataError, match="is back"):
+        problems.exact_problem(world.workspace, UnlearnCase(**facts), print)
 
 
 def test_statistics_that_were_changed_and_sealed_again_fail_the_audit(world: World) -> None:

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from tests.purge_tools import AFTER, BEFORE
-from tmu.errors import ConfigError, DataError, RequestError
+from tmu.errors import ConfigError, DataError, RequestError, StorageError
 from tmu.models.bundle import Arch, save_bundle
 from tmu.purge.places.exports import Exports
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action
 from tmu.steps import export_model as step
-from tmu.steps.export_model import export_model, exports_of, withdraw_export
+from tmu.steps.export_model import export_model, withdraw_export
+from tmu.steps.exports import exports_of
 from tmu.workspace import Workspace
 
 ARCH = Arch("small_resnet", (1, 8, 8), ("a", "b", "c"), {"width": 4})
@@ -89,12 +90,38 @@ def test_a_disk_that_fails_leaves_a_record_and_no_half_folder(workspace, tmp_pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(step.shutil, "copytree", full)
-    from tmu.errors import StorageError
-
     with pytest.raises(StorageError):
         export_model(workspace, workspace.registry.find("models:/tmu-d@champion"), tmp_path / "out", ["safetensors"])
     assert not (tmp_path / "out").exists()
     assert len(list(exports_of(workspace))) == 1
+
+
+def test_half_a_copy_does_not_stay(workspace, tmp_path, monkeypatch):
+    whole = step.shutil.copytree
+
+    def full(source, target):
+        whole(source, target)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(step.shutil, "copytree", full)
+    (tmp_path / "to").mkdir()
+    with pytest.raises(StorageError):
+        export_model(
+            workspace, workspace.registry.find("models:/tmu-d@champion"), tmp_path / "to" / "o", ["safetensors"]
+        )
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_the_card_tells_of_the_version_and_not_of_what_params_yaml_says_now(workspace, tmp_path):
+    started, now = "a" * 64, "b" * 64
+    save_bundle(tmp_path / "exact", ARCH.build(), ARCH, {"start": started})
+    facts = FACTS | {"role": "unlearned", "tags": {"method": "exact-head"}}
+    version = workspace.registry.register(tmp_path / "exact", dataset="d", **facts)
+    (workspace.root / "params.yaml").write_text(f"model: {{init_sha256: {now}}}\n")
+    export_model(workspace.reread(), version, tmp_path / "out", ["safetensors"])
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert started in card and now not in card
+    assert "that is exact" in card and "approximate" not in card
 
 
 def test_mlflow_serves_names_and_takes_bytes_by_scale(workspace):

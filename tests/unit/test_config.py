@@ -61,6 +61,7 @@ def test_an_option_that_is_used_counts_and_comes_back(train):
         ("train: {head: ridge, ema: 0.9}", r"`ema` is set, and a ridge head is solved in one pass without it; leave"),
         ("train: {head: ridge, augment: [crop]}", r"`augment` is set, and a ridge head is solved"),
         ("twin: {train: {early_stop: 2}}", r"`twin`: the twin learns the hold-out, and nothing is left to stop by"),
+        ("twin: {train: {head: ridge}}", r"`twin`: the twin is fine-tuned from the model, and a ridge head has none"),
     ],
 )
 def test_a_bad_or_contradictory_option_is_refused_in_one_line(tmp_path, line, said):

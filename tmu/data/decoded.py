@@ -6,6 +6,7 @@ then a CRC-32 of each picture, which every reading checks. A file is named like 
 `prune` removes what belongs to no shard of the data, and an erasure calls it.
 """
 
+import errno
 import os
 import shutil
 import zlib
@@ -50,28 +51,30 @@ class _Part:
 class Decoded:
     """The pictures of a store by position in its index: a `tmu.train.source.Source`.
 
-    Files stay open, so that what is learned from them can go on while another process prunes.
+    Files stay open, so that what is learned from them can go on while another process prunes. They are closed when
+    nobody holds this object any more: it refers to nothing that refers to it.
     """
 
-    def __init__(self, store: Path, info: StoreInfo, index: Index, folder: Path, pieces: Pieces) -> None:
+    def __init__(self, store: Path, info: StoreInfo, index: Index, folder: Path) -> None:
         self.shape = info.shape
-        self._store, self._info, self._index, self._folder, self._pieces = store, info, index, folder, pieces
+        self._store, self._info, self._index, self._folder = store, info, index, folder
         self._parts: dict[int, _Part] = {}
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def prepare(self, positions: np.ndarray) -> int:
+    def prepare(self, positions: np.ndarray, pieces: Pieces) -> int:
         """Decode what is missing of the shards of the records at positions; returns how many shards that were.
 
-        Raises StorageError where the disk is too small, DataError for a damaged shard, or where the store changed.
+        Raises StorageError where the disk is too small or too many files are open, DataError for a damaged shard, or
+        where the store changed.
         """
         wanted = [int(each) for each in np.unique(self._index.buckets[positions]) if int(each) not in self._parts]
         with locked(self._folder / ".lock"):  # of several processes one decodes, the others wait
             missing = [bucket for bucket in wanted if not self._open(bucket)]
             self._refuse_full(missing)
             for bucket in missing:
-                self._decode(bucket)
+                self._decode(bucket, pieces)
         return len(missing)
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
@@ -124,14 +127,14 @@ class Decoded:
                 "Free some space, or raise `stream_above_mib` where the pictures fit into memory.",
             )
 
-    def _decode(self, bucket: int) -> None:
+    def _decode(self, bucket: int, pieces: Pieces) -> None:
         path = shard_path(self._store, bucket)
         target = _path(path, read_facts(path), self._folder)
         n, sums = len(self._records(bucket)), []
         with new_file(target) as file:
             head = {"descr": "|u1", "fortran_order": False, "shape": (n, *self.shape)}
             np.lib.format.write_array_header_1_0(file, head)
-            for images in self._pieces(bucket):
+            for images in pieces(bucket):
                 file.write(np.ascontiguousarray(images).data)
                 sums += [zlib.crc32(image) for image in images]
             file.write(np.array(sums, _SUM).tobytes())
@@ -162,7 +165,12 @@ def _opened(path: Path, shape: tuple[int, ...]) -> _Part | None:
     """The file, if it is whole and of this shape. What its pictures are is checked when they are read."""
     try:
         file = path.open("rb", buffering=0)  # it stays open
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise StorageError(
+                "Too many files are open: each shard of a set that is streamed is one.",
+                "Raise the limit (`ulimit -n 8192`) and run the same command again.",
+            ) from error
         return None
     try:
         np.lib.format.read_magic(file)

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from tmu.data.cells import Cells
+from tmu.data.class_names import refuse_names
 from tmu.data.ids import IdRule
 from tmu.data.info import SplitRule, StoreInfo, buckets_for, shard_path, write_info
 from tmu.data.jpeg import decoder
@@ -162,6 +163,7 @@ def _describe(
     classes = reader.classes()
     if len(classes) < 2:
         raise DataError("The dataset has fewer than two classes.", "A classifier needs two; check the labels.")
+    refuse_names(classes)
     with _bad_values():
         return StoreInfo(
             reader=reader.name,

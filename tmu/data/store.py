@@ -160,13 +160,13 @@ class RecordStore:
         """The pictures of the store in files, those at positions decoded; None where these fit into memory."""
         if self.decoding is None or len(positions) * self.info.image_bytes <= self.decoding.most:
             return None
-        self._decoded.prepare(positions)
+        self._decoded.prepare(positions, self._pieces)
         return self._decoded
 
     @cached_property
     def _decoded(self) -> Decoded:
         assert self.decoding is not None
-        return Decoded(self.path, self.info, self._index, self.decoding.folder, self._pieces)
+        return Decoded(self.path, self.info, self._index, self.decoding.folder)
 
     def _pieces(self, bucket: int) -> Iterator[np.ndarray]:
         yield from self._shard(bucket).cells.blocks(check=self._decodes_otherwise)

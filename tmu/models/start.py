@@ -15,6 +15,7 @@ from tmu.errors import ModelError
 from tmu.models.registry import head_of
 
 _COUNTER = "num_batches_tracked"  # counts batches and changes no output; older files lack it
+_VARIANCE = "running_var"
 _SHOWN = 8  # misfits that the error names; the rest goes to its details
 
 
@@ -82,9 +83,18 @@ def _misfits(taken: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> list[
             found.append(f"`{name}` has the shape {shapes[0]}, not {shapes[1]}")
         elif taken[name].is_floating_point() != needed[name].is_floating_point():
             found.append(f"`{name}` is {_type_of(taken[name])}, not {_type_of(needed[name])}")
-        elif not bool(torch.isfinite(taken[name].to(needed[name].dtype)).all()):
+        elif not _is_finite(taken[name], needed[name].dtype):
             found.append(f"`{name}` holds numbers that are not finite")
+        elif name.endswith(_VARIANCE) and bool((taken[name] < 0).any()):
+            found.append(f"`{name}` holds a variance below 0")
     return found
+
+
+def _is_finite(tensor: Tensor, dtype: torch.dtype) -> bool:
+    try:
+        return bool(torch.isfinite(tensor.to(dtype)).all())
+    except (RuntimeError, NotImplementedError):  # packed numbers, such as float4, which torch only stores
+        return False
 
 
 def _named_alike(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -39,7 +39,11 @@ def read(path: Path) -> tuple[dict[str, Any], list[str]]:
             f"The file is no PyTorch file of tensors alone ({type(error).__name__}).", f"It was not read. {_TRUST}"
         ) from error
     inner, left_out = _unwrapped(loaded)
-    tensors = dict(_flat(inner))
+    tensors = dict[str, Any]()
+    for name, tensor in _flat(inner):
+        if name in tensors:
+            raise ModelError(f"Two tensors are called `{name}`.", _TRUST)
+        tensors[name] = tensor
     if not tensors:
         raise ModelError("The file holds no tensors.", _TRUST)
     return {name: _own(name, tensor) for name, tensor in tensors.items()}, left_out

@@ -51,9 +51,10 @@ def adopt_model(workspace: Workspace, data: DataRef, params: Params, adoption: A
     """The bundle of an adopted model, which counts as an original of the data revision.
 
     Raises ModelError where the weights do not fit the architecture tensor by tensor, head included, or are those that
-    training starts from; ConfigError where its classes are not the dataset's; RequestError for
-    weights that were trained or adopted here before.
+    training starts from; ConfigError where its classes are not the dataset's, or params.yaml asks for a ridge head;
+    RequestError for weights that were trained or adopted here before.
     """
+    _refuse_ridge(params)
     start = _weights(adoption.weights)
     if start.sha256 == params.model.init_sha256:
         raise ModelError(
@@ -123,6 +124,16 @@ def _refuse_again(workspace: Workspace, sha256: str, identity: dict[str, Any]) -
         raise RequestError(
             "These weights were trained or adopted in this workspace before, from other data or with other statements.",
             "They may hold what was erased since: adopt a model of the training set as it is now.",
+        )
+
+
+def _refuse_ridge(params: Params) -> None:
+    """Its network may have learned the records; `exact-head` would call exact what changes the head alone."""
+    if params.ridge_head:
+        raise ConfigError(
+            "A model with a ridge head cannot be adopted: nobody here can tell that its network never learned records.",
+            "State its recipe with `train.head: sgd`; or start from weights that never saw the records (`model.init`), "
+            "and train the ridge head here.",
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from tmu.deletion.plan import RETRAIN
 from tmu.models.bundle import WEIGHTS
 from tmu.steps.cut_over import last_cut_over
+from tmu.steps.exports import exports_of
 from tmu.workspace import Workspace
 
 POSSIBLE = (
@@ -55,9 +56,13 @@ def adoption_in_service(workspace: Workspace, dataset: str) -> dict[str, Any] | 
 
 
 def own_weights(workspace: Workspace) -> frozenset[str]:
-    """SHA-256 of all weights that learned records here: of models, purged ones too, and of files they came from."""
+    """SHA-256 of all weights that learned records here: of models, purged ones too, of files they came from, and of
+    files of exports.
+    """
     made = _made(workspace)
-    return frozenset({*made, *(each["adopted"]["sha256"] for each in made.values() if "adopted" in each)})
+    came = {each["adopted"]["sha256"] for each in made.values() if "adopted" in each}
+    went = {digest for export in exports_of(workspace) for digest in export.files.values()}
+    return frozenset({*made, *came, *went})
 
 
 def _made(workspace: Workspace) -> dict[str, dict[str, Any]]:

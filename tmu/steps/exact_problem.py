@@ -14,6 +14,7 @@ from tmu.steps.cases import UnlearnCase
 from tmu.steps.loading import examples, forget_keys, fresh_model, load_model, open_store, retired_with
 from tmu.steps.ridge_statistics import ANEW, refuse_trained_start, usable
 from tmu.steps.starts import start_of
+from tmu.steps.suppress import refuse_suppressed
 from tmu.train import Examples, Fit
 from tmu.train.lane import pick_device
 from tmu.unlearn.problem import Problem
@@ -26,7 +27,7 @@ def exact_problem(
     """The problem, the architecture, and a note on why the statistics are computed anew, where they are.
 
     Raises RequestError where the forget set holds no training record, ConfigError where a class goes as a whole or the
-    model's network was trained.
+    model's network was trained, DataError where a picture that was erased before is among the records that are read.
     """
     if retired_with(workspace, case.forget):
         raise ConfigError("`exact-head` cannot remove an output, and a class goes as a whole.", "Use `retrain`.")
@@ -38,6 +39,8 @@ def exact_problem(
         raise RequestError("No training record is to be forgotten.", "There is nothing to unlearn.")
     counts = _by_class(store)
     statistics, why = usable(workspace, case.statistics, model, counts, case.params.train.ridge)
+    if statistics is None:
+        refuse_suppressed(workspace, store, keys)
     seeds = Seeds.all(case.params.seed)
     problem = Problem(
         model=model,

@@ -1,39 +1,27 @@
 """Export a registered model, and keep a record of it, so that a later deletion names the copies that lie elsewhere."""
 
+import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tmu import manifest
-from tmu.config import Config
+from tmu.config import EXACT_HEAD, ModelConfig
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError, RequestError
 from tmu.export.card import CARD, card
 from tmu.export.formats import Form, chosen_forms
-from tmu.files import digest_of, read_json, sha256_file, storage_errors, write_atomic, write_json
+from tmu.files import digest_of, sha256_file, storage_errors, write_atomic, write_json
 from tmu.models.bundle import Arch, load_bundle
 from tmu.provenance import now
 from tmu.start_file import said_of_start
+from tmu.steps.adopted import adoption_of
 from tmu.steps.check_version import checked_bundle
+from tmu.steps.exports import KIND, RECORD, Export, exports_of
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
-KIND, RECORD = "export", "export.json"
 _WITHDRAWN = "withdrawn-"
-
-
-class Export(Config):
-    """One export. weights: SHA-256 of the model's. files: SHA-256 by name. at, withdrawn: ISO 8601; withdrawn: when its
-    holder said that it is destroyed; empty: not yet.
-    """
-
-    id: str
-    dataset: str
-    version: int
-    weights: str
-    forms: tuple[str, ...]
-    files: dict[str, str]
-    at: str
-    withdrawn: str = ""
 
 
 def export_model(workspace: Workspace, version: Version, target: Path, names: Sequence[str]) -> Export:
@@ -46,18 +34,23 @@ def export_model(workspace: Workspace, version: Version, target: Path, names: Se
     if target.exists():
         raise ConfigError(f"{target} is there already.", "Name a new folder.")
     with checked_bundle(workspace, version) as bundle:
-        model, arch, _ = load_bundle(bundle)
+        model, arch, identity = load_bundle(bundle)
     with storage_errors(target), workspace.scratch() as scratch:
         made = scratch / "export"
         made.mkdir()
         for form in forms:
             form.write(model, arch, made)
-        write_atomic(made / CARD, card(arch, forms, _facts(version), _limits(workspace, version)), private=False)
+        limits = _limits(workspace, version, identity)
+        write_atomic(made / CARD, card(arch, forms, _facts(version), limits), private=False)
         export = _keep(workspace, version, forms, made, arch)
         target.parent.mkdir(parents=True, exist_ok=True)
         building = target.with_name(f".{target.name}.{export.id[:8]}")
-        shutil.copytree(made, building)
-        building.rename(target)
+        try:
+            shutil.copytree(made, building)
+            building.rename(target)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
     return export
 
 
@@ -76,21 +69,6 @@ def _keep(workspace: Workspace, version: Version, forms: Sequence[Form], made: P
     with workspace.artifacts.create(KIND, export.id, identity, {"at": export.at}) as folder:
         write_json(folder / RECORD, export.model_dump(mode="json"))
     return export
-
-
-def exports_of(workspace: Workspace) -> Iterator[Export]:
-    """All exports of the workspace, oldest first."""
-    folders = [workspace.artifacts.fetch(held.uri, held.digest) for held in workspace.artifacts.manifests(KIND)]
-    withdrawn = {}
-    found = []
-    for folder in folders:
-        kept = read_json(folder / RECORD)
-        if manifest.read(folder)["identity"]["stage"] == KIND:
-            found.append(Export.model_validate(kept))
-        else:
-            withdrawn[kept["id"]] = kept["at"]
-    for export in sorted(found, key=lambda each: (each.at, each.id)):
-        yield export.model_copy(update={"withdrawn": withdrawn.get(export.id, "")})
 
 
 def withdraw_export(workspace: Workspace, id: str) -> Export:
@@ -116,13 +94,28 @@ def _facts(version: Version) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _limits(workspace: Workspace, version: Version) -> list[str]:
+def _limits(workspace: Workspace, version: Version, identity: Mapping[str, Any]) -> list[str]:
+    """identity: of the version's own bundle; params.yaml may have moved on."""
     said = [
         "Records that are deleted later are still in this copy. The issuer keeps a record of it and asks its holder to "
         "destroy it then.",
         "Probabilities are those of the network: they are not calibrated.",
     ]
-    start = said_of_start(workspace.params.model)
-    if version.role == "unlearned" and version.tags.get("method") != "retrain":
+    method = version.tags.get("method")
+    if version.role == "unlearned" and method == EXACT_HEAD:
+        said.append("The head was solved without the erased records: that is exact, for the network is frozen.")
+    elif version.role == "unlearned" and method != RETRAIN:
         said.append("The model was made to forget records without being trained again: that is approximate.")
+    if adoption_of(workspace, version.weights_sha256) is not None:
+        said.append("The model, or the one that it was unlearned from, was trained elsewhere and adopted.")
+    start = said_of_start(_start_of(workspace, identity))
     return said + ([start] if start else [])
+
+
+def _start_of(workspace: Workspace, identity: Mapping[str, Any]) -> ModelConfig:
+    """What a bundle started from; in words, too, where params.yaml still says so."""
+    sha256 = identity.get("start") or identity.get("model", {}).get("init_sha256")
+    with contextlib.suppress(ConfigError):  # its start may be gone, and the model is here
+        if sha256 and workspace.params.model.init_sha256 == sha256:
+            return workspace.params.model
+    return ModelConfig(init_sha256=sha256)

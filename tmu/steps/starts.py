@@ -37,6 +37,7 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
         return None
     if sha256 is None:
         raise ValueError("the start has no digest yet")
+    _refuse_own(workspace, sha256)  # one that is kept, too: it may have been adopted since
     kept = workspace.artifacts.find(KIND, sha256)
     if kept is None:
         source = workspace.root / init if init else None
@@ -45,7 +46,6 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
                 f"The weights to start from ({sha256}) are not here: neither their file nor a sound copy.",
                 "Put the file back and name it by `model.init` in params.yaml.",
             )
-        _refuse_own(workspace, sha256)
         with workspace.artifacts.create(KIND, sha256, {"stage": KIND, "sha256": sha256}, {}) as folder:
             shutil.copyfile(source, folder / WEIGHTS)
             _refuse_changed(folder / WEIGHTS, sha256)
@@ -55,14 +55,16 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
 
 
 def read_start(path: Path | None) -> Start | None:
-    """The weights of a kept copy; None without one. Raises ModelError where it is no safetensors file."""
+    """The weights of a file, such as the kept copy; None without one. Raises ModelError where they cannot be read."""
     if path is None:
         return None
     try:
         return Start(sha256_file(path), load_file(path))
+    except OSError as error:
+        raise ModelError(f"{path.name} cannot be read.", "Check its permissions.") from error
     except SafetensorError as error:
         raise ModelError(
-            "The file that `model.init` names is no safetensors file.",
+            f"{path.name} is damaged, or no safetensors file.",
             "`tmu model convert STATE_DICT.pth OUT.safetensors` makes one of a state dict.",
         ) from error
 

@@ -18,6 +18,7 @@ FLAVOR = {"loader_module": LOADER, "data": BUNDLE, "code": None, "streamable": F
 """What `python_function` holds in every `MLmodel` of ours, beside `env` and `python_version`."""
 # `tmu` is left out on purpose: a stranger's package of that name is on the public index
 _REQUIRED = ("mlflow", "torch", "safetensors", "numpy", "pandas", "pydantic")
+_LIBRARIES = ("torchvision", "timm")  # whose architectures are called by their name: `timm/resnet18`
 
 
 def mlflow_folder(scratch: Path, bundle: Path, arch: "Arch", run_id: str, model_id: str) -> Path:
@@ -36,9 +37,15 @@ def mlflow_folder(scratch: Path, bundle: Path, arch: "Arch", run_id: str, model_
             loader_module=LOADER,
             data_path=str(copy),
             signature=_signature(arch),
-            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIRED],
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in required(arch)],
         )
     return folder
+
+
+def required(arch: "Arch") -> tuple[str, ...]:
+    """The packages beside tmu itself that a model of this architecture is loaded with."""
+    library = arch.name.partition("/")[0]
+    return (*_REQUIRED, library) if library in _LIBRARIES else _REQUIRED
 
 
 def _signature(arch: "Arch") -> Any:

@@ -1,11 +1,14 @@
 """Decoded pictures beside the data: the shards' bytes, damage that is noticed, nothing that stays after an erasure."""
 
+import errno
+import gc
 import os
 import shutil
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 
 from tmu.data import decoded
@@ -151,3 +154,36 @@ def test_after_an_erasure_nothing_of_the_old_shards_stays(opened, tmp_path, keys
     left = np.arange(len(after.index()))
     np.testing.assert_array_equal(_read(after, left), after.at(left).images)
     np.testing.assert_array_equal(_read(store, everything), store.at(everything).images)  # its files are open
+
+
+def test_files_are_closed_with_the_store_and_not_some_time_later(opened):
+    def held() -> int:
+        return sum(each.path.endswith(".npy") for each in psutil.Process().open_files())
+
+    gc.disable()  # many stores are opened in a deletion, and each shard is a file
+    try:
+        before = held()
+        source = opened().decoded(np.arange(120))
+        assert held() > before
+        out = np.zeros((1, 16), np.uint8)
+        source.read(np.arange(1), out)  # without its store
+        assert out.any()
+        del source
+        assert held() == before
+    finally:
+        gc.enable()
+
+
+def test_too_many_open_files_are_named_and_are_no_damage(opened, monkeypatch):
+    opened().decoded(np.arange(120))
+
+    whole = decoded.Path.open
+
+    def refused(path, *how, **more):
+        if path.suffix == ".npy":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return whole(path, *how, **more)
+
+    monkeypatch.setattr(decoded.Path, "open", refused)
+    with pytest.raises(StorageError, match=r"ulimit -n"):
+        opened().decoded(np.arange(120))

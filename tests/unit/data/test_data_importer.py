@@ -9,6 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from tmu.data.class_names import refuse_names
 from tmu.data.erase import erase
 from tmu.data.importer import import_records
 from tmu.data.info import buckets_for, read_info
@@ -239,3 +240,21 @@ def test_the_number_of_shards_is_as_told_or_by_size(tmp_path, made, keys):
     import_records(made(), tmp_path / "told", keys, n_buckets=8)
     import_records(made(), tmp_path / "default", keys)
     assert [read_info(tmp_path / name).n_buckets for name in ("told", "default")] == [8, 64]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("", "is empty"), ("a", "that of another"), ("x\x1b[31m", "control"), ("\udcff", "broken"), ("9" * 999, "200")],
+)
+def test_a_class_needs_a_name_of_its_own_on_one_line(name, said):
+    refuse_names(["a", "b c", "é", "10"])
+    with pytest.raises(DataError, match=f"^The name of class 3 of 3 .*{said}"):
+        refuse_names(["a", "b", name])
+
+
+def test_the_names_of_classes_are_checked_before_anything_is_written(made, keys, tmp_path):
+    reader = made()
+    reader.classes = lambda: ["a", "b\n"]
+    with pytest.raises(DataError, match="class 2 of 2"):
+        import_records(reader, tmp_path / "data", keys)
+    assert not (tmp_path / "data").exists()

@@ -75,6 +75,7 @@ def test_an_older_file_without_counters_of_batches_fits():
         ({"8.weight": None}, "`8.weight` is missing"),
         ({"1.1.weight": torch.tensor([1.0, math.nan, 1.0, 1.0])}, "`1.1.weight` holds numbers that are not finite"),
         ({"1.1.bias": torch.full((4,), 1e300, dtype=torch.float64)}, "`1.1.bias` holds numbers that are not finite"),
+        ({"1.1.running_var": torch.full((4,), -1.0)}, "`1.1.running_var` holds a variance below 0"),
         ({"1.1.bias": torch.zeros(4, dtype=torch.int64)}, "`1.1.bias` is int64, not float32"),
     ],
 )

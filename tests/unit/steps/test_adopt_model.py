@@ -1,5 +1,6 @@
 """An adopted model: taken over as it is, known for what it is, in the plan and behind what is unlearned from it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,19 +8,21 @@ import torch
 from safetensors.torch import save_file
 
 from tests.integration.conftest import make_workspace
-from tmu.config import Params
+from tmu.config import Params, TrainConfig
 from tmu.deletion.plan import RETRAIN, Asked
 from tmu.errors import ConfigError, ModelError, RequestError
-from tmu.files import write_json
+from tmu.files import sha256_file, write_json
 from tmu.models.registry import build
 from tmu.refs import ModelRef
 from tmu.steps import adopt_model as step
 from tmu.steps.adopt_model import Adoption, adopt_model, refuse_other_records
 from tmu.steps.adopted import ELSEWHERE, POSSIBLE, STATED, UNKNOWN, adoption_of, own_weights, said_of
 from tmu.steps.cut_over import CutOver
+from tmu.steps.exports import KIND, RECORD, Export
 from tmu.steps.history import History
 from tmu.steps.loading import data_ref, load_model, open_store
 from tmu.steps.plan import plan_deletion
+from tmu.steps.starts import start_of
 from tmu.workspace import Workspace
 
 OPTIONS = {"width": 4}
@@ -127,3 +130,35 @@ def test_what_does_not_fit_is_refused(place, tmp_path):
     )
     with pytest.raises(ModelError, match=r"`1\.0\.weight` has the shape \[4, 1, 3, 3\], not \[8, 1, 3, 3\]"):
         adopt_model(workspace, data_ref(workspace), wide, Adoption(weights=new))
+    solved = workspace.params.model_copy(update={"train": TrainConfig(head="ridge")})
+    with pytest.raises(ConfigError, match="ridge head cannot be adopted"):
+        adopt_model(workspace, data_ref(workspace), solved, Adoption(weights=new))
+
+
+def test_an_export_of_a_model_of_this_workspace_does_not_come_back(place, tmp_path):
+    workspace = place[0]
+    file = tmp_path / "model.safetensors"
+    torch.manual_seed(5)
+    save_file(build("small_resnet", (1, 8, 8), 10, OPTIONS).state_dict(), file, {"format": "pt"})
+    facts = {"dataset": "digits", "version": 1, "weights": "0" * 64, "forms": ("safetensors",), "at": "2026-01-01"}
+    export = Export(id="e" * 16, files={"model.safetensors": sha256_file(file)}, **facts)
+    with workspace.artifacts.create(KIND, export.id, {"stage": KIND}, {}) as folder:
+        write_json(folder / RECORD, export.model_dump(mode="json"))
+    with pytest.raises(RequestError, match="in this workspace before"):
+        adopted((workspace, file))
+    shutil.copyfile(file, workspace.root / "exported.safetensors")
+    start = workspace.params.model.model_copy(update={"init": "exported.safetensors"})
+    with pytest.raises(ModelError, match="trained or adopted in this workspace"):
+        start_of(workspace, workspace.pinned(workspace.params.model_copy(update={"model": start})))
+
+
+def test_a_start_that_was_adopted_since_is_none_any_more(place, tmp_path):
+    workspace, file = place[0], place[0].root / "both.safetensors"
+    torch.manual_seed(6)
+    save_file(build("small_resnet", (1, 8, 8), 10, OPTIONS).state_dict(), file)
+    start = workspace.params.model.model_copy(update={"init": file.name})
+    params = workspace.pinned(workspace.params.model_copy(update={"model": start}))
+    assert start_of(workspace, params) is not None  # kept from here on
+    adopted((workspace, file))
+    with pytest.raises(ModelError, match="trained or adopted in this workspace"):
+        start_of(workspace, params)

@@ -40,15 +40,15 @@ def test_a_checkpoint_becomes_tensors_with_memory_of_their_own(tmp_path):
     weight = torch.arange(6.0).reshape(2, 3)
     model = {"head.weight": weight, "tied": weight, "body": {"bias": weight.t()}, "counter": torch.tensor(3)}
     source = saved(tmp_path / "in.pth", {"epoch": 3, "state_dict": model, "optimizer": {"lr": 0.1}})
-    result = tmu(tmp_path, "model", "convert", str(source), str(tmp_path / "out.safetensors"), "--json")
+    result = tmu(tmp_path, "model", "convert", str(source), str(tmp_path / "new" / "out.safetensors"), "--json")
     assert result.exit_code == 0, result.output
-    told, found = json.loads(result.stdout), load_file(tmp_path / "out.safetensors")
+    told, found = json.loads(result.stdout), load_file(tmp_path / "new" / "out.safetensors")
     assert (told["tensors"], told["left_out"]) == (4, ["epoch", "optimizer"])
-    assert told["sha256"] == sha256_file(tmp_path / "out.safetensors")
+    assert told["sha256"] == sha256_file(tmp_path / "new" / "out.safetensors")
     assert "only files that you trust" in result.stderr
     assert found.keys() == {"head.weight", "tied", "body.bias", "counter"}
     assert torch.equal(found["tied"], weight) and torch.equal(found["body.bias"], weight.t())
-    assert [path.name for path in tmp_path.iterdir() if "convert" in path.name] == []
+    assert [path.name for path in tmp_path.rglob("*") if "convert" in path.name] == []
 
 
 def test_a_planted_command_is_not_run(tmp_path):
@@ -68,6 +68,7 @@ def test_a_planted_command_is_not_run(tmp_path):
         ({"weight": {"scale": 2.0}}, "`weight.scale` holds a float"),
         (torch.zeros(3), "The file holds a Tensor"),
         ({}, "no tensors"),
+        ({"a": {"b": torch.zeros(2)}, "a.b": torch.ones(2)}, "Two tensors are called `a.b`"),
         ({3: torch.zeros(2)}, "A tensor's name is a int"),
         ({"weight": torch.zeros(2, 2).to_sparse()}, "`weight` is no plain dense tensor"),
         ({"weight": torch.zeros(2, dtype=torch.complex64)}, "`weight` is no plain dense tensor"),

@@ -9,6 +9,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from tests.integration.conftest import QUICK, make_workspace
+from tmu import start_file
 from tmu.config import ModelConfig, Params
 from tmu.deletion.plan import Asked, rules_of
 from tmu.errors import ConfigError, ModelError, StorageError
@@ -16,12 +17,12 @@ from tmu.manifest import read
 from tmu.models.bundle import Arch
 from tmu.models.registry import build
 from tmu.start_file import said_of_start
-from tmu.steps import loading
+from tmu.steps import loading, starts
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.fit_references import fit_references
 from tmu.steps.loading import data_ref, load_model
 from tmu.steps.plan import plan_deletion
-from tmu.steps.starts import keep_start, start_of
+from tmu.steps.starts import keep_start, read_start, start_of
 from tmu.steps.train_model import train_gold, train_original
 from tmu.workspace import Workspace
 
@@ -133,7 +134,10 @@ def test_constants_lie_in_the_bundle_and_answer_as_in_training(workspace):
 
 def test_defaults_leave_digests_as_they_were_and_bad_constants_are_refused():
     assert Params().model.model_dump() == {"name": "small_resnet", "options": {}}
-    for key, value in (("std", 0.0), ("std", (1.0, -1.0)), ("mean", ()), ("init_sha256", "abc")):
+    for key, value in (
+        *(("std", 0.0), ("std", (1.0, -1.0)), ("mean", ()), ("init_sha256", "abc")),
+        *(("init_source", "/data/imagenet"), ("init_source", "ImageNet\n# A heading")),
+    ):
         with pytest.raises(ValueError, match=key):
             ModelConfig(**{key: value})
 
@@ -153,3 +157,19 @@ def test_params_yaml_says_where_it_is(workspace):
 
 def _with(params: Params, **changes) -> Params:
     return params.model_copy(update={"model": params.model.model_copy(update=changes)})
+
+
+def test_a_file_that_cannot_be_read_is_named(workspace, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    params = _with(workspace.params, init_sha256=None)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        workspace.pinned(_with(params, init="a" * 5_000))
+    kept = keep_start(workspace, workspace.params)
+    monkeypatch.setattr(start_file, "_digest", refused)
+    with pytest.raises(ConfigError, match=f"{FILE} cannot be read"):
+        workspace.pinned(params)
+    monkeypatch.setattr(starts, "load_file", refused)
+    with pytest.raises(ModelError, match=r"weights\.safetensors cannot be read"):
+        read_start(kept)

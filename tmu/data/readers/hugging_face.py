@@ -17,7 +17,7 @@ from tmu.data.readers import reader
 from tmu.data.readers.hugging_face_files import BROKEN, SetFile, files_of
 from tmu.data.readers.named_splits import NamedSplits, splits_of
 from tmu.data.readers.picture_files import Fault
-from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader
+from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader, people_of
 from tmu.errors import ConfigError, DataError
 
 
@@ -58,12 +58,11 @@ class HuggingFace(PictureReader):
                 position += 1
 
     def _entry(self, row: dict[str, Any], where: str, name: str, split: str | None) -> Entry:
-        who = row[self.options.subject] if self.options.subject else None
-        people = tuple(str(each) for each in (who if isinstance(who, list) else [who]) if each not in (None, ""))
         try:
+            people = people_of(row[self.options.subject] if self.options.subject else None)
             label, cell = self._class_of(row[self._label]), row[self._image]
         except Fault as fault:
-            return Entry(where, name, "", people, split, fault)
+            return Entry(where, name, "", (), split, fault)
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         source = content if isinstance(content, bytes) else _OUTSIDE
         return Entry(where, name, label, people, split, source)
@@ -107,7 +106,7 @@ class HuggingFace(PictureReader):
             told = json.loads((self._schema.metadata or {}).get(b"huggingface", b"{}"))
             features = told.get("info", {}).get("features", {})
             return {name: each for name, each in features.items() if isinstance(each, dict)}
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise self._files[0].damaged(0) from error
 
     @cached_property

@@ -84,7 +84,7 @@ def _names(path: Path, of: Callable[[Any], list[str]]) -> list[str]:
     """Names of files or folders beside a JSON file. Raises DataError for what is not readable, or leads elsewhere."""
     try:
         names = [str(name) for name in of(json.loads(path.read_bytes()))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path.name} of the set is damaged.", "Save the set again.") from error
     if any(Path(name).name != name or name in ("", ".", "..") for name in names):
         raise DataError(f"{path.name} of the set names a file outside of it.", "Do not trust that set; save it again.")

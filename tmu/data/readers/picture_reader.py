@@ -22,6 +22,7 @@ from tmu.data.readers.sizes import said_sizes
 from tmu.data.records import Record
 from tmu.errors import DataError
 
+_DIGITS = 18  # of a class that is a number
 _SHOWN = 1_000
 """Bad pictures that are listed one by one."""
 
@@ -57,6 +58,18 @@ class Entry:
     source: Source | Fault
 
 
+def people_of(value: Any) -> tuple[str, ...]:
+    """Who is in a picture by a cell of a table: one id, a list of them, or nobody (null, NaN, empty).
+
+    Raises Fault for what is no id: texts and whole numbers are.
+    """
+    each = value if isinstance(value, list) else [value]
+    found = [one for one in each if one is not None and one != "" and one == one]  # NaN: what pandas writes for null
+    if any(isinstance(one, bool) or not isinstance(one, str | int) for one in found):
+        raise Fault("has a person that is no text or whole number", "Write the ids of people as text.")
+    return tuple(map(str, found))
+
+
 @dataclass
 class _Survey:
     """What the headers say. sizes: of the sound ones. bad: place and what is wrong, by position."""
@@ -78,6 +91,11 @@ class _Survey:
             self.sizes[header.size] += 1
             self.grey &= header.grey
         self.total += 1
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Numbers by size, behind all else by name."""
+    return (int(name) if name.isdecimal() and len(name) <= _DIGITS else -1), name
 
 
 class PictureReader(Reader):
@@ -102,7 +120,7 @@ class PictureReader(Reader):
         names = self.named_classes()
         if names is not None:
             return names
-        return sorted(self._survey.labels, key=lambda name: (int(name), name) if name.isdecimal() else (-1, name))
+        return sorted(self._survey.labels, key=_place)
 
     def shape(self) -> tuple[int, int, int]:
         width, height = self._form.size

@@ -22,7 +22,7 @@ from tmu.data.readers import reader
 from tmu.data.readers.folder_walk import SPLIT_FOLDERS
 from tmu.data.readers.named_splits import NamedSplits, splits_of
 from tmu.data.readers.picture_files import SUFFIXES, Fault
-from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader
+from tmu.data.readers.picture_reader import Entry, PictureOptions, PictureReader, people_of
 from tmu.errors import DataError
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -86,8 +86,7 @@ class WebDataset(PictureReader):
     def _entry(self, sample: _Sample, where: str, name: str, split: str | None) -> Entry:
         try:
             told = _json_of(sample)
-            who = told.get(self.options.subject) if self.options.subject else None
-            people = tuple(str(each) for each in (who if isinstance(who, list) else [who]) if each not in (None, ""))
+            people = people_of(told.get(self.options.subject) if self.options.subject else None)
             return Entry(where, name, self._label_of(sample, told), people, split, _picture_of(sample))
         except Fault as fault:
             return Entry(where, name, "", (), split, fault)
@@ -182,7 +181,7 @@ def _json_of(sample: _Sample) -> dict[str, Any]:
         raise content
     try:
         told = json.load(io.BytesIO(content))
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         raise Fault("has damaged JSON", "Correct it: an object is expected.")

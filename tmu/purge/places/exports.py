@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.steps.export_model import KIND, exports_of
+from tmu.steps.exports import KIND, exports_of
 from tmu.workspace import Workspace
 
 ORDER = 35

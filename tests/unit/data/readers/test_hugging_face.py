@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import shutil
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 from tests.photographs import photograph, scene
 from tmu.data.jpeg import decoded, stripped
 from tmu.data.readers import get_reader
+from tmu.data.readers.picture_files import Fault
+from tmu.data.readers.picture_reader import people_of
 from tmu.errors import ConfigError, DataError
 
 PHOTOS = [photograph(scene(number)) for number in range(6)]
@@ -204,4 +207,15 @@ def test_what_is_no_set(tmp_path):
     with pytest.raises(DataError, match="There is no folder"):
         list(read(tmp_path / "nothing"))
     with pytest.raises(DataError, match="is no data set on the disk"):
+        list(read(tmp_path))
+
+
+def test_people_are_texts_and_whole_numbers_and_a_missing_one_is_nobody(tmp_path):
+    assert people_of([7, "", None, "a"]) == ("7", "a")
+    assert people_of(float("nan")) == people_of(None) == people_of([]) == ()
+    for value in (7.0, True, {"id": "a"}, [["a"]], b"a"):
+        with pytest.raises(Fault):
+            people_of(value)
+    parquet(tmp_path, who=[7.5, *[math.nan] * 5])
+    with pytest.raises(DataError, match="Row 1 of the set has a person that is no text or whole number"):
         list(read(tmp_path))

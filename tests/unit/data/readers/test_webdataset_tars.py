@@ -95,6 +95,7 @@ BAD = {
     "Record 3 of the tars has no picture": {"_0002_jpg": "gone"},
     "Record 3 of the tars has no label": {"_0002_cls": "gone"},
     "Record 3 of the tars has damaged JSON": {"_0002_json": b"{"},
+    "Record 3 of the tars has damaged": {"_0002_json": b"[" * 100_000},
 }
 
 
@@ -159,3 +160,8 @@ def test_a_key_that_comes_twice(tmp_path, keys):
 def test_what_is_no_tar(tmp_path):
     with pytest.raises(DataError, match="There is no tar at"):
         list(read(tmp_path))
+
+
+def test_a_class_of_very_many_digits_is_no_number(tmp_path):
+    path = tar(tmp_path / "a.tar", members(_0000_cls=b"9" * 5_000))
+    assert "9" * 5_000 in read(path).classes()
