@@ -43,6 +43,8 @@ def convert_weights(source: Path, target: Path) -> Converted:
         raise ConfigError(f"{target} is there already.", "Name a new file.")
     if target.suffix != ".safetensors":
         raise ConfigError(f"{target} does not end in .safetensors.", "Name the new file so.")
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with storage_errors(target), tempfile.TemporaryDirectory(dir=target.parent, prefix=".convert-") as scratch:
         made = Path(scratch) / "out.safetensors"
         told = _read(source.resolve(), made.resolve())
