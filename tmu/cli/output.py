@@ -15,6 +15,8 @@ from rich.text import Text
 
 from tmu.errors import ConfigError, RequestError, TmuError
 
+_DETAILS = 30  # lines of an error's details on a terminal, at most
+
 Report = Callable[[int, int | None], None]
 
 
@@ -56,8 +58,10 @@ def emit_error(error: TmuError) -> None:
         typer.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     _complain(f"error: {error.what} {error.hint}")
-    for line in error.details:
+    for line in error.details[:_DETAILS]:
         note(f"  {line}")
+    if len(error.details) > _DETAILS:
+        note(f"  and {len(error.details) - _DETAILS} more; the same command with --json lists all")
 
 
 def emit_fault(error: Exception) -> None:

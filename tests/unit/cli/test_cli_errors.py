@@ -49,6 +49,14 @@ def test_json_errors_go_to_stdout(monkeypatch: pytest.MonkeyPatch, arguments: li
     assert result.exit_code == 6
 
 
+def test_of_many_details_the_terminal_shows_the_first_and_json_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"line {number}" for number in range(33)]
+    _raising(monkeypatch, errors.DataError("Many are bad.", "Mend them.", lines))
+    shown = CliRunner().invoke(app, ["demo"]).stderr.splitlines()
+    assert shown[1:31] == [f"  {line}" for line in lines[:30]] and shown[31].startswith("  and 3 more;")
+    assert json.loads(CliRunner().invoke(app, ["demo", "--json"]).stdout)["error"]["details"] == lines
+
+
 def test_json_of_one_call_does_not_stay_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     _raising(monkeypatch, errors.GateError("Too weak.", "Train longer."))
     CliRunner().invoke(app, ["demo", "--json"])
