@@ -50,8 +50,8 @@ def begin(model: nn.Module, start: Start) -> bool:
         raise ModelError(
             f"The weights to start from ({start.sha256[:12]}) name no tensor as the architecture does: they have "
             f"{theirs} and others, it has {ours} and others.",
-            "Name their architecture under `model` in params.yaml; if it is the same network of another library, rename "
-            "the tensors (docs/start-from-weights.md).",
+            "Name their architecture under `model` in params.yaml; if the file is of another library's same network, "
+            "rename its tensors (docs/start-from-weights.md).",
             faults,
         )
     if faults:
