@@ -60,7 +60,7 @@ def test_names_of_another_library_are_told_from_a_network_that_differs():
     there = {f"layer_{name}": tensor for name, tensor in trained().state_dict().items()}
     with pytest.raises(ModelError, match="name no tensor as the architecture does: they have `layer_1") as caught:
         begin(net(2), Start("0" * 64, there))
-    assert "rename its tensors" in caught.value.hint and "`8.bias` is missing" in caught.value.details
+    assert "rename its tensors" in caught.value.hint and "`1.0.weight` is missing" in caught.value.details
 
 
 def test_an_older_file_without_counters_of_batches_fits():
