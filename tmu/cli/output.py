@@ -117,8 +117,17 @@ def facts(pairs: dict[str, Any]) -> Table:
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(name, Text(str(value)))
+        made.add_row(name, Text(_plain(value)))
     return made
+
+
+def _plain(value: Any) -> str:
+    """A value in words: parts of a mapping or a list one after the other, and `none` where there is nothing."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 @contextmanager
