@@ -57,7 +57,8 @@ def test_of_many_details_the_terminal_shows_the_first_and_json_all(monkeypatch: 
     assert json.loads(CliRunner().invoke(app, ["demo", "--json"]).stdout)["error"]["details"] == lines
 
 
-def test_facts_are_words_and_no_python(capsys: pytest.CaptureFixture[str]) -> None:
+def test_facts_are_words_and_no_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(output.MODE, "json", False)
     output.emit(None, lambda: [output.facts({"splits": {"train": 3, "test": 1}, "left": [], "decoder": None, "n": 0})])
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert [line[1].strip() for line in lines] == ["train 3, test 1", "none", "none", "0"]
