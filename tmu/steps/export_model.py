@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tmu import manifest
-from tmu.config import Config
+from tmu.config import EXACT_HEAD, Config
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError, RequestError
 from tmu.export.card import CARD, card
 from tmu.export.formats import Form, chosen_forms
@@ -123,6 +124,6 @@ def _limits(workspace: Workspace, version: Version) -> list[str]:
         "Probabilities are those of the network: they are not calibrated.",
     ]
     start = said_of_start(workspace.params.model)
-    if version.role == "unlearned" and version.tags.get("method") != "retrain":
+    if version.role == "unlearned" and version.tags.get("method") not in (RETRAIN, EXACT_HEAD):
         said.append("The model was made to forget records without being trained again: that is approximate.")
     return said + ([start] if start else [])
