@@ -20,6 +20,7 @@ from tmu.refs import AuditRef
 from tmu.ridge.fit import statistics_of
 from tmu.ridge.solve import solve
 from tmu.ridge.statistics import Statistics
+from tmu.start_file import start_in_words
 from tmu.steps.audit_sets import audit_sets
 from tmu.steps.cases import RidgeAuditCase
 from tmu.steps.loading import fresh_model, load_model, run_record
@@ -144,6 +145,7 @@ def _provenance(case: RidgeAuditCase) -> dict[str, Any]:
         "proof": "equality: the statistics were summed anew over the records that stay; no model was retrained",
         "data revision": case.data.digest,
         "forget set": case.forget.digest,
+        **start_in_words(case.params.model),
         "statistics": case.statistics.digest if case.statistics else "none",
         "lock file": lock_digest(),
         "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
