@@ -40,7 +40,8 @@ RETIRED = (
     "whole. There is no audit of answers that it cannot give."
 )
 NO_REFERENCES = (
-    "The retrained model goes into service: it was trained without the records. There are no references to audit it by."
+    "The retrained model goes into service: it was trained without the records. There are no references to audit it "
+    "by, or too few records that no model learned."
 )
 
 

@@ -19,6 +19,7 @@ from tmu.steps.read_references import find_references
 from tmu.steps.register_model import champion_of
 from tmu.steps.renewal import serving_references
 from tmu.steps.ridge_statistics import refuse_trained_start
+from tmu.steps.table_sets import cannot_audit
 from tmu.unlearn import needs_references, needs_statistics
 from tmu.workspace import Workspace
 
@@ -54,7 +55,7 @@ def _twin(workspace: Workspace, deletion: Deletion) -> TwinRef:
 def _references(workspace: Workspace, deletion: Deletion) -> ReferencesRef | None:
     """The table of the data as they are; fitted where none serves on and the method or its proof needs one."""
     before, params = deletion.plan.data, deletion.params
-    if deletion.by_recomputation:
+    if deletion.by_recomputation or (not deletion.by_golds and cannot_audit(workspace, before, deletion.forget)):
         return None
     found = serving_references(workspace, before, params)
     by_table = not deletion.exact and deletion.audited and not deletion.by_golds

@@ -38,7 +38,7 @@ _PARTS = (
     "out",
 )  # fmt: skip
 # images, keys and models never belong into git; what DVC makes for this machine alone does not either
-_UNTRACKED = b"/data/\n/out/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.local\n"
+_UNTRACKED = b"/data/\n/out/\n/weights/\n/.tmu/\n/.dvc/cache/\n/.dvc/tmp/\n/.dvc/config.local\n"
 
 
 class Workspace:

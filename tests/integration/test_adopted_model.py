@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from flows.carry_out import carry_out
 from flows.observer import Observer
-from tests.cli_tools import bad, good
+from tests.cli_tools import bad, good, tmu
 from tests.integration.conftest import make_workspace
 from tmu.config import Seeds
 from tmu.deletion.deletion import Deletion
@@ -140,3 +140,14 @@ def test_a_model_of_other_classes_or_records_is_refused(adopted: tuple[Workspace
     ):
         assert said in bad(workspace.root, "model", "adopt", *arguments, code=code)
     assert len(workspace.registry.versions("digits")) == versions
+
+
+def test_a_file_in_the_workspace_is_named_at_once(adopted: tuple[Workspace, dict, Path], tmp_path: Path) -> None:
+    _, _, theirs = adopted
+    workspace = make_workspace(tmp_path / "w", model={"options": OPTIONS})
+    for folder, named in ((tmp_path, False), (workspace.root, True)):
+        weights = folder / "mine.safetensors"
+        shutil.copy(theirs, weights)
+        result = tmu(workspace.root, "model", "adopt", weights, "--classes", ",".join(ORDER))
+        assert result.exit_code == 0, result.output
+        assert ("no deletion gets a certificate" in result.stderr) == named

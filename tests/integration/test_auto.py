@@ -91,7 +91,7 @@ def test_the_next_plan_is_forecast_from_what_was_measured(chosen: tuple[Workspac
     assert plan["choice"]["forecast"]["retrain"]["measured"]
     assert 0 < plan["choice"]["forecast"]["retrain"]["seconds"] < 60
     text = tmu(workspace.root, "plan", "--subject", "contributor-050", "--method", "auto").stdout
-    assert "Method: retrain. Retraining is cheaper" in " ".join(text.split())
+    assert "Method: `retrain`. Retraining is cheaper" in " ".join(text.split())
     assert "no method `wishful`" in bad(workspace.root, "plan", "--record", "digit-0001", "--method", "wishful", code=2)
 
 

@@ -120,7 +120,7 @@ def test_delete_writes_the_confirmed_plan_down_and_runs_it(home: Path, monkeypat
     request = given["request"]
     assert f"Request {request} is completed." in result.stdout
     assert request != plan["id"]  # the plan's is a digest of keys, which nothing may keep
-    assert "nothing is known" in result.stdout
+    assert "There was no audit: nothing was measured" in result.stdout
     assert given == {"home": str(home), "request": request}
     deletion = Journal(Workspace.open(home)).find(request)
     written = deletion.plan.model_copy(update={"id": plan["id"]})

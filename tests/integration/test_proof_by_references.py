@@ -13,6 +13,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.refs import AuditRef, ReferencesRef
+from tmu.steps import table_sets
 from tmu.steps.acknowledge import acknowledge
 from tmu.steps.loading import data_ref, forget_keys, run_record
 from tmu.steps.plan import Planner
@@ -166,6 +167,15 @@ def test_exact_retraining_with_a_table_is_audited_by_it(place):
     deletion, outcome = served(place, asked_for(place, 9, "retrain"))
     assert set(outcome["versions"]) == {"original", "retrain"} and outcome["verdict"]
     assert AuditRef.model_validate(outcome["audit"]).digest == deletion.outcome.audit.digest
+
+
+def test_where_too_few_records_stay_for_an_audit_the_model_is_retrained(place, monkeypatch):
+    monkeypatch.setattr(table_sets, "LEAST_UNSEEN", 10**6)
+    deletion, outcome = served(place, asked_for(place, 14, "finetune"))
+    assert "an audit needs 1000000 records of test set and hold-out" in deletion.refused
+    assert deletion.method == "retrain" and outcome["verdict"] is None
+    assert "too few records that no model learned" in outcome["service"]
+    assert find_references(place, deletion.data, place.params) is not None  # without the person's rows, for the next
 
 
 def test_exact_retraining_without_a_table_fits_none(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ _NOT_RUN = {
     "reconstruction": "no attack that rebuilds records from a model before and after is part of the audit",
 }
 _OUT_OF_SCOPE = {"extraction": "an image classifier gives class scores; it cannot utter what it was trained on"}
-_UNAUDITED = "there was no audit: no model had learned the records, or none of its answers can be compared"
+_UNAUDITED = "there was no audit: no model had learned the records, or there is nothing to compare its answers with"
 
 
 def audit_of(folder: Path) -> Audit:

@@ -62,7 +62,8 @@ class Certificate(Config):
                 why = "; ".join(check.found) or counted(0, "finding")
                 raise GateError(
                     f"There is no certificate of request {self.request}: its {name} ended with {check.result}. {why}",
-                    "Finish the purge with `tmu purge`, search again, then run `tmu certificate issue`.",
+                    f"`tmu verify-erasure` names what is left. Finish the purge with `tmu purge {self.request} --yes`, "
+                    f"remove files of yours by hand, then run `tmu certificate issue {self.request}`.",
                 )
 
 

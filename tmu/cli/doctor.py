@@ -106,11 +106,21 @@ def _workspace() -> list[Check]:
 def _recipe(workspace: "Workspace") -> Check:
     from tmu.steps.recipe_warnings import recipe_warnings
 
-    found = recipe_warnings(workspace.params)
+    found = recipe_warnings(workspace.params, _held(workspace))
     if not found:
         return Check("recipe", "ok", "its options go together")
     what, _, hint = found[0].partition(". ")
     return Check("recipe", "warn", f"{what}.", " ".join([hint, *found[1:]]))
+
+
+def _held(workspace: "Workspace") -> int | None:
+    """How many hold-out records there are; None where the data cannot be read, which another check tells."""
+    from tmu.steps.loading import data_ref, open_store
+
+    try:
+        return len(open_store(workspace, data_ref(workspace)).positions("holdout"))
+    except TmuError:
+        return None
 
 
 def _servers(workspace: "Workspace") -> Iterator[Check]:

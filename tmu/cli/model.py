@@ -54,7 +54,7 @@ def adopt(
 
     params.yaml names its architecture (`model`) and its recipe (`train`). Deletions unlearn from it then.
 
-    Examples: [bold]tmu model adopt weights/mine.safetensors[/] · [bold]tmu model adopt mine.safetensors --classes
+    Examples: [bold]tmu model adopt ../mine.safetensors[/] · [bold]tmu model adopt ../mine.safetensors --classes
     cat,dog --records learned.json --recipe-unknown[/]
     """
     from tmu.steps.adopt_model import Adoption, adopt_model, refuse_other_records
@@ -86,5 +86,10 @@ def adopt(
                 "class: check `model.mean` and `model.std`, the order of the classes, and the data."
             )
     value["version"] = register_original(workspace, data, model, params)
+    if weights.resolve().is_relative_to(workspace.root.resolve()):
+        output.note(
+            f"{weights} lies in the workspace and learned the records: move it out, or remove it, before the first "
+            "deletion. While it is there, no deletion gets a certificate."
+        )
     said = adoption_in_words(workspace, model.weights)["original"]
     output.emit(value, lambda: [output.facts(value), said])

@@ -64,7 +64,7 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
 
 def _verdict(verdict: dict[str, Any] | None) -> list[Any]:
     if not verdict:
-        return ["There was no audit: nothing is known about how well the model forgot."]
+        return ["There was no audit: nothing was measured of how well the model forgot."]
     outcome = verdict["outcome"]
     line = Text(f"Audit of the model `{verdict['row']}`: {outcome}.", _STYLES[outcome])
     return [line, *(f"  {reason}" for reason in verdict["reasons"])]

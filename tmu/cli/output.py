@@ -15,6 +15,8 @@ from rich.text import Text
 
 from tmu.errors import ConfigError, RequestError, TmuError
 
+_DETAILS = 30  # lines of an error's details on a terminal, at most
+
 Report = Callable[[int, int | None], None]
 
 
@@ -56,8 +58,10 @@ def emit_error(error: TmuError) -> None:
         typer.echo(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     _complain(f"error: {error.what} {error.hint}")
-    for line in error.details:
+    for line in error.details[:_DETAILS]:
         note(f"  {line}")
+    if len(error.details) > _DETAILS:
+        note(f"  and {len(error.details) - _DETAILS} more; the same command with --json lists all")
 
 
 def emit_fault(error: Exception) -> None:
@@ -113,8 +117,17 @@ def facts(pairs: dict[str, Any]) -> Table:
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in pairs.items():
-        made.add_row(name, Text(str(value)))
+        made.add_row(name, Text(_plain(value)))
     return made
+
+
+def _plain(value: Any) -> str:
+    """A value in words: parts of a mapping or a list one after the other, and `none` where there is nothing."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def shown_plan(plan: "Plan") -> list[Any]:
     choice, facts = plan.choice, facts_of(plan.body)
     lines: list[Any] = [*shown(plan), facts.purge]
     lines += [Text(f"Stays: {each}", "yellow") for each in facts.stays if each not in plan.stays]
-    lines.append(Text(f"Method: {choice.method}. {choice.reason}", "bold"))
+    lines.append(Text(f"Method: {facts.method}", "bold"))
     if choice.forecast:
         numbers = ["seconds", "of a retraining", "record visits"]
         rows = output.table("forecast", *numbers, "", numbers=numbers)
@@ -122,7 +122,7 @@ def shown_plan(plan: "Plan") -> list[Any]:
             rows.add_row(Text(name), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
         lines += [rows, f"Price: {facts.price}."]
-        lines += [Text(note, "yellow") for note in choice.notes]
+        lines += [Text(each, "yellow") for each in facts.warnings if each not in plan.warnings]
         lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
     return lines
 

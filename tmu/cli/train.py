@@ -33,10 +33,11 @@ def original(
     """
     workspace = open_workspace()
     params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
+    from tmu.steps.loading import open_store
     from tmu.steps.recipe_warnings import recipe_warnings
     from tmu.steps.train_model import train_original
 
-    for warning in recipe_warnings(params):
+    for warning in recipe_warnings(params, len(open_store(workspace, source).positions("holdout"))):
         output.note(f"Warning: {warning}")
     with output.progress("train original") as report:
         ref = train_original(workspace, source, params, progress=report, out=target)
@@ -86,8 +87,7 @@ def _numbers(
     if unseen is not None and unseen.right <= unseen.largest_class:
         output.note(
             f"The model is right on {unseen.right:.1f} % of the test records; answering the most frequent class every "
-            f"time is right on {unseen.largest_class:.1f} %. Raise `train.epochs` in params.yaml: with few records an "
-            "epoch has few steps."
+            f"time is right on {unseen.largest_class:.1f} %. {_mend(record)}"
         )
     return {
         "loss_train": round(last["loss"], 4),
@@ -96,6 +96,13 @@ def _numbers(
         **_of_holdout(record, last),
         "seconds_train": round(record["seconds_train"], 3),
     }
+
+
+def _mend(record: dict[str, Any]) -> str:
+    """What helps a training that learned too little."""
+    if record.get("best_epoch"):
+        return f"Early stopping kept epoch {record['best_epoch']}: set `train.early_stop` to null in params.yaml."
+    return "Raise `train.epochs` in params.yaml: with few records an epoch has few steps."
 
 
 def _of_holdout(record: dict[str, Any], last: dict[str, float]) -> dict[str, Any]:

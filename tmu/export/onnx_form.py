@@ -1,6 +1,7 @@
 """A graph of ONNX, compared with the network on random images before it is handed out."""
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,16 @@ def write(model: nn.Module, arch: Arch, folder: Path) -> None:
     except ImportError as error:
         raise ConfigError("ONNX is not installed.", "`pip install -e '.[onnx]'` in the repository of tmu.") from error
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    graph = torch.onnx.export(
-        program_of(model, arch),
-        input_names=["pixels"],
-        output_names=["logits"],
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter about torch itself
+        graph = torch.onnx.export(
+            program_of(model, arch),
+            input_names=["pixels"],
+            output_names=["logits"],
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
     if graph is None:
         raise ModelError(f"`{arch.name}` has no form in ONNX.", "Export it as `safetensors` or `torch`.")
     graph.save(folder / FILE)

@@ -46,6 +46,15 @@ def begin(model: nn.Module, start: Start) -> bool:
         if name not in taken and name.endswith(_COUNTER)
     }
     faults = _misfits(taken, needed)
+    if faults and not given.keys() & needed.keys():
+        theirs, ours = (f"`{min(names)}`" for names in (start.tensors, needed))
+        raise ModelError(
+            f"The weights to start from ({start.sha256[:12]}) name no tensor as the architecture does: they have "
+            f"{theirs} and others, it has {ours} and others.",
+            "Name their architecture under `model` in params.yaml; if the file is of another library's same network, "
+            "rename its tensors (docs/start-from-weights.md).",
+            faults,
+        )
     if faults:
         more = f" (and {len(faults) - _SHOWN} more)" if len(faults) > _SHOWN else ""
         raise ModelError(

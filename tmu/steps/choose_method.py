@@ -19,6 +19,7 @@ from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, shown
 from tmu.steps.foresee_mix import foresee_mix
 from tmu.steps.recipe_warnings import recipe_warnings
+from tmu.steps.table_sets import too_few_unseen
 from tmu.twin.class_mix import ClassShift
 from tmu.unlearn import needs_references
 from tmu.words import counted
@@ -90,6 +91,8 @@ class Chooser:
         table = self._forecaster.table
         absent = len(set(resolved.shards) - table.buckets) if table else 0
         held, least = int(counts[2].sum()), 2 * len(self._store.info.live)
+        if few := self._unaudited(resolved):
+            return few
         if needs_references(self._method) and self._params.references.pairs < _PAIRS:
             return f"their twin problems need {_PAIRS} pairs of networks (`references.pairs`)"
         if needs_references(self._method) and held < least:
@@ -99,6 +102,12 @@ class Chooser:
         if self._learns_from_holdout:
             return foresee_mix(*counts, names=self._store.info.classes, seed=self._params.seed)
         return None
+
+    def _unaudited(self, resolved: Resolved) -> str | None:
+        """Why no audit by the references is possible; None where one is, or where none is asked for."""
+        if self._method == RETRAIN or self._params.audit.golds:
+            return None
+        return too_few_unseen(self._store, self._store.index().find_records(resolved.records)[0])
 
     @cached_property
     def _learns_from_holdout(self) -> bool:

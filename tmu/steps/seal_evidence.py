@@ -44,7 +44,7 @@ def seal_evidence(workspace: Workspace, request: str) -> Sealed | NotSealed:
     """Seal what can be sealed. A refusal does not undo the deletion: it is returned, and can be tried again."""
     if not has_certificate(workspace, request):
         why = f"The evidence of request {request} is not sealed: it has no certificate yet."
-        return NotSealed(request=request, why=why, hint="`tmu certificate issue`, then `tmu evidence`.")
+        return NotSealed(request=request, why=why, hint=f"`tmu certificate issue {request}`, then `tmu evidence`.")
     try:
         return seal_bundle(workspace, request)
     except TmuError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from tmu.audit.by_table.case import LEAST_UNSEEN
 from tmu.data.keys import key64, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
@@ -72,16 +73,39 @@ def table_sets(
     return parts
 
 
+def too_few_unseen(store: RecordStore, gone: np.ndarray) -> str | None:
+    """Why no audit without golds is possible once the records at `gone` have left; None where one is."""
+    unseen = _never_seen(store)
+    unseen[gone] = False
+    number = int(unseen.sum())
+    if number >= LEAST_UNSEEN:
+        return None
+    return f"an audit needs {LEAST_UNSEEN} records of test set and hold-out, and {number} stay"
+
+
+def cannot_audit(workspace: Workspace, data: DataRef, forget: ForgetRef) -> bool:
+    """Whether so few never-seen records stay that no audit without golds is possible."""
+    store = open_store(workspace, data)
+    return too_few_unseen(store, store.index().find_records(forget_keys(workspace, forget))[0]) is not None
+
+
+def _never_seen(store: RecordStore) -> np.ndarray:
+    """Which records no model learned, bool (N,). The hold-out counts only where the test set is small.
+
+    Of a retired class no network has an output.
+    """
+    index = store.index()
+    holdout, test = (index.splits == SPLITS.index(name) for name in ("holdout", "test"))
+    never = test if test.sum() >= ENOUGH else test | holdout
+    return never & (store.info.outputs[index.labels] >= 0)
+
+
 def _sample(
     store: RecordStore, held: np.ndarray, gone: np.ndarray, sample: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of staying and of never-seen records: from shards in the seed's order until there are enough of each.
-
-    The hold-out counts as never seen only where the test set is small.
-    """
-    index = store.index()
-    train, holdout, test = (index.splits == SPLITS.index(name) for name in ("train", "holdout", "test"))
-    never = test if test.sum() >= ENOUGH else test | holdout
+    """Positions of staying and of never-seen records, from shards in the seed's order until each are enough."""
+    index, never = store.index(), _never_seen(store)
+    train = index.splits == SPLITS.index("train")
     stays = store.info.outputs[index.labels] >= 0  # of a retired class no network has an output
     stays[gone] = False
     staying, unseen = [], []

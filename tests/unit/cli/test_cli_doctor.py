@@ -80,6 +80,15 @@ def test_data_that_moved_away_from_its_revision_fails(place: Workspace) -> None:
     assert "dvc checkout" in _findings(place.root, 1)["data"]["hint"]
 
 
+def test_early_stopping_by_few_holdout_records_warns_once_there_are_data(place: Workspace) -> None:
+    (place.root / "params.yaml").write_text("train: {early_stop: 2}\n")
+    assert _findings(place.root, 0)["recipe"]["state"] == "ok"
+    import_records(get_reader("digits"), place.data, Keys(DEMO_SECRET), holdout=0.02, n_buckets=1)
+    found = _findings(place.root, 1)["recipe"]
+    assert found["state"] == "warn" and "Early stopping decides by" in found["text"]
+    assert "`train.early_stop` to null" in found["hint"]
+
+
 def test_an_unfinished_request_warns_and_says_how_to_go_on(place: Workspace) -> None:
     deletion = acknowledged()
     Journal(place).add(deletion)

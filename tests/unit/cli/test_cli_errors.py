@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tmu import errors
-from tmu.cli import EXIT_CODES, app, flow
+from tmu.cli import EXIT_CODES, app, flow, output
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -47,6 +47,21 @@ def test_json_errors_go_to_stdout(monkeypatch: pytest.MonkeyPatch, arguments: li
     assert json.loads(result.stdout) == {"error": facts}
     assert result.stderr == ""
     assert result.exit_code == 6
+
+
+def test_of_many_details_the_terminal_shows_the_first_and_json_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"line {number}" for number in range(33)]
+    _raising(monkeypatch, errors.DataError("Many are bad.", "Mend them.", lines))
+    shown = CliRunner().invoke(app, ["demo"]).stderr.splitlines()
+    assert shown[1:31] == [f"  {line}" for line in lines[:30]] and shown[31].startswith("  and 3 more;")
+    assert json.loads(CliRunner().invoke(app, ["demo", "--json"]).stdout)["error"]["details"] == lines
+
+
+def test_facts_are_words_and_no_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(output.MODE, "json", False)
+    output.emit(None, lambda: [output.facts({"splits": {"train": 3, "test": 1}, "left": [], "decoder": None, "n": 0})])
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [line[1].strip() for line in lines] == ["train 3, test 1", "none", "none", "0"]
 
 
 def test_json_of_one_call_does_not_stay_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

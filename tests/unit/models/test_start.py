@@ -56,6 +56,13 @@ def test_names_of_a_library_fit_into_our_wrapper():
     assert torch.equal(here.body.conv1[0].weight, there.conv1[0].weight)
 
 
+def test_names_of_another_library_are_told_from_a_network_that_differs():
+    there = {f"layer_{name}": tensor for name, tensor in trained().state_dict().items()}
+    with pytest.raises(ModelError, match="name no tensor as the architecture does: they have `layer_1") as caught:
+        begin(net(2), Start("0" * 64, there))
+    assert "rename its tensors" in caught.value.hint and "`1.0.weight` is missing" in caught.value.details
+
+
 def test_an_older_file_without_counters_of_batches_fits():
     there, here = trained(), net(2)
     counters = {name: None for name in there.state_dict() if name.endswith("num_batches_tracked")}

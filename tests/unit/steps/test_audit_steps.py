@@ -11,14 +11,14 @@ from tests.synthetic import SHAPE, blobs, tiny_net
 from tests.unit.data.conftest import Made
 from tmu import manifest
 from tmu.audit.probes.head_refit import head_refit
-from tmu.config import AuditConfig, Params
+from tmu.config import AuditConfig, ModelConfig, Params
 from tmu.data.importer import import_records
 from tmu.data.keys import Keys
 from tmu.data.store import RecordStore
 from tmu.models.bundle import Arch, save_bundle, weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.settings import Settings
-from tmu.steps import audit_sets, probe_model
+from tmu.steps import audit_by_recomputation, audit_sets, probe_model
 from tmu.stores.artifacts import LocalArtifacts
 
 DATA = DataRef(uri="data", digest="0.dir")
@@ -94,3 +94,15 @@ def test_the_kept_probes_hold_no_key_of_a_record(tmp_path: Path) -> None:
     assert not any(int(key).to_bytes(8, order, signed=True) in stored for key in keys for order in ("little", "big"))
     assert not any(str(int(key)).encode() in stored for key in keys)
     assert torch.unique(keys).numel() == len(keys)
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_an_audit_by_recomputation_names_the_start(started: bool) -> None:
+    model = (
+        ModelConfig(init="start.safetensors", init_sha256="a" * 64, init_source="birds") if started else ModelConfig()
+    )
+    ref = SimpleNamespace(digest="d", weights="w")
+    facts = dict.fromkeys(("data", "forget", "statistics", "original", "unlearned"), ref)
+    case = SimpleNamespace(**facts, params=SimpleNamespace(model=model), method="exact-head")
+    said = audit_by_recomputation._provenance(case)
+    assert ("a" * 64 in said.get("start", "") and "birds" in said["start"]) == started

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tmu.config import AuditConfig, AutoConfig, Params, ReferencesConfig, TrainConfig, TwinConfig, UnlearnConfig
+from tmu.data.records import SPLITS
 from tmu.deletion.plan import Cost
 from tmu.errors import ConfigError
 from tmu.files import write_json
@@ -281,7 +282,7 @@ def test_options_go_with_the_method_that_auto_weighs() -> None:
     assert params.with_method("retrain").unlearn.options == {}
 
 
-def looked_at(method: str, *, shards=(1, 2), held=50, pairs=2, table=None, n_train=10, **limits) -> Chooser:
+def looked_at(method: str, *, shards=(1, 2), held=50, unseen=99, pairs=2, table=None, n_train=10, **limits) -> Chooser:
     """A chooser whose table and store are given; what a request of these shards meets."""
     chooser = object.__new__(Chooser)
     params = PARAMS.model_copy(update={"references": ReferencesConfig(pairs=pairs, **limits)})
@@ -289,8 +290,11 @@ def looked_at(method: str, *, shards=(1, 2), held=50, pairs=2, table=None, n_tra
     facts |= {"buckets": frozenset({1, 2}), "seconds": 1.0, "twin": True, "due": ()} | (table or {})
     chooser._params, chooser._method = params, method
     chooser._forecaster = SimpleNamespace(table=None if table is None else Table(**facts))
-    chooser._store = SimpleNamespace(info=SimpleNamespace(live=("a", "b"), classes=("a", "b")))
-    chooser.resolved = SimpleNamespace(shards=shards, n_train=n_train)
+    info = SimpleNamespace(live=("a", "b"), classes=("a", "b"), outputs=np.array([0, 1]))
+    index = SimpleNamespace(splits=np.full(unseen, SPLITS.index("holdout")), labels=np.zeros(unseen, int))
+    index.find_records = lambda keys: (np.arange(0), [])
+    chooser._store = SimpleNamespace(info=info, index=lambda: index)
+    chooser.resolved = SimpleNamespace(shards=shards, n_train=n_train, records=())
     chooser.counts = [np.array([5, 5]), np.array([40, 40]), np.array([held, 0])]
     return chooser
 
@@ -303,6 +307,7 @@ def looked_at(method: str, *, shards=(1, 2), held=50, pairs=2, table=None, n_tra
         ({"table": {}, "shards": (1, 3)}, "they hold no rows of 1 shard of the 2 that it touches"),
         ({"held": 3}, "the hold-out has 3 records, and their twin problems need 4"),
         ({"pairs": 1}, "their twin problems need 2 pairs of networks"),
+        ({"unseen": 98}, "an audit needs 99 records of test set and hold-out, and 98 stay"),
     ],
 )
 def test_what_the_references_cannot_serve_is_known_from_the_plan(given: dict, refused: str | None) -> None:
@@ -314,6 +319,13 @@ def test_what_the_references_cannot_serve_is_known_from_the_plan(given: dict, re
 def test_a_method_that_only_its_audit_needs_references_for_is_not_held_to_the_twin_problems() -> None:
     chooser = looked_at("finetune", held=3, pairs=1)
     assert chooser._against(chooser.resolved, chooser.counts) is None
+
+
+def test_without_an_audit_by_references_few_records_forbid_nothing() -> None:
+    assert looked_at("retrain", unseen=5)._unaudited(SimpleNamespace(records=())) is None
+    by_golds = looked_at("tmu-soft", unseen=5)
+    by_golds._params = by_golds._params.model_copy(update={"audit": AuditConfig(golds=True)})
+    assert by_golds._against(by_golds.resolved, by_golds.counts) is None
 
 
 def test_the_plan_says_when_the_references_must_be_renewed() -> None:

@@ -92,6 +92,16 @@ def test_a_test_record_names_the_networks_that_know_its_person(asked: list[list[
         assert np.array_equal(test.acquainted[place], by_person[test.subjects[place]])
 
 
+def test_an_audit_of_few_never_seen_records_is_known_not_to_be_possible(
+    store: RecordStore, asked: list[list[int]]
+) -> None:
+    index = store.index()
+    unseen = np.flatnonzero(index.splits == SPLITS.index("test"))  # so many that the hold-out does not count
+    assert len(unseen) > table_sets.ENOUGH and not table_sets.cannot_audit(None, DATA, FORGET)
+    assert table_sets.too_few_unseen(store, unseen[99:]) is None
+    assert table_sets.too_few_unseen(store, unseen[98:]).endswith("test set and hold-out, and 98 stay")
+
+
 def test_the_same_shards_are_looked_at_for_every_request(asked: list[list[int]]) -> None:
     first = _sets()["test"].examples.keys
     assert first.equal(_sets()["test"].examples.keys)
