@@ -11,7 +11,7 @@ from tmu.errors import GateError
 from tmu.words import counted
 
 NOT_PROVEN = (
-    "Unlearning is approximate unless the method is exact retraining: the audit bounds what a model still shows, by "
+    "Unlearning is approximate unless the method is `retrain` or `exact-head`: the audit bounds what a model still shows, by "
     "the attacks that were run, and with the power that it states.",
     "That no copy exists outside the stores that the inventory names.",
     "That the issuer's machines ran the code that the certificate names: the issuer vouches for it by the signature.",
