@@ -11,8 +11,8 @@ from tmu.errors import GateError
 from tmu.words import counted
 
 NOT_PROVEN = (
-    "Unlearning is approximate unless the method is `retrain` or `exact-head`: the audit bounds what a model still shows, by "
-    "the attacks that were run, and with the power that it states.",
+    "Unlearning is approximate unless the method is `retrain` or `exact-head`: the audit bounds what a model still "
+    "shows, by the attacks that were run, and with the power that it states.",
     "That no copy exists outside the stores that the inventory names.",
     "That the issuer's machines ran the code that the certificate names: the issuer vouches for it by the signature.",
     "What people remember, wrote down or passed on who have seen the records or a model's answers.",
