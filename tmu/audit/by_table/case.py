@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from tmu.audit.unseen import LEAST_UNSEEN
 from tmu.config import AuditConfig
 from tmu.errors import DataError, ModelError
 from tmu.references.rows import ReferenceRows
 
 MODELS = ("unlearned", "original")
-LEAST_UNSEEN = 99  # never-seen records below which false alarms cannot be bounded at 1 %
 
 
 @dataclass(frozen=True, eq=False)
