@@ -105,7 +105,7 @@ def test_what_moves_while_nothing_is_decided_anew_voids_nothing(planning: Api, m
     ask(planning)
     old = plan(planning)["hash"]
     approve(planning, old)
-    audited = {"level": "low", "audits": 1, "classes": None}  # an audit of the same method has passed meanwhile
+    audited = {"audits": 1, "classes": None}  # an audit of the same method has passed meanwhile
 
     def measured(choice: Choice) -> Choice:
         forecast = {name: replace(cost, seconds=12.5) for name, cost in choice.forecast.items()}
