@@ -17,7 +17,10 @@ from tmu.steps.export_model import _limits
         ("unlearned", "retrain", False),
     ],
 )
-def test_only_what_an_approximate_method_made_is_called_approximate(role: str, method: str, approximate: bool) -> None:
-    version = SimpleNamespace(role=role, tags={"method": method})
-    said = _limits(SimpleNamespace(params=Params()), version)
+def test_only_what_an_approximate_method_made_is_called_approximate(
+    role: str, method: str, approximate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tmu.steps.export_model.adoption_of", lambda *_: None)
+    version = SimpleNamespace(role=role, tags={"method": method}, weights_sha256="0")
+    said = _limits(SimpleNamespace(params=Params()), version, {})
     assert any("approximate" in each for each in said) == approximate
