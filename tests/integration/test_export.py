@@ -124,7 +124,7 @@ def test_the_card_tells_of_the_version_and_not_of_what_params_yaml_says_now(work
     assert "that is exact" in card and "approximate" not in card
 
 
-def test_mlflow_serves_names_and_takes_bytes_by_scale(workspace):
+def test_mlflow_serves_names_and_takes_bytes_by_scale(workspace, monkeypatch):
     """`mlflow models serve` runs this app."""
     import mlflow
     from fastapi.testclient import TestClient
@@ -132,8 +132,8 @@ def test_mlflow_serves_names_and_takes_bytes_by_scale(workspace):
 
     from tmu.serving import load_model
 
-    mlflow.set_registry_uri(workspace.registry.uri)
-    mlflow.set_tracking_uri(workspace.registry.uri)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):  # `mlflow.set_tracking_uri` would outlive the test
+        monkeypatch.setenv(name, workspace.registry.uri)
     loaded = mlflow.pyfunc.load_model("models:/tmu-d@champion")
     bytes_ = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8))
     expected = load_model("models:/tmu-d@champion").predict(bytes_.astype(np.uint8))

@@ -24,10 +24,11 @@ def test_the_hold_out_is_loaded_for_those_that_ask_without_the_forgotten(monkeyp
     monkeypatch.setattr(step, "load_model", lambda *_: (tiny_net(), SimpleNamespace(classes=("a", "b", "c"))))
     monkeypatch.setattr(step, "load_twin", lambda *_: None)
     monkeypatch.setattr(step, "engine", lambda *_: None)
+    monkeypatch.setattr(step, "refuse_suppressed", lambda *_: None)
     workspace = SimpleNamespace(settings=SimpleNamespace(device="cpu"))
     params = Params(unlearn=UnlearnConfig(method=method))
     case = SimpleNamespace(data=None, forget=None, original=None, twin=None, params=params)
-    problem, _ = step._problem(workspace, case, "key", None)
+    problem, *_ = step._problem(workspace, case, "key", None)
     assert (problem.holdout is not None) == asks
     assert [which for split, which in loaded if split == "holdout"] == [{"without": forgotten}] * asks
     assert {split for split, _ in loaded} == {"train"} | ({"holdout"} if asks else set())
