@@ -70,7 +70,7 @@ drills: $(READY) ## kill a purge at ten points, restore single stores, replay by
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 test-fast: $(READY) ## run the tests that take seconds
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow and not drill" $(ARGS)
 
 check: lint types walls spelling ## check style, types, the walls between rooms, spelling
 
