@@ -66,7 +66,7 @@ chaos: $(READY) ## kill each server and process at each stage of a deletion; res
 test: $(READY) ## run every test but those of make browser and make drills
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not browser and not drill" $(ARGS)
 
-drills: $(READY) ## kill a purge at ten points, restore single stores, replay by DVC, two Ray nodes, lost ranks: half an hour
+drills: $(READY) ## kill a purge at ten points, restore single stores, replay by DVC, two Ray nodes, lost ranks: long
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 test-fast: $(READY) ## run the tests that take seconds
