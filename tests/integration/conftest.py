@@ -1,7 +1,10 @@
 """Workspaces and Prefect for the integration tests: small, real, and apart from whoever runs them."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,12 +24,22 @@ QUICK = {
 LAYOUT = {"holdout": 0.35, "test": 0.35}
 
 
+@cache
+def _imported() -> tempfile.TemporaryDirectory:
+    """A workspace with the embedded digits, once for each process of the tests: an import costs seconds."""
+    kept = tempfile.TemporaryDirectory(prefix="digits-of-the-tests-")
+    workspace = Workspace.create(Path(kept.name) / "w")
+    import_data(workspace, "digits", {}, **LAYOUT)
+    return kept
+
+
 def make_workspace(folder: Path, **extra: object) -> Workspace:
     """A workspace with the embedded digits and quick parameters. audit: beside golds, unless it says otherwise.
 
-    What a deletion leaves behind stays, for tests that look at it; `purge={"act": True}` destroys it at its end.
+    What a deletion leaves behind stays, for tests that look at it; `purge={"act": True}` destroys it at its end. It is
+    a copy of one that was imported once; its secret is its own.
     """
-    workspace = Workspace.create(folder)
+    shutil.copytree(Path(_imported().name) / "w", folder, symlinks=True, dirs_exist_ok=True)
     audit = {"audit": {**QUICK["audit"], **extra.pop("audit", {})}}
     params = Params.model_validate({**QUICK, **extra, **audit}).model_dump(
         mode="json"

@@ -1,4 +1,4 @@
-"""kill -9 at every stage of one deletion: the same request goes on, and takes effect exactly once.
+"""kill -9 at the stages of one deletion: the same request goes on, and takes effect exactly once.
 
 Between the stages params.yaml is edited, another method is asked for, and the request is withdrawn.
 """
@@ -72,9 +72,15 @@ def edit_params(workspace: Workspace, change: dict[str, Any]) -> None:
     (workspace.root / "params.yaml").write_text(yaml.safe_dump(raw))
 
 
-@pytest.fixture(scope="module")
-def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Workspace]:
-    """The same deletion in two workspaces: undisturbed, and killed at every point in turn."""
+SOME = ("training the original", "twin", "between two shards", "before DVC knows", "in the middle of registering")
+DRILL = pytest.param(POINTS, id="all", marks=pytest.mark.drill)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(SOME, id="some"), DRILL])
+def twice(
+    request: pytest.FixtureRequest, prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workspace, Workspace]:
+    """The same deletion in two workspaces: undisturbed, and killed at some points (drill: all) in turn."""
     folder = tmp_path_factory.mktemp("crash")
     calm, killed = (make_workspace(folder / name, **SMALL) for name in ("calm", "killed"))
     subjects = [calm.keys(simulated=True).subject(name) for name in PEOPLE]
@@ -82,7 +88,7 @@ def twice(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     with Nursery("tests.integration.crash_child", ["flows.delete_local"], environment) as nursery:
         done = nursery.call(calm.root, "none", *subjects)
         assert done.returncode == 0, done.stderr[-2000:]
-        for number, point in enumerate(POINTS):
+        for number, point in enumerate(request.param):
             died = nursery.call(killed.root, point, *subjects)
             assert died.returncode == -9, f"{point}: {died.returncode} {died.stderr[-2000:]}"
             refuse_all_but_the_same(killed, point, folder / f"copy-{number}")

@@ -58,6 +58,12 @@ def deleted(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def test_neither_proxies_nor_standard_input_are_needed(home: Path) -> None:
+    """Both at once; a drill tries each alone."""
+    assert deleted(tmu(home, *ASKED, "--yes", variables=PROXIES, preexec_fn=lambda: os.close(0)))["request"]
+
+
+@pytest.mark.drill
 def test_proxies_that_are_dead_are_not_asked(home: Path) -> None:
     assert deleted(tmu(home, *ASKED, "--yes", variables=PROXIES))["request"]
 
@@ -67,6 +73,7 @@ def test_a_temporary_folder_that_cannot_be_written_to_is_done_without(home: Path
     assert deleted(tmu(home, *ASKED, "--yes", variables={"TMPDIR": "/proc"}))["request"]
 
 
+@pytest.mark.drill
 def test_standard_input_may_be_closed(home: Path) -> None:
     assert deleted(tmu(home, *ASKED, "--yes", preexec_fn=lambda: os.close(0)))["request"]
 
