@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.digits import with_digits
 from tmu.data.index import Index
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.deletion.journal import Journal
@@ -11,7 +12,6 @@ from tmu.purge.scope import Scope
 from tmu.purge.trace import Trace
 from tmu.steps.acknowledge import written_down
 from tmu.steps.erase_data import erase_data
-from tmu.steps.import_data import import_data
 from tmu.steps.plan import plan_deletion
 from tmu.workspace import Workspace
 
@@ -21,9 +21,7 @@ PLACES = (forget_sets, journal, ledger)
 
 def imported(folder: Path) -> Workspace:
     """A workspace with the digits."""
-    workspace = Workspace.create(folder)
-    import_data(workspace, "digits", {})
-    return Workspace.open(folder)
+    return with_digits(folder)
 
 
 def key_of(workspace: Workspace, person: str = PERSON) -> str:

@@ -1,17 +1,14 @@
 """Workspaces and Prefect for the integration tests: small, real, and apart from whoever runs them."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.digits import with_digits
 from tmu.config import Params
-from tmu.steps.import_data import import_data
 from tmu.workspace import Workspace
 
 QUICK = {
@@ -24,30 +21,18 @@ QUICK = {
 LAYOUT = {"holdout": 0.35, "test": 0.35}
 
 
-@cache
-def _imported() -> tempfile.TemporaryDirectory:
-    """A workspace with the embedded digits, once for each process of the tests: an import costs seconds."""
-    kept = tempfile.TemporaryDirectory(prefix="digits-of-the-tests-")
-    workspace = Workspace.create(Path(kept.name) / "w")
-    import_data(workspace, "digits", {}, **LAYOUT)
-    return kept
-
-
 def make_workspace(folder: Path, **extra: object) -> Workspace:
     """A workspace with the embedded digits and quick parameters. audit: beside golds, unless it says otherwise.
 
-    What a deletion leaves behind stays, for tests that look at it; `purge={"act": True}` destroys it at its end. It is
-    a copy of one that was imported once; its secret is its own.
+    What a deletion leaves behind stays, for tests that look at it; `purge={"act": True}` destroys it at its end.
     """
-    shutil.copytree(Path(_imported().name) / "w", folder, symlinks=True, dirs_exist_ok=True)
+    with_digits(folder, **LAYOUT)
     audit = {"audit": {**QUICK["audit"], **extra.pop("audit", {})}}
     params = Params.model_validate({**QUICK, **extra, **audit}).model_dump(
         mode="json"
     )  # every key: DVC asks for them by name
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    workspace = Workspace.open(folder)
-    import_data(workspace, "digits", {}, **LAYOUT)
-    return workspace
+    return Workspace.open(folder)
 
 
 @pytest.fixture(scope="package", autouse=True)

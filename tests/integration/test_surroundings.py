@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.digits import with_digits
 from tests.integration.conftest import LAYOUT, QUICK
 from tmu.config import Params
-from tmu.steps.import_data import import_data
-from tmu.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 DEAD = "http://127.0.0.1:9"
@@ -29,10 +28,9 @@ ASKED = ("delete", "--subject", "contributor-007", "--method", "retrain", "--no-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("surroundings") / "w"
-    workspace = Workspace.create(root)
+    with_digits(root, **LAYOUT)
     quick = QUICK | {"train": {"epochs": 1}, "model": {"options": {"width": 8}}}
     (root / "params.yaml").write_text(yaml.safe_dump(Params.model_validate(quick).model_dump(mode="json")))
-    import_data(workspace, "digits", {}, **LAYOUT)
     return root
 
 
