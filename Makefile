@@ -64,18 +64,18 @@ chaos: $(READY) ## kill each server and process at each stage of a deletion; res
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 test: $(READY) ## run every test but those of make browser and make drills
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not browser and not drill" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not drill" $(ARGS)
 
 drills: $(READY) ## kill a purge at ten points, restore single stores, replay by DVC, two Ray nodes, lost ranks: long
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 test-fast: $(READY) ## run the tests that take seconds
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow and not drill" $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not drill" $(ARGS)
 
 check: lint types walls spelling ## check style, types, the walls between rooms, spelling
 
 coverage: $(READY) ## run the tests of make test and print which branches they reach (slower)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not browser and not drill" --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not browser and not drill" --cov --cov-report=term $(ARGS)
 
 audit: $(READY) ## check the locked packages against the Python advisory database (needs the network)
 	@infra/advisories.sh
