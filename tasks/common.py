@@ -32,12 +32,13 @@ def step_task(
     result. Cached tasks are keyed by stage, digest of the code that `code` names for the task's parameters, and the
     digests of all references and configs given to them (data, parent model, config with its seed); their results are
     references as JSON. Outside of a run a task is a plain call (`plain.py`). `gpu` tags the heavy ones, which hold the
-    limit of that name while they work; `limit` names another one.
+    limit of that name while they work; `limit` names another one. The others bear no tag: Prefect asks its server for a
+    slot of each tag, which takes a quarter of a second a task.
     """
     return lambda function: StepTask(
         _within(stage, limit or (GPU if gpu else None), function),
         name=stage,
-        tags=["gpu"] if gpu else ["cpu"],
+        tags=["gpu"] if gpu else [],
         retries=len(RETRY_DELAYS),
         retry_delay_seconds=RETRY_DELAYS,
         retry_condition_fn=may_pass_next_time,
