@@ -33,7 +33,7 @@ def step_task(
     digests of all references and configs given to them (data, parent model, config with its seed); their results are
     references as JSON. Outside of a run a task is a plain call (`plain.py`). `gpu` tags the heavy ones, which hold the
     limit of that name while they work; `limit` names another one. The others bear no tag: Prefect asks its server for a
-    slot of each tag, which takes a quarter of a second a task.
+    slot of each tag, once a task.
     """
     return lambda function: StepTask(
         _within(stage, limit or (GPU if gpu else None), function),
