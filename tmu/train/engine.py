@@ -196,7 +196,7 @@ def _loop(
     saved = time.monotonic()
     while run.step < run.steps and not is_over(run.history, run.config.early_stop):
         epoch, first = divmod(run.step, per_epoch)
-        order = run.sampler(epoch)
+        order = _beside(run.sampler(epoch), run.examples.labels.device)
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
         for share, rows, images in _fed(run, order[first:]):
             _one_step(run, rows, images, share)
@@ -209,6 +209,13 @@ def _loop(
         _close_epoch(run, epoch)
         if progress:
             progress(run.step, run.steps, run.history[-1])
+
+
+def _beside(order: list[Tensor], device: torch.device) -> list[Tensor]:
+    """The batches' rows where the records are, by one copy: each step would wait for the device to get its own."""
+    if order[0].device == device:
+        return order
+    return list(torch.cat(order).to(device).split([len(rows) for rows in order]))
 
 
 def _fed(run: _Run, order: list[Tensor]) -> Iterator[tuple[float, Tensor, Tensor]]:

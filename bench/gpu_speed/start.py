@@ -1,0 +1,110 @@
+"""Run the parts in order, each within its limit; store and show what they found."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import results
+from bench.gpu_speed import deletions, profile, retraining, throughput, to_94
+from bench.gpu_speed.limit import Cut, limited
+from bench.gpu_speed.plan import MINUTES, SUITE, limits, sizes_of
+from bench.gpu_speed.shop import SEED, Missing, Shop, Tell
+from bench.runner.ground import ground_file, load_ground
+from bench.speed.page import render
+from bench.stamp import stamp
+from tmu.errors import ConfigError, TmuError
+from tmu.train.lane import pick_device
+
+Part = Callable[[Shop, Tell], None]
+
+
+def start(home: Path, *, toy: bool = False, minutes: float | None = None, device: str = "auto") -> dict[str, Any]:
+    """Measure all parts and store their rows; returns a summary. home: folder of the bench's caches.
+
+    Raises ConfigError without a GPU, but for the toy.
+    """
+    on = pick_device(device)
+    _refuse_no_gpu(on, toy=toy)
+    name, folder = (f"{SUITE}-toy", home / f"{SUITE}-toy" / "results") if toy else (SUITE, results.FOLDER)
+    began, rows = time.perf_counter(), list[dict[str, Any]]()
+    shop = Shop(sizes_of(toy=toy), on)
+    parts = {"data": _data(home), **PARTS}
+
+    def tell(method: str, metric: str, value: float, unit: str) -> None:
+        rows.append({"method": method, "metric": metric, "value": float(value), "unit": unit})
+
+    failed = {part: why for part in parts if (why := _run(part, parts[part], shop, tell, minutes or MINUTES))}
+    tell("all", "seconds of the suite", time.perf_counter() - began, "s")
+    page = _stored(name, folder, shop, rows, minutes)
+    return {
+        "suite": name,
+        "rows": len(rows),
+        "seconds": time.perf_counter() - began,
+        "failed": failed,
+        "results": str(folder / f"{name}.parquet"),
+        "page": str(page),
+    }
+
+
+PARTS: dict[str, Part] = {
+    "airbench94": to_94.airbench94,
+    "engine to 94 %": to_94.engine,
+    "retraining": retraining.retraining,
+    "references": deletions.references,
+    "twin": deletions.twin,
+    "deletions": deletions.deletions,
+    "224 px": throughput.eager,
+    "224 px, compiled": throughput.compiled,
+    "profile": profile.top_ten,
+}
+
+
+def _run(name: str, part: Part, shop: Shop, tell: Tell, minutes: float) -> str | None:
+    """Run one part; why it failed, or None. Being cut or left out is told in a row, and is no failure."""
+    shop.limit = limits(minutes)[name]
+    began, what = time.perf_counter(), f"all: part {name}"
+    try:
+        with limited(shop.limit):
+            part(shop, tell)
+    except Cut:
+        tell(what, "cut at its limit", 1, "")
+    except Missing as missing:
+        tell(what, f"left out, for it needs the part {missing}", 1, "")
+    except (TmuError, RuntimeError) as error:  # such as a GPU without memory: the other parts still count
+        tell(what, f"failed: {type(error).__name__}", 1, "")
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    finally:
+        tell(what, "seconds", time.perf_counter() - began, "s")
+        tell(what, "limit", shop.limit, "s")
+    return None
+
+
+def _data(home: Path) -> Part:
+    def read(shop: Shop, tell: Tell) -> None:
+        shop.ground = load_ground(ground_file(shop.sizes.suite, home), str(shop.device))
+
+    return read
+
+
+def _stored(name: str, folder: Path, shop: Shop, rows: list[dict[str, Any]], minutes: float | None) -> Path:
+    where = torch.cuda.get_device_name(shop.device) if shop.device.type == "cuda" else "the processor"
+    dataset = shop.sizes.suite.dataset
+    command = f"python -m bench {SUITE}" + f" --minutes {minutes:g}" * bool(minutes) + " --toy" * name.endswith("-toy")
+    common = {"dataset": dataset, "forget_set": where, "seed": SEED, "command": command, "seconds": rows[-1]["value"]}
+    common |= stamp(threads=torch.get_num_threads())
+    results.drop(name, lambda row: (row["dataset"], row["forget_set"]) == (dataset, where), folder)
+    results.add(name, [{**common, **row} for row in rows], folder)
+    return render(folder, name, f"python -m bench {SUITE}")
+
+
+def _refuse_no_gpu(device: torch.device, *, toy: bool) -> None:
+    if toy or (device.type == "cuda" and torch.cuda.is_available()):
+        return
+    cause = "and torch sees none on this machine" if torch.version.cuda else "and torch is installed without CUDA here"
+    raise ConfigError(
+        f"The suite `{SUITE}` measures a GPU, {cause}.",
+        "Run it on a machine with an NVIDIA card and a build of torch for it, or see it at toy size: add --toy.",
+    )
