@@ -7,7 +7,6 @@ that what is computed here is what is computed there, bit for bit. torch lends t
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
-NAME = "privateuseone"
-DEVICE = torch.device(NAME, 0)
+NAME = "pretended"
+
 
 # no deterministic algorithm on CUDA: the list of `torch.use_deterministic_algorithms` in torch 2.13
 REFUSED = (
@@ -32,39 +31,6 @@ _CROSSING = ("_to_copy", "copy_", "_copy_from")
 _INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 
 
-class OnDevice(Tensor):
-    """A tensor on the second device; `held` is where its numbers are."""
-
-    held: Tensor
-
-    @staticmethod
-    def __new__(cls, held: Tensor) -> "OnDevice":
-        made = Tensor._make_wrapper_subclass(
-            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=DEVICE
-        )
-        made.held = held
-        return made
-
-    def __repr__(self) -> str:
-        return f"OnDevice({self.held!r})"
-
-    @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return _computed(func, args, kwargs or {}, None)
-
-
-class Watch(TorchDispatchMode):
-    """waits: the operations for which the host waited for the device, in order. seen: all operations there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[str] = []
-        self.seen: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return _computed(func, args, kwargs or {}, self)
-
-
 class _Module(_DummyBackendModule):
     """What autocast and seeding ask of a device's module."""
 
@@ -75,17 +41,76 @@ class _Module(_DummyBackendModule):
         """Nothing: its draws are the host's."""
 
 
-@cache
-def _registered() -> None:
-    _setup_privateuseone_for_python_backend(backend_module=_Module())
+_setup_privateuseone_for_python_backend(NAME, _Module())
+DEVICE = torch.device(NAME, 0)
+
+
+class OnDevice(Tensor):
+    """A tensor on the second device; `held` is where its numbers are."""
+
+    held: Tensor
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> "OnDevice":
+        made = Tensor._make_wrapper_subclass(
+            cls,
+            held.shape,
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            device=DEVICE,
+        )
+        made.held = held
+        return made
+
+    def __repr__(self) -> str:
+        return f"OnDevice({tuple(self.shape)})"
+
+    @property
+    def data(self) -> Tensor:
+        """Without its history; set, both sides are."""
+        return super().data
+
+    @data.setter
+    def data(self, given: "OnDevice") -> None:
+        Tensor.data.__set__(self, given)
+        self.held = given.held
+
+    def tolist(self) -> Any:
+        """By way of the host, as on a GPU; torch's own does not take wrapped tensors."""
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _computed(func, args, kwargs or {}, None)
+
+
+class Watch(TorchDispatchMode):
+    """waits: the operations for which the host waited for the device, in order. seen: all operations there.
+
+    faults: what a GPU would have refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+        self.faults: list[str] = []
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _computed(func, args, kwargs or {}, self)
 
 
 @contextmanager
 def second_device() -> Iterator[Watch]:
-    """Inside, `DEVICE` can be used."""
-    _registered()
-    with Watch() as watch:
+    """Inside, `DEVICE` can be used. Raises RuntimeError at the end, for what a GPU would have refused.
+
+    At the end, since torch ends the process for an error of such a device in a backward pass.
+    """
+    with torch.autograd.set_multithreading_enabled(False), Watch() as watch:
         yield watch
+    if watch.faults:
+        raise RuntimeError("; ".join(dict.fromkeys(watch.faults)))
 
 
 def _computed(func: Any, args: Any, kwargs: Any, watch: Watch | None) -> Any:
@@ -95,10 +120,10 @@ def _computed(func: Any, args: Any, kwargs: Any, watch: Watch | None) -> Any:
     on = there if asked is None else torch.device(asked).type == NAME
     if name in _CROSSING:
         on = isinstance(args[0], OnDevice) if name == "copy_" else on
-    else:
-        _refuse_mixed(name, args, given, there)
-    if there or on:
-        _note(name, func, args, given, on, watch)
+    if watch is not None and (there or on):
+        watch.seen.add(name)
+        watch.faults += _faults(name, args, given, there)
+        watch.waits += _waits(name, args, given, on)
     wrappers = {id(each.held): each for each in given if isinstance(each, OnDevice)}
     inner = tree_map(_host, (args, {**kwargs, **({"device": "cpu"} if asked is not None else {})}))
     found = func(*inner[0], **inner[1])
@@ -110,7 +135,8 @@ def _computed(func: Any, args: Any, kwargs: Any, watch: Watch | None) -> Any:
 def _placed(each: Any, wrappers: dict[int, OnDevice]) -> Any:
     if not isinstance(each, Tensor) or isinstance(each, OnDevice):
         return each
-    return wrappers.get(id(each)) or OnDevice(each)
+    known = wrappers.get(id(each))
+    return OnDevice(each) if known is None else known
 
 
 def _host(each: Any) -> Any:
@@ -121,26 +147,22 @@ def _host(each: Any) -> Any:
     return each
 
 
-def _refuse_mixed(name: str, args: Any, given: list[Tensor], there: bool) -> None:
+def _faults(name: str, args: Any, given: list[Tensor], there: bool) -> list[str]:
     """As a GPU does: numbers without a dimension may come from the host, and so may what indexes a tensor there."""
-    if not there:
-        return
+    if name in REFUSED and torch.are_deterministic_algorithms_enabled():
+        return [f"{name} does not have a deterministic implementation"]
+    if name in _CROSSING or not there:
+        return []
     if name in _INDEXING and isinstance(args[0], OnDevice):
         given = [each for each in given if each.dtype not in (torch.int64, torch.bool)]
-    if any(not isinstance(each, OnDevice) and each.dim() for each in given):
-        raise RuntimeError(f"{name}: Expected all tensors to be on the same device, but found at least two devices")
+    mixed = any(not isinstance(each, OnDevice) and each.dim() for each in given)
+    return [f"{name}: all tensors are to be on the same device"] if mixed else []
 
 
-def _note(name: str, func: Any, args: Any, given: list[Tensor], on: bool, watch: Watch | None) -> None:
-    if name in REFUSED and torch.are_deterministic_algorithms_enabled():
-        raise RuntimeError(f"{name} does not have a deterministic implementation, but you set")
-    if watch is None:
-        return
-    watch.seen.add(name)
-    from_host = on and name in (*_CROSSING, *_INDEXING) and any(
-        not isinstance(each, OnDevice) and each.dim() for each in given
-    )
-    masked = name in _INDEXING and any(each.dtype == torch.bool for each in tree_iter(args[1]) if each is not None)
-    to_host = name in _CROSSING and not on and any(isinstance(each, OnDevice) for each in given)
-    if name in _WAITING or from_host or to_host or masked:
-        watch.waits.append(name)
+def _waits(name: str, args: Any, given: list[Tensor], on: bool) -> list[str]:
+    """The operation, where the host has to wait for what the device has, or for memory of its own to be read."""
+    host = any(not isinstance(each, OnDevice) and each.dim() for each in given)
+    from_host = on and host and name in (*_CROSSING, *_INDEXING)
+    to_host = not on and name in _CROSSING and any(isinstance(each, OnDevice) for each in given)
+    masks = name in _INDEXING and any(each.dtype == torch.bool for each in tree_iter(args[1]) if each is not None)
+    return [name] if name in _WAITING or from_host or to_host or masks else []

@@ -173,6 +173,8 @@ def _prepare(
     if config.balance == "weights":
         weights = class_weights(examples.labels)
         examples = replace(examples, weights=weights if examples.weights is None else weights * examples.weights)
+    if examples.noise is not None and not examples.noise.any():
+        examples = replace(examples, noise=None)  # nothing is drawn for it
     objective, after_step, given = calls
     sampler = given or (lambda epoch: batches(_order(examples, config, seeds.order, epoch), config.batch_size))
     steps = config.epochs * (len(sampler(0)) if given else batch_count(len(examples), config.batch_size))
