@@ -58,10 +58,11 @@ def sizes_of(*, toy: bool) -> Sizes:
     return Sizes(suite, **few, **small)
 
 
-def limits(minutes: float) -> dict[str, float]:
-    """Seconds of each part where the whole may take so many minutes."""
-    scale = (60 * minutes - _SPARE) / sum(LIMITS.values())
-    return {name: scale * seconds for name, seconds in LIMITS.items()}
+def limits(minutes: float, *, toy: bool) -> dict[str, float]:
+    """Seconds of each part where the whole may take so many minutes. A toy's twin is cut at once."""
+    scale = 60 * minutes * (1 - _SPARE / (60 * MINUTES)) / sum(LIMITS.values())
+    found = {name: scale * seconds for name, seconds in LIMITS.items()}
+    return {**found, "twin": 0.2} if toy else found
 
 
 def recipe_of_94(epochs: int) -> TrainConfig:

@@ -1,5 +1,7 @@
 """Run the parts in order, each within its limit; store and show what they found."""
 
+import importlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from bench.gpu_speed.shop import SEED, Missing, Shop, Tell
 from bench.runner.ground import ground_file, load_ground
 from bench.speed.page import render
 from bench.stamp import stamp
-from tmu.errors import ConfigError, TmuError
+from tmu.errors import ConfigError
 from tmu.train.lane import pick_device
 
 Part = Callable[[Shop, Tell], None]
@@ -30,13 +32,17 @@ def start(home: Path, *, toy: bool = False, minutes: float | None = None, device
     _refuse_no_gpu(on, toy=toy)
     name, folder = (f"{SUITE}-toy", home / f"{SUITE}-toy" / "results") if toy else (SUITE, results.FOLDER)
     began, rows = time.perf_counter(), list[dict[str, Any]]()
-    shop = Shop(sizes_of(toy=toy), on)
-    parts = {"data": _data(home), **PARTS}
+    shop, may_take = Shop(sizes_of(toy=toy), on), limits(minutes or MINUTES, toy=toy)
+    importlib.import_module("torch._dynamo")  # optimisers load it; no part is to be cut while it does
 
     def tell(method: str, metric: str, value: float, unit: str) -> None:
         rows.append({"method": method, "metric": metric, "value": float(value), "unit": unit})
 
-    failed = {part: why for part in parts if (why := _run(part, parts[part], shop, tell, minutes or MINUTES))}
+    failed = dict[str, str]()
+    for part, work in {"data": _data(home), **PARTS}.items():
+        shop.limit = may_take[part]
+        if why := _run(part, work, shop, tell):
+            failed[part] = why
     tell("all", "seconds of the suite", time.perf_counter() - began, "s")
     page = _stored(name, folder, shop, rows, minutes)
     return {
@@ -62,10 +68,10 @@ PARTS: dict[str, Part] = {
 }
 
 
-def _run(name: str, part: Part, shop: Shop, tell: Tell, minutes: float) -> str | None:
+def _run(name: str, part: Part, shop: Shop, tell: Tell) -> str | None:
     """Run one part; why it failed, or None. Being cut or left out is told in a row, and is no failure."""
-    shop.limit = limits(minutes)[name]
     began, what = time.perf_counter(), f"all: part {name}"
+    print(f"{name}: at most {shop.limit:.0f} s", file=sys.stderr, flush=True)
     try:
         with limited(shop.limit):
             part(shop, tell)
@@ -73,7 +79,7 @@ def _run(name: str, part: Part, shop: Shop, tell: Tell, minutes: float) -> str |
         tell(what, "cut at its limit", 1, "")
     except Missing as missing:
         tell(what, f"left out, for it needs the part {missing}", 1, "")
-    except (TmuError, RuntimeError) as error:  # such as a GPU without memory: the other parts still count
+    except Exception as error:  # such as a GPU without memory: what the other parts found still counts
         tell(what, f"failed: {type(error).__name__}", 1, "")
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     finally:
@@ -92,7 +98,8 @@ def _data(home: Path) -> Part:
 def _stored(name: str, folder: Path, shop: Shop, rows: list[dict[str, Any]], minutes: float | None) -> Path:
     where = torch.cuda.get_device_name(shop.device) if shop.device.type == "cuda" else "the processor"
     dataset = shop.sizes.suite.dataset
-    command = f"python -m bench {SUITE}" + f" --minutes {minutes:g}" * bool(minutes) + " --toy" * name.endswith("-toy")
+    command = f"python -m bench {SUITE}" + (f" --minutes {minutes:g}" if minutes else "")
+    command += " --toy" if name != SUITE else ""
     common = {"dataset": dataset, "forget_set": where, "seed": SEED, "command": command, "seconds": rows[-1]["value"]}
     common |= stamp(threads=torch.get_num_threads())
     results.drop(name, lambda row: (row["dataset"], row["forget_set"]) == (dataset, where), folder)
