@@ -31,10 +31,11 @@ class Sizes:
 
     lengths: epochs of the engine's trainings, tried in turn until one reaches 94 %. widths: of airbench94's network.
     runs: of its recipe. reference_epochs: of each reference. side, pictures, batch_size, epochs: at 224 pixels.
-    backend: of torch.compile. steps: that are profiled.
+    backend: of torch.compile. steps: that are profiled. most: records of each split; None: all.
     """
 
     suite: Suite
+    most: int | None = None
     lengths: tuple[int, ...] = (10, 14, 20, 28)
     plain_epochs: float = 9.9
     widths: tuple[int, int, int] = (64, 256, 256)
@@ -53,9 +54,9 @@ def sizes_of(*, toy: bool) -> Sizes:
     suite = load("gpu-cifar10", toy=toy)
     if not toy:
         return Sizes(suite.model_copy(update={"reader": {**suite.reader, "subjects": _PEOPLE}}))
-    few = {"lengths": (1,), "plain_epochs": 0.5, "widths": (4, 8, 8), "runs": 2, "reference_epochs": 1}
-    small = {"side": 40, "pictures": 32, "batch_size": 16, "epochs": 1, "backend": "eager", "steps": 2}
-    return Sizes(suite, **few, **small)
+    few = {"lengths": (1,), "plain_epochs": 2, "widths": (4, 8, 8), "runs": 2, "reference_epochs": 1}
+    small = {"side": 32, "pictures": 8, "batch_size": 4, "epochs": 1, "backend": "eager", "steps": 2}
+    return Sizes(suite, 96, **few, **small)
 
 
 def limits(minutes: float, *, toy: bool) -> dict[str, float]:

@@ -33,8 +33,7 @@ def retraining(shop: Shop, tell: Tell) -> None:
     tell(what, "records", len(data.train), "")
     tell(what, f"epochs measured, of {whole}", epochs, "")
     tell(what, "seconds an epoch", seconds / epochs, "s")
-    tell(what, "records a second", len(data.train) * epochs / seconds, "1/s")
+    tell(what, f"records a second, {report.precision}", len(data.train) * epochs / seconds, "1/s")
     told = "measured" if epochs == whole else f"extrapolated from {epochs}"
     tell(what, f"seconds of {whole} epochs, {told}", shop.retraining, "s")
     tell(what, "test accuracy after the measured epochs", 100 * float(right.double().mean()), "%")
-    tell(what, f"computed in {report.precision}", 1, "")

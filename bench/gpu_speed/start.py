@@ -4,6 +4,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from bench.gpu_speed import deletions, profile, retraining, throughput, to_94
 from bench.gpu_speed.limit import Cut, limited
 from bench.gpu_speed.plan import MINUTES, SUITE, limits, sizes_of
 from bench.gpu_speed.shop import SEED, Missing, Shop, Tell
-from bench.runner.ground import ground_file, load_ground
+from bench.runner.ground import Ground, ground_file, load_ground
 from bench.speed.page import render
 from bench.stamp import stamp
+from tmu.data.records import SPLITS
 from tmu.errors import ConfigError
 from tmu.train.lane import pick_device
 
@@ -90,9 +92,20 @@ def _run(name: str, part: Part, shop: Shop, tell: Tell) -> str | None:
 
 def _data(home: Path) -> Part:
     def read(shop: Shop, tell: Tell) -> None:
-        shop.ground = load_ground(ground_file(shop.sizes.suite, home), str(shop.device))
+        shop.ground = _part_of(load_ground(ground_file(shop.sizes.suite, home), str(shop.device)), shop.sizes.most)
 
     return read
+
+
+def _part_of(ground: Ground, most: int | None) -> Ground:
+    """The first records of each split; None: all."""
+    if most is None:
+        return ground
+    parts = {split: getattr(ground, split) for split in SPLITS}
+    few = {
+        split: part.take(torch.arange(min(most, len(part)), device=part.labels.device)) for split, part in parts.items()
+    }
+    return replace(ground, **few, people={split: whose[:most] for split, whose in ground.people.items()}, subjects=None)
 
 
 def _stored(name: str, folder: Path, shop: Shop, rows: list[dict[str, Any]], minutes: float | None) -> Path:
