@@ -63,7 +63,7 @@ class Airbench(nn.Module):
         """Take the whitening from pictures (N, 3, 32, 32) as `forward` gets them."""
         seen = self.normalise(pixels[:_PATCHES_OF])
         patches = F.unfold(seen, _SIDE).transpose(1, 2).reshape(-1, 3 * _SIDE**2).double()
-        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        values, vectors = torch.linalg.eigh(patches.T.cov())
         scaled = (vectors / (values + _EPSILON).sqrt()).T.flip(0)
         self.whiten.weight.copy_(torch.cat([scaled, -scaled]).reshape(-1, 3, _SIDE, _SIDE))
         return self

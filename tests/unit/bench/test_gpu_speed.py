@@ -111,9 +111,9 @@ def test_the_recipe_begins_with_whitened_patches_and_identities() -> None:
     pixels = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     net = Airbench(10, (24, 32, 32), normalise=False).see(pixels)
     found = net.whiten(pixels).permute(1, 0, 2, 3).flatten(1)[:12]
-    assert torch.allclose(found @ found.T / found.shape[1], torch.eye(12), atol=0.05)
+    assert torch.allclose(found.cov(), torch.eye(12), atol=0.05)
     first = net.groups[0][0].weight
-    assert torch.equal(first[:, :, 1, 1], torch.eye(24)) and float(first.abs().sum()) == 24
+    assert torch.equal(first[:, :, 1, 1], torch.eye(24)) and float(first.detach().abs().sum()) == 24
     assert net(pixels).shape == (64, 10)
 
 
@@ -142,12 +142,14 @@ def test_views_are_shifted_and_mirrored_pictures() -> None:
 
 
 def test_the_recipe_learns() -> None:
-    images = torch.zeros(64, 3, 32, 32, dtype=torch.uint8)
-    labels = torch.arange(64) % 2
-    images[labels == 1, :, :16] = 255
+    drawn, labels = torch.Generator().manual_seed(0), torch.arange(128) % 2
+    pixels = torch.randint(0, 256, (128, 3, 32, 32), generator=drawn)
+    images = torch.where(labels[:, None, None, None] == 1, pixels, pixels // 16 * 16).to(torch.uint8)
+    images[labels == 1, :, :16] //= 2
     torch.manual_seed(0)
-    net = learned(Given(images, labels, 2, (4, 8, 8), 12))
-    assert torch.equal(multi_crop(net, prepared(images)).argmax(1), labels)
+    net = learned(Given(images, labels, 2, (8, 8, 8), 15))
+    right = multi_crop(net, prepared(images)).argmax(1) == labels
+    assert float(right.float().mean()) > 0.8
 
 
 def test_an_engine_that_reaches_the_aim_is_set_over_the_recipe(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
