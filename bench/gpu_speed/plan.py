@@ -19,8 +19,8 @@ LIMITS = {
     "twin": 50.0,
     "deletions": 25.0,
     "224 px": 25.0,
-    "224 px, compiled": 60.0,
     "profile": 15.0,
+    "224 px, compiled": 60.0,
 }
 _PEOPLE = 1500  # simulated contributors of the 45,000 records: 30 records a person
 

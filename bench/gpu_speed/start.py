@@ -65,8 +65,8 @@ PARTS: dict[str, Part] = {
     "twin": deletions.twin,
     "deletions": deletions.deletions,
     "224 px": throughput.eager,
-    "224 px, compiled": throughput.compiled,
     "profile": profile.top_ten,
+    "224 px, compiled": throughput.compiled,
 }
 
 
