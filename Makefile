@@ -103,8 +103,8 @@ lint: $(READY)
 format: $(READY) ## fix style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(READY) ## measure every method on the embedded digits (SUITE=cpu-small: Fashion-MNIST, hours); resumes
-	@$(BIN)/python -m bench $(or $(SUITE),smoke)
+bench: $(READY) ## measure every method on the embedded digits (SUITE=cpu-small: hours; SUITE=gpu-speed: 8 minutes on a GPU); resumes
+	@$(BIN)/python -m bench $(or $(SUITE),smoke) $(ARGS)
 
 clean: ## remove the environment and everything the demo made
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -6,7 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from tmu.cli import output
-from tmu.errors import TmuError
+from tmu.errors import ConfigError, TmuError
+
+SPEED = "gpu-speed"  # no suite of cells: its parts are those of bench/gpu_speed
+_SPEED_TITLE = "Training and deletions timed on one GPU, in at most eight minutes"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -33,10 +36,14 @@ def bench(
 
     Examples: [bold]tmu bench --list[/] · [bold]tmu bench smoke --jobs 2[/] ·
     [bold]tmu bench cpu-small --minutes 60[/] · [bold]tmu bench cpu-small --only 'random-10/tmu*/*'[/] ·
-    [bold]tmu bench cpu-small --fresh scrub[/] · [bold]tmu bench gpu-cifar10 --toy[/]
+    [bold]tmu bench cpu-small --fresh scrub[/] · [bold]tmu bench gpu-cifar10 --toy[/] ·
+    [bold]tmu bench gpu-speed[/]
     """
     if list_ or name is None:
         return _list()
+    if name == SPEED:
+        _refuse_cells(jobs, only, fresh, any_code=any_code, status=status)
+        return _gpu_speed(minutes, device, toy=toy)
     from bench.runner.start import Wish, start
     from bench.suite import load
 
@@ -71,13 +78,31 @@ def main() -> None:
         raise SystemExit(error.exit_code) from error
 
 
+def _refuse_cells(jobs: int | None, only: list[str], fresh: list[str], *, any_code: bool, status: bool) -> None:
+    given = {"--jobs": jobs, "--only": only, "--fresh": fresh, "--any-code": any_code, "--status": status}
+    if unused := [option for option, value in given.items() if value]:
+        raise ConfigError(f"`{SPEED}` has no use for {unused[0]}.", "It takes --minutes, --device and --toy.")
+
+
+def _gpu_speed(minutes: float | None, device: str, *, toy: bool) -> None:
+    from bench.gpu_speed.start import start
+    from bench.runner.start import HOME
+
+    summary = start(HOME, toy=toy, minutes=minutes, device=device)
+    lines = [f"{summary['rows']} rows, {summary['seconds']:.0f} s: {summary['results']}", f"Table: {summary['page']}"]
+    output.emit(summary, lambda: [*lines, *(f"failed: {part}: {why}" for part, why in summary["failed"].items())])
+    if summary["failed"]:
+        raise typer.Exit(1)
+
+
 def _list() -> None:
     from bench.runner.show import suites_table
     from bench.suite import load, names
 
     suites = [load(name) for name in names()]
     value = [{"suite": suite.name, "title": suite.title} for suite in suites]
-    output.emit(value, lambda: [suites_table(suites)])
+    value.append({"suite": SPEED, "title": _SPEED_TITLE})
+    output.emit(value, lambda: [suites_table(suites), f"{SPEED}: {_SPEED_TITLE}"])
 
 
 def _status(wish: Any) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
@@ -28,8 +29,14 @@ class TimeIsUp(Exception):
 
 
 def clock(device: str) -> float:
-    """Seconds of work: of the processor on a CPU, where other processes may share the cores; else of the wall."""
-    return time.process_time() if device == "cpu" else time.perf_counter()
+    """Seconds of work: of the processor on a CPU, where other processes may share the cores; else of the wall.
+
+    A GPU has then done what it was given.
+    """
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 class Engine:

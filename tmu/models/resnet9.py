@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from tmu.models.blocks import conv_bn
 from tmu.models.registry import Normalise, architecture, width_option
@@ -19,10 +20,21 @@ def resnet9(shape: tuple[int, int, int], classes: int, width: int = 64) -> nn.Mo
         _conv(2 * w, 4 * w, pool=True),
         _conv(4 * w, 8 * w, pool=True),
         _Pair(8 * w),
-        nn.AdaptiveMaxPool2d(1),
+        _Highest(),
         nn.Flatten(),
         nn.Linear(8 * w, classes),
     )
+
+
+class _Highest(nn.Module):
+    """The highest value of each channel, wherever it is.
+
+    As `AdaptiveMaxPool2d(1)` bit for bit, whose gradient has no deterministic kernel on a GPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, 1, 1)."""
+        return max_pool2d(x, x.shape[-2:])
 
 
 class _Pair(nn.Module):

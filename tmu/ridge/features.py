@@ -27,10 +27,11 @@ def features_of(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of features float32 (n, F) and labels (n,), n <= `ROWS`, on the CPU; the model goes to `device`."""
     moved(model, device).eval()
+    known = examples.labels.cpu()
     for start in range(0, len(examples), ROWS):
-        images, labels = (part[start : start + ROWS] for part in (examples.images, examples.labels))
+        images, labels = (part[start : start + ROWS] for part in (examples.images, known))
         views = torch.zeros(ROWS, *images.shape[1:], device=device)
         views[: len(images)] = images.to(device).float() / 255
         with exact():
             features = penultimate(model, arranged(views, model))[1]
-        yield features[: len(images)].float().cpu(), labels.cpu()
+        yield features[: len(images)].float().cpu(), labels

@@ -173,6 +173,8 @@ def _prepare(
     if config.balance == "weights":
         weights = class_weights(examples.labels)
         examples = replace(examples, weights=weights if examples.weights is None else weights * examples.weights)
+    if examples.noise is not None and not examples.noise.any():
+        examples = replace(examples, noise=None)  # nothing is drawn for it
     objective, after_step, given = calls
     sampler = given or (lambda epoch: batches(_order(examples, config, seeds.order, epoch), config.batch_size))
     steps = config.epochs * (len(sampler(0)) if given else batch_count(len(examples), config.batch_size))
@@ -196,7 +198,7 @@ def _loop(
     saved = time.monotonic()
     while run.step < run.steps and not is_over(run.history, run.config.early_stop):
         epoch, first = divmod(run.step, per_epoch)
-        order = run.sampler(epoch)
+        order = _beside(run.sampler(epoch), run.examples.labels.device)
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
         for share, rows, images in _fed(run, order[first:]):
             _one_step(run, rows, images, share)
@@ -209,6 +211,13 @@ def _loop(
         _close_epoch(run, epoch)
         if progress:
             progress(run.step, run.steps, run.history[-1])
+
+
+def _beside(order: list[Tensor], device: torch.device) -> list[Tensor]:
+    """The batches' rows where the records are, by one copy: each step would wait for the device to get its own."""
+    if order[0].device == device:
+        return order
+    return list(torch.cat(order).to(device).split([len(rows) for rows in order]))
 
 
 def _fed(run: _Run, order: list[Tensor]) -> Iterator[tuple[float, Tensor, Tensor]]:

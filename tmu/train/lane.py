@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tmu.errors import ConfigError
+from tmu.errors import ConfigError, ModelError
 
 # cuBLAS is deterministic only with a fixed workspace; it must be set before the first CUDA call
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -35,7 +35,8 @@ def pick_precision(name: str, device: torch.device) -> str:
     """`auto` is bf16 where the hardware gains from it, else fp32."""
     if name != "auto":
         return name
-    gains = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_gains_from_bf16()
+    on_gpu = device.type == "cuda"
+    gains = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else cpu_gains_from_bf16()
     return "bf16" if gains else "fp32"
 
 
@@ -82,24 +83,51 @@ def _strides_over_single_pixels(model: nn.Module, image: Tensor) -> bool:
 
 @contextlib.contextmanager
 def exact(threads: int | None = None) -> Iterator[None]:
-    """Deterministic algorithms and a fixed number of threads inside; the process's settings are restored after."""
+    """Deterministic algorithms, fp32 that is fp32 and a fixed number of threads inside; the process's settings after.
+
+    Without it a GPU computes convolutions of fp32 in TF32, of ten bits. Raises ModelError where an operation has no
+    deterministic algorithm on its device.
+    """
     was = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), torch.backends.cudnn.benchmark
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
     settings: Any = torch.utils.deterministic  # its stub lacks the one setting that it has
     filled = settings.fill_uninitialized_memory
+    short = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         torch.use_deterministic_algorithms(True)
         settings.fill_uninitialized_memory = False  # we read none; filling it costs a tenth
         torch.backends.cudnn.benchmark = False
+        _allow_tf32(False, False)
         if threads is not None and threads != was[1]:
             torch.set_num_threads(threads)
         yield
+    except RuntimeError as error:
+        refused = _without_kernel(str(error))
+        if refused is None:
+            raise
+        raise refused from error
     finally:
         torch.use_deterministic_algorithms(was[0], warn_only=only_warned)
         settings.fill_uninitialized_memory = filled
         torch.backends.cudnn.benchmark = was[2]
+        _allow_tf32(*short)
         if torch.get_num_threads() != was[1]:
             torch.set_num_threads(was[1])
+
+
+def _allow_tf32(convolutions: bool, products: bool) -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products
+
+
+def _without_kernel(said: str) -> ModelError | None:
+    """What to say where torch refused an operation that has no deterministic algorithm; None where it said else."""
+    operation, found, _ = said.partition(" does not have a deterministic implementation")
+    if not found:
+        return None
+    return ModelError(
+        f"`{operation}` has no deterministic algorithm on this device, and the model needs it.",
+        "Choose another architecture, or compute on the processor (TMU_DEVICE=cpu).",
+    )
 
 
 @contextlib.contextmanager
@@ -114,7 +142,8 @@ def seed_draws(device: torch.device, start: int) -> None:
     seed = start & (2**63 - 1)
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        with torch.cuda.device(device):  # the current one may be another
+            torch.cuda.manual_seed(seed)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

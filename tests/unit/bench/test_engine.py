@@ -50,3 +50,13 @@ def test_a_long_training_that_is_finished_is_not_made_again(tmp_path, monkeypatc
     assert same(first, second)
     again.clean()
     assert not list(tmp_path.iterdir())
+
+
+def test_on_a_gpu_the_clock_is_read_when_the_gpu_is_done(monkeypatch):
+    told = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: told.append(device))
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: len(told))
+    assert engine.clock("cuda") == 1
+    assert told == ["cuda"]
+    assert engine.clock("cpu") > 0
+    assert told == ["cuda"]

@@ -108,3 +108,18 @@ def test_torchvision_refuses_weights_and_strange_channels():
 def test_an_architecture_without_a_linear_head_is_refused():
     with pytest.raises(ModelError, match=r"nn\.Linear"):
         build("torchvision/squeezenet1_1", (3, 32, 32), 10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_pool_of_resnet9_is_the_adaptive_one_bit_for_bit_with_its_gradient(dtype, layout):
+    """With ties, whose gradient goes to the first of the highest."""
+    pool = next(part for part in build("resnet9", (3, 16, 16), 3, {"width": 4}) if type(part).__name__ == "_Highest")
+    whole = torch.randint(0, 3, (4, 8, 5, 3), generator=torch.Generator().manual_seed(0))
+    found = []
+    for layer in (pool, nn.AdaptiveMaxPool2d(1)):
+        x = whole.to(dtype).contiguous(memory_format=layout).requires_grad_(True)
+        y = layer(x)
+        (y * torch.arange(1, 9, dtype=dtype)[:, None, None]).sum().backward()
+        found.append((y.detach(), x.grad))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))

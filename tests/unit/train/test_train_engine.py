@@ -8,7 +8,7 @@ import torch
 from tests.synthetic import CLASSES, MEMORISE, RECIPE, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.config import TrainConfig
 from tmu.errors import DataError, ModelError
-from tmu.train import fit, logits_of
+from tmu.train import engine, fit, logits_of
 from tmu.train.engine import Batch, soft_cross_entropy
 from tmu.train.examples import as_probabilities
 
@@ -125,6 +125,14 @@ def test_input_noise_is_per_record_and_stays_in_range():
         assert batch.views.max() <= 1
         inside = moved[(clean[noise[batch.rows] > 0] > 0.3) & (clean[noise[batch.rows] > 0] < 0.7)]
         assert 0.07 < float(inside.std()) < 0.13
+
+
+def test_noise_of_zero_is_not_drawn(monkeypatch):
+    monkeypatch.setattr(engine, "_gaussian", None)
+    silent = replace(blobs(64), noise=torch.zeros(64))
+    assert same_weights(_trained(silent), _trained(blobs(64)))
+    with pytest.raises(TypeError):
+        _trained(replace(blobs(64), noise=torch.full((64,), 0.1)))
 
 
 def test_noise_differs_from_step_to_step_and_with_its_seed():

@@ -1,5 +1,6 @@
 """Device, precision and exactness: what `auto` means, and that a process gets its settings back."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,10 +10,10 @@ import pytest
 import torch
 
 from tests.synthetic import blobs, same_weights, tiny_net, weights_of
-from tmu.errors import ConfigError
+from tmu.errors import ConfigError, ModelError
 from tmu.models.registry import build
 from tmu.train import lane
-from tmu.train.lane import autocast, exact, pick_device, pick_precision, precision_for
+from tmu.train.lane import autocast, exact, pick_device, pick_precision, precision_for, seed_draws
 
 CPU = torch.device("cpu")
 
@@ -117,3 +118,46 @@ def test_exact_gives_the_settings_back(enabled, only_warned, fails):
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.benchmark = False
         torch.set_num_threads(1)
+
+
+def test_fp32_is_fp32_inside():
+    short = torch.backends.cudnn, torch.backends.cuda.matmul
+    was = [each.allow_tf32 for each in short]
+    try:
+        short[0].allow_tf32 = short[1].allow_tf32 = True
+        with exact():
+            assert not any(each.allow_tf32 for each in short)
+        assert all(each.allow_tf32 for each in short)
+    finally:
+        for each, before in zip(short, was, strict=True):
+            each.allow_tf32 = before
+
+
+def test_an_operation_without_a_deterministic_algorithm_is_named():
+    with pytest.raises(ModelError, match=r"`put_` has no deterministic algorithm.*another architecture"), exact():
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+    with pytest.raises(RuntimeError, match="size"), exact():  # what else torch says stays as it is
+        torch.zeros(3) + torch.zeros(2)
+
+
+def test_the_draws_of_layers_are_seeded_on_the_device_that_learns(monkeypatch):
+    """The current one may be another."""
+    current, seeded = [None], []
+
+    @contextlib.contextmanager
+    def on(device):
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", on)
+    monkeypatch.setattr(torch.cuda, "manual_seed", lambda seed: seeded.append((current[-1], seed)))
+    with torch.random.fork_rng(devices=[]):
+        seed_draws(torch.device("cuda", 1), 7)
+        seed_draws(CPU, 8)
+    assert seeded == [(torch.device("cuda", 1), 7)]
+
+
+def test_bf16_that_a_gpu_would_only_imitate_is_no_gain(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert pick_precision("auto", torch.device("cuda")) == "fp32"

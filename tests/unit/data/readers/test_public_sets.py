@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
 from tmu.data.readers.cifar_sets import Cifar10
 from tmu.data.readers.idx_sets import Mnist
@@ -42,7 +44,7 @@ def mnist(tmp_path, monkeypatch):
         (tmp_path / f"{name}.gz").write_bytes(content)
         resources.append((f"{name}.gz", md5(content)))
     source = types.SimpleNamespace(resources=resources, classes=list("0123456789"), mirrors=["http://127.0.0.1:9/"])
-    monkeypatch.setattr(Mnist, "sizes", (80, 20))
+    monkeypatch.setattr(Mnist, "published", (80, 20))
     monkeypatch.setattr(Mnist, "source", lambda self: source)
     return types.SimpleNamespace(root=tmp_path, arrays=arrays)
 
@@ -133,7 +135,7 @@ def cifar(tmp_path, monkeypatch):
         test_list=[["test_batch", sums["test_batch"]]],
         meta={"filename": "batches.meta", "md5": sums["batches.meta"], "key": "label_names"},
     )
-    monkeypatch.setattr(Cifar10, "sizes", (40, 10))
+    monkeypatch.setattr(Cifar10, "published", (40, 10))
     monkeypatch.setattr(Cifar10, "source", lambda self: source)
     return types.SimpleNamespace(root=tmp_path, folder=folder, data=data)
 
@@ -145,6 +147,12 @@ def test_cifar_batches(cifar):
     np.testing.assert_array_equal(records["train/25"].image, cifar.data[25].reshape(3, 32, 32))
     np.testing.assert_array_equal(records["test/3"].image, cifar.data[43].reshape(3, 32, 32))
     assert records["train/25"].label == 5
+
+
+def test_a_public_set_is_imported(cifar, tmp_path):
+    report = import_records(get_reader("cifar10", {"root": cifar.root}), tmp_path / "store", Keys(DEMO_SECRET))
+    assert report.sizes == ""  # its pictures are of one size
+    assert report.records == 50
 
 
 def test_cifar_batch_with_another_md5_is_never_opened(cifar):
