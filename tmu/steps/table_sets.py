@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from tmu.audit.by_table import looked_at
 from tmu.audit.unseen import LEAST_UNSEEN
 from tmu.data.keys import key64, to_hex
 from tmu.data.records import SPLITS
@@ -43,7 +44,8 @@ class Drawn:
 def table_sets(
     workspace: Workspace, data: DataRef, forget: ForgetRef, references: ReferencesRef, sample: int, seed: int
 ) -> dict[str, Drawn]:
-    """Load what the audit looks at: about `sample` staying and `sample` never-seen records, whole shards.
+    """Load what the audit looks at: staying and never-seen records, of each about `sample`, or as many as are forgotten
+    where those are more (`looked_at`); whole shards.
 
     → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too.
     Raises RequestError where no training record was forgotten, DataError where the table holds no rows of a shard.
@@ -55,7 +57,7 @@ def table_sets(
     if not len(forgotten):
         raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
     held = read_info(workspace, references)["buckets"]
-    retain, test = _sample(store, np.array(held), gone, sample, seed)
+    retain, test = _sample(store, np.array(held), gone, looked_at(len(forgotten), sample), seed)
     places = {"forget": forgotten, "retain": retain, "test": test}
     buckets = np.unique(index.buckets[np.concatenate([*places.values()])])
     rows = read_rows(workspace, references, [int(bucket) for bucket in buckets])

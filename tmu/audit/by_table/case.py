@@ -14,6 +14,16 @@ from tmu.errors import DataError, ModelError
 from tmu.references.rows import ReferenceRows
 
 MODELS = ("unlearned", "original")
+MOST_LOOKED_AT = 2000  # records
+
+
+def looked_at(forgotten: int, sample: int) -> int:
+    """How many staying and how many never-seen records a request of so many forgotten ones is judged by, at least.
+
+    A calibration on T records errs as one record of T does (`law.py`). That is nothing beside a few forgotten records,
+    and would drown the evidence on many.
+    """
+    return max(sample, min(forgotten, MOST_LOOKED_AT))
 
 
 @dataclass(frozen=True, eq=False)
