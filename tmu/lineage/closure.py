@@ -99,7 +99,7 @@ class _Closure:
             self._edge(each.address, "without", f"forget set {each.forget[:12]}")
 
     def others(self) -> Iterator[Node]:
-        """References, twins of them, probes, answers, audits, forget sets, stages' record stores, training leftovers."""
+        """References, twins of them, probes, answers, audits, forget sets, stages' records, trainings' rests."""
         records, shards = self._wanted.records, self._wanted.shards
         with_rows = {held.uri for held in tables_with(self._workspace, shards, records)} if records else set()
         yield from self._artifacts("references", with_rows)

@@ -1,4 +1,4 @@
-"""Artifacts that hold something of single records: rows of references, probes, answers, keys in audits, stage folders."""
+"""Artifacts that hold something of single records: tables, probes, answers, keys in audits, stage folders."""
 
 import contextlib
 from collections.abc import Collection, Iterator
