@@ -38,10 +38,10 @@ class Sight:
     @classmethod
     def of(cls, shop: Workshop, request: Forgotten) -> "Sight":
         """All that is asked for, whole people of those who stay, and records of the test set: drawn by key."""
-        seed, size = shop.suite.sample_seed, looked_at(int(request.now.sum()), CONFIG.sample)
+        seed, many = shop.suite.sample_seed, looked_at(CONFIG.sample)
         kept, test = (~request.gone).nonzero()[:, 0], shop.ground.test
-        stay = kept[some_people(shop.ground.people["train"][kept], size, seed, "audit")]
-        asked = torch.isin(test.keys, some(test, size, seed, "audit").keys).nonzero()[:, 0].cpu()
+        stay = kept[some_people(shop.ground.people["train"][kept], many["retain"], seed, "audit")]
+        asked = torch.isin(test.keys, some(test, many["test"], seed, "audit").keys).nonzero()[:, 0].cpu()
         return cls(request, {"forget": request.now.nonzero()[:, 0], "retain": stay, "test": asked})
 
     def examples(self, shop: Workshop) -> dict[str, Examples]:

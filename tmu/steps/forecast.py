@@ -172,8 +172,8 @@ class Forecaster:
             return self._cost(retrain.visits, self._history.seconds_recomputation())
         if self._params.audit.golds:
             return retrain.times(AUDIT_GOLDS)
-        sample = min(looked_at(sizes.forget, self._params.audit.sample), sizes.kept)
-        asked = 2 * (sizes.forget + 2 * sample)
+        beside = sum(min(number, sizes.kept) for number in looked_at(self._params.audit.sample).values())
+        asked = 2 * (sizes.forget + beside)
         return self._cost(round(asked / _PASSES_A_VISIT), self._history.seconds_audit())
 
     def _twin(self, sizes: Sizes) -> Cost:

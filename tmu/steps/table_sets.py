@@ -44,8 +44,8 @@ class Drawn:
 def table_sets(
     workspace: Workspace, data: DataRef, forget: ForgetRef, references: ReferencesRef, sample: int, seed: int
 ) -> dict[str, Drawn]:
-    """Load what the audit looks at: staying and never-seen records, of each about `sample`, or as many as are forgotten
-    where those are more (`looked_at`); whole shards.
+    """Load what the audit looks at: about `sample` never-seen records and half as many who stay (`looked_at`), whole
+    shards.
 
     → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too.
     Raises RequestError where no training record was forgotten, DataError where the table holds no rows of a shard.
@@ -57,7 +57,7 @@ def table_sets(
     if not len(forgotten):
         raise RequestError("No training record was forgotten.", "There is no model to audit; the data are erased.")
     held = read_info(workspace, references)["buckets"]
-    retain, test = _sample(store, np.array(held), gone, looked_at(len(forgotten), sample), seed)
+    retain, test = _sample(store, np.array(held), gone, sample, seed)
     places = {"forget": forgotten, "retain": retain, "test": test}
     buckets = np.unique(index.buckets[np.concatenate([*places.values()])])
     rows = read_rows(workspace, references, [int(bucket) for bucket in buckets])
@@ -106,17 +106,17 @@ def _sample(
     store: RecordStore, held: np.ndarray, gone: np.ndarray, sample: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of staying and of never-seen records, from shards in the seed's order until each are enough."""
-    index, never = store.index(), _never_seen(store)
+    index, never, enough = store.index(), _never_seen(store), looked_at(sample)
     train = index.splits == SPLITS.index("train")
     stays = store.info.outputs[index.labels] >= 0  # of a retired class no network has an output
     stays[gone] = False
     staying, unseen = [], []
     for bucket in _in_order(held, seed):
         here = stays & (index.buckets == bucket)
-        if sum(map(len, staying)) < sample:
+        if sum(map(len, staying)) < enough["retain"]:
             staying.append(np.flatnonzero(here & train))
         unseen.append(np.flatnonzero(here & never))
-        if sum(map(len, staying)) >= sample and sum(map(len, unseen)) >= sample:
+        if sum(map(len, staying)) >= enough["retain"] and sum(map(len, unseen)) >= enough["test"]:
             break
     return np.sort(np.concatenate(staying)), np.sort(np.concatenate(unseen))
 

@@ -345,7 +345,7 @@ def test_an_audit_costs_what_audits_took_here_and_before_one_what_it_looks_at(
 ) -> None:
     add(workspace, "a", "original", 10.0)  # .01 s a visit
     few, many = (forecast(workspace, "tmu", sampled(sample)).audit for sample in (100, 1000))
-    assert few == Cost(20 + 2 * 100, pytest.approx(2.2), False) and many.visits == 20 + 2 * 180
+    assert few == Cost(20 + 50 + 100, pytest.approx(1.7), False) and many.visits == 20 + 2 * 180
     add(workspace, "e", "audit", 0.5, models={}, forget="f", references="r", passed=True)
     add(workspace, "e2", "audit", 0.7, models={}, forget="g", references="r", passed=True)
     assert forecast(workspace, "tmu").audit == Cost(380, pytest.approx(0.6), True)

@@ -10,7 +10,7 @@ from tests.synthetic import blobs, tiny_net
 from tests.unit.steps.test_audit_steps import _model, _workspace
 from tmu.audit import answers as room
 from tmu.config import AuditConfig, Params
-from tmu.lineage import outputs
+from tmu.lineage.outputs import answers_with
 from tmu.refs import ModelRef
 from tmu.steps.model_answers import answers_of
 from tmu.train import Examples
@@ -57,17 +57,18 @@ def test_what_is_kept_holds_no_forgotten_record(tmp_path: Path) -> None:
     assert kept.keys.equal(SAMPLE.keys)
 
 
-def test_a_purge_finds_answers_on_a_record_of_a_model_that_learned_it_and_such_as_are_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _hex(part: Examples) -> list[str]:
+    """Keys of records whose first 8 bytes are the given ones."""
+    return [(int(key) % 2**64).to_bytes(8, "big").hex() + "0" * 16 for key in part.keys]
+
+
+def test_a_purge_finds_answers_on_a_record_of_a_model_that_learned_it_and_such_as_are_damaged(tmp_path: Path) -> None:
     workspace = _workspace(tmp_path)
     model = _model(workspace, 0)
     _said(workspace, model, SAMPLE)
-    monkeypatch.setattr(outputs, "from_hex", lambda keys: keys)
-    monkeypatch.setattr(outputs, "key64", lambda keys: torch.stack(list(keys)).numpy())
-    assert len(outputs.answers_with(workspace, [SAMPLE.keys[3]], ())) == 1
-    assert not outputs.answers_with(workspace, [FORGET.keys[3]], ())
-    assert len(outputs.answers_with(workspace, [FORGET.keys[3]], {model.weights})) == 1
+    assert len(answers_with(workspace, _hex(SAMPLE)[3:5], ())) == 1
+    assert not answers_with(workspace, _hex(FORGET), ())
+    assert len(answers_with(workspace, _hex(FORGET), {model.weights})) == 1
     (held,) = workspace.artifacts.manifests("answers")
     (tmp_path / held.uri / "answers.safetensors").write_bytes(b"damaged")
-    assert len(outputs.answers_with(workspace, [FORGET.keys[3]], ())) == 1
+    assert len(answers_with(workspace, _hex(FORGET), ())) == 1
