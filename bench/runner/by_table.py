@@ -19,8 +19,9 @@ from bench.runner.made import Forgotten, Made, Step
 from bench.runner.models import Workshop
 from bench.runner.references import acquainted_with, read_table
 from tmu.audit.answers import Answers, ask, fresh_head
-from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table, looked_at
+from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.probes.head_refit import some
+from tmu.audit.unseen import looked_at
 from tmu.config import AuditConfig
 from tmu.train import Examples
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tmu.audit.by_table import looked_at
+from tmu.audit.unseen import looked_at
 from tmu.config import Params
 from tmu.deletion.plan import RETRAIN, Cost
 from tmu.refs import DataRef, ReferencesRef

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tmu.audit.by_table import looked_at
-from tmu.audit.unseen import LEAST_UNSEEN
+from tmu.audit.unseen import LEAST_UNSEEN, looked_at
 from tmu.data.keys import key64, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore

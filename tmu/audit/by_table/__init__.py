@@ -4,6 +4,6 @@
 """
 
 from tmu.audit.by_table.audit import TableAudit, audit_by_table
-from tmu.audit.by_table.case import Part, TableCase, looked_at
+from tmu.audit.by_table.case import Part, TableCase
 
-__all__ = ["Part", "TableAudit", "TableCase", "audit_by_table", "looked_at"]
+__all__ = ["Part", "TableAudit", "TableCase", "audit_by_table"]
