@@ -154,6 +154,7 @@ def test_who_waits_serves_nothing_and_the_next_request_goes_on_from_there(place,
     before = place.registry.get_alias("digits", "champion")
     deletion, outcome = served(place, asked_for(place, 10, "finetune", inconclusive="wait"))
     assert deletion.outcome.waits and outcome["service"].startswith("Nothing goes into service before the next")
+    assert "Until then the model stays in service that learned the records." in outcome["service"]
     assert place.registry.get_alias("digits", "champion") == before
     assert place.registry.get_alias("digits", "candidate").tags["serving"] == "waits"
     monkeypatch.undo()
