@@ -20,7 +20,7 @@ from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
 from tmu.errors import StorageError
 from tmu.lineage.kinds import kind_of_artifact
-from tmu.lineage.learners import Learner, artifacts, learners
+from tmu.lineage.learners import Learner, learners
 from tmu.lineage.revisions import Held, Revisions, freed_by
 from tmu.purge.in_service import in_service
 from tmu.purge.places import data
@@ -98,7 +98,7 @@ def test_everything_under_the_folder_is_declared(place):
     entries = [path.name for path in place.state().iterdir()]
     assert entries and not [name for name in entries if kind_of_entry(name) is None]
     kinds = [path.name for path in place.state("artifacts").iterdir() if path.is_dir()]
-    assert {"model", "twin", "audit", "answers", "forget", "references", "probes"} <= set(kinds)
+    assert {"model", "twin", "audit", "forget", "references", "probes"} <= set(kinds)
     assert not [name for name in kinds if kind_of_artifact(name) is None]
 
 
@@ -125,9 +125,6 @@ def test_the_second_person_is_in_the_golds_and_the_unlearned_model_of_the_first(
     mine = {each.weights for each in of(place, "gold") if each.forget == second.forget.digest}
     assert len(mine) == 2 and not mine & set(scope.learned)  # they did without
     assert second.outcome.serves.weights in scope.spared and second.outcome.serves.uri not in scope.artifacts
-    answers = {held.manifest["identity"]["model"]: held.uri for held in artifacts(place, "answers")}
-    assert answers[first.outcome.serves.weights] in scope.artifacts  # it knew the person, whoever it was asked about
-    assert answers[second.outcome.serves.weights] not in scope.artifacts  # the next audit goes on from them
 
 
 def test_what_a_killed_replay_left_goes_and_a_living_one_stays(place):
