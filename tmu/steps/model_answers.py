@@ -3,6 +3,7 @@
 The unlearned model of one deletion is the original of the next, and is not asked again about the records that stay.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from tmu.audit.answers import Answers, ask
 from tmu.config import Params, TrainConfig
+from tmu.errors import DataError, StorageError
 from tmu.files import digest_of
 from tmu.models.registry import module_of
 from tmu.refs import ModelRef
@@ -54,8 +56,9 @@ def _earlier(workspace: Workspace, identity: dict[str, Any]) -> Answers | None:
     found: Answers | None = None
     for held in workspace.artifacts.manifests("answers"):
         if {name: held.manifest["identity"].get(name) for name in wanted} == wanted:
-            more = read_answers(workspace, held)
-            found = more if found is None else found.joined(more.of(more.keys[found.lacks(more.keys)]))
+            with contextlib.suppress(StorageError, DataError):  # what is damaged is asked again
+                more = read_answers(workspace, held)
+                found = more if found is None else found.joined(more.of(more.keys[found.lacks(more.keys)]))
     return found
 
 

@@ -47,6 +47,10 @@ def test_the_next_audit_asks_about_the_forgotten_and_the_missing_alone(tmp_path:
     assert second.of(shared).logits.equal(first.of(shared).logits)
     _said(workspace, _model(workspace, 1), SAMPLE)
     assert passed[-2:] == [160, 32]  # another network knows nothing
+    for held in workspace.artifacts.manifests("answers"):
+        (tmp_path / held.uri / "answers.safetensors").write_bytes(b"damaged")
+    _said(workspace, model, SAMPLE.take(torch.arange(96)))
+    assert passed[-2:] == [96, 32]  # what is damaged is asked again
 
 
 def test_what_is_kept_holds_no_forgotten_record(tmp_path: Path) -> None:
