@@ -15,9 +15,9 @@ import typer
 
 from bench import results
 from bench.runner.cache import Cache, load_outputs, read_run
-from bench.runner.deletions import Step, audited_step, chain
+from bench.runner.deletions import audited_step, chain
 from bench.runner.ground import ground_file, load_ground
-from bench.runner.made import Made
+from bench.runner.made import Made, Step
 from bench.runner.models import Workshop
 from bench.runner.plan import OUTCOMES, Task, stream_name
 from bench.stamp import stamp

@@ -24,6 +24,11 @@ from tmu.steps.unlearn_model import CONTROL
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 
+WAITS = (
+    "Nothing goes into service before the next request, which goes on from this model (`audit.inconclusive: wait`). "
+    "Until then the model stays in service that learned the records."
+)
+
 
 @flow(name="audit")
 def audit_flow(request: str, golds: int = 2, home: str = ".") -> dict[str, Any]:
@@ -190,7 +195,7 @@ def _service(deletion: Deletion, verdict: AuditVerdict, sentence: str, *, by_gol
         return f"`{method}` goes into service: it passed its audit."
     if not by_golds:
         if _waits(deletion, verdict, ()):
-            return f"Nothing goes into service before the next request, which goes on from this model. {sentence}"
+            return f"{WAITS} {sentence}"
         return f"`{method}` goes into service, though its audit is inconclusive. {sentence}"
     if verdict.outcome == "failed":
         reasons = [reason.partition(": ") for reason in verdict.reasons]

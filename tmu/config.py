@@ -295,7 +295,9 @@ class AuditConfig(Config):
     inconclusive: Literal["serve", "wait", "retrain"] = Field(
         "serve", description="what follows where even the original cannot be told from a model that never saw them"
     )
-    sample: int = Field(2000, ge=100, description="without golds: staying and never-seen records looked at, at least")
+    sample: int = Field(
+        2000, ge=100, description="without golds: never-seen records looked at, at least, and half as many who stay"
+    )
     probes: bool = Field(True, description="look into the models: fresh head, relearning, residual knowledge")
     head_records: int = Field(2000, ge=20, description="retain records on which the fresh heads are fitted, at most")
     probe_records: int = Field(128, ge=2, description="forget records that relearning and residual knowledge use")

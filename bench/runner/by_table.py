@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from bench.runner.cache import read_run
 from bench.runner.engine import clock
-from bench.runner.made import Forgotten, Made
+from bench.runner.lessons import some_people
+from bench.runner.made import Forgotten, Made, Step
 from bench.runner.models import Workshop
 from bench.runner.references import acquainted_with, read_table
+from tmu.audit.answers import Answers, ask, fresh_head
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
-from tmu.audit.probes.head_refit import fit_head, some
+from tmu.audit.probes.head_refit import some
+from tmu.audit.unseen import looked_at
 from tmu.config import AuditConfig
 from tmu.train import Examples
-from tmu.train.predict import predict
 
-RETAIN, TEST = 2000, 2000  # records of those who stay, and never seen, at most
 CONFIG = AuditConfig(bootstrap=100)
 _SAID = "said.safetensors"
 
@@ -37,13 +38,12 @@ class Sight:
 
     @classmethod
     def of(cls, shop: Workshop, request: Forgotten) -> "Sight":
-        """All that is asked for, a sample of what stays, and one of the test set: drawn by key."""
-        kept, test = (~request.gone).nonzero()[:, 0], torch.arange(len(shop.ground.test))
-        drawn = {
-            "retain": _drawn(shop.ground.train, kept, RETAIN, shop.suite.sample_seed),
-            "test": _drawn(shop.ground.test, test, TEST, shop.suite.sample_seed),
-        }
-        return cls(request, {"forget": request.now.nonzero()[:, 0], **drawn})
+        """All that is asked for, whole people of those who stay, and records of the test set: drawn by key."""
+        seed, many = shop.suite.sample_seed, looked_at(CONFIG.sample)
+        kept, test = (~request.gone).nonzero()[:, 0], shop.ground.test
+        stay = kept[some_people(shop.ground.people["train"][kept], many["retain"], seed, "audit")]
+        asked = torch.isin(test.keys, some(test, many["test"], seed, "audit").keys).nonzero()[:, 0].cpu()
+        return cls(request, {"forget": request.now.nonzero()[:, 0], "retain": stay, "test": asked})
 
     def examples(self, shop: Workshop) -> dict[str, Examples]:
         """The records by part."""
@@ -52,8 +52,9 @@ class Sight:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What one model says: logits (N, K) by part, the same with a fresh head, and what it took to ask."""
+    """What one model says: its answers, their logits (N, K) by part, the same with a fresh head; what asking took."""
 
+    answers: Answers
     logits: dict[str, np.ndarray]
     inner: dict[str, np.ndarray] | None
     seconds: float
@@ -68,9 +69,14 @@ class Audited:
     seconds: float
 
 
-def audited(shop: Workshop, sight: Sight, model: Made, original: Made, table: Made) -> Audited:
-    """Judge a model beside its original."""
-    said = {"unlearned": asked(shop, sight, model), "original": asked(shop, sight, original)}
+def audited(
+    shop: Workshop, sight: Sight, model: Made, original: Made, table: Made, before: Forgotten | None = None
+) -> Audited:
+    """Judge a model beside its original. before: the request that the original was made for, and asked about; of a
+    model that serves no request yet None.
+    """
+    known = None if before is None else asked(shop, Sight.of(shop, before), original).answers
+    said = {"unlearned": asked(shop, sight, model), "original": asked(shop, sight, original, known)}
     tables, parts = read_table(table.folder), {}
     for name, rows in sight.places.items():
         split = "test" if name == "test" else "train"
@@ -85,13 +91,14 @@ def audited(shop: Workshop, sight: Sight, model: Made, original: Made, table: Ma
     return Audited(case, audit, clock(shop.device) - started + sum(each.seconds for each in said.values()))
 
 
-def kept_audit(shop: Workshop, request: Forgotten, model: Made, original: Made, table: Made) -> Path:
+def kept_audit(shop: Workshop, step: Step, table: Made) -> Path:
     """The folder of an audit, judged once: its run record has `seconds`, `outcome` and `p_member` of the request."""
-    inputs = {"model": model.folder.name, "original": original.folder.name, "table": table.folder.name}
-    key = shop.cache.key(inputs | {"request": request.key}, "tmu.audit.by_table")
+    inputs = {"model": step.made.folder.name, "original": step.start.folder.name, "table": table.folder.name}
+    inputs |= {"request": step.request.key, "before": step.before and step.before.key}
+    key = shop.cache.key(inputs, "tmu.audit.by_table", "tmu.audit.answers")
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        found = audited(shop, Sight.of(shop, request), model, original, table)
+        found = audited(shop, Sight.of(shop, step.request), step.made, step.start, table, step.before)
         p_member = float(found.audit.outer.request["unlearned"].member[0])
         run.update(seconds=found.seconds, outcome=found.audit.verdict.outcome, p_member=p_member)
 
@@ -108,33 +115,38 @@ def asked_by(case: TableCase, rows: np.ndarray, persons: np.ndarray) -> TableCas
     return replace(case, forget=replace(case.forget.take(rows), subjects=persons))
 
 
-def asked(shop: Workshop, sight: Sight, made: Made) -> Asked:
-    """Ask a model once. Its fresh head is fitted on records that stay."""
+def asked(shop: Workshop, sight: Sight, made: Made, known: Answers | None = None) -> Asked:
+    """Ask a model once, only about those records that `known` lacks. Its fresh head is fitted on records that stay."""
     inner, inputs = shop.suite.references.inner, {"model": made.folder.name, "request": sight.request.key}
-    key = shop.cache.key(inputs | {"inner": inner}, "tmu.audit.probes.head_refit")
+    key = shop.cache.key(inputs | {"inner": inner, "known": known is not None}, "tmu.audit.answers")
+    parts = sight.examples(shop)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        net, parts = shop.net(made), sight.examples(shop)
+        net, everything = shop.net(made), _joined(list(parts.values()))
         started = clock(shop.device)
-        found = {name: predict(net, part.images, device=shop.device) for name, part in parts.items()}
-        tensors = {f"logits.{name}": logits for name, (logits, _) in found.items()}
+        answers = ask(net, everything, known, device=shop.device)
+        tensors = {"keys": answers.keys, "logits": answers.logits, "features": answers.features}
         if inner:
-            features, labels = found["retain"][1][: CONFIG.head_records], parts["retain"].labels.cpu()
-            head = fit_head(features, labels[: CONFIG.head_records], found["retain"][0].shape[1])
-            tensors |= {f"inner.{name}": head.logits(phi) for name, (_, phi) in found.items()}
+            head = fresh_head(answers, parts["retain"], CONFIG.head_records, shop.suite.sample_seed)
+            tensors["inner"] = head.logits(answers.features)
         run.update(seconds=clock(shop.device) - started)
-        (folder / _SAID).write_bytes(save({name: each.numpy() for name, each in tensors.items()}))
+        (folder / _SAID).write_bytes(save(tensors))
 
     folder = shop.cache.make("asked", key, build)
     stored = load_file(folder / _SAID)
-    logits, heads = ({name: stored.get(f"{kind}.{name}") for name in sight.places} for kind in ("logits", "inner"))
-    return Asked(logits, heads if inner else None, read_run(folder)["seconds"])
+    answers = Answers(stored["keys"], stored["logits"], stored["features"])
+    logits, heads = (_by_part(parts, stored[name]) if name in stored else None for name in ("logits", "inner"))
+    return Asked(answers, logits, heads, read_run(folder)["seconds"])
+
+
+def _joined(parts: list[Examples]) -> Examples:
+    return Examples(*(torch.cat([getattr(part, field) for part in parts]) for field in ("images", "labels", "keys")))
+
+
+def _by_part(parts: dict[str, Examples], said: Tensor) -> dict[str, np.ndarray]:
+    ends = np.cumsum([len(part) for part in parts.values()])[:-1]
+    return dict(zip(parts, np.split(said.numpy(), ends), strict=True))
 
 
 def _split(shop: Workshop, name: str) -> Examples:
     return shop.ground.test if name == "test" else shop.ground.train
-
-
-def _drawn(examples: Examples, rows: Tensor, most: int, seed: int) -> Tensor:
-    keys = examples.keys.cpu()[rows]
-    return rows[torch.isin(keys, some(examples.take(rows.to(examples.keys.device)), most, seed, "audit").keys.cpu())]

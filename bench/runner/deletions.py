@@ -1,6 +1,5 @@
 """The models of deletions, one alone or many in a row, and what they cost."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -8,19 +7,10 @@ from torch import Tensor
 from bench.runner.by_table import kept_audit
 from bench.runner.cache import read_run
 from bench.runner.cells import TIMES, Number, ratios
-from bench.runner.made import Forgotten, Help, Made
+from bench.runner.made import Help, Made, Step
 from bench.runner.masks import forgotten
 from bench.runner.models import Workshop
 from bench.runner.plan import OUTCOMES, Task, in_stream, step_of, stream_name
-
-
-@dataclass(frozen=True)
-class Step:
-    """A deletion: what is asked for, and the models before and after it."""
-
-    request: Forgotten
-    start: Made
-    made: Made
 
 
 def unlearned(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Made:
@@ -33,11 +23,11 @@ def chain(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> list[Step]:
     names = [task.forget]
     if in_stream(task.forget):
         names = [stream_name(shop.suite, step) for step in range(1, step_of(task.forget) + 1)]
-    given, start, steps = shop.help(task.row, task.number), shop.original(task.number), []
+    given, start, steps = shop.help(task.row, task.number), shop.original(task.number), list[Step]()
     for name in names:
         request = forgotten(shop, name, masks)
         made = shop.unlearned(task.row, task.number, start, request, given, name)
-        steps.append(Step(request, start, made))
+        steps.append(Step(request, start, made, steps[-1].request if steps else None))
         start = made
     return steps
 
@@ -66,7 +56,7 @@ def costs(shop: Workshop, steps: list[Step], given: Help, gold: float, stream: b
 
 def audited_step(shop: Workshop, step: Step, table: Made) -> Path:
     """The audit without golds of one deletion of a stream."""
-    return kept_audit(shop, step.request, step.made, step.start, table)
+    return kept_audit(shop, step, table)
 
 
 def seconds_of(made: Made) -> float:

@@ -115,9 +115,9 @@ def _problems(shop: "Workshop", original: Made, table: Made, seeds: Seeds, fit: 
     )
 
 
-def some_people(people: Tensor, records: int, seed: int) -> Tensor:
+def some_people(people: Tensor, records: int, seed: int, purpose: str = "twin problems") -> Tensor:
     """So many whole people, drawn by their keys, that they have about `records` records, bool (N,)."""
     named, counts = people.unique(return_counts=True)
-    order = torch.from_numpy(hash_keys(named, stream(seed, "twin problems")).argsort(kind="stable"))
+    order = torch.from_numpy(hash_keys(named, stream(seed, purpose)).argsort(kind="stable"))
     before = counts[order].cumsum(0) - counts[order]
     return torch.isin(people, named[order][before < records])

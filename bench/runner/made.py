@@ -52,6 +52,16 @@ class Help:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A deletion: what is asked for, the models before and after it, and the request before it in a stream."""
+
+    request: Forgotten
+    start: Made
+    made: Made
+    before: Forgotten | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """A task's outcome: rows for the results, a mask if it drew one, and why a method refused."""
 

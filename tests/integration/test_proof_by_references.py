@@ -12,11 +12,13 @@ from tmu.data.store import RecordStore
 from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked
+from tmu.lineage.learners import artifacts
 from tmu.refs import AuditRef, ReferencesRef
 from tmu.steps import table_sets
 from tmu.steps.acknowledge import acknowledge
 from tmu.steps.loading import data_ref, forget_keys, run_record
 from tmu.steps.plan import Planner
+from tmu.steps.purge_scope import scope_of
 from tmu.steps.read_references import find_references, read_info, read_rows
 from tmu.workspace import Workspace
 
@@ -111,6 +113,11 @@ def test_the_next_request_uses_the_same_table(place, monkeypatch):
     deletion, outcome = served(place, deletion)
     assert outcome["price"]["number"] == 2
     assert read_info(place, deletion.references_after)["deletions"] == 2
+    scope, answers = scope_of(place, deletion), list(artifacts(place, "answers"))
+    model_of = {held.uri: held.manifest["identity"]["model"] for held in answers}
+    stay = {model for uri, model in model_of.items() if uri not in scope.artifacts}
+    assert deletion.base.weights in model_of.values() and deletion.base.weights not in stay  # it knew the person
+    assert stay == {deletion.unlearned.weights}  # the next audit goes on from these
 
 
 def test_what_fails_gives_way_to_a_retrained_model_that_the_table_audits(place, monkeypatch):
@@ -154,6 +161,7 @@ def test_who_waits_serves_nothing_and_the_next_request_goes_on_from_there(place,
     before = place.registry.get_alias("digits", "champion")
     deletion, outcome = served(place, asked_for(place, 10, "finetune", inconclusive="wait"))
     assert deletion.outcome.waits and outcome["service"].startswith("Nothing goes into service before the next")
+    assert "Until then the model stays in service that learned the records." in outcome["service"]
     assert place.registry.get_alias("digits", "champion") == before
     assert place.registry.get_alias("digits", "candidate").tags["serving"] == "waits"
     monkeypatch.undo()

@@ -75,5 +75,6 @@ def _versions(summary: dict[str, Any]) -> str:
     if "champion" in summary:
         row = next((row for row, version in summary["versions"].items() if version == summary["champion"]), "")
         why = " because the unlearned model did not pass its audit" if row == "gold" else ""
-        lines.append(f"in service: {summary['champion']} ({row}{why})")
+        waits = "waits for the next request, until then the model before it is in service"
+        lines.append(f"{waits if summary.get('waits') else 'in service'}: {summary['champion']} ({row}{why})")
     return ", ".join(lines)

@@ -121,6 +121,7 @@ def shown_plan(plan: "Plan") -> list[Any]:
             said = "" if share is None else worded_share(share)
             rows.add_row(Text(name), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
+        audits += f", {choice.risk.inconclusive} could tell nothing" * bool(choice.risk.inconclusive)
         lines += [rows, f"Price: {facts.price}."]
         lines += [Text(each, "yellow") for each in facts.warnings if each not in plan.warnings]
         lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")

@@ -73,7 +73,8 @@ class Cost:
 
 
 class Risk(Config):
-    """What speaks against the method. audits, failed: of its last three. refusal: why the hold-out is no guide.
+    """What speaks against the method. audits, failed, inconclusive: of its last three. refusal: why the hold-out is no
+    guide.
 
     classes: the numbers behind `refusal` (`tmu/twin/class_mix.py`).
     """
@@ -81,6 +82,7 @@ class Risk(Config):
     level: Literal["low", "unknown", "high"] = "unknown"
     audits: int = 0
     failed: int = 0
+    inconclusive: int = 0
     refusal: str | None = None
     classes: dict[str, Any] | None = None
 

@@ -12,7 +12,7 @@ from tmu.lineage.graph import Edge, Graph, Node, Relation, State
 from tmu.lineage.kinds import kind_of_artifact
 from tmu.lineage.learned import rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
-from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
+from tmu.lineage.outputs import answers_with, naming, probes_of, stage_data_with, tables_with
 from tmu.lineage.revisions import Revisions
 from tmu.lineage.served import registered, served
 from tmu.lineage.wanted import Wanted
@@ -99,7 +99,7 @@ class _Closure:
             self._edge(each.address, "without", f"forget set {each.forget[:12]}")
 
     def others(self) -> Iterator[Node]:
-        """References, twins of them, probes, audits, forget sets, record stores of stages, training leftovers."""
+        """References, twins of them, probes, answers, audits, forget sets, stages' records, trainings' rests."""
         records, shards = self._wanted.records, self._wanted.shards
         with_rows = {held.uri for held in tables_with(self._workspace, shards, records)} if records else set()
         yield from self._artifacts("references", with_rows)
@@ -113,6 +113,7 @@ class _Closure:
             for held in probes_of(self._workspace, forget.digest)
         }
         yield from self._artifacts("probes", probed)
+        yield from self._artifacts("answers", {held.uri for held in answers_with(self._workspace, records, ())})
         yield from self._artifacts("audit", naming_them)
         yield from self._artifacts("forget", naming_them)
         for folder in stage_data_with(self._workspace, shards, records):

@@ -65,7 +65,7 @@ class Graph(Config):
 
 _FOLLOWED = {
     "revision", "shard", "references", "unfinished references", "snapshot", "original", "gold", "unlearned", "twin",
-    "reference-twin", "probes", "audit", "forget", "stage folder", "MLflow version", "journal",
+    "reference-twin", "probes", "answers", "audit", "forget", "stage folder", "MLflow version", "journal",
 }  # fmt: skip
 
 

@@ -81,6 +81,13 @@ KINDS = (
     ),
     Kind("probes", (OUTPUTS,), "numbers of each record of a forget set, without keys", ("artifacts",), "probes"),
     Kind(
+        "answers",
+        (OUTPUTS, KEYS),
+        "what a model said of the people whom an audit looked at beside those who were forgotten",
+        ("artifacts",),
+        "answers",
+    ),
+    Kind(
         "audit",
         (),
         "numbers of a forget set as a whole and of its people in the order of their evidence, without keys",

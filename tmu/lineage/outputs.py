@@ -1,15 +1,18 @@
-"""Artifacts that hold something of single records: rows of references, probes, keys in audits, stage folders."""
+"""Artifacts that hold something of single records: tables, probes, answers, keys in audits, stage folders."""
 
+import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from tmu.data.keys import from_hex
-from tmu.errors import StorageError
+from tmu.data.keys import from_hex, key64
+from tmu.errors import DataError, StorageError
 from tmu.lineage.learners import artifacts, stage_folders
 from tmu.lineage.revisions import splits_in
 from tmu.references.shards import read_shard, shard_name
+from tmu.steps.model_answers import read_answers
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 
@@ -36,6 +39,21 @@ def tables_with(workspace: Workspace, shards: Collection[int], records: Collecti
 def probes_of(workspace: Workspace, forget: str) -> list[Held]:
     """Probes of the records of a forget set (digest)."""
     return [held for held in artifacts(workspace, "probes") if held.manifest["identity"].get("forget") == forget]
+
+
+def answers_with(workspace: Workspace, records: Collection[str], learned: Collection[str]) -> list[Held]:
+    """Kept answers on one of the records, or of a model (weights) that learned one; and those that nobody can read."""
+    keys, found = torch.from_numpy(key64(from_hex(records))), []
+    for held in artifacts(workspace, "answers"):
+        if held.manifest["identity"].get("model") in learned or _answered(workspace, held, keys):
+            found.append(held)
+    return found
+
+
+def _answered(workspace: Workspace, held: Held, keys: torch.Tensor) -> bool:
+    with contextlib.suppress(StorageError, DataError):
+        return not bool(read_answers(workspace, held).lacks(keys).all())
+    return True
 
 
 def naming(workspace: Workspace, kind: str, keys: Collection[str]) -> Iterator[Held]:

@@ -8,7 +8,7 @@ _COLUMNS = (
     ("data", ("revision", "shard")),
     ("references", ("references", "unfinished references", "snapshot", "reference-twin")),
     ("models", ("original", "gold", "unlearned", "twin", "stage folder")),
-    ("forget sets, probes, audits", ("forget", "probes", "audit")),
+    ("forget sets, probes, audits", ("forget", "probes", "answers", "audit")),
     ("versions, deletions", ("MLflow version", "journal")),
 )
 _WIDTH, _HEIGHT, _GAP, _ROW, _TOP = 212, 34, 66, 46, 34  # pixels

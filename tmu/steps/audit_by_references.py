@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from tmu.audit.answers import Answers, fresh_head
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
 from tmu.audit.by_table.report import write_table_audit
 from tmu.audit.moved import parameters_moved
-from tmu.audit.probes.head_refit import head_refit
 from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.manifest import digest
@@ -21,10 +20,10 @@ from tmu.steps.adopted import adoption_in_words
 from tmu.steps.cases import TableAuditCase
 from tmu.steps.loading import load_model, run_record
 from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.model_answers import answers_of
 from tmu.steps.read_references import find_references
 from tmu.steps.table_sets import Drawn, table_sets
-from tmu.train import Examples, logits_of
-from tmu.train.lane import pick_device
+from tmu.train import Examples
 from tmu.train.source import joined
 from tmu.workspace import Workspace
 
@@ -39,8 +38,9 @@ def code_of(params: Params) -> tuple[str, ...]:
 def audit_by_references(workspace: Workspace, case: TableAuditCase, *, out: str | None = None) -> AuditRef:
     """Numbers, verdict, figures and report of one deletion, from the references' table and without a gold.
 
-    Loads the forget set and about `audit.sample` staying and never-seen records. Raises RequestError where there are no
-    references of this data revision, or where no training record was forgotten.
+    Loads the forget set and about `audit.sample` staying and never-seen records (`table_sets`). The original is asked
+    only about those that it was not asked about as the unlearned model of the deletion before. Raises RequestError
+    where there are no references of this data revision, or where no training record was forgotten.
     """
     references = case.references or find_references(workspace, case.data, case.params)
     if references is None:
@@ -76,62 +76,33 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
     """Everything the pure room needs, as arrays."""
     params = case.params
     sets = table_sets(workspace, case.data, case.forget, references, params.audit.sample, params.seed)
+    sample, forget = _joined([sets["retain"], sets["test"]]), sets["forget"].examples
     models = {"unlearned": case.unlearned, "original": case.original}
     nets = {name: load_model(workspace, model)[0] for name, model in models.items()}
-    moved = parameters_moved(nets["original"], nets["unlearned"])
-    outputs = {name: _outputs(workspace, case, net, sets) for name, net in nets.items()}
-    inner = {name: _inner(workspace, case, net, sets) for name, net in nets.items()} if _inside(params, sets) else None
-    parts = {
-        name: Part(
-            {model: each[name] for model, each in outputs.items()},
-            drawn.rows,
-            drawn.subjects,
-            {model: each[name] for model, each in inner.items()} if inner else None,
-            drawn.acquainted,
-        )
-        for name, drawn in sets.items()
-    }
+    said = {name: answers_of(workspace, models[name], net, sample, forget, params) for name, net in nets.items()}
     return TableCase(
-        **parts,
+        **_parts(params, sets, said),
         config=params.audit,
         seed=params.seed,
         method=case.method,
         weights_changed=case.original.weights != case.unlearned.weights,
-        parameters_moved=moved,
+        parameters_moved=parameters_moved(nets["original"], nets["unlearned"]),
     )
 
 
-def _inside(params: Params, sets: dict[str, Drawn]) -> bool:
-    return params.audit.probes and sets["forget"].rows.inner is not None
-
-
-def _outputs(
-    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, sets: dict[str, Drawn]
-) -> dict[str, np.ndarray]:
-    """Logits by part."""
-    device, size = pick_device(workspace.settings.device), case.params.audit.batch_size
-    return {
-        name: logits_of(net, drawn.examples.images, batch_size=size, device=device).numpy()
-        for name, drawn in sets.items()
-    }
-
-
-def _inner(
-    workspace: Workspace, case: TableAuditCase, net: torch.nn.Module, parts: dict[str, Drawn]
-) -> dict[str, np.ndarray]:
-    """Logits by part of the model's body with a head fitted on the staying people's records."""
-    config = case.params.audit
-    logits = head_refit(
-        net,
-        _joined(list(parts.values())),
-        parts["retain"].examples,
-        records=config.head_records,
-        seed=case.params.seed,
-        batch_size=config.batch_size,
-        device=pick_device(workspace.settings.device),
-    ).numpy()
-    ends = np.cumsum([len(drawn.examples) for drawn in parts.values()])[:-1]
-    return dict(zip(parts, np.split(logits, ends), strict=True))
+def _parts(params: Params, sets: dict[str, Drawn], said: dict[str, Answers]) -> dict[str, Part]:
+    """What both models and the references say, by part. Fresh heads are fitted on the staying people's records."""
+    heads = {}
+    if params.audit.probes and sets["forget"].rows.inner is not None:
+        retain, config = sets["retain"].examples, params.audit
+        heads = {name: fresh_head(each, retain, config.head_records, params.seed) for name, each in said.items()}
+    parts = {}
+    for name, drawn in sets.items():
+        own = {model: answers.of(drawn.examples.keys) for model, answers in said.items()}
+        logits = {model: each.logits.numpy() for model, each in own.items()}
+        inner = {model: head.logits(own[model].features).numpy() for model, head in heads.items()}
+        parts[name] = Part(logits, drawn.rows, drawn.subjects, inner or None, drawn.acquainted)
+    return parts
 
 
 def _joined(parts: list[Drawn]) -> Examples:

@@ -18,6 +18,7 @@ from tmu.refs import DataRef
 from tmu.steps.check_shift import learns_from_holdout
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, shown
 from tmu.steps.foresee_mix import foresee_mix
+from tmu.steps.history import Ended
 from tmu.steps.recipe_warnings import recipe_warnings
 from tmu.steps.table_sets import too_few_unseen
 from tmu.twin.class_mix import ClassShift
@@ -29,6 +30,11 @@ RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
 _PAIRS = 2  # one is judged by what the others foresee (`tmu/twin/rates.py`)
 _OFFERED = f"The model has a ridge head, and `{EXACT_HEAD}` reads the erased records alone."
 _BY_EQUALITY = "It is exact. Recomputation is the proof: no references, twin or golds are needed."
+MAY_WAIT = (
+    "Where the audit is inconclusive, as it mostly is for few records, the new model waits "
+    "(`audit.inconclusive: wait`): the request is completed, and until the next one the model stays in service that "
+    "learned these records."
+)
 _RETIRED = "A class goes as a whole: exact retraining removes its output."
 
 
@@ -64,7 +70,7 @@ class Chooser:
     def _of_ridge_head(self, forecast: Forecast) -> Choice:
         """Either way is exact, and proved by equality; the audits that failed are all that speaks against one."""
         recent = self._audits[-RECENT:]
-        failed = recent.count(False)
+        failed = recent.count("failed")
         method, said = self._method, f"`{self._method}` {'is configured' if self._configured else 'was requested'}."
         if self._asked == AUTO and failed >= TOO_MANY:
             method, said = RETRAIN, f"`{self._method}` failed {failed} of its last {len(recent)} audits."
@@ -75,7 +81,14 @@ class Chooser:
         return Choice(asked=self._asked, method=method, reason=f"{said} {_BY_EQUALITY}", forecast=costs, risk=risk)
 
     def _notes(self, resolved: Resolved) -> tuple[str, ...]:
-        """What the references are about to need: sentences for the plan."""
+        """What the references are about to need, and what may come of the audit: sentences for the plan."""
+        return (*self._of_table(resolved), *self._may_wait())
+
+    def _may_wait(self) -> tuple[str, ...]:
+        audit = self._params.audit
+        return (MAY_WAIT,) if audit.inconclusive == "wait" and not audit.golds else ()
+
+    def _of_table(self, resolved: Resolved) -> tuple[str, ...]:
         table = self._forecaster.table
         if table is None:
             return ()
@@ -114,7 +127,7 @@ class Chooser:
         return learns_from_holdout(self._method)
 
     @cached_property
-    def _audits(self) -> list[bool]:
+    def _audits(self) -> list[Ended]:
         return self._forecaster.audits
 
     def _forecast(self, counts: list[np.ndarray]) -> Forecast:
@@ -142,13 +155,13 @@ class Chooser:
 
 
 def decide(
-    asked: str, method: str, forecast: Forecast, against: "str | ClassShift | None", audits: list[bool]
+    asked: str, method: str, forecast: Forecast, against: "str | ClassShift | None", audits: list[Ended]
 ) -> Choice:
     """The rules. against: why the references cannot be used; or the class mix, for a method that learns from the
-    hold-out; or None. audits: passed or not, oldest first.
+    hold-out; or None. audits: how they ended, oldest first; those that could tell nothing speak for nothing.
     """
     recent, mix = audits[-RECENT:], against if isinstance(against, ClassShift) else None
-    failed = recent.count(False)
+    failed, unsure = recent.count("failed"), recent.count("inconclusive")
     refusal = mix.refusal() if mix else against if isinstance(against, str) else None
     chosen, reason = RETRAIN, ""
     if asked != AUTO:
@@ -161,8 +174,9 @@ def decide(
         reason = f"Retraining is cheaper: {_compared(forecast, method)}"
     else:
         chosen, reason = method, f"`{method}` is not more expensive than retraining: {_compared(forecast, method)}"
-    level = "high" if refusal or failed >= TOO_MANY else ("low" if recent else "unknown")
-    risk = Risk(level=level, audits=len(recent), failed=failed, refusal=refusal, classes=mix.as_json() if mix else None)
+    level = "high" if refusal or failed >= TOO_MANY else ("low" if unsure < len(recent) else "unknown")
+    told = {"audits": len(recent), "failed": failed, "inconclusive": unsure}
+    risk = Risk(level=level, **told, refusal=refusal, classes=mix.as_json() if mix else None)
     once = {"pays_from": forecast.pays_from, "deletions": forecast.deletions, "to_fit": forecast.to_fit}
     return Choice(asked=asked, method=chosen, reason=reason, forecast=shown(forecast, method), risk=risk, **once)
 

@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tmu.audit.unseen import looked_at
 from tmu.config import Params
 from tmu.deletion.plan import RETRAIN, Cost
 from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.fit_reference_twin import find_reference_twin
-from tmu.steps.history import History, passes_of
+from tmu.steps.history import Ended, History, passes_of
 from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.steps.renewal import renewal_of
 from tmu.twin.shape import shape_of_step
@@ -24,7 +25,7 @@ from tmu.workspace import Workspace
 AUDIT_GOLDS = 2
 """Models that an audit with golds retrains for comparison, besides the request's own."""
 _PASSES = 2  # over the data, of a method whose options name no steps
-_AUDIT_SHARE = 0.03  # of a retraining, by the references' table
+_PASSES_A_VISIT = 2  # records that an audit asks a model about, in the time that a training takes for one
 _TWIN_TRAININGS = 1  # what choosing the step on the references' twin problems costs, in trainings
 _NOTHING = Cost(0, 0.0, True)
 
@@ -130,7 +131,7 @@ class Forecaster:
         self.table = Table.of(workspace, data, params) if self.by_table else None
 
     @property
-    def audits(self) -> list[bool]:
+    def audits(self) -> list[Ended]:
         """How earlier audits of the method ended."""
         return self._history.audited(self._method, self._own)
 
@@ -142,7 +143,7 @@ class Forecaster:
             return Forecast(retrain, retrain)
         measured = self._history.seconds_unlearning(self._method, self._own)
         made = {"alone": self._cost(self._step(sizes), measured), "twin": self._twin(sizes)}
-        made |= {"audit": self._audit(retrain)}
+        made |= {"audit": self._audit(retrain, sizes)}
         return Forecast(retrain, **made, **(self._once(sizes) if self.by_table else {}))
 
     def _cost(self, visits: int, seconds: float | None) -> Cost:
@@ -161,13 +162,19 @@ class Forecaster:
             return recipe.epochs * sizes.train
         return _PASSES * sizes.train
 
-    def _audit(self, retrain: Cost) -> Cost:
-        """Its proof: by recomputation, by the table, or by retrained golds."""
+    def _audit(self, retrain: Cost, sizes: Sizes) -> Cost:
+        """Its proof: by recomputation, by the table, or by retrained golds.
+
+        By the table: what such audits took here. Before there is one, both models are taken to be asked about all
+        records that it looks at (`looked_at`).
+        """
         if self._params.ridge_head:
             return self._cost(retrain.visits, self._history.seconds_recomputation())
         if self._params.audit.golds:
             return retrain.times(AUDIT_GOLDS)
-        return self._cost(round(_AUDIT_SHARE * retrain.visits), self._history.seconds_audit())
+        beside = sum(min(number, sizes.kept) for number in looked_at(self._params.audit.sample).values())
+        asked = 2 * (sizes.forget + beside)
+        return self._cost(round(asked / _PASSES_A_VISIT), self._history.seconds_audit())
 
     def _twin(self, sizes: Sizes) -> Cost:
         """The fine-tuned twin of the methods that need one."""

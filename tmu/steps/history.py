@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from tmu import manifest
 from tmu.audit.table import ORIGINAL
 from tmu.config import Params, TrainConfig
+from tmu.deletion.deletion import AuditVerdict
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
 from tmu.files import read_json
@@ -20,18 +21,19 @@ from tmu.steps.unlearn_model import code_of
 from tmu.unlearn import read_options
 from tmu.workspace import Workspace
 
+Ended = Literal["passed", "failed", "inconclusive"]
 _TWIN = {"twin": "twin"}  # what determines a twin's cost: name in its identity, name in `Params`
 _SAME = ("machine", "processor", "gpu")  # of `hardware()`; threads and precision are in the lane
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished artifact: what determined it, its run record, the digest of its weights, how its audit ended."""
+    """One finished artifact: what determined it, its run record, the digest of its weights, how it ended (an audit)."""
 
     identity: dict[str, Any]
     record: dict[str, Any]
     weights: str | None
-    passed: bool | None
+    ended: Ended | None
 
     @property
     def seconds(self) -> float:
@@ -105,18 +107,19 @@ class History:
         """Whether a twin of this data revision and config is there already."""
         return any(run.identity["data"] == data_digest and self._same_twin(run) for run in self.twins)
 
-    def audited(self, method: str, options: dict[str, Any]) -> list[bool]:
-        """Whether this method, as coded and configured now, passed its audits: one a request, oldest first.
+    def audited(self, method: str, options: dict[str, Any]) -> list[Ended]:
+        """How the audits of this method, as coded and configured now, ended: one a request, oldest first.
 
         An audit of what came after a model of the method is none of the method.
         """
         asked, code = _asked(method, options), code_digest(*code_of(self._params.with_method(method)))
         mine = {run.weights for run in self.models if _method_of(run) == asked and run.identity["code"] == code}
-        latest: dict[str, bool] = {}
+        latest: dict[str, Ended] = {}
         for run in sorted(self.audits, key=lambda run: run.record["at"]):
-            if mine & {weights for row, weights in run.identity["models"].items() if row != ORIGINAL}:
+            judged = {weights for row, weights in run.identity["models"].items() if row != ORIGINAL}
+            if run.ended is not None and mine & judged:
                 latest.pop(run.identity["forget"], None)
-                latest[run.identity["forget"]] = bool(run.passed)
+                latest[run.identity["forget"]] = run.ended
         return list(latest.values())
 
     def _same_twin(self, run: Run) -> bool:
@@ -151,11 +154,11 @@ def _runs(workspace: Workspace, kind: str) -> Iterator[Run]:
     for folder in workspace.artifacts.held(kind):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, StorageError):
             made, record = manifest.read(folder), read_json(folder / manifest.RUN)
-            identity, passed = made["identity"], None
+            identity, ended = made["identity"], None
             if identity["stage"] == "audit":
-                passed = bool(read_json(folder / "audit.json")["verdict"]["passed"])
+                ended = AuditVerdict.of(read_json(folder / "audit.json")["verdict"]).outcome
             if _NEEDED[identity["stage"]] <= set(identity) and {"seconds_total", "hardware", "at"} <= set(record):
-                yield Run(identity, record, made["files"].get("weights.safetensors"), passed)
+                yield Run(identity, record, made["files"].get("weights.safetensors"), ended)
     for purged in workspace.artifacts.purged.of(kind):
         with contextlib.suppress(KeyError):
             identity, record = purged.manifest["identity"], purged.run

@@ -9,7 +9,7 @@ from tmu.ledger.batches import members
 from tmu.ledger.place import opened
 from tmu.lineage.learned import accepted, rule_of
 from tmu.lineage.learners import Learner, artifacts, learners
-from tmu.lineage.outputs import naming, probes_of, stage_data_with, tables_with
+from tmu.lineage.outputs import answers_with, naming, probes_of, stage_data_with, tables_with
 from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import registered, served, served_elsewhere
 from tmu.purge.scope import Scope
@@ -32,7 +32,9 @@ def scope_of(workspace: Workspace, deletion: Deletion) -> Scope:
     rule = rule_of(workspace, records, revisions, known)
     reached = [each for each in known if not each.purged and rule.learned(each)]
     spared = _spared(workspace, deletion)
+    learned = {each.weights for each in reached}
     addresses = {*_models(reached), *_others(workspace, deletion, (*records, *subjects), records)} - spared
+    addresses |= {held.uri for held in answers_with(workspace, records, learned)}
     return Scope(
         request=deletion.id,
         requests=_requests(workspace, deletion),
@@ -41,7 +43,7 @@ def scope_of(workspace: Workspace, deletion: Deletion) -> Scope:
         shards=deletion.plan.shards,
         before=deletion.plan.data,
         after=deletion.data,
-        learned=tuple(sorted({each.weights for each in reached})),
+        learned=tuple(sorted(learned)),
         artifacts=tuple(sorted(addresses)),
         spared=tuple(sorted(spared)),
     )

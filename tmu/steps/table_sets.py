@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tmu.audit.unseen import LEAST_UNSEEN
+from tmu.audit.unseen import LEAST_UNSEEN, looked_at
 from tmu.data.keys import key64, to_hex
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
@@ -43,7 +43,8 @@ class Drawn:
 def table_sets(
     workspace: Workspace, data: DataRef, forget: ForgetRef, references: ReferencesRef, sample: int, seed: int
 ) -> dict[str, Drawn]:
-    """Load what the audit looks at: about `sample` staying and `sample` never-seen records, whole shards.
+    """Load what the audit looks at: about `sample` never-seen records and half as many who stay (`looked_at`), whole
+    shards.
 
     → forget, retain (a sample), test. A forgotten person's test records are left out: they are to be erased, too.
     Raises RequestError where no training record was forgotten, DataError where the table holds no rows of a shard.
@@ -104,17 +105,17 @@ def _sample(
     store: RecordStore, held: np.ndarray, gone: np.ndarray, sample: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of staying and of never-seen records, from shards in the seed's order until each are enough."""
-    index, never = store.index(), _never_seen(store)
+    index, never, enough = store.index(), _never_seen(store), looked_at(sample)
     train = index.splits == SPLITS.index("train")
     stays = store.info.outputs[index.labels] >= 0  # of a retired class no network has an output
     stays[gone] = False
     staying, unseen = [], []
     for bucket in _in_order(held, seed):
         here = stays & (index.buckets == bucket)
-        if sum(map(len, staying)) < sample:
+        if sum(map(len, staying)) < enough["retain"]:
             staying.append(np.flatnonzero(here & train))
         unseen.append(np.flatnonzero(here & never))
-        if sum(map(len, staying)) >= sample and sum(map(len, unseen)) >= sample:
+        if sum(map(len, staying)) >= enough["retain"] and sum(map(len, unseen)) >= enough["test"]:
             break
     return np.sort(np.concatenate(staying)), np.sort(np.concatenate(unseen))
 

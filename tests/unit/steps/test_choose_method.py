@@ -16,7 +16,7 @@ from tmu.provenance import code_digest, hardware
 from tmu.refs import DataRef, ReferencesRef
 from tmu.settings import Settings
 from tmu.steps import forecast as forecasting
-from tmu.steps.choose_method import Chooser, decide
+from tmu.steps.choose_method import MAY_WAIT, Chooser, decide
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
@@ -31,6 +31,7 @@ FEW, MANY = Cost(1000, 1.0, True), Cost(9000, 9.0, True)
 NOTHING = Cost(0, 0.0, True)
 ALIKE = class_shift(np.array([10, 10]), np.array([90, 90]), np.array([50, 50]))
 WHOLE_CLASS = class_shift(np.array([10, 0]), np.array([0, 90]), np.array([50, 50]))
+PASSED, FAILED, UNSURE = "passed", "failed", "inconclusive"
 SIZES = Sizes(forget=20, kept=180, held=100)
 DATA = DataRef(uri="data", digest="d")
 PARAMS = Params(
@@ -55,13 +56,16 @@ def by_references(monkeypatch: pytest.MonkeyPatch) -> None:
     ("case", "method", "reason", "risk"),
     [
         ({}, "tmu-soft", "not more expensive than retraining: 9.0 s against 1.0 s", "unknown"),
-        ({"audits": [True, False, True]}, "tmu-soft", "measured here", "low"),
-        ({"audits": [False, False, True, True]}, "tmu-soft", "not more expensive", "low"),
-        ({"audits": [True, False, False]}, "retrain", "`tmu-soft` failed 2 of its last 3 audits", "high"),
-        ({"audits": [False, False]}, "retrain", "failed 2 of its last 2 audits", "high"),
-        ({"audits": [False]}, "tmu-soft", "not more expensive", "low"),
+        ({"audits": [PASSED, FAILED, PASSED]}, "tmu-soft", "measured here", "low"),
+        ({"audits": [FAILED, FAILED, PASSED, PASSED]}, "tmu-soft", "not more expensive", "low"),
+        ({"audits": [PASSED, FAILED, FAILED]}, "retrain", "`tmu-soft` failed 2 of its last 3 audits", "high"),
+        ({"audits": [FAILED, FAILED]}, "retrain", "failed 2 of its last 2 audits", "high"),
+        ({"audits": [FAILED]}, "tmu-soft", "not more expensive", "low"),
+        ({"audits": [UNSURE] * 3}, "tmu-soft", "not more expensive", "unknown"),
+        ({"audits": [UNSURE, PASSED, UNSURE]}, "tmu-soft", "not more expensive", "low"),
+        ({"audits": [FAILED, UNSURE, FAILED]}, "retrain", "`tmu-soft` failed 2 of its last 3 audits", "high"),
         ({"mix": WHOLE_CLASS}, "retrain", "cannot be used here: the request takes 100 %", "high"),
-        ({"mix": WHOLE_CLASS, "audits": [False, False]}, "retrain", "cannot be used here", "high"),
+        ({"mix": WHOLE_CLASS, "audits": [FAILED, FAILED]}, "retrain", "cannot be used here", "high"),
         (
             {"twin": Cost(20000, 20.0, True)},
             "retrain",
@@ -122,10 +126,10 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
         identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in _TWIN.items()}
     if stage == "references":
         identity |= recipe_of(PARAMS) | {"data": "an earlier revision"}
-    passed = more.pop("passed", None)
+    verdict = {"passed": more.pop("passed", None), "conclusive": more.pop("conclusive", True)}
     with workspace.artifacts.create(kind, key, identity | more, run) as folder:
         (folder / "weights.safetensors").write_text(key)
-        write_json(folder / "audit.json", {"verdict": {"passed": passed}})
+        write_json(folder / "audit.json", {"verdict": verdict | {"row": "tmu-soft"}})
 
 
 def weights(workspace: SimpleNamespace, key: str) -> str:
@@ -136,6 +140,10 @@ def weights(workspace: SimpleNamespace, key: str) -> str:
 
 def forecast(workspace: SimpleNamespace, method: str, params: Params = PARAMS, sizes: Sizes = SIZES) -> Forecast:
     return Forecaster(workspace, params, method, DATA).forecast(sizes)
+
+
+def sampled(sample: int) -> Params:
+    return PARAMS.model_copy(update={"audit": AuditConfig(sample=sample)})
 
 
 def test_a_table_pays_from_the_deletion_on_at_which_it_has_cost_less_than_retraining() -> None:
@@ -162,7 +170,7 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, 
     found = forecast(workspace, "tmu")
     assert found.retrain == Cost(10 * 180, None, False)
     assert found.twin == Cost((5 + 1 * 2) * 300, None, False)
-    assert found.audit == Cost(54, None, False)  # three percent of a retraining
+    assert found.audit == Cost(20 + 2 * 180, None, False)  # all there are, by both models at half a visit each
     assert found.once == Cost(2 * 10 * 200, None, False) and found.to_fit  # for the audit
     assert forecast(workspace, "finetune").twin == NOTHING
     assert forecast(workspace, "ssd").alone.visits == 400
@@ -253,7 +261,9 @@ def test_audits_count_once_a_request_and_only_for_the_method_as_it_is(
         add(workspace, f"a-{key}", "audit", 1.0, models=models, forget=key, passed=False)
     after = {"original": weights(workspace, "u"), "retrain": "r"}  # it took over from a model of the method
     add(workspace, "5", "audit", 1.0, "2026-01-05", models=after, forget="g", passed=True)
-    assert History(workspace, PARAMS).audited("tmu_soft", {}) == [False, True]
+    assert History(workspace, PARAMS).audited("tmu_soft", {}) == [FAILED, PASSED]
+    add(workspace, "6", "audit", 1.0, "2026-01-06", models=mine, forget="h", passed=True, conclusive=False)
+    assert History(workspace, PARAMS).audited("tmu_soft", {}) == [FAILED, PASSED, UNSURE]
 
 
 def test_what_cannot_be_read_is_passed_over(workspace: SimpleNamespace) -> None:
@@ -319,6 +329,26 @@ def test_what_the_references_cannot_serve_is_known_from_the_plan(given: dict, re
 def test_a_method_that_only_its_audit_needs_references_for_is_not_held_to_the_twin_problems() -> None:
     chooser = looked_at("finetune", held=3, pairs=1)
     assert chooser._against(chooser.resolved, chooser.counts) is None
+
+
+def test_the_plan_says_who_serves_where_an_inconclusive_audit_makes_the_model_wait() -> None:
+    chooser = looked_at("tmu-soft", table={}, renew_erased=0.5)
+    for golds, said in ((False, (MAY_WAIT,)), (True, ())):
+        audit = AuditConfig(inconclusive="wait", golds=golds)
+        chooser._params = chooser._params.model_copy(update={"audit": audit})
+        assert chooser._notes(chooser.resolved) == said
+    assert "the model stays in service that learned these records" in MAY_WAIT
+
+
+def test_an_audit_costs_what_audits_took_here_and_before_one_what_it_looks_at(
+    workspace: SimpleNamespace, by_references: None
+) -> None:
+    add(workspace, "a", "original", 10.0)  # .01 s a visit
+    few, many = (forecast(workspace, "tmu", sampled(sample)).audit for sample in (100, 1000))
+    assert few == Cost(20 + 50 + 100, pytest.approx(1.7), False) and many.visits == 20 + 2 * 180
+    add(workspace, "e", "audit", 0.5, models={}, forget="f", references="r", passed=True)
+    add(workspace, "e2", "audit", 0.7, models={}, forget="g", references="r", passed=True)
+    assert forecast(workspace, "tmu").audit == Cost(380, pytest.approx(0.6), True)
 
 
 def test_without_an_audit_by_references_few_records_forbid_nothing() -> None:

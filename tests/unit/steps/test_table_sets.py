@@ -60,7 +60,7 @@ def _sets(sample: int = 300) -> dict[str, table_sets.Drawn]:
 
 def test_the_sample_is_whole_people_of_a_few_shards(store: RecordStore, asked: list[list[int]]) -> None:
     found, index = _sets(), store.index()
-    assert 300 <= len(found["retain"].rows) < 600
+    assert 150 <= len(found["retain"].rows) < 300
     assert 300 <= len(found["test"].rows) < 600
     assert len(asked[0]) < 16  # of 32 shards: the others are not read
     keys = set(found["retain"].examples.keys.tolist())
@@ -87,7 +87,7 @@ def test_a_test_record_names_the_networks_that_know_its_person(asked: list[list[
     retain, test = found["retain"], found["test"]
     by_person = dict(zip(retain.subjects.tolist(), retain.rows.seen.numpy(), strict=True))
     both = [place for place, person in enumerate(test.subjects.tolist()) if person in by_person]
-    assert len(both) > 100
+    assert len(both) > 50
     for place in both:
         assert np.array_equal(test.acquainted[place], by_person[test.subjects[place]])
 

@@ -1,4 +1,4 @@
-"""Artifacts that hold erased records, such as models, twins, references and probes; and what trainings left."""
+"""Artifacts that hold erased records, such as models, twins, references, probes, answers; and what trainings left."""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
