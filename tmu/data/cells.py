@@ -70,7 +70,7 @@ class Cells:
 
     def take(self, rows: np.ndarray) -> "Cells":
         """Those at positions, in their order."""
-        return Cells(self.columns.take(pa.array(rows, pa.int64())), self.shape)
+        return Cells(self.columns.take(numbers(rows.astype(np.int64))), self.shape)
 
     def pixels(self, rows: np.ndarray | None = None, *, check: bool = False) -> np.ndarray:
         """Decoded pictures, uint8 (n, C·H·W); rows: positions, None for all.
@@ -124,6 +124,12 @@ def fixed(values: np.ndarray, width: int) -> pa.Array:
     """Rows of `width` bytes as an Arrow array; a view where they lie in one piece."""
     whole = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(whole)])
+
+
+def numbers(values: np.ndarray) -> pa.Array:
+    """Numbers as an Arrow array of their type; pyarrow's own `array` imports pandas, which takes half a second."""
+    whole = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(whole.dtype), len(whole), [None, pa.py_buffer(whole)])
 
 
 def flat(array: pa.Array, dtype: np.dtype) -> np.ndarray:

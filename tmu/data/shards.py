@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmu.data.cells import IMAGE, LOOK, PIXELS, Cells, fixed, flat, whole
+from tmu.data.cells import IMAGE, LOOK, PIXELS, Cells, fixed, flat, numbers, whole
 from tmu.data.keys import KEY_BYTES, KEY_DTYPE, to_hex
 from tmu.errors import DataError
 from tmu.files import canonical_json, new_file
@@ -188,8 +188,8 @@ def keys_table(shard: ShardKeys) -> pa.Table:
     arrays = {
         "record_key": fixed(shard.record_keys, KEY_BYTES),
         "subject_key": fixed(shard.subject_keys, KEY_BYTES),
-        "label": pa.array(shard.labels, pa.int32()),
-        "split": pa.array(shard.splits, pa.int8()),
+        "label": numbers(shard.labels.astype(np.int32)),
+        "split": numbers(shard.splits.astype(np.int8)),
     }
     if len(shard.more_rows):
         counts = np.bincount(shard.more_rows, minlength=len(shard.record_keys))

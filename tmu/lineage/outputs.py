@@ -9,7 +9,6 @@ from tmu.data.keys import from_hex
 from tmu.errors import StorageError
 from tmu.lineage.learners import artifacts, stage_folders
 from tmu.lineage.revisions import splits_in
-from tmu.references.shards import read_shard, shard_name
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 
@@ -21,6 +20,8 @@ def tables_with(workspace: Workspace, shards: Collection[int], records: Collecti
     """References that hold rows of the records; one that cannot be read is taken for such. Touched shards are read."""
     wanted, found = from_hex(records), []
     for held in artifacts(workspace, "references"):
+        from tmu.references.shards import read_shard, shard_name  # torch: not where there is no table
+
         names = [shard_name(bucket) for bucket in sorted(shards) if shard_name(bucket) in held.manifest["files"]]
         try:
             folder = workspace.artifacts.fetch(held.uri, held.digest, names)
