@@ -17,10 +17,12 @@ from tasks.ledger import finish, plan_batch, stand_back, take_work
 from tmu.errors import StorageError, TmuError
 from tmu.ledger.batches import Lane
 from tmu.ledger.errors import ConflictError, HeldError
+from tmu.ledger.place import kept_open
 from tmu.ledger.states import State
 from tmu.steps.ledger.batch import Work, approved, open_work
 from tmu.workspace import Workspace
 
+_DVC = 3  # commands of DVC in a deletion: add, push, and where its stores are
 _DONE = {"service": "Everything that was requested had been erased before.", "checked": []}
 
 
@@ -30,15 +32,16 @@ def serve(workspace: Workspace, lane: Lane) -> list[dict[str, Any]]:
     While another run is at work on a batch, nothing is taken: one batch at a time for a dataset.
     """
     outcomes = []
-    for each in (lane, "urgent"):
-        while _free(workspace) and _waiting(workspace, each):
-            try:
-                outcome = serve_one(workspace, each)
-            except HeldError:
-                continue  # the batch stood back; the next one is without what is held
-            if outcome is None:
-                break
-            outcomes.append(outcome)
+    with kept_open():
+        for each in (lane, "urgent"):
+            while _free(workspace) and _waiting(workspace, each):
+                try:
+                    outcome = serve_one(workspace, each)
+                except HeldError:
+                    continue  # the batch stood back; the next one is without what is held
+                if outcome is None:
+                    break
+                outcomes.append(outcome)
     return outcomes
 
 
@@ -50,7 +53,7 @@ def serve_one(workspace: Workspace, lane: Lane) -> dict[str, Any] | None:
     name_after_batch(work.batch, len(work.requests))
     tell(f"Batch {work.batch}: {len(work.requests)} requests (attempt with token {work.token})")
     workspace = workspace.reread()  # the parameters of this batch are those of now, whatever an earlier one used
-    with _attempt(workspace, work):
+    with _attempt(workspace, work), workspace.versions.made_ready(_DVC):
         deletion, observer = plan_batch(workspace, work), BatchObserver(workspace, work)
         if deletion is not None:
             show_batch_plan(work.batch, len(work.requests), deletion)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+_STATEMENTS = ("body", "handlers", "orelse", "finalbody", "cases")  # where a statement holds others
+
 
 def closure(starts: Iterable[str], roots: Mapping[str, Path], leave_out: Iterable[str] = ()) -> dict[str, Path]:
     """The modules that the starts import, the starts included → source file.
@@ -78,13 +80,15 @@ def _base(node: ast.ImportFrom, module: str, is_package: bool) -> str:
     return ".".join([*parents, *([node.module] if node.module else [])])
 
 
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker reads."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            for other in node.orelse:
-                yield other
-                yield from _running(other)
-            continue
+def _running(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements but those that only a type checker reads; an import is never within an expression."""
+    waiting: list[ast.AST] = [*tree.body]
+    while waiting:
+        node = waiting.pop()
         yield node
-        yield from _running(node)
+        parts = ("orelse",) if isinstance(node, ast.If) and _for_type_checkers(node.test) else _STATEMENTS
+        waiting += [inner for part in parts for inner in getattr(node, part, ())]
+
+
+def _for_type_checkers(test: ast.expr) -> bool:
+    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))

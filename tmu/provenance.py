@@ -77,11 +77,16 @@ def _module(package: str, name: str) -> str:
 
 def git_state(root: Path) -> dict[str, str]:
     """`commit`, `branch` and `dirty` ("true" or "false") of the work tree at `root`; each "unknown" outside git."""
-    status = _git(root, "status", "--porcelain")
+    status = _git(root, "status", "--porcelain=v2", "--branch")
+    if status is None:
+        return dict.fromkeys(("commit", "branch", "dirty"), _UNKNOWN)
+    told = [line.removeprefix("# branch.").partition(" ") for line in status.splitlines() if line.startswith("# ")]
+    facts = {name: value for name, _, value in told}
+    commit, branch = facts.get("oid", "(initial)"), facts.get("head", _UNKNOWN)
     return {
-        "commit": _git(root, "rev-parse", "HEAD") or _UNKNOWN,
-        "branch": _git(root, "rev-parse", "--abbrev-ref", "HEAD") or _UNKNOWN,
-        "dirty": _UNKNOWN if status is None else str(bool(status)).lower(),
+        "commit": _UNKNOWN if commit == "(initial)" else commit,
+        "branch": "HEAD" if branch == "(detached)" else branch,
+        "dirty": str(any(not line.startswith("#") for line in status.splitlines())).lower(),
     }
 
 

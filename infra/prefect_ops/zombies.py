@@ -29,6 +29,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 from prefect.types._datetime import now
 
+from infra.stack.spare import MODULE as SPARE
+
 _AT_WORK = [StateType.RUNNING, StateType.PENDING]
 _ENGINE, _RUN_ID = "prefect.engine", "PREFECT__FLOW_RUN_ID"
 _PENDING = timedelta(seconds=300)
@@ -49,6 +51,23 @@ class Zombie:
     why: str
 
 
+@dataclass(frozen=True)
+class Here:
+    """The processes of runs on this machine. runs: named by their environments. spares: by id, when each was started.
+
+    The environment of a spare is that of before it got its run (`infra/stack/spare.py`): the run names the process.
+    """
+
+    runs: frozenset[UUID]
+    spares: dict[str, float]
+
+    def works_on(self, run: FlowRun) -> bool:
+        """Whether there is a process of the run; one that was started after the run began is another with its id."""
+        began = self.spares.get(str(run.infrastructure_pid))
+        mine = began is not None and (run.start_time is None or began <= run.start_time.timestamp())
+        return mine or run.id in self.runs
+
+
 def find_zombies(client: SyncPrefectClient, *, one_machine: bool | None = None) -> list[Zombie]:
     """The runs that nothing works on, as seen from this machine; changes nothing.
 
@@ -59,7 +78,7 @@ def find_zombies(client: SyncPrefectClient, *, one_machine: bool | None = None) 
         one_machine = urlsplit(str(client.api_url)).hostname in _LOOPBACK
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
     runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=state))
-    here = _runs_here()  # after the list: what ends in between is no longer `Running`, see `_still`
+    here = _here()  # after the list: what ends in between is no longer `Running`, see `_still`
     found = {run.id: why for run in runs if (why := _why(client, run, here, one_machine))}
     dead = [Zombie(run, found[run.id]) for run in runs if run.id in found and _still(client, run)]
     return [*dead, *_children(client, runs, {each.run.id for each in dead})]
@@ -92,8 +111,8 @@ def crash_orphans(client: SyncPrefectClient) -> int:
     return len(orphans)
 
 
-def _why(client: SyncPrefectClient, run: FlowRun, here: set[UUID], one_machine: bool) -> str | None:
-    if run.id in here or _is_child(run):
+def _why(client: SyncPrefectClient, run: FlowRun, here: Here, one_machine: bool) -> str | None:
+    if here.works_on(run) or _is_child(run):
         return None
     age = now() - run.state.timestamp
     if run.state_type is StateType.PENDING and not run.infrastructure_pid:
@@ -146,13 +165,18 @@ def _still(client: SyncPrefectClient, run: FlowRun) -> bool:
         return False
 
 
-def _runs_here() -> set[UUID]:
-    """The runs that have an engine's process on this machine. A process may keep its secrets only from other users."""
-    found = set()
+def _here() -> Here:
+    """What this machine's processes are. A process may keep its environment only from other users."""
+    runs, spares = set[UUID](), dict[str, float]()
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and _ENGINE in " ".join(process.cmdline()):
-                found.add(UUID(process.environ()[_RUN_ID]))
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            command = " ".join(process.cmdline())
+            if SPARE in command:
+                spares[str(process.pid)] = process.create_time()
+            elif _ENGINE in command:
+                runs.add(UUID(process.environ()[_RUN_ID]))
         except (psutil.Error, KeyError, ValueError):
             continue
-    return found
+    return Here(frozenset(runs), spares)

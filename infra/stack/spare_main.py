@@ -1,5 +1,6 @@
 """A process of `spare.py`: imports what a deletion needs, waits for a run on its standard input, and carries it out."""
 
+import gc
 import importlib
 import json
 import os
@@ -39,6 +40,12 @@ def prepare() -> None:
     for name in WARM:
         with suppress(Exception):
             importlib.import_module(name)
+    with suppress(Exception):
+        from tmu.stores.s3_access import S3Access
+
+        S3Access("http://127.0.0.1").client()  # it asks nobody; botocore reads its description of S3 for the first one
+    gc.collect()
+    gc.freeze()  # a run need not go through a million objects of modules each time that it looks for garbage
 
 
 def main() -> None:

@@ -346,6 +346,25 @@ def test_a_run_is_a_zombie_once_its_process_was_killed(run: FlowRun, client: Syn
     assert deployment.global_concurrency_limit.active_slots == 0
 
 
+def test_a_run_in_a_process_that_had_waited_is_known_by_the_id_of_its_process(
+    made: list[Change], client: SyncPrefectClient
+) -> None:
+    waiting = [sys.executable, "-c", "import time; print(flush=True); time.sleep(300)", "infra.stack.spare_main"]
+    with subprocess.Popen(waiting, stdout=subprocess.PIPE) as spare:
+        assert spare.stdout is not None
+        spare.stdout.readline()
+        run = _running(client, pid=spare.pid)
+        earlier = run.model_copy(update={"start_time": run.start_time - timedelta(hours=1)})
+        try:
+            assert _found(client) == []
+            assert not zombies._here().works_on(earlier)  # another process with the id of one that is gone
+        finally:
+            spare.kill()
+            spare.wait()
+        assert _found(client) == [run.id]
+    client.delete_flow_run(run.id)
+
+
 def _task() -> Any:
     from prefect import task
 

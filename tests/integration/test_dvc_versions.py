@@ -222,3 +222,33 @@ def test_materialise_on_a_full_disk_leaves_nothing(small, cache, monkeypatch):
     monkeypatch.undo()
     assert list((versions.root / ".tmu").glob("revisions/*")) == []
     assert list((versions.root / ".tmu").glob("revisions/.*")) == []
+
+
+def test_a_process_that_had_waited_does_what_a_new_one_does(small, monkeypatch):
+    versions, digest = small
+    plain, more = versions._dvc("config", "--list"), versions.root / "data" / "more"
+    started = []
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *given, **how: started.append(given) or real(*given, **how))
+    with versions.made_ready(3):
+        assert versions._dvc("config", "--list") == plain
+        more.write_text("x")
+        assert versions.commit(Path("data")) == dvc_digest(versions.root / "data") != digest
+        more.unlink()
+        assert versions.commit(Path("data")) == digest
+        assert not started
+        cached = [path for path in (versions.root / ".dvc" / "cache").rglob("*") if path.is_file()]
+        assert cached and not any(path.stat().st_mode & 0o077 for path in cached)
+        assert versions._dvc("config", "--list") == plain  # none waits any more
+        assert len(started) == 1
+    with versions.made_ready(1), pytest.raises(StorageError, match="nothing"):
+        versions._dvc("add", "nothing")
+
+
+def test_one_that_died_while_it_waited_is_made_up_for(small):
+    versions, digest = small
+    with versions.made_ready(2):
+        for process in versions._waiting._processes:
+            process.kill()
+            process.wait()
+        assert versions.commit(Path("data")) == digest

@@ -34,7 +34,9 @@ def test_the_packages_a_module_lies_in_run_before_it_and_count(package):
     "source",
     ["def f():\n    import p.b", "def f():\n    from p import b", "from . import b", "from .b import t", "import p.b",
      "try:\n    from p.b import thing\nexcept ImportError:\n    thing = None",
-     "if TYPE_CHECKING:\n    import p.a\nelse:\n    import p.b"],
+     "if TYPE_CHECKING:\n    import p.a\nelse:\n    import p.b", "if not TYPE_CHECKING:\n    import p.b",
+     "with f() as x:\n    for y in x:\n        import p.b", "match x:\n    case 1:\n        import p.b",
+     "try:\n    x = 1\nfinally:\n    import p.b", "while x:\n    pass\nelse:\n    class C:\n        import p.b"],
 )  # fmt: skip
 def test_an_import_counts_wherever_it_stands(package, source):
     assert "p.b" in package({"__init__.py": "", "a.py": source, "b.py": ""}, "p.a")

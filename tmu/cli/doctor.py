@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +51,15 @@ def doctor(
 
 
 def _all() -> list[Check]:
-    return [*installation(), _disk(), *_workspace()]
+    return [*installation(_note()), _disk(), *_workspace()]
+
+
+def _note() -> Path | None:
+    """Where it is written down which imports worked; None outside of a workspace."""
+    try:
+        return open_workspace().state("imports.json")
+    except TmuError:
+        return None
 
 
 def _fixed(checks: list[Check], yes: bool) -> Iterator[Check]:

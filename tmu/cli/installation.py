@@ -1,19 +1,29 @@
 """What `tmu doctor` says of Python and the packages."""
 
 import importlib
+import importlib.util
 import sys
+import sysconfig
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from tmu.check import Check
+from tmu.errors import StorageError
+from tmu.files import digest_of, read_json, write_json
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
 _HINT = "Install as the lock file says: `make setup`, or `pip install --require-hashes --no-deps -r requirements.lock`"
 
 
-def installation() -> list[Check]:
-    """Python, the pinned versions, whether the heavy packages can be imported, and plugins that cannot be used."""
-    return [_python(), *map(_pinned, pins().items()), *map(_importable, _IMPORTED), *_plugins()]
+def installation(note: Path | None) -> list[Check]:
+    """Python, the pinned versions, whether the heavy packages can be imported, and plugins that cannot be used.
+
+    note: where it is written down that all could be imported, and how the packages lay then. As long as they lie so,
+    they are not imported again, which takes five seconds; None: they are.
+    """
+    return [_python(), *map(_pinned, pins().items()), *_imports(note), *_plugins()]
 
 
 def pins() -> dict[str, str]:
@@ -40,6 +50,31 @@ def _pinned(pin: tuple[str, str]) -> Check:
     if found.partition("+")[0] == wanted:
         return Check(name, "ok", found)
     return Check(name, "fail", f"{found}, pinned is {wanted}", _HINT)
+
+
+def _imports(note: Path | None) -> list[Check]:
+    stamp = _stamp()
+    if note is not None and _noted(note) == stamp:
+        return [Check(f"import {name}", "ok", "worked; nothing was installed since") for name in _IMPORTED]
+    checks = [*map(_importable, _IMPORTED)]
+    if note is not None and all(check.state == "ok" for check in checks):
+        with suppress(StorageError):  # another check tells
+            write_json(note, {"imported": stamp})
+    return checks
+
+
+def _stamp() -> str:
+    """What changes with Python, with where it finds them, and with any package that is installed or removed."""
+    folders = [Path(sysconfig.get_paths()[name]) for name in ("purelib", "platlib")]
+    files = [Path(spec.origin) for spec in map(importlib.util.find_spec, _IMPORTED) if spec and spec.origin]
+    facts = [(str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in (*folders, *files) if path.exists()]
+    return digest_of([sys.executable, sys.version, _IMPORTED, facts])
+
+
+def _noted(note: Path) -> str | None:
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        return str(read_json(note)["imported"])
+    return None
 
 
 def _importable(name: str) -> Check:

@@ -37,7 +37,6 @@ def plan(
     request.json[/] · [bold]tmu plan --file request.json --out out/forget[/]
     """
     from tmu.data.store import RecordStore
-    from tmu.steps.acknowledge import forget_set
     from tmu.steps.loading import data_folder
 
     workspace = open_workspace()
@@ -51,6 +50,8 @@ def plan(
         return
     value = plan_json(made)
     if target is not None:
+        from tmu.steps.acknowledge import forget_set
+
         value["forget"] = forget_set(workspace, made, target).model_dump()
     output.emit(value, lambda: [*shown_plan(made), *([f"Forget set: {target}"] if target else [])])
 

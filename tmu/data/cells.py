@@ -70,7 +70,7 @@ class Cells:
 
     def take(self, rows: np.ndarray) -> "Cells":
         """Those at positions, in their order."""
-        return Cells(self.columns.take(pa.array(rows, pa.int64())), self.shape)
+        return Cells(self.columns.take(numbers(rows.astype(np.int64))), self.shape)
 
     def pixels(self, rows: np.ndarray | None = None, *, check: bool = False) -> np.ndarray:
         """Decoded pictures, uint8 (n, C·H·W); rows: positions, None for all.
@@ -78,7 +78,7 @@ class Cells:
         check: compare with the stored digests. Raises DataError where they differ, or a picture cannot be decoded.
         """
         if self.shape is None:
-            every = flat(self.columns.column(IMAGE).combine_chunks(), np.dtype(np.uint8))
+            every = flat(whole(self.columns.column(IMAGE)), np.dtype(np.uint8))
             every = every.reshape(len(self), self.image_bytes)
             return every if rows is None else every[rows]
         rows = np.arange(len(self)) if rows is None else rows
@@ -91,8 +91,10 @@ class Cells:
 
     def blocks(self, *, check: bool = False) -> Iterator[np.ndarray]:
         """All pictures decoded, some hundred at a time, as `pixels`."""
+        every = self.pixels() if self.shape is None else None
         for start in range(0, len(self), _BLOCK):
-            yield self.pixels(np.arange(start, min(start + _BLOCK, len(self))), check=check)
+            end = min(start + _BLOCK, len(self))
+            yield self.pixels(np.arange(start, end), check=check) if every is None else every[start:end]
 
     def digests(self) -> np.ndarray:
         """The digests of all pictures, `S16` (N,): the stored ones where there are some."""
@@ -103,12 +105,12 @@ class Cells:
     def looks(self, shape: Shape) -> np.ndarray:
         """The looks of all pictures, packed: uint8 (N, 64). shape: (C, H, W), for a shard that does not name it."""
         if LOOK in self.columns.column_names:
-            return flat(self.columns.column(LOOK).combine_chunks(), np.dtype(np.uint8)).reshape(-1, LOOK_BYTES)
+            return flat(whole(self.columns.column(LOOK)), np.dtype(np.uint8)).reshape(-1, LOOK_BYTES)
         seen = [np.packbits(looks(block.reshape(-1, *shape)), axis=1) for block in self.blocks()]
         return np.concatenate([np.empty((0, LOOK_BYTES), np.uint8), *seen])
 
     def _digests(self) -> np.ndarray:
-        return flat(self.columns.column(PIXELS).combine_chunks(), KEY_DTYPE)
+        return flat(whole(self.columns.column(PIXELS)), KEY_DTYPE)
 
     def _sizes(self) -> np.ndarray:
         ends = [np.frombuffer(chunk.buffers()[1], "<i8")[chunk.offset :][: len(chunk) + 1] for chunk in self._chunks()]
@@ -119,9 +121,15 @@ class Cells:
 
 
 def fixed(values: np.ndarray, width: int) -> pa.Array:
-    """Rows of `width` bytes as an Arrow array."""
-    values = np.ascontiguousarray(values)
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(values.tobytes())])
+    """Rows of `width` bytes as an Arrow array; a view where they lie in one piece."""
+    whole = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(values), [None, pa.py_buffer(whole)])
+
+
+def numbers(values: np.ndarray) -> pa.Array:
+    """Numbers as an Arrow array of their type; pyarrow's own `array` imports pandas, which takes half a second."""
+    whole = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(whole.dtype), len(whole), [None, pa.py_buffer(whole)])
 
 
 def flat(array: pa.Array, dtype: np.dtype) -> np.ndarray:
@@ -129,6 +137,11 @@ def flat(array: pa.Array, dtype: np.dtype) -> np.ndarray:
     width = array.type.byte_width
     whole = np.frombuffer(array.buffers()[1] or b"", np.uint8)
     return whole[array.offset * width : (array.offset + len(array)) * width].view(dtype)
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; not copied where it is."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _pixels(cell: pa.Buffer, shape: Shape) -> np.ndarray:

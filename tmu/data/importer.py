@@ -196,28 +196,33 @@ def _bad_values() -> Iterator[None]:
 
 def _write_shards(building: Path, spill: Spill, tombstones: Tombstones, alike: dict[str, str]) -> None:
     for bucket in range(spill.info.n_buckets):
-        erased, erased_subjects = tombstones.by_bucket.get(bucket, ((), ()))
-        rows = spill.bucket(bucket)
-        if not rows.cells and not erased:
-            continue
-        shard = StoredShard(
-            bucket=bucket,
-            record_keys=rows.record_keys,
-            subject_keys=rows.subject_keys,
-            labels=rows.labels,
-            splits=rows.splits,
-            cells=_cells(rows, spill.info),
-            erased=erased,
-            erased_subjects=erased_subjects,
-            **_further(rows.record_keys, bytes(spill.more[bucket])),
-        )
-        there = {key: alike[key] for key in to_hex(shard.people()) if key in alike} if alike else {}
-        write_shard(shard_path(building, bucket), dataclasses.replace(shard, alike=there))
+        _write_shard(building, spill, bucket, tombstones, alike)
+
+
+def _write_shard(building: Path, spill: Spill, bucket: int, tombstones: Tombstones, alike: dict[str, str]) -> None:
+    """One of them, if there is anything to write; at its end its pictures are no longer held."""
+    erased, erased_subjects = tombstones.by_bucket.get(bucket, ((), ()))
+    rows = spill.bucket(bucket)
+    if not rows.cells and not erased:
+        return
+    shard = StoredShard(
+        bucket=bucket,
+        record_keys=rows.record_keys,
+        subject_keys=rows.subject_keys,
+        labels=rows.labels,
+        splits=rows.splits,
+        cells=_cells(rows, spill.info),
+        erased=erased,
+        erased_subjects=erased_subjects,
+        **_further(rows.record_keys, bytes(spill.more[bucket])),
+    )
+    there = {key: alike[key] for key in to_hex(shard.people()) if key in alike} if alike else {}
+    write_shard(shard_path(building, bucket), dataclasses.replace(shard, alike=there))
 
 
 def _cells(rows: Spilled, info: StoreInfo) -> Cells:
     if any(len(cell) < info.image_bytes for cell in rows.cells):
-        return Cells.of_mixed([bytes(cell) for cell in rows.cells], info.shape)
+        return Cells.of_mixed(rows.cells, info.shape)
     return Cells.of_pixels(np.frombuffer(b"".join(rows.cells), np.uint8).reshape(-1, info.image_bytes))
 
 

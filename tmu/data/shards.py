@@ -21,14 +21,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tmu.data.cells import IMAGE, LOOK, PIXELS, Cells, fixed, flat
+from tmu.data.cells import IMAGE, LOOK, PIXELS, Cells, fixed, flat, numbers, whole
 from tmu.data.keys import KEY_BYTES, KEY_DTYPE, to_hex
 from tmu.errors import DataError
-from tmu.files import canonical_json, write_atomic
+from tmu.files import canonical_json, new_file
 
 _METADATA = b"tmu"
 _KEY_COLUMNS = ("record_key", "subject_key", "label", "split")
 _MORE = "more_subjects"
+_BATCH_ROWS, _BATCH_BYTES = 1024, 4 << 20
+"""What goes into a page at a time, at most: writing and reading hold a page in memory, and again compressed."""
+_READ_BYTES = 1 << 20
+"""Of a file at a time; else all of a column would be read before it is decompressed."""
 
 
 def _no_rows() -> np.ndarray:
@@ -120,18 +124,19 @@ def _rows(shard: _Of, chosen: np.ndarray, changes: dict[str, Any]) -> _Of:
 
 def write_shard(path: Path, shard: ShardTable | StoredShard) -> None:
     """Write a shard, whole or not at all. A file hard-linked at `path` elsewhere keeps its bytes there."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        _to_arrow(shard),
-        sink,
-        row_group_size=max(1, len(shard.record_keys)),
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=False,
-        write_statistics=False,  # smallest and largest keys would be copies of keys
-        write_page_checksum=True,
-    )
-    write_atomic(path, sink.getvalue().to_pybytes())
+    table = _to_arrow(shard)
+    with new_file(path) as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=max(1, len(shard.record_keys)),
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=False,
+            write_statistics=False,  # smallest and largest keys would be copies of keys
+            write_page_checksum=True,
+            write_batch_size=min(_BATCH_ROWS, max(1, _BATCH_BYTES // _image_bytes(shard))),
+        )
 
 
 def read_shard(path: Path) -> ShardTable:
@@ -183,8 +188,8 @@ def keys_table(shard: ShardKeys) -> pa.Table:
     arrays = {
         "record_key": fixed(shard.record_keys, KEY_BYTES),
         "subject_key": fixed(shard.subject_keys, KEY_BYTES),
-        "label": pa.array(shard.labels, pa.int32()),
-        "split": pa.array(shard.splits, pa.int8()),
+        "label": numbers(shard.labels.astype(np.int32)),
+        "split": numbers(shard.splits.astype(np.int8)),
     }
     if len(shard.more_rows):
         counts = np.bincount(shard.more_rows, minlength=len(shard.record_keys))
@@ -203,8 +208,8 @@ def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
         erased_subjects=facts.erased_subjects,
         alike=facts.alike,
         **_more(table),
-        record_keys=flat(table.column("record_key").combine_chunks(), KEY_DTYPE),
-        subject_keys=flat(table.column("subject_key").combine_chunks(), KEY_DTYPE),
+        record_keys=flat(whole(table.column("record_key")), KEY_DTYPE),
+        subject_keys=flat(whole(table.column("subject_key")), KEY_DTYPE),
         labels=_numbers(table.column("label")),
         splits=_numbers(table.column("split")),
     )
@@ -212,7 +217,7 @@ def shard_keys(table: pa.Table, facts: ShardFacts) -> ShardKeys:
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     """A column without gaps; pyarrow's own `to_numpy` imports pandas, which takes a quarter of a second."""
-    found: np.ndarray = np.from_dlpack(column.combine_chunks())
+    found: np.ndarray = np.from_dlpack(whole(column))
     return found
 
 
@@ -222,15 +227,19 @@ def _to_arrow(shard: ShardTable | StoredShard) -> pa.Table:
     table = keys_table(shard)
     for name in cells.columns.column_names:
         column = cells.columns.column(name)
-        table = table.append_column(pa.field(name, column.type, nullable=False), column.combine_chunks())
+        table = table.append_column(pa.field(name, column.type, nullable=False), whole(column))
     return table.replace_schema_metadata({_METADATA: canonical_json(facts)})
+
+
+def _image_bytes(shard: ShardTable | StoredShard) -> int:
+    return shard.cells.image_bytes if isinstance(shard, StoredShard) else int(shard.images.shape[1])
 
 
 def _more(table: pa.Table) -> dict[str, np.ndarray]:
     """Further people: rows and keys."""
     if _MORE not in table.column_names:
         return {}
-    column = table.column(_MORE).combine_chunks()
+    column = whole(table.column(_MORE))
     ends = np.frombuffer(column.buffers()[1], "<i4")[column.offset : column.offset + len(column) + 1]
     keys = np.frombuffer(column.buffers()[2], np.uint8)[ends[0] : ends[-1]]
     if np.any(np.diff(ends) % KEY_BYTES):
@@ -241,7 +250,7 @@ def _more(table: pa.Table) -> dict[str, np.ndarray]:
 
 def _read(path: Path, columns: tuple[str, ...], *, images: bool = False) -> tuple[pa.Table, ShardKeys, ShardFacts]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True, buffer_size=_READ_BYTES) as file:
             facts, names = _facts(file.schema_arrow, path), file.schema_arrow.names
             wanted = (_MORE, IMAGE, PIXELS, LOOK) if images else (_MORE,)
             table = file.read(columns=[*columns, *(name for name in wanted if name in names)], use_threads=False)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from zoneinfo import ZoneInfo
 
 from tmu.errors import ConfigError
 from tmu.ledger.store import Ledger
 from tmu.workspace import Workspace
+
+_KEPT: ContextVar[dict[str, Ledger] | None] = ContextVar("kept", default=None)
 
 
 def address(workspace: Workspace) -> str:
@@ -27,12 +30,36 @@ def open_ledger(workspace: Workspace) -> Ledger:
 
 @contextmanager
 def opened(workspace: Workspace) -> Iterator[Ledger]:
-    """The workspace's ledger for the length of the block."""
+    """The workspace's ledger for the length of the block; within `kept_open` the one of before."""
+    kept, url = _KEPT.get(), address(workspace)
+    if kept is not None and url in kept:
+        yield kept[url]
+        return
     ledger = open_ledger(workspace)
+    if kept is not None and url.startswith("postgresql"):
+        kept[url] = ledger
+        yield ledger
+        return
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Inside, `opened` connects to a server once: a deletion notes some thirty things, each in its own transaction.
+
+    A file is opened each time as before: who keeps it open keeps old bytes of it beside it.
+    """
+    kept: dict[str, Ledger] = {}
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        for ledger in kept.values():
+            ledger.close()
 
 
 def has_ledger(workspace: Workspace) -> bool:

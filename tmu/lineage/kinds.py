@@ -142,8 +142,8 @@ KINDS = (
         (),
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
-            "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml",
-            "heads", "stack", "stack.lock", "evidence.lock",
+            "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "imports.json", "timestamps",
+            "stack.toml", "heads", "stack", "stack.lock", "evidence.lock",
             "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),

@@ -5,14 +5,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tmu.data.keys import from_hex, key64
 from tmu.errors import DataError, StorageError
 from tmu.lineage.learners import artifacts, stage_folders
 from tmu.lineage.revisions import splits_in
-from tmu.references.shards import read_shard, shard_name
-from tmu.steps.model_answers import read_answers
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
 
@@ -24,6 +21,8 @@ def tables_with(workspace: Workspace, shards: Collection[int], records: Collecti
     """References that hold rows of the records; one that cannot be read is taken for such. Touched shards are read."""
     wanted, found = from_hex(records), []
     for held in artifacts(workspace, "references"):
+        from tmu.references.shards import read_shard, shard_name  # torch: not where there is no table
+
         names = [shard_name(bucket) for bucket in sorted(shards) if shard_name(bucket) in held.manifest["files"]]
         try:
             folder = workspace.artifacts.fetch(held.uri, held.digest, names)
@@ -43,14 +42,19 @@ def probes_of(workspace: Workspace, forget: str) -> list[Held]:
 
 def answers_with(workspace: Workspace, records: Collection[str], learned: Collection[str]) -> list[Held]:
     """Kept answers on one of the records, or of a model (weights) that learned one; and those that nobody can read."""
-    keys, found = torch.from_numpy(key64(from_hex(records))), []
-    for held in artifacts(workspace, "answers"):
-        if held.manifest["identity"].get("model") in learned or _answered(workspace, held, keys):
-            found.append(held)
-    return found
+    return [
+        held
+        for held in artifacts(workspace, "answers")
+        if held.manifest["identity"].get("model") in learned or _answered(workspace, held, records)
+    ]
 
 
-def _answered(workspace: Workspace, held: Held, keys: torch.Tensor) -> bool:
+def _answered(workspace: Workspace, held: Held, records: Collection[str]) -> bool:
+    import torch  # not where no answers are kept
+
+    from tmu.steps.model_answers import read_answers
+
+    keys = torch.from_numpy(key64(from_hex(records)))
     with contextlib.suppress(StorageError, DataError):
         return not bool(read_answers(workspace, held).lacks(keys).all())
     return True

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from tmu import manifest
 from tmu.errors import ModelError
-from tmu.files import read_json, sha256_file, write_atomic, write_json
+from tmu.files import read_json, write_atomic, write_json
+from tmu.models.bundle_files import ARCH, WEIGHTS
 from tmu.models.registry import Constants, build
 
 KIND = "model"
-WEIGHTS, ARCH = "weights.safetensors", "arch.json"
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,6 @@ def load_bundle(folder: Path) -> tuple[nn.Module, Arch, dict[str, Any]]:
         model = arch.build()
     _fill(model, _read_weights(folder), folder)
     return model.eval(), arch, listed["identity"]
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 (hex) of the bundle's weights file."""
-    return sha256_file(folder / WEIGHTS)
 
 
 def _plain(model: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 import getpass
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +29,9 @@ Found = Thing | Table | NotLookedAt
 class Ground:
     """scratch: a private folder. also: further folders to look at. own: files of the verifier, which are not looked at.
 
-    shards: look for shards and listings alone: of other objects in S3 only the first bytes are fetched.
+    shards: look for shards and listings alone: of large other objects in S3 only the first bytes are fetched.
+    copies: small objects' versions that the first look fetched into `scratch`, for the second: path, and what the
+    store tells beside the bytes.
     """
 
     workspace: Workspace
@@ -37,6 +39,7 @@ class Ground:
     also: tuple[Path, ...] = ()
     own: tuple[Path, ...] = ()
     shards: bool = False
+    copies: dict[Path, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:

@@ -40,7 +40,10 @@ class Thing:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a content holds. found: (inside, by, numbers of the needles, whether in a list of what was erased)."""
+    """What a content holds. found: (inside, by, numbers of the needles, whether in a list of what was erased).
+
+    md5: of shards and listings, which a revision names by it; of anything else empty.
+    """
 
     sha256: str
     md5: str
@@ -74,7 +77,7 @@ class Looker:
     def look(self, thing: Thing) -> Seen:
         """What a file's bytes hold. Raises OSError where it cannot be read."""
         if thing.path.stat().st_size == 0:
-            return Seen(hashlib.sha256(b"").hexdigest(), hashlib.md5(b"", usedforsecurity=False).hexdigest(), 0)
+            return Seen(hashlib.sha256(b"").hexdigest(), "", 0)
         with thing.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             sha256, md5 = _digests(data)
             known = self._known.get(sha256)
@@ -151,11 +154,13 @@ def _seen(tally: _Tally, sha256: str, md5: str, size: int) -> Seen:
 
 def _digests(data: mmap.mmap) -> tuple[str, str]:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    named_by_md5 = data[:4] in HEADS
     with memoryview(data) as view:
         for start in range(0, len(view), 1 << 22):
             sha256.update(view[start : start + (1 << 22)])
-            md5.update(view[start : start + (1 << 22)])
-    return sha256.hexdigest(), md5.hexdigest()
+            if named_by_md5:
+                md5.update(view[start : start + (1 << 22)])
+    return sha256.hexdigest(), md5.hexdigest() if named_by_md5 else ""
 
 
 def _patterns(sought: Needles) -> list[tuple[re.Pattern[str], str]]:

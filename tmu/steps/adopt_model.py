@@ -19,7 +19,8 @@ from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, ModelError, RequestError
 from tmu.files import digest_of
 from tmu.manifest import digest
-from tmu.models.bundle import save_bundle, weights_digest
+from tmu.models.bundle import save_bundle
+from tmu.models.bundle_files import weights_digest
 from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import head_of
 from tmu.models.start import Start, begin

@@ -112,6 +112,8 @@ class History:
 
         An audit of what came after a model of the method is none of the method.
         """
+        if not self.audits:
+            return []
         asked, code = _asked(method, options), code_digest(*code_of(self._params.with_method(method)))
         mine = {run.weights for run in self.models if _method_of(run) == asked and run.identity["code"] == code}
         latest: dict[str, Ended] = {}

@@ -1,15 +1,16 @@
-"""What steps load: data revisions, forget sets and models behind references, as tensors and modules."""
+"""What steps load: data revisions, forget sets and models behind references, as tensors and modules.
+
+Only those who want tensors import torch: who looks at a revision or a forget set does not wait for it.
+"""
 
 import json
 import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from tmu.config import TrainConfig
 from tmu.data.decoded import Decoding
@@ -17,17 +18,18 @@ from tmu.data.keys import key64
 from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.files import digest_of
-from tmu.models.bundle import Arch, load_bundle
-from tmu.models.start import Start, begin
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
-from tmu.ridge.fit import fit_ridge
 from tmu.steps.shredded_set import shredded_set
-from tmu.train import Examples, Fit, fit
-from tmu.train.engine import Progress
-from tmu.train.lane import pick_device
-from tmu.train.order import stream
-from tmu.train.source import Pictures, Streamed
 from tmu.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tmu.models.bundle import Arch
+    from tmu.models.start import Start
+    from tmu.train import Examples, Fit
+    from tmu.train.engine import Progress
+    from tmu.train.source import Pictures
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ def _forget(workspace: Workspace, forget: ForgetRef) -> dict[str, Any]:
 
 def examples(
     store: RecordStore, split: str, *, without: frozenset[str] = frozenset(), only: frozenset[str] | None = None
-) -> Examples:
+) -> "Examples":
     """Records of one split as tensors, in ascending order of their keys; labels: the outputs of a model of the store.
 
     Records of a retired class are left out: no output is right for them.
@@ -104,16 +106,24 @@ def examples(
     return examples_at(store, store.positions(split, without=without, only=only))
 
 
-def examples_at(store: RecordStore, positions: np.ndarray) -> Examples:
+def examples_at(store: RecordStore, positions: np.ndarray) -> "Examples":
     """The records at positions of the store's index, in that order, as `examples` gives them."""
+    import torch
+
+    from tmu.train import Examples
+
     positions = positions[store.info.outputs[store.index().labels[positions]] >= 0]
     labels = torch.from_numpy(store.info.outputs[store.index().labels[positions]])
     keys = torch.from_numpy(key64(store.index().record_keys[positions]))
     return Examples(pictures_at(store, positions), labels, keys)
 
 
-def pictures_at(store: RecordStore, positions: np.ndarray) -> Pictures:
+def pictures_at(store: RecordStore, positions: np.ndarray) -> "Pictures":
     """The pictures at positions of the index, in that order: a tensor, or in files where the set is large."""
+    import torch
+
+    from tmu.train.source import Streamed
+
     decoded = store.decoded(positions)
     size = f"{len(positions):,} pictures, {len(positions) * store.info.image_bytes / 2**20:,.0f} MiB"
     if decoded is None:
@@ -123,13 +133,17 @@ def pictures_at(store: RecordStore, positions: np.ndarray) -> Pictures:
     return Streamed.of(decoded, positions)
 
 
-def path_of(examples: Examples) -> str:
+def path_of(examples: "Examples") -> str:
     """Which way the pictures came, for the run record: `in memory` or `streamed`. The bytes learned are the same."""
+    from tmu.train.source import Streamed
+
     return "streamed" if isinstance(examples.images, Streamed) else "in memory"
 
 
-def load_model(workspace: Workspace, model: ModelRef) -> tuple[nn.Module, Arch]:
+def load_model(workspace: Workspace, model: ModelRef) -> "tuple[nn.Module, Arch]":
     """A bundle's model (evaluation mode, on the CPU) and architecture."""
+    from tmu.models.bundle import load_bundle
+
     module, arch, _ = load_bundle(workspace.artifacts.fetch(model.uri, model.digest))
     return module, arch
 
@@ -142,12 +156,17 @@ def run_record(workspace: Workspace, ref: Ref) -> dict:
     return json.loads((workspace.artifacts.fetch(ref.uri, ref.digest) / "run.json").read_text())
 
 
-def fresh_model(arch: Arch, seed: int, start: Start | None, purpose: str = "init") -> nn.Module:
+def fresh_model(arch: "Arch", seed: int, start: "Start | None", purpose: str = "init") -> "nn.Module":
     """A network before its training; the weights depend on seed, purpose and start alone.
 
     start: what it begins with (`tmu.steps.starts`), but for a head of other classes; None: with random weights. Raises
     ModelError where the start does not fit.
     """
+    import torch
+
+    from tmu.models.start import begin
+    from tmu.train.order import stream
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
         model = arch.build()
@@ -156,12 +175,16 @@ def fresh_model(arch: Arch, seed: int, start: Start | None, purpose: str = "init
     return model
 
 
-def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | None = None) -> Callable[..., Fit]:
+def engine(workspace: Workspace, identity: dict[str, Any], progress: "Progress | None" = None) -> "Callable[..., Fit]":
     """`fit` bound to the workspace's device, threads and snapshots; each call in a step has a snapshot of its own.
 
     By a recipe with a ridge head it is `fit_ridge`, which needs no snapshot. identity: of the artifact that is being
     made. The snapshot's name begins with the data revision that it learns.
     """
+    from tmu.ridge.fit import fit_ridge
+    from tmu.train import fit
+    from tmu.train.lane import pick_device
+
     settings, calls = workspace.settings, iter(range(10**6))
     name = f"{identity['data'][:32]}-{digest_of(identity)[:32]}"
     bound = partial(
@@ -172,7 +195,7 @@ def engine(workspace: Workspace, identity: dict[str, Any], progress: Progress | 
         progress=progress,
     )
 
-    def trained(model: nn.Module, records: Examples, config: TrainConfig, *args: Any, **kwargs: Any) -> Fit:
+    def trained(model: "nn.Module", records: "Examples", config: TrainConfig, *args: Any, **kwargs: Any) -> "Fit":
         if config.head == "ridge":
             device, threads = pick_device(settings.device), settings.threads
             return fit_ridge(model, records, config, device=device, threads=threads, progress=progress)

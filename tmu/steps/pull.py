@@ -15,7 +15,7 @@ from tmu.evidence.manifest import NAME as MANIFEST
 from tmu.evidence.manifest import Manifest
 from tmu.evidence.sums import SUMS, parse_sums
 from tmu.files import sha256_file, storage_errors
-from tmu.models.bundle import ARCH, WEIGHTS
+from tmu.models.bundle_files import ARCH, WEIGHTS
 from tmu.purge.record import find_record
 from tmu.refs import ModelRef
 from tmu.stores.evidence import evidence_store

@@ -7,7 +7,8 @@ from tmu import manifest
 from tmu.config import WHOLE, Params
 from tmu.errors import ConfigError
 from tmu.files import read_json
-from tmu.models.bundle import ARCH, Arch
+from tmu.models.bundle import Arch
+from tmu.models.bundle_files import ARCH
 from tmu.refs import AuditRef, DataRef, ModelRef
 from tmu.steps.adopted import adoption_of
 from tmu.steps.cases import Lineage

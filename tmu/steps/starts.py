@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from tmu.config import Params
 from tmu.errors import ModelError, StorageError
 from tmu.files import sha256_file
-from tmu.models.bundle import WEIGHTS
+from tmu.models.bundle_files import WEIGHTS
 from tmu.models.start import Start
 from tmu.steps.adopted import own_weights
 from tmu.workspace import Workspace

@@ -8,7 +8,8 @@ from tmu.data.store import RecordStore
 from tmu.errors import DataError
 from tmu.files import digest_of
 from tmu.manifest import digest
-from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.bundle import Arch, save_bundle
+from tmu.models.bundle_files import weights_digest
 from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef

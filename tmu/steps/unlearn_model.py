@@ -10,7 +10,8 @@ from tmu.config import Params, Seeds, UnlearnConfig
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError
 from tmu.manifest import digest
-from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.bundle import Arch, save_bundle
+from tmu.models.bundle_files import weights_digest
 from tmu.models.registry import module_of
 from tmu.refs import ModelRef
 from tmu.steps.cases import UnlearnCase

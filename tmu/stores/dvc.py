@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ from tmu.data.digest import md5_file
 from tmu.errors import DataError, StorageError
 from tmu.files import link_or_copy, new_folder, storage_errors, write_atomic
 from tmu.permissions import OTHERS, tighten
+from tmu.stores.dvc_waiting import Waiting
 from tmu.stores.s3_access import S3Access
 
 _SITE_CACHE = Path(".tmu", "dvc-site")
@@ -41,6 +43,16 @@ class DvcVersions:
         self.root, self.remote_url = Path(root).resolve(), remote_url
         self._access = access or S3Access()
         self._site_cache = self.root / _SITE_CACHE
+        self._waiting = Waiting()
+
+    @contextmanager
+    def made_ready(self, commands: int) -> Iterator[None]:
+        """Inside, so many commands find DVC's imports done, which takes half a second each otherwise."""
+        self._waiting.start(commands)
+        try:
+            yield
+        finally:
+            self._waiting.close()
 
     def init(self) -> None:
         """Make `root` a DVC repository with our settings; may be repeated.
@@ -196,14 +208,20 @@ class DvcVersions:
         if arguments[0] != "init" and not (self.root / ".dvc").is_dir():
             # DVC would look further up and take a repository that is not ours
             raise StorageError(f"There is no DVC repository at {self.root}.", "Run `tmu init` there first.")
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+        given = ["--wait-for-lock", *arguments]
         environment = os.environ | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self._site_cache)}
         environment |= self._access.environment()
         if self._access.endpoint_url:
             # away from Amazon there is no metadata service, and asking for it turns a missing key into a long wait
             environment.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, check=False, umask=OTHERS
+        done = self._waiting.run(given, self.root, environment) or subprocess.run(
+            [sys.executable, "-m", "dvc", *given],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            umask=OTHERS,
         )
         with storage_errors(self.root):
             tighten(self.root / ".dvc", self._site_cache)

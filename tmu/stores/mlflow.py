@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tmu.errors import ModelError
+from tmu.models.bundle_files import weights_digest
 from tmu.provenance import git_state, lock_digest
 from tmu.stores import mlflow_link, mlflow_ready, mlflow_runs, mlflow_stored, mlflow_versions
 from tmu.stores.lock import locked
@@ -65,7 +66,7 @@ class ModelRegistry:
         `n_records` names each split's size; `history` is one mapping for each epoch. Tags and parameters must not hold
         paths (`ConfigError`). Weights that were purged do not come back (`DataError`).
         """
-        from tmu.models.bundle import load_bundle, weights_digest  # needs torch, and looking does not
+        from tmu.models.bundle import load_bundle  # needs torch, and looking does not
 
         params = mlflow_runs.flat(params)
         mlflow_runs.refuse_paths({**tags, **params})
@@ -97,7 +98,7 @@ class ModelRegistry:
 
         Raises `ModelError` if the bundle's weights are not the version's.
         """
-        from tmu.models.bundle import load_bundle, weights_digest
+        from tmu.models.bundle import load_bundle
 
         _, arch, _ = load_bundle(bundle)
         if weights_digest(bundle) != version.weights_sha256:

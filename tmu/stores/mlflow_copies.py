@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tmu.files import sha256_file, storage_errors
-from tmu.models.bundle import WEIGHTS, weights_digest
+from tmu.models.bundle_files import WEIGHTS, weights_digest
 from tmu.stores import mlflow_link
 from tmu.stores.mlflow_package import BUNDLE
 from tmu.stores.mlflow_stored import META, refuse_tagged

@@ -15,6 +15,7 @@ import yaml
 
 from tmu.errors import DataError, ModelError, RequestError
 from tmu.files import digest_of, scratch_folder
+from tmu.models.bundle_files import weights_digest
 from tmu.stores import mlflow_link
 from tmu.stores.mlflow_gone import sentence
 from tmu.stores.mlflow_package import BUNDLE, FLAVOR
@@ -115,8 +116,6 @@ def _expected(version: Version, digest: str | None) -> dict[str, str]:
 
 
 def _check(copy: Path, expected: Mapping[str, str], version: Version) -> None:
-    from tmu.models.bundle import weights_digest
-
     title, present = _title(version), listing(copy)
     present.pop(META, None)
     for name in sorted({*present, *expected}):

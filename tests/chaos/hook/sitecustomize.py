@@ -6,7 +6,8 @@ count, where the flow runs. At the chosen one the process notes where it is and 
 
 The worker refuses variables of a single run, so all its runs have CHAOS_FOLDER. In it lies `order.json` for the next
 run of `nightly-batch`, which takes it away: `stage` and `effect` say where to stop (stage null: nowhere). The folder
-takes `frozen.json` and, after each stage, `effects.json`.
+takes `frozen.json` and, after each stage, `effects.json`. A process in waiting (`infra/stack/spare.py`) learns later
+which run it serves: when it puts that into its environment.
 """
 
 import json
@@ -138,6 +139,30 @@ def _order(folder: str) -> dict[str, Any] | None:
     return order
 
 
-_FOLDER, _OURS = os.environ.get("CHAOS_FOLDER"), os.environ.get("PREFECT__DEPLOYMENT_NAME") == "nightly-batch"
-if _FOLDER and _OURS and "prefect.engine" in sys.orig_argv and (_asked := _order(_FOLDER)):
-    sys.addaudithook(Gate(_FOLDER, _asked["stage"], _asked["effect"]).hear)
+def _begin(folder: str) -> None:
+    """Hear of all that this process does from now on, where something is asked of it."""
+    if asked := _order(folder):
+        gate = Gate(folder, asked["stage"], asked["effect"])
+        sys.addaudithook(gate.hear)
+        gate.patch()
+
+
+class Waiting:
+    """Of a process in waiting: whether it has got a run of ours by now."""
+
+    def __init__(self, folder: str):
+        self.folder, self.begun = folder, False
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Python's audit hook."""
+        if event == "os.putenv" and not self.begun and arguments == (_DEPLOYMENT.encode(), _OURS.encode()):
+            self.begun = True
+            _begin(self.folder)
+
+
+_DEPLOYMENT, _OURS = "PREFECT__DEPLOYMENT_NAME", "nightly-batch"
+if _FOLDER := os.environ.get("CHAOS_FOLDER"):
+    if "infra.stack.spare_main" in sys.orig_argv:
+        sys.addaudithook(Waiting(_FOLDER).hear)
+    elif "prefect.engine" in sys.orig_argv and os.environ.get(_DEPLOYMENT) == _OURS:
+        _begin(_FOLDER)

@@ -33,6 +33,11 @@ executions.advance(ledger, token, State.UNLEARNING, FLOW)
 os.replace(folder / "a", folder / "d")
 executions.advance(ledger, token, State.AUDITING, FLOW)
 """
+LATE = """
+import os
+from tmu.ledger import executions
+os.environ["PREFECT__DEPLOYMENT_NAME"] = "nightly-batch"
+"""
 END = """
 import sys, pathlib
 from tmu.steps import issue_certificate, seal_evidence
@@ -92,6 +97,12 @@ def test_it_counts_the_main_threads_effects_by_stage(tmp_path: Path) -> None:
     assert not (tmp_path / "frozen.json").exists()
 
 
+def test_it_hears_of_a_run_that_a_process_in_waiting_gets(tmp_path: Path) -> None:
+    with start(tmp_path, mark="infra.stack.spare_main", name="", flow=LATE + FLOW) as process:
+        assert process.wait(60) == 0
+    assert json.loads((tmp_path / "effects.json").read_text()) == {"forgetting_data": 5, "unlearning": 3}
+
+
 @pytest.mark.parametrize(("stage", "there"), [("certifying", []), ("sealing", ["certificate"])])
 def test_it_stops_in_what_the_ledger_does_not_name(tmp_path: Path, stage: str, there: list[str]) -> None:
     with start(tmp_path, stage=stage, flow=END) as process:
@@ -105,7 +116,13 @@ def test_it_stops_in_what_the_ledger_does_not_name(tmp_path: Path, stage: str, t
 
 
 @pytest.mark.parametrize(
-    ("mark", "name"), [("prefect.worker", "nightly-batch"), ("dvc", "nightly-batch"), ("prefect.engine", "reconcile")]
+    ("mark", "name"),
+    [
+        ("prefect.worker", "nightly-batch"),
+        ("dvc", "nightly-batch"),
+        ("prefect.engine", "reconcile"),
+        ("infra.stack.spare_main", "reconcile"),
+    ],
 )
 def test_other_processes_are_left_alone(tmp_path: Path, mark: str, name: str) -> None:
     with start(tmp_path, mark=mark, stage="forgetting_data", name=name) as process:

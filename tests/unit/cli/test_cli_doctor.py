@@ -73,6 +73,40 @@ def test_a_package_that_cannot_be_imported_fails(place: Workspace, monkeypatch: 
     assert (found["import torch"]["state"], found["import no_such_package"]["state"]) == ("ok", "fail")
 
 
+def test_imports_that_worked_are_not_tried_again_until_something_is_installed(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(installation, "_IMPORTED", ("colorsys", "json"))
+    monkeypatch.setattr(installation.importlib, "import_module", tried.append)
+    assert _findings(place.root, 0)["import json"]["text"] == "works"
+    assert _findings(place.root, 0)["import json"]["text"] == "worked; nothing was installed since"
+    assert tried == ["colorsys", "json"]
+    now = installation._stamp()
+    monkeypatch.setattr(installation, "_stamp", lambda: f"{now} and a package")
+    assert _findings(place.root, 0)["import json"]["text"] == "works"
+    write_atomic(place.state("imports.json"), b"[]")
+    _findings(place.root, 0)
+    assert tried == ["colorsys", "json"] * 3
+
+
+def test_the_stamp_of_the_packages_changes_with_each_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation.sysconfig, "get_paths", lambda: dict.fromkeys(("purelib", "platlib"), tmp_path))
+    before = installation._stamp()
+    assert installation._stamp() == before
+    (tmp_path / "new_package").mkdir()
+    assert installation._stamp() != before
+
+
+def test_an_import_that_failed_is_tried_again(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_IMPORTED", ("json", "no_such_package"))
+    for _ in range(2):
+        assert _findings(place.root, 1)["import no_such_package"]["state"] == "fail"
+    assert not place.state("imports.json").exists()
+
+
 def test_data_that_moved_away_from_its_revision_fails(place: Workspace) -> None:
     import_records(get_reader("digits"), place.data, Keys(DEMO_SECRET), n_buckets=1)
     assert "no data.dvc" in _findings(place.root, 1)["data"]["text"]

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tmu.cli import installation
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
+from tmu.data.readers import get_reader
+from tmu.files import write_json
 from tmu.workspace import Workspace
 
 HEAVY = {"torch", "torchvision", "mlflow", "dvc", "sklearn", "scipy", "pandas", "matplotlib", "prefect", "boto3"}
@@ -22,7 +27,18 @@ LIGHT = [
     ["ledger", "--help"],
     ["doctor", "--help"],
     ["delete", "--help"],
+    ["purge", "--help"],
 ]
+WITHOUT_TORCH = [
+    ["show", "versions"],
+    ["data", "show"],
+    ["data", "verify"],
+    ["data", "show", "--subject", "contributor-001"],
+    ["lineage", "--subject", "contributor-001"],
+    ["purge"],
+    ["register"],
+]
+WITH_TORCH_ALONE = [["plan", "--subject", "contributor-001"], ["doctor"]]
 CALLS = """
 import json, sys
 from typer.testing import CliRunner
@@ -48,12 +64,30 @@ def test_verbs_that_need_no_network_import_nothing_heavy(tmp_path: Path) -> None
     assert "typer" in found["--help"]  # the list is one of modules that were imported
 
 
+def test_verbs_that_look_at_data_do_not_wait_for_torch_nor_a_plan_for_anything_else(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w")
+    import_records(get_reader("digits"), workspace.data, Keys(DEMO_SECRET), n_buckets=2)
+    workspace.versions.commit(workspace.data)
+    write_json(workspace.state("imports.json"), {"imported": installation._stamp()})
+    verbs = json.dumps(WITHOUT_TORCH + WITH_TORCH_ALONE)
+    found = json.loads(_imported(CALLS, str(workspace.root), verbs))
+    others = {verb: (HEAVY - {"scipy"}) & set(modules) for verb, modules in found.items()}
+    assert {verb: modules for verb, modules in others.items() if modules} == {
+        " ".join(verb): {"torch"} for verb in WITH_TORCH_ALONE
+    }
+
+
 @pytest.mark.parametrize(
     ("module", "spared"),
     [
         ("tmu.stores.mlflow", {"torch", "mlflow", "pandas"}),  # `tmu show versions`, `tmu compare`
         ("tmu.data.store", {"torch", "pandas", "sklearn"}),  # `tmu data show`
         ("tmu.steps.plan", {"sklearn", "mlflow", "matplotlib", "prefect"}),  # `tmu delete --dry-run`
+        ("tmu.steps.loading", {"torch"}),  # who looks at a revision or a forget set
+        ("tmu.steps.purge_ended", {"torch", "mlflow"}),  # `tmu purge`
+        ("tmu.steps.write_letter", {"torch", "mlflow"}),  # `tmu letter`
+        ("tmu.steps.reissue_certificate", {"torch", "mlflow"}),  # `tmu certificate issue`
+        ("tmu.steps.pull", {"torch", "mlflow"}),  # `tmu pull`
     ],
 )
 def test_what_a_verb_needs_does_not_drag_the_rest_in(module: str, spared: set[str]) -> None:

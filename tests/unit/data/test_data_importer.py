@@ -1,5 +1,6 @@
 import dataclasses
 import errno
+import json
 import os
 import resource
 import subprocess
@@ -184,6 +185,35 @@ def test_memory_is_bounded_by_a_bucket(tmp_path, made, keys):
     finally:
         tracemalloc.stop()
     assert peak < 30 * 2**20, f"{peak / 2**20:.0f} MiB"
+
+
+_LARGE = """
+import json, sys, tracemalloc
+from pathlib import Path
+import pyarrow as pa
+from bench.larger_than_memory.verbs import Coarse
+from tmu.data import contents
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
+root = Path(sys.argv[1])
+reader, work = Coarse(300, 224), []
+tracemalloc.start()
+for step in (lambda: import_records(reader, root / "data", Keys(DEMO_SECRET), n_buckets=1),
+             lambda: contents.note(root / "data", root / "contents")):
+    tracemalloc.reset_peak()
+    step()
+    work.append(tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory())
+print(json.dumps(work))
+"""
+
+
+def test_a_shard_of_large_pictures_is_held_in_memory_once(tmp_path):
+    """43 MiB in one shard: spilled, sorted, written in pages and read again, it is copied once."""
+    done = subprocess.run([sys.executable, "-c", _LARGE, str(tmp_path)], capture_output=True, text=True, check=True)
+    shard = 300 * 3 * 224 * 224
+    written, noted = json.loads(done.stdout)
+    assert shard < written < 2.2 * shard  # what does not grow with it is in here, too
+    assert shard < noted < 2.5 * shard  # some pictures are looked at beside it
 
 
 def test_full_disk_changes_nothing(make_store, made, tmp_path, keys):

@@ -150,3 +150,12 @@ def test_what_it_imports_beforehand_exists() -> None:
     missing = [name for name in spare_main.WARM if importlib.util.find_spec(name.partition(".")[0]) is None]
     assert missing == []
     assert engine_command().endswith("-m prefect.engine")
+
+
+def test_a_run_in_it_does_not_look_for_garbage_among_its_imports() -> None:
+    code = (
+        "import gc; from infra.stack import spare_main; from tmu.stores import mlflow_link; spare_main.WARM = ();"
+        "mlflow_link.quiet = lambda: None; spare_main.prepare(); print(gc.get_freeze_count() > 10_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from tmu import manifest
 from tmu.errors import ModelError
-from tmu.models.bundle import Arch, load_bundle, save_bundle, weights_digest
+from tmu.models.bundle import Arch, load_bundle, save_bundle
+from tmu.models.bundle_files import weights_digest
 
 ARCH = Arch("small_resnet", (1, 8, 8), ("zero", "one", "two"), {"width": 4})
 IDENTITY = {"stage": "train", "seed": 3}

@@ -19,6 +19,8 @@ from tmu.data.digest import md5_file
 from tmu.data.info import shard_path
 from tmu.data.shards import ShardTable, write_shard
 from tmu.search.ground import Ground
+from tmu.search.haystacks import mlflow_server
+from tmu.search.haystacks import s3 as store_of_objects
 from tmu.search.haystacks.s3 import Buckets, places_of
 from tmu.search.needles import Needles
 from tmu.search.report import By, Learned, Outcome, SearchReport
@@ -187,3 +189,43 @@ def test_a_forget_set_in_s3_is_known_by_its_folder(
     s3.put_object(Bucket="store", Key="artifacts/model/k/x/weights.safetensors", Body=weights)
     (model,) = at(stored, needles).models
     assert (model.learned, model.source) == (Learned.NO, "it was trained without the forget set")
+
+
+@pytest.mark.parametrize(("small", "fetches"), [(1 << 20, 4), (-1, 6)])
+def test_a_small_version_is_fetched_once_for_both_looks(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch, small: int, fetches: int
+) -> None:
+    fetched: list[tuple[str, str]] = []
+    real = store_of_objects._fetched
+
+    def counted(client: Any, bucket: str, each: dict[str, Any], path: Path) -> str:
+        fetched.append((each["Key"], each["VersionId"]))
+        return real(client, bucket, each, path)
+
+    monkeypatch.setattr(store_of_objects, "_fetched", counted)
+    monkeypatch.setattr(store_of_objects, "_SMALL", small)
+    write_shard(shard_path(stored.data, 1), shard(["like"], ["dora"], PLANTED[:1]))
+    for content in (shard_path(stored.data, 1).read_bytes(), b"x" + KEY, b"", shard_path(stored.data, 1).read_bytes()):
+        s3.put_object(Bucket="store", Key="dvc/a", Body=content, Metadata={"who": PERSON})
+    report = at(stored, needles)
+    assert {each.name: each.things for each in report.haystacks}["DVC remote"] == 4
+    assert len([hit for hit in report.left if hit.by is By.ID]) == 4  # what the store tells beside the bytes
+    assert len([hit for hit in report.left if hit.by is By.KEY]) == 1
+    assert (len(set(fetched)), len(fetched)) == (4, fetches)  # the two shards are looked at twice
+
+
+def test_files_of_an_mlflow_server_are_read_where_they_lie(stored: Workspace, s3: Any, tmp_path: Path) -> None:
+    """In the server's bucket, if it is that; whatever lies elsewhere is had from the server."""
+    told = {
+        "runs": [
+            {"info": {"run_id": "one", "artifact_uri": "mlflow-artifacts:/1/one/artifacts"}},
+            {"info": {"run_id": "two", "artifact_uri": "s3://elsewhere/1/two/artifacts"}},
+        ],
+        "logged models": [{"model_id": "m", "artifact_location": "mlflow-artifacts:/1/models/m/artifacts"}],
+    }
+    ground = Ground(Workspace(stored.root, Settings(mlflow_destination="s3://store/mlflow")), tmp_path)
+    assert [*mlflow_server._sources(told, ground)] == ["runs:/one/", "runs:/two/", "models:/m"]  # another bucket
+    s3.put_object(Bucket="store", Key="mlflow/1/models/m/artifacts/MLmodel", Body=b"x")
+    assert [*mlflow_server._sources(told, ground)] == ["runs:/two/"]
+    nowhere = Ground(Workspace(stored.root, Settings()), tmp_path)
+    assert [*mlflow_server._sources(told, nowhere)] == ["runs:/one/", "runs:/two/", "models:/m"]

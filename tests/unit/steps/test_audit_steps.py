@@ -15,7 +15,8 @@ from tmu.config import AuditConfig, ModelConfig, Params
 from tmu.data.importer import import_records
 from tmu.data.keys import Keys
 from tmu.data.store import RecordStore
-from tmu.models.bundle import Arch, save_bundle, weights_digest
+from tmu.models.bundle import Arch, save_bundle
+from tmu.models.bundle_files import weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.settings import Settings
 from tmu.steps import audit_by_recomputation, audit_sets, probe_model

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from tmu.errors import ConfigError, StorageError
-from tmu.models.bundle import Arch, load_bundle, save_bundle, weights_digest
+from tmu.models.bundle import Arch, load_bundle, save_bundle
+from tmu.models.bundle_files import weights_digest
 from tmu.stores.mlflow import ModelRegistry
 
 ARCH = Arch("small_resnet", (1, 8, 8), ("a", "b", "c"), {"width": 4})

@@ -6,14 +6,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tmu.search.containers import Part
-from tmu.search.ground import Found, Ground, Table
+from tmu.search.ground import Found, Ground, Table, s3_client
 from tmu.search.haystacks.walk import files_below
 from tmu.search.report import Access, NotLookedAt
 from tmu.stores.mlflow_login import log_in
 
-_PAGE = 200
+_ASKED = 3  # models that are looked for in a bucket
+_BY_SERVER = "mlflow-artifacts:"
+"""How addresses begin that the server resolves to its own store (`mlflow_destination`)."""
 
 
 class MlflowServer:
@@ -32,11 +37,12 @@ class MlflowServer:
         log_in(ground.workspace.settings)
         client = MlflowClient(tracking_uri=uri)
         try:
-            for kind, rows in rows_of(client).items():
+            told = rows_of(client)
+            for kind, rows in told.items():
                 text = json.dumps(rows, ensure_ascii=False, default=str).encode()
                 yield Table(self.name, f"{uri}/{kind}", iter([Part(inside=kind, data=text)]))
             if not ground.workspace.settings.mlflow_artifacts:
-                yield from _files(client, ground, self.name, uri)
+                yield from _files(told, ground, self.name, uri)
         except MlflowException as error:
             yield NotLookedAt(haystack=self.name, address=uri, why=f"it refuses ({error.error_code})")
 
@@ -76,13 +82,38 @@ def _pages(search: Any) -> list[Any]:
             return found
 
 
-def _files(client: Any, ground: Ground, name: str, uri: str) -> Iterator[Found]:
+def _sources(told: dict[str, list[Any]], ground: Ground) -> Iterator[str]:
+    """The addresses of all files but those that the server keeps in a bucket that is read itself."""
+    bucket = _keeps_in_bucket(told, ground)
+    found = [(f"runs:/{each['info']['run_id']}/", each["info"]["artifact_uri"]) for each in told["runs"]]
+    found += [(f"models:/{each['model_id']}", each["artifact_location"]) for each in told["logged models"]]
+    yield from (source for source, place in found if not (bucket and str(place).startswith(_BY_SERVER)))
+
+
+def _keeps_in_bucket(told: dict[str, list[Any]], ground: Ground) -> bool:
+    """Whether the bucket of the settings is the server's one store: whether files of a model there lie in it."""
+    destination = ground.workspace.settings.mlflow_destination or ""
+    places = [str(each["artifact_location"]) for each in told["logged models"]]
+    places = [place for place in places if place.startswith(_BY_SERVER)][-_ASKED:]
+    if not destination.startswith("s3://") or not places:
+        return False
+    bucket, _, prefix = destination.removeprefix("s3://").partition("/")
+    client, _ = s3_client(ground.workspace)
+    try:
+        return any(
+            client.list_objects_v2(
+                Bucket=bucket, Prefix="/".join(filter(None, (prefix.strip("/"), urlsplit(place).path.strip("/")))) + "/"
+            ).get("KeyCount")
+            for place in places
+        )
+    except (ClientError, BotoCoreError):
+        return False
+
+
+def _files(told: dict[str, list[Any]], ground: Ground, name: str, uri: str) -> Iterator[Found]:
     import mlflow
 
-    rows = rows_of(client)
-    sources = [f"runs:/{each['info']['run_id']}/" for each in rows["runs"]]
-    sources += [f"models:/{each['model_id']}" for each in rows["logged models"]]
-    for source in sources:
+    for source in _sources(told, ground):
         folder = Path(tempfile.mkdtemp(dir=ground.scratch))
         try:
             mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri)

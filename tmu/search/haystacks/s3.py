@@ -2,16 +2,22 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tmu.files import digest_of
 from tmu.search.ground import Found, Ground, s3_client
 from tmu.search.haystacks.folders import dvc_settings
 from tmu.search.look import HEADS, Thing
 from tmu.search.report import Access, NotLookedAt
 
+_SMALL, _MOST, _AT_ONCE = 1 << 20, 1 << 28, 8
+"""Bytes of a version that is fetched once for both looks, bytes of all of them, and fetches at a time."""
 _NAMES = {
     "dvc_remote": "DVC remote",
     "artifacts": "artifact store",
@@ -90,8 +96,10 @@ def _within(place: tuple[str, str], other: tuple[str, str]) -> bool:
 def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) -> Iterator[Found]:
     start = f"{prefix}/" if prefix else ""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=start):
+        if ground.shards:
+            _copy(client, ground, bucket, page.get("Versions", ()))
         for each in page.get("Versions", ()):
-            if ground.shards and not _may_tell(client, bucket, each):
+            if ground.shards and not _may_tell(client, ground, bucket, each):
                 continue
             yield from _version(client, ground, name, bucket, each)
         for each in page.get("DeleteMarkers", ()):  # it has no bytes; its name may lead to the person
@@ -101,8 +109,38 @@ def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) 
             yield Thing(name, address, path, each["VersionId"], each["Key"], "delete marker")
 
 
-def _may_tell(client: Any, bucket: str, each: dict[str, Any]) -> bool:
+def _copy(client: Any, ground: Ground, bucket: str, versions: Sequence[dict[str, Any]]) -> None:
+    """Fetch small versions once for both looks, several at a time. One without an id may change between them."""
+    room = _MOST - sum(path.stat().st_size for path in ground.copies)
+    wanted = []
+    for each in versions:
+        if each["Size"] <= min(_SMALL, room) and each["VersionId"] != "null":
+            wanted.append(each)
+            room -= each["Size"]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for each, facts in zip(wanted, pool.map(partial(_fetched_small, client, ground, bucket), wanted), strict=True):
+            if facts is not None:
+                ground.copies[_copy_of(ground, bucket, each)] = facts
+
+
+def _fetched_small(client: Any, ground: Ground, bucket: str, each: dict[str, Any]) -> str | None:
+    """The facts of a version whose copy lies in scratch now; None where it cannot be read: the second look says so."""
+    try:
+        return _fetched(client, bucket, each, _copy_of(ground, bucket, each))
+    except (ClientError, BotoCoreError):
+        return None
+
+
+def _copy_of(ground: Ground, bucket: str, each: dict[str, Any]) -> Path:
+    return ground.scratch / f"copy-{digest_of([bucket, each['Key'], each['VersionId']])[:32]}"
+
+
+def _may_tell(client: Any, ground: Ground, bucket: str, each: dict[str, Any]) -> bool:
     """Whether an object begins as a shard or a listing does; the second look says what cannot be read."""
+    copy = _copy_of(ground, bucket, each)
+    if copy in ground.copies:
+        with copy.open("rb") as file:
+            return file.read(4) in HEADS
     try:
         answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"], Range="bytes=0-3")
         return answer["Body"].read() in HEADS
@@ -111,18 +149,29 @@ def _may_tell(client: Any, bucket: str, each: dict[str, Any]) -> bool:
 
 
 def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str, Any]) -> Iterator[Found]:
-    address, path = f"s3://{bucket}/{each['Key']}", ground.scratch / "object"
+    address, path, copy = f"s3://{bucket}/{each['Key']}", ground.scratch / "object", _copy_of(ground, bucket, each)
+    facts = ground.copies.get(copy) if ground.shards else ground.copies.pop(copy, None)
     try:
-        answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
-        with path.open("wb") as file:
-            for piece in answer["Body"].iter_chunks(1 << 20):
-                file.write(piece)
-        facts = json.dumps([answer.get("Metadata"), answer.get("ContentDisposition")], ensure_ascii=False)
+        if facts is None:
+            facts = _fetched(client, bucket, each, path)
+        elif ground.shards:
+            path.hardlink_to(copy)
+        else:
+            copy.replace(path)
         yield Thing(name, address, path, each["VersionId"], each["Key"], facts)
     except (ClientError, BotoCoreError) as error:
         yield NotLookedAt(haystack=name, address=f"{address} ({each['VersionId']})", why=_why(error))
     finally:
         path.unlink(missing_ok=True)
+
+
+def _fetched(client: Any, bucket: str, each: dict[str, Any], path: Path) -> str:
+    """Write a version's bytes to a file; what the store tells beside them, as JSON."""
+    answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+    with path.open("wb") as file:
+        for piece in answer["Body"].iter_chunks(1 << 20):
+            file.write(piece)
+    return json.dumps([answer.get("Metadata"), answer.get("ContentDisposition")], ensure_ascii=False)
 
 
 def _uploads(client: Any, name: str, bucket: str, prefix: str) -> Iterator[Found]:
