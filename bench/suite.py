@@ -77,6 +77,8 @@ class Suite(Config):
         for name, given, own in zip(("forget_sets", "methods", "seeds"), vars(asked).values(), known, strict=False):
             if not set(given or ()) <= set(own):
                 raise ValueError(f"the {name} of the verdicts must be among the suite's")
+        if any(self.methods[row].train for row in self.methods if row in (asked.methods or self.methods)):
+            raise ValueError("the verdicts' methods must have the suite's own recipe")
         if self.golds < 3:
             raise ValueError("verdicts need three golds: two for the gate, one as an honest retrain")
         if max(asked.pairs) > self.references.pairs:
