@@ -26,6 +26,7 @@ class Suite(Config):
     title: str
     dataset: str
     reader: dict[str, Any] = Field(default_factory=dict, description="options of the reader, but `root`")
+    side: int | None = Field(None, ge=1, description="pixels of a side to which the pictures are scaled; null: as read")
     layout: dict[str, float] = Field(default_factory=dict, description="holdout, test: shares, where keys split")
     sample_seed: int = Field(0, ge=0, description="of the split, the forget sets and the audit's draws")
     model: ModelConfig = ModelConfig()
