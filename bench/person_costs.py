@@ -34,6 +34,7 @@ CASES = (
     Case("faces at 96 pixels, EfficientNet-Lite0, fine-tuned", "people-pretrained", "person-0"),
     Case("faces at 224 pixels, EfficientNet-Lite0, frozen below its head", "people-pretrained-224", "person-0"),
     Case("the same, `exact-head`: the head solved", "people-pretrained-224", "person-0", EXACT),
+    Case("CIFAR-10 at 96 pixels, EfficientNet-Lite0, fine-tuned", "people-cifar-pretrained", "person"),
 )
 
 
@@ -92,7 +93,8 @@ def _line(case: Case, numbers: _Numbers) -> str:
     gone, stay = (round(numbers.of(name) or 0) for name in ("records_gone", "records_stay"))
     retraining = (numbers.of("seconds_alone") or 0.0) / (numbers.of("seconds_ratio_alone") or 1.0)
     parts = [numbers.pair(name) for name in ("alone", "audit", "references", "lessons")]
-    cells = [case.words, f"{gone} of {gone + stay:,}", _seconds(retraining), *parts, f"`{numbers.origin[0]}`"]
+    run = f"[`{numbers.origin[0]}`](bench/results/{case.suite}.md)"
+    cells = [case.words, f"{gone} of {gone + stay:,}", _seconds(retraining), *parts, run]
     return "| " + " | ".join(cells) + " |"
 
 

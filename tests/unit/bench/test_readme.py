@@ -55,6 +55,6 @@ def test_a_line_of_the_costs_is_of_one_run_and_names_the_audit_and_what_is_made_
     made += [each for metric, value in audit.items() for each in rows("tmu-soft", metric, [value], "verdict/person")]
     cases = (Case("a case", "s", "person"), Case("nothing is stored", "t", "person"))
     said = person_costs({"s": table(made), "t": table([])}.__getitem__, cases).splitlines()
-    line = "| a case | 6 of 1,240 | 10 s | 0.5 s (5 %) | 0.031 s (0.31 %) | 21 s (210 %) | 90 s (900 %) | `x` |"
-    assert said[2:] == [line, "", said[-1]] and said[-1].endswith("On: cores 2.")
+    line = "| a case | 6 of 1,240 | 10 s | 0.5 s (5 %) | 0.031 s (0.31 %) | 21 s (210 %) | 90 s (900 %) |"
+    assert said[2:] == [f"{line} [`x`](bench/results/s.md) |", "", said[-1]] and said[-1].endswith("On: cores 2.")
     assert person_costs({"t": table([])}.__getitem__, cases[1:]) == ""
