@@ -15,7 +15,7 @@ from tmu.errors import DataError
 class CifarSet(PublicSet):
     """What both share."""
 
-    sizes = (50_000, 10_000)
+    official = (50_000, 10_000)
     label_field: ClassVar[str]
 
     def classes(self) -> list[str]:

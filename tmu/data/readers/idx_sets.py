@@ -20,7 +20,7 @@ _CHUNK = 1024  # images decoded at a time
 class IdxSet(PublicSet):
     """MNIST and the sets in its form: gzipped IDX files, 28x28 grey."""
 
-    sizes = (60_000, 10_000)
+    official = (60_000, 10_000)
 
     def classes(self) -> list[str]:
         return list(self.source().classes)
@@ -30,7 +30,7 @@ class IdxSet(PublicSet):
 
     def images(self, part: str) -> Iterator[tuple[np.ndarray, int]]:
         stem = "train" if part == "train" else "t10k"
-        size = self.sizes[0 if part == "train" else 1]
+        size = self.official[0 if part == "train" else 1]
         labels = b"".join(self._read(f"{stem}-labels-idx1-ubyte", (size,)))
         number = 0
         for block in self._read(f"{stem}-images-idx3-ubyte", (size, 28, 28)):

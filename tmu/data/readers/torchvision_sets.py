@@ -39,7 +39,7 @@ class PublicSet(Reader):
     simulated = True
     Options = SetOptions
     torchvision_class: ClassVar[str]
-    sizes: ClassVar[tuple[int, int]]  # official training part, official test part
+    official: ClassVar[tuple[int, int]]  # records of the official training part, official test part
 
     @abstractmethod
     def images(self, part: str) -> Iterator[tuple[np.ndarray, int]]:
@@ -68,7 +68,7 @@ class PublicSet(Reader):
 
     def _draw(self) -> tuple[np.ndarray, np.ndarray]:
         """Split of each image of the training part and of the test part (object arrays of name or None)."""
-        n_train_part, n_test_part = self.sizes
+        n_train_part, n_test_part = self.official
         options = self.options
         holdout = options.holdout
         if holdout is None:

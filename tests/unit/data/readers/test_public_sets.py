@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tmu.data.importer import import_records
+from tmu.data.keys import DEMO_SECRET, Keys
 from tmu.data.readers import get_reader
 from tmu.data.readers.cifar_sets import Cifar10
 from tmu.data.readers.idx_sets import Mnist
 from tmu.data.readers.pickled_batches import read_batch
+from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, DataError, StorageError
 
 
@@ -42,7 +45,7 @@ def mnist(tmp_path, monkeypatch):
         (tmp_path / f"{name}.gz").write_bytes(content)
         resources.append((f"{name}.gz", md5(content)))
     source = types.SimpleNamespace(resources=resources, classes=list("0123456789"), mirrors=["http://127.0.0.1:9/"])
-    monkeypatch.setattr(Mnist, "sizes", (80, 20))
+    monkeypatch.setattr(Mnist, "official", (80, 20))
     monkeypatch.setattr(Mnist, "source", lambda self: source)
     return types.SimpleNamespace(root=tmp_path, arrays=arrays)
 
@@ -60,6 +63,12 @@ def test_idx_images_labels_and_default_splits(mnist):
     assert {split: splits.count(split) for split in splits} == {"train": 60, "holdout": 20, "test": 20}
     assert all(record.split == "test" for name, record in records.items() if name.startswith("test/"))
     assert {record.subject for record in records.values()} == {None}
+
+
+def test_a_public_set_is_imported(mnist, tmp_path):
+    imported = import_records(get_reader("mnist", {"root": mnist.root}), tmp_path / "data", Keys(DEMO_SECRET))
+    assert imported.sizes == ""  # all pictures of such a set are of one size: nothing is said of it
+    assert len(RecordStore.open(tmp_path / "data").index()) == 100
 
 
 def test_exact_counts_and_seeds(mnist):
@@ -133,7 +142,7 @@ def cifar(tmp_path, monkeypatch):
         test_list=[["test_batch", sums["test_batch"]]],
         meta={"filename": "batches.meta", "md5": sums["batches.meta"], "key": "label_names"},
     )
-    monkeypatch.setattr(Cifar10, "sizes", (40, 10))
+    monkeypatch.setattr(Cifar10, "official", (40, 10))
     monkeypatch.setattr(Cifar10, "source", lambda self: source)
     return types.SimpleNamespace(root=tmp_path, folder=folder, data=data)
 
