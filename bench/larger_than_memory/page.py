@@ -34,8 +34,11 @@ def page(found: dict[str, Any]) -> str:
             "extrapolated: a straight line through the two sizes, which does not fall. A dash: not measured.",
             "It is an upper estimate for memory: an allocator settles within the first batches.",
             "",
+            f"## All verbs, {small[0]['side']}x{small[0]['side']} pixels: MiB anonymous / resident",
+            "",
             *_growth(small),
             "",
+            *_deletion(small, found.get("deletion")),
             *_held(rows),
             "",
             *_large(rows),
@@ -69,8 +72,27 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
         cells.append((verb, *memory, far[0], *seconds, far[1]))
     heads = [f"{size:,}" for size in sizes]
     header = ("verb", *(f"MiB, {each}" for each in heads), "a million", *(f"s, {each}" for each in heads), "a million")
-    side = rows[0]["side"]
-    return [f"## All verbs, {side}x{side} pixels: MiB anonymous / resident", "", *grid(header, cells)]
+    return grid(header, cells)
+
+
+def _deletion(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> list[str]:
+    """A deletion and what leads to it in one workspace, beside the smallest size of all verbs; empty without one."""
+    if found is None:
+        return []
+    verbs, size = [row["verb"] for row in found["rows"]], found["rows"][0]["records"]
+    few = min(row["records"] for row in rows)
+    beside = [row for row in rows if row["records"] == few and row["verb"] in verbs]
+    return [
+        f"## A deletion at {size:,} records, in one run: MiB anonymous / resident",
+        "",
+        f"`{COMMAND} --deletion {size}`. The numbers at {few:,} are those of the table above, of another run;",
+        "a million is extrapolated through both.",
+        "",
+        *_growth([*beside, *found["rows"]]),
+        "",
+        f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
+        "",
+    ]
 
 
 def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:
