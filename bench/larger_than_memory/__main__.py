@@ -64,7 +64,8 @@ def _walked(size: int, side: int, verbs: list[str], bound: int) -> list[dict[str
 
 def _child(verb: str, root: Path, given: list[str], bound: int) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.larger_than_memory.verbs", verb, str(root), *given]
-    environment = os.environ | {"TMU_STREAM_ABOVE_MIB": str(bound), "TMU_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    alone = {"TMU_COMPUTE_WORKERS": "1", "TMU_THREADS": "1", "OMP_NUM_THREADS": "1"}  # memory is that of one process
+    environment = os.environ | alone | {"TMU_STREAM_ABOVE_MIB": str(bound)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
