@@ -70,6 +70,15 @@ class Suite(Config):
         return self
 
     @model_validator(mode="after")
+    def _own_recipes_stand_alone(self) -> "Suite":
+        """A row with a recipe of its own has no part in streams, fleets and verdicts: they share one original."""
+        asked = [part.methods for part in (self.stream, self.fleet) if part]
+        asked += [self.methods if self.verdicts.methods is None else self.verdicts.methods] if self.verdicts else []
+        if any(row in self.methods and self.methods[row].train for rows in asked for row in rows):
+            raise ValueError("the methods of stream, fleet and verdicts must have the suite's own recipe")
+        return self
+
+    @model_validator(mode="after")
     def _judges_what_is_there(self) -> "Suite":
         if self.verdicts is None:
             return self
@@ -78,8 +87,6 @@ class Suite(Config):
         for name, given, own in zip(("forget_sets", "methods", "seeds"), vars(asked).values(), known, strict=False):
             if not set(given or ()) <= set(own):
                 raise ValueError(f"the {name} of the verdicts must be among the suite's")
-        if any(self.methods[row].train for row in self.methods if row in (asked.methods or self.methods)):
-            raise ValueError("the verdicts' methods must have the suite's own recipe")
         if self.golds < 3:
             raise ValueError("verdicts need three golds: two for the gate, one as an honest retrain")
         if max(asked.pairs) > self.references.pairs:

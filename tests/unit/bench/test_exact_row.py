@@ -4,6 +4,7 @@ import pytest
 from safetensors.torch import save_file
 
 from bench import results
+from bench.runner.plan import Task, needs
 from bench.runner.start import Wish, start
 from bench.suite import Suite
 from bench.tables.cells import Cells
@@ -13,6 +14,7 @@ from bench.tables.cost import cost
 from tmu.compute import Here
 from tmu.models.registry import build
 
+FLEET = {"forget_set": "person", "methods": ["exact-head"]}
 OWN = {"train": {"head": "ridge"}}
 
 
@@ -70,10 +72,19 @@ def test_the_tables_show_it_beside_the_contest(measured):
         assert line in text
 
 
-def test_a_verdict_needs_references_of_the_suites_own_recipe():
+def test_it_waits_for_no_training_by_the_suites_recipe():
+    asked = suite("s")
+    assert needs(asked, Task("method", "person", "exact-head")) == [Task("forget", "person")]
+    assert Task("gold", "person", number=1) in needs(asked, Task("method", "person", "finetune"))
+
+
+def test_verdicts_streams_and_fleets_are_of_the_suites_own_recipe():
     asked = {"golds": 3, "verdicts": {"methods": ["finetune"]}}
     assert suite("s", **asked).verdicts
     with pytest.raises(ValueError, match="own recipe"):
         suite("s", **asked | {"verdicts": {"methods": ["finetune", "exact-head"]}})
     with pytest.raises(ValueError, match="own recipe"):
         suite("s", **asked | {"verdicts": {}})
+    for part in ({"stream": {"methods": ["exact-head"], "seeds": [0]}}, {"fleet": FLEET}):
+        with pytest.raises(ValueError, match="own recipe"):
+            suite("s", **part)
