@@ -25,7 +25,7 @@ def main(
     sizes: Annotated[str, typer.Option(help="Numbers of records.")] = "10000,100000",
     side: Annotated[int, typer.Option(help="Pixels of a side.")] = 24,
     large: Annotated[str, typer.Option(help="Numbers of records of 224 pixels that are imported.")] = "1000,10000",
-    deletion: Annotated[int | None, typer.Option(help="A number of records: what leads to a deletion, alone.")] = None,
+    deletion: Annotated[int | None, typer.Option(help="A number of records: a deletion and what leads to it.")] = None,
 ) -> None:
     """One process a verb and size; then the loader. With `--deletion` all other numbers stay as they are stored."""
     path = results.FOLDER / "larger-than-memory.json"
@@ -33,7 +33,8 @@ def main(
         found = _whole([int(size) for size in sizes.split(",")], side, [int(size) for size in large.split(",")])
     else:
         rows = _walked(deletion, side, ["import", "train", "references", "plan", "delete"], BOUND_MIB)
-        found = json.loads(path.read_text()) | {"deletion": {"rows": rows, **stamp(threads=1)}}
+        found = json.loads(path.read_text())
+        found.setdefault("deletions", {})[str(deletion)] = {"rows": rows, **stamp(threads=1)}
     write_json(path, found)
     write_atomic(results.FOLDER / "larger-than-memory.md", page(found).encode())
 

@@ -38,7 +38,7 @@ def page(found: dict[str, Any]) -> str:
             "",
             *_growth(small),
             "",
-            *_deletion(small, found.get("deletion")),
+            *_deletions(found.get("deletions", {})),
             *_held(rows),
             "",
             *_large(rows),
@@ -52,7 +52,7 @@ def page(found: dict[str, Any]) -> str:
             "",
             f"The same steps, streamed over in memory, processor seconds: {of['step, streamed over in memory']:.2f}.",
             "",
-            f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
+            f"All else: {_measured(found)}",
             "",
         ]
     )
@@ -75,24 +75,26 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
     return grid(header, cells)
 
 
-def _deletion(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> list[str]:
-    """A deletion and what leads to it in one workspace, beside the smallest size of all verbs; empty without one."""
-    if found is None:
+def _deletions(found: dict[str, dict[str, Any]]) -> list[str]:
+    """A deletion and what leads to it, by number of records, each in one workspace; empty without one."""
+    if not found:
         return []
-    verbs, size = [row["verb"] for row in found["rows"]], found["rows"][0]["records"]
-    few = min(row["records"] for row in rows)
-    beside = [row for row in rows if row["records"] == few and row["verb"] in verbs]
+    sizes = sorted(found, key=int)
+    commands = ", ".join(f"`{COMMAND} --deletion {size}`" for size in sizes)
     return [
-        f"## A deletion at {size:,} records, in one run: MiB anonymous / resident",
+        "## A deletion and what leads to it, in one run each: MiB anonymous / resident",
         "",
-        f"`{COMMAND} --deletion {size}`. The numbers at {few:,} are those of the table above, of another run;",
-        "a million is extrapolated through both.",
+        f"{commands}.",
         "",
-        *_growth([*beside, *found["rows"]]),
+        *_growth([row for size in sizes for row in found[size]["rows"]]),
         "",
-        f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
+        *(f"{int(size):,}: {_measured(found[size])}" for size in sizes),
         "",
     ]
+
+
+def _measured(of: dict[str, Any]) -> str:
+    return f"commit {of['commit'][:12]}, {of['at']}, on: {of['hardware']}."
 
 
 def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:
