@@ -17,12 +17,16 @@ _LOOK = 3  # looks that cost a visit: one goes forward, and not back
 def visits_of_problems(train: int, held: int, person: int) -> int:
     """Record visits, at most. train, held: records of D and of the hold-out; person: of D's, those of one person."""
     train, held, person = min(train, RECORDS), min(held, HELD), max(1, person)
-    trials = [PEOPLE * shape_of_step(person).visits]
+    trials = [PEOPLE * shape_of_step(person).visits + _watched(train, held, PEOPLE)]
     largest = person
     for share in SHARES:
         size = person * (int(share * train) // person + 1)  # whole people
         if size >= 2 * largest and 2 * size < train:
-            trials.append(shape_of_step(size).visits)
+            trials.append(shape_of_step(size).visits + _watched(train, held, 1))
             largest = size
-    watched = (min(WATCHED, train) + min(WATCHED, held)) // _LOOK
-    return _RATES * _LEADS * (sum(trials) + len(trials) * watched)
+    return _RATES * _LEADS * sum(trials)
+
+
+def _watched(train: int, held: int, sets: int) -> int:
+    """What watching costs in a trial of so many forget sets: each watches others while there are enough records."""
+    return sum(min(WATCHED, sets * records) for records in (train, held)) // _LOOK
