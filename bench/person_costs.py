@@ -32,6 +32,7 @@ CASES = (
     Case("digits, small ResNet", "people-digits", "person"),
     Case("CIFAR-10, ResNet-9, people simulated", "people-cifar", "person"),
     Case("faces at 96 pixels, EfficientNet-Lite0, fine-tuned", "people-pretrained", "person-0"),
+    Case("faces at 96 pixels, EfficientNet-Lite0, `exact-head`", "people-pretrained", "person-0", EXACT),
     Case("faces at 224 pixels, EfficientNet-Lite0, frozen below its head", "people-pretrained-224", "person-0"),
     Case("faces at 224 pixels, EfficientNet-Lite0, `exact-head`", "people-pretrained-224", "person-0", EXACT),
     Case("CIFAR-10 at 96 pixels, EfficientNet-Lite0, fine-tuned", "people-cifar-pretrained", "person"),
