@@ -1,4 +1,4 @@
-"""The README's numbers, from stored results alone: `python -m bench.readme` writes them between the two marks."""
+"""The README's numbers, from stored results alone: `python -m bench.readme` writes them between the marks."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from bench import results
 from bench.figures import tradeoff
+from bench.person_costs import person_costs
 from bench.statistics import over_seeds
 from bench.tables.cells import DEFAULT, EARLIER, VERDICT, Cells
 from bench.tables.columns import times
@@ -16,6 +17,7 @@ from tmu.files import write_atomic
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- measured: python -m bench.readme -->", "<!-- /measured -->"
+COSTS_BEGIN, COSTS_END = "<!-- costs: python -m bench.readme -->", "<!-- /costs -->"
 SUITE, NATURAL = "cpu-small", "cpu-cifar"
 _DPI = 110
 PICTURE, PICTURED = results.FOLDER / "readme-tradeoff.png", ("random-10", "random-1", "person")
@@ -140,11 +142,15 @@ def picture(small: pa.Table) -> bytes:
 
 def main() -> None:
     """Replace what stands between the marks, and the picture."""
-    text = README.read_text()
-    block = f"{BEGIN}\n\n{measured(results.read(SUITE), results.read(NATURAL))}\n\n{END}"
-    text = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, text, flags=re.S)
+    text = _between(README.read_text(), BEGIN, END, measured(results.read(SUITE), results.read(NATURAL)))
+    text = _between(text, COSTS_BEGIN, COSTS_END, person_costs())
     write_atomic(README, text.encode(), private=False)
     write_atomic(PICTURE, picture(results.read(SUITE)), private=False)
+
+
+def _between(text: str, begin: str, end: str, said: str) -> str:
+    block = f"{begin}\n\n{said}\n\n{end}"
+    return re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _: block, text, flags=re.S)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from tmu.config import Config
+from tmu.config import Config, TrainConfig
 
 
 class MethodRow(Config):
@@ -15,6 +15,7 @@ class MethodRow(Config):
     options_on: dict[str, dict[str, Any]] = Field(default_factory=dict, description="further options by forget set")
     only_on: tuple[str, ...] | None = Field(None, description="forget sets; null: all")
     skip_on: tuple[str, ...] = ()
+    train: TrainConfig | None = Field(None, description="recipe of the row's own original and golds; null: the suite's")
 
     def runs_on(self, forget_set: str) -> bool:
         """Whether the row is wanted there."""

@@ -26,6 +26,7 @@ class Suite(Config):
     title: str
     dataset: str
     reader: dict[str, Any] = Field(default_factory=dict, description="options of the reader, but `root`")
+    side: int | None = Field(None, ge=1, description="pixels of a side to which the pictures are scaled; null: as read")
     layout: dict[str, float] = Field(default_factory=dict, description="holdout, test: shares, where keys split")
     sample_seed: int = Field(0, ge=0, description="of the split, the forget sets and the audit's draws")
     model: ModelConfig = ModelConfig()
@@ -66,6 +67,15 @@ class Suite(Config):
             unknown = set(self.stream.methods) - set(self.methods)
             if unknown or not set(self.stream.seeds) <= set(self.seeds):
                 raise ValueError("the stream's methods and seeds must be among the suite's")
+        return self
+
+    @model_validator(mode="after")
+    def _own_recipes_stand_alone(self) -> "Suite":
+        """A row with a recipe of its own has no part in streams, fleets and verdicts: they share one original."""
+        asked = [part.methods for part in (self.stream, self.fleet) if part]
+        asked += [self.methods if self.verdicts.methods is None else self.verdicts.methods] if self.verdicts else []
+        if any(row in self.methods and self.methods[row].train for rows in asked for row in rows):
+            raise ValueError("the methods of stream, fleet and verdicts must have the suite's own recipe")
         return self
 
     @model_validator(mode="after")

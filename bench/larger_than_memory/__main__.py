@@ -25,17 +25,29 @@ def main(
     sizes: Annotated[str, typer.Option(help="Numbers of records.")] = "10000,100000",
     side: Annotated[int, typer.Option(help="Pixels of a side.")] = 24,
     large: Annotated[str, typer.Option(help="Numbers of records of 224 pixels that are imported.")] = "1000,10000",
+    deletion: Annotated[int | None, typer.Option(help="A number of records: a deletion and what leads to it.")] = None,
 ) -> None:
-    """One process a verb and size; then the loader."""
-    rows, numbers = [], [int(size) for size in sizes.split(",")]
+    """One process a verb and size; then the loader. With `--deletion` all other numbers stay as they are stored."""
+    path = results.FOLDER / "larger-than-memory.json"
+    if deletion is None:
+        found = _whole([int(size) for size in sizes.split(",")], side, [int(size) for size in large.split(",")])
+    else:
+        rows = _walked(deletion, side, ["import", "train", "references", "plan", "delete"], BOUND_MIB)
+        found = json.loads(path.read_text())
+        found.setdefault("deletions", {})[str(deletion)] = {"rows": rows, **stamp(threads=1)}
+    write_json(path, found)
+    write_atomic(results.FOLDER / "larger-than-memory.md", page(found).encode())
+
+
+def _whole(numbers: list[int], side: int, large: list[int]) -> dict[str, Any]:
+    """All verbs by size, the same training in memory, large pictures, the loader."""
+    rows = []
     for size in numbers:
         rows += _walked(size, side, list(VERBS), BOUND_MIB)
     rows += _walked(max(numbers), side, ["import", "train"], 1 << 20)
-    for size in map(int, large.split(",")):
+    for size in large:
         rows += _walked(size, loader.SIDE, ["import", "plan", "erase"], BOUND_MIB)
-    found = {"rows": rows, "loader": loader.measured(), "bound_mib": BOUND_MIB, **stamp(threads=1)}
-    write_json(results.FOLDER / "larger-than-memory.json", found)
-    write_atomic(results.FOLDER / "larger-than-memory.md", page(found).encode())
+    return {"rows": rows, "loader": loader.measured(), "bound_mib": BOUND_MIB, **stamp(threads=1)}
 
 
 def _walked(size: int, side: int, verbs: list[str], bound: int) -> list[dict[str, Any]]:
@@ -53,7 +65,8 @@ def _walked(size: int, side: int, verbs: list[str], bound: int) -> list[dict[str
 
 def _child(verb: str, root: Path, given: list[str], bound: int) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.larger_than_memory.verbs", verb, str(root), *given]
-    environment = os.environ | {"TMU_STREAM_ABOVE_MIB": str(bound), "TMU_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    alone = {"TMU_COMPUTE_WORKERS": "1", "TMU_THREADS": "1", "OMP_NUM_THREADS": "1"}  # memory is that of one process
+    environment = os.environ | alone | {"TMU_STREAM_ABOVE_MIB": str(bound)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])

@@ -34,8 +34,11 @@ def page(found: dict[str, Any]) -> str:
             "extrapolated: a straight line through the two sizes, which does not fall. A dash: not measured.",
             "It is an upper estimate for memory: an allocator settles within the first batches.",
             "",
+            f"## All verbs, {small[0]['side']}x{small[0]['side']} pixels: MiB anonymous / resident",
+            "",
             *_growth(small),
             "",
+            *_deletions(found.get("deletions", {})),
             *_held(rows),
             "",
             *_large(rows),
@@ -49,7 +52,7 @@ def page(found: dict[str, Any]) -> str:
             "",
             f"The same steps, streamed over in memory, processor seconds: {of['step, streamed over in memory']:.2f}.",
             "",
-            f"Commit {found['commit'][:12]}, {found['at']}, on: {found['hardware']}.",
+            f"All else: {_measured(found)}",
             "",
         ]
     )
@@ -69,8 +72,29 @@ def _growth(rows: list[dict[str, Any]]) -> list[str]:
         cells.append((verb, *memory, far[0], *seconds, far[1]))
     heads = [f"{size:,}" for size in sizes]
     header = ("verb", *(f"MiB, {each}" for each in heads), "a million", *(f"s, {each}" for each in heads), "a million")
-    side = rows[0]["side"]
-    return [f"## All verbs, {side}x{side} pixels: MiB anonymous / resident", "", *grid(header, cells)]
+    return grid(header, cells)
+
+
+def _deletions(found: dict[str, dict[str, Any]]) -> list[str]:
+    """A deletion and what leads to it, by number of records, each in one workspace; empty without one."""
+    if not found:
+        return []
+    sizes = sorted(found, key=int)
+    commands = ", ".join(f"`{COMMAND} --deletion {size}`" for size in sizes)
+    return [
+        "## A deletion and what leads to it, in one run each: MiB anonymous / resident",
+        "",
+        f"{commands}.",
+        "",
+        *_growth([row for size in sizes for row in found[size]["rows"]]),
+        "",
+        *(f"{int(size):,}: {_measured(found[size])}" for size in sizes),
+        "",
+    ]
+
+
+def _measured(of: dict[str, Any]) -> str:
+    return f"commit {of['commit'][:12]}, {of['at']}, on: {of['hardware']}."
 
 
 def _far(ends: tuple[dict[str, Any], dict[str, Any]], name: str) -> str:

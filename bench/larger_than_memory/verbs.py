@@ -92,11 +92,9 @@ def train(root: Path) -> Callable[[], Any]:
 def references(root: Path) -> Callable[[], Any]:
     """Four networks on halves, one after the other in this process, and their answers on all records."""
     from tasks.models import fit_references
-    from tmu.steps import train_references
     from tmu.steps.loading import data_ref
 
     workspace = Workspace.open(root)
-    train_references.workers_for = lambda *_: 1
     return lambda: fit_references(workspace, data_ref(workspace), workspace.params)
 
 

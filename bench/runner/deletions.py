@@ -37,6 +37,8 @@ def costs(shop: Workshop, steps: list[Step], given: Help, gold: float, stream: b
     alone, once = seconds_of(steps[-1].made), sum(map(seconds_of, given.made))
     share = shop.suite.stream.deletions if stream else 1  # over a stream one twin serves all deletions
     found = ratios(alone, alone + once / share, gold)
+    gone, stay = (int(mask.sum()) for mask in (steps[-1].request.now, ~steps[-1].request.gone))
+    found += [("records_gone", float(gone), "records"), ("records_stay", float(stay), "records")]
     for name, made in (("references", given.table), ("lessons", given.lessons)):
         if made is not None:
             found += [

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
+from torch.nn.functional import interpolate
 
 from bench.runner import faces
 from bench.suite import Suite
@@ -53,7 +54,7 @@ class Ground:
 
 def ground_file(suite: Suite, home: Path) -> Path:
     """The file of a suite's data, made where it is not there yet; `home` is the folder of all suites."""
-    wanted = [suite.dataset, suite.reader, suite.layout, suite.sample_seed]
+    wanted = [suite.dataset, suite.reader, suite.layout, suite.sample_seed, *([suite.side] if suite.side else [])]
     path = home / "data" / f"{suite.dataset}-{digest_of(wanted)[:16]}.safetensors"
     if not path.is_file():
         tensors, facts, people = _read(suite, home)
@@ -91,11 +92,20 @@ def _read(suite: Suite, home: Path) -> tuple[dict[str, torch.Tensor], dict[str, 
     for split, part in arrays.items():
         fields = {"images": part.images, "labels": part.labels, "keys": part.key64}
         tensors |= {f"{split}.{name}": torch.from_numpy(value) for name, value in fields.items()}
+        if suite.side:
+            tensors[f"{split}.images"] = _scaled(tensors[f"{split}.images"], suite.side)
     people, codes = np.unique(arrays["train"].subject_keys, return_inverse=True)
     tensors["subjects"] = torch.from_numpy(codes.astype(np.int64))
-    facts = {"shape": list(store.info.shape), "classes": list(store.info.classes)}
+    facts = {"shape": list(tensors["train.images"].shape[1:]), "classes": list(store.info.classes)}
     of = {f"{split}.people": torch.from_numpy(key64(part.subject_keys)) for split, part in arrays.items()}
     return tensors, facts | {"subjects": len(people) < len(codes)}, of
+
+
+def _scaled(images: torch.Tensor, side: int) -> torch.Tensor:
+    """uint8 (N, C, H, W) to (N, C, side, side), bilinear, some at a time."""
+    parts = (part.float() for part in images.split(256))
+    scaled = (interpolate(part, (side, side), mode="bilinear", antialias=True) for part in parts)
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in scaled])
 
 
 def _reader(suite: Suite, home: Path) -> tuple[str, dict[str, Any]]:

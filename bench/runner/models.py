@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.runner.cache import Cache, load_net, save_net, save_outputs
 from bench.runner.engine import Engine, clock
+from bench.runner.exact import keep_statistics, kept_statistics
 from bench.runner.ground import Ground
 from bench.runner.lessons import fit_lessons, known_rows, load_lessons, pool_of, pool_size, with_lessons
 from bench.runner.made import Forgotten, Help, Made
@@ -42,6 +43,11 @@ class Workshop:
     cache: Cache
     device: str
     deadline: float | None = None
+
+    def of_row(self, row: str) -> "Workshop":
+        """The workshop of a row whose original and golds have a recipe of their own; for any other row this one."""
+        own = self.suite.methods[row].train
+        return self if own is None else replace(self, suite=self.suite.model_copy(update={"train": own}))
 
     def build(self) -> nn.Module:
         """A network of the suite's architecture; its weights depend on torch's generator."""
@@ -99,6 +105,7 @@ class Workshop:
             report = fit(net, train, self.suite.train, seeds)
             run.update(seconds=report.seconds_train, history=report.history, precision=report.precision)
             self.keep(folder, net)
+            keep_statistics(folder, report)
 
         return self.made("trained", key, build)
 
@@ -149,6 +156,7 @@ class Workshop:
             outcome = method.unlearn(with_lessons(problem, rows, forgotten, labels, lessons), options)
             run.update(seconds=clock(self.device) - started + fit.earlier, notes=outcome.notes)
             self.keep(folder, outcome.model)
+            keep_statistics(folder, outcome.fit)
 
         return self.made("unlearned", key, build)
 
@@ -185,6 +193,7 @@ class Workshop:
             fresh=lambda: self.fresh(seeds.init),
             twin=self.load_twin(given.twin) if given.twin else None,
             holdout=self.ground.holdout if get_method(method).NEEDS_HOLDOUT else None,
+            statistics=kept_statistics(start),
             device=self.device,
         )
 

@@ -155,6 +155,8 @@ def needs(suite: Suite, task: Task, drawn: Collection[str] = ()) -> list[Task]:
         return [Task("forget", forget)]
     if task.kind == "fleet":
         return _needs_of_fleet(suite, task)
+    if task.kind == "method" and suite.methods[task.row].train:  # it makes an original and golds of its own recipe
+        return [Task("forget", forget)]
     found = [Task("original", number=seed), Task("forget", forget), *_help(suite, task)]
     if task.kind == "unlearn":
         return found

@@ -14,6 +14,7 @@ from bench.runner.cache import Cache, load_outputs, read_run
 from bench.runner.cells import as_rows, benches
 from bench.runner.deletions import audited_step, chain, costs, seconds_of, unlearned
 from bench.runner.engine import TimeIsUp
+from bench.runner.exact import recomputed
 from bench.runner.ground import load_ground
 from bench.runner.lessons import fit_lessons
 from bench.runner.made import Forgotten, Help, Made, Result
@@ -137,6 +138,7 @@ def _controls(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
 
 
 def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
+    shop = shop.of_row(task.row)
     request, original = forgotten(shop, task.forget, masks), shop.original(task.number)
     golds, floor = _golds(shop, task, request)
     given = shop.help(task.row, task.number)
@@ -151,6 +153,7 @@ def _method(shop: Workshop, task: Task, masks: dict[str, Tensor]) -> Result:
     gold, alone = float(np.mean([seconds_of(each) for each in (*golds, floor)])), seconds_of(made)
     numbers = [number for prefix, found in measured for number in _prefixed(prefix, found)]
     numbers += costs(shop, chain(shop, task, masks), given, gold, in_stream(task.forget))
+    numbers += recomputed(shop, request, made, gold)
     return Result(as_rows(task.forget, task.row, task.number, alone, numbers))
 
 

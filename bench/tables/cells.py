@@ -16,6 +16,7 @@ from bench.statistics import Estimate, over_seeds
 
 GOLD, FLOOR, ORIGINAL, RANDOM_CHOICE, TWIN = "gold", "second gold", "original", "random choice", "twin"
 DEFAULT = "tmu-soft"
+EXACT = "exact-head"  # of models with a ridge head: it faces golds of its own recipe, and does not compete
 EARLIER = "tmu-soft by epochs"  # stored rows of the way before references: what the default must not fall behind
 EARLY = "early-retrain "  # a retraining stopped after a share of its epochs, by share
 CONTROLS = (ORIGINAL, FLOOR, RANDOM_CHOICE)
@@ -28,7 +29,7 @@ _FORGET_SETS = (
     *("random-1", "random-50"),
 )
 _ROWS = (
-    *(GOLD, FLOOR, ORIGINAL, RANDOM_CHOICE, "retrain", "finetune", "l1-sparse", "neggrad-plus", "random-label"),
+    *(GOLD, FLOOR, ORIGINAL, RANDOM_CHOICE, "retrain", EXACT, "finetune", "l1-sparse", "neggrad-plus", "random-label"),
     *("salun", "scrub", "ssd", "sfr-on", "amun", "regun", "bad-teacher", "early-retrain at our cost"),
     *("early-retrain .05", "early-retrain .1", "early-retrain .2", "early-retrain .5", "finetune at our cost"),
     *("l1-sparse at our cost", "oracle-matching"),
@@ -108,10 +109,9 @@ class Cells:
         return sorted(names, key=row_order)
 
     def methods(self, forget_set: str) -> list[str]:
-        """The rows that compete: all but the golds, retraining itself and the controls."""
-        return [
-            row for row in self.rows(forget_set) if row not in (GOLD, "retrain", *CONTROLS) and not further_gold(row)
-        ]
+        """The rows that compete: all but the golds, retraining itself, what equals it, and the controls."""
+        beside = (GOLD, "retrain", EXACT, *CONTROLS)
+        return [row for row in self.rows(forget_set) if row not in beside and not further_gold(row)]
 
     def ablations(self, forget_set: str) -> list[str]:
         """Rows such as "tmu-soft/no-neighbours", by name."""

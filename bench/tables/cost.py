@@ -6,7 +6,7 @@ Made once for a model, and used for all its deletions: a fine-tuned twin, or ref
 from math import floor
 
 from bench.statistics import over_seeds
-from bench.tables.cells import DEFAULT, GOLD, RANDOM_CHOICE, TWIN, Cells, row_order
+from bench.tables.cells import DEFAULT, EXACT, GOLD, RANDOM_CHOICE, TWIN, Cells, row_order
 from bench.tables.columns import Column, column, times
 from bench.tables.markdown import grid, label
 from tmu.audit.render import NONE
@@ -24,7 +24,7 @@ def cost(cells: Cells) -> list[str]:
     sets = [s for s in cells.forget_sets() if any(cells.values(s, row, _ALONE) for row in cells.rows(s))]
     if not sets:
         return []
-    rows = sorted({row for name in sets for row in [*cells.methods(name), RANDOM_CHOICE]}, key=row_order)
+    rows = sorted({row for name in sets for row in [*cells.methods(name), EXACT, RANDOM_CHOICE]}, key=row_order)
     shown = [[label(row), *(_cell(cells, name, row) for name in sets)] for row in rows]
     shown = [line for line in shown if set(line[1:]) != {NONE}]
     seconds = [[name, *(_seconds(cells, s, row) for s in sets)] for name, row in _NAMED.items()]
@@ -34,7 +34,7 @@ def cost(cells: Cells) -> list[str]:
         "",
         _READ,
         "",
-        *grid(["row", *sets], [*shown, *_once(cells, sets), *seconds]),
+        *grid(["row", *sets], [*shown, *_once(cells, sets), *seconds, *_of_exact_head(cells, sets)]),
         "",
         *sentences,
         "",
@@ -42,6 +42,11 @@ def cost(cells: Cells) -> list[str]:
 
 
 _NAMED = {"one retraining (s)": GOLD, "the fine-tuned twin, once per model (s)": TWIN}
+_EXACT = {
+    "a deletion by `exact-head` (s)": _SECONDS,
+    "one retraining with a ridge head (s)": "seconds_retraining",
+    "the proof of `exact-head`, a recomputation (s)": "seconds_audit",
+}
 
 
 def _once(cells: Cells, sets: list[str]) -> list[list[str]]:
@@ -61,6 +66,16 @@ def _cell(cells: Cells, forget_set: str, row: str) -> str:
         return "refused" if cells.refused(forget_set, row) else NONE
     first = times(over_seeds(alone).mean)
     return first if not whole or whole == alone else f"{first} / {times(over_seeds(whole).mean)}"
+
+
+def _of_exact_head(cells: Cells, sets: list[str]) -> list[list[str]]:
+    """Seconds of the row that has golds of its own, where it was measured: two digits, since they are few."""
+    lines = []
+    for words, metric in _EXACT.items():
+        found = [cells.values(each, EXACT, metric) for each in sets]
+        if any(found):
+            lines.append([words, *(times(over_seeds(each).mean) if each else NONE for each in found)])
+    return lines
 
 
 def _seconds(cells: Cells, forget_set: str, row: str) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from bench.tables.cells import FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, Cells
+from bench.tables.cells import EXACT, FLOOR, GOLD, ORIGINAL, RANDOM_CHOICE, Cells
 
 _LABELS = {
     GOLD: "gold",
     FLOOR: "second gold, the floor",
     ORIGINAL: "original, nothing done",
+    EXACT: "`exact-head`, beside golds with a ridge head",
     RANDOM_CHOICE: "random choice, control",
 }
 

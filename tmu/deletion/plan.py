@@ -91,7 +91,8 @@ class Choice(Config):
     """The method and what it rests on. asked: a method or `auto`. forecast: costs by way; empty where no model has
     learned the records, so that nothing is to be unlearned. pays_from: the deletion from which on the references have
     paid for themselves (None: never, or none are used); deletions: those that they served before this one. to_fit:
-    they have still to be fitted. notes: sentences on when they must be.
+    they have still to be fitted; problems_to_fit: the twin problems on them have. among: requests that share both.
+    notes: sentences on when the references must be fitted anew.
     """
 
     asked: str
@@ -102,6 +103,8 @@ class Choice(Config):
     pays_from: int | None = None
     deletions: int = 0
     to_fit: bool = False
+    problems_to_fit: bool = False
+    among: int = 1
     notes: tuple[str, ...] = ()
 
 

@@ -27,6 +27,7 @@ from tmu.words import counted
 from tmu.workspace import Workspace
 
 RECENT, TOO_MANY = 3, 2  # of the last three audits, two failed
+_LOOKED_AT = 2000  # training records, to tell how many a person has
 _PAIRS = 2  # one is judged by what the others foresee (`tmu/twin/rates.py`)
 _OFFERED = f"The model has a ridge head, and `{EXACT_HEAD}` reads the erased records alone."
 _BY_EQUALITY = "It is exact. Recomputation is the proof: no references, twin or golds are needed."
@@ -131,7 +132,7 @@ class Chooser:
         return self._forecaster.audits
 
     def _forecast(self, counts: list[np.ndarray]) -> Forecast:
-        sizes = Sizes(*(int(part.sum()) for part in counts))
+        sizes = Sizes(*(int(part.sum()) for part in counts), self._person)
         if sizes not in self._forecasts:
             self._forecasts[sizes] = self._forecaster.forecast(sizes)
         return self._forecasts[sizes]
@@ -142,6 +143,14 @@ class Chooser:
         counts, classes = self._store.counts(), self._store.info.classes
         train, held = (np.array([counts[split][name] for name in classes]) for split in ("train", "holdout"))
         return train, held
+
+    @cached_property
+    def _person(self) -> int:
+        """About how many training records a person has, by the people of the first shards."""
+        index = self._store.index()
+        train = np.flatnonzero(index.splits == SPLITS.index("train"))
+        some = train[np.argsort(index.buckets[train], kind="stable")[:_LOOKED_AT]]
+        return round(len(some) / max(1, len(np.unique(index.subject_keys[some]))))
 
     def _counts(self, resolved: Resolved) -> list[np.ndarray]:
         """Records by class (K,) of forget set, retain set, and hold-out without what is to be erased of it."""
@@ -177,7 +186,8 @@ def decide(
     level = "high" if refusal or failed >= TOO_MANY else ("low" if unsure < len(recent) else "unknown")
     told = {"audits": len(recent), "failed": failed, "inconclusive": unsure}
     risk = Risk(level=level, **told, refusal=refusal, classes=mix.as_json() if mix else None)
-    once = {"pays_from": forecast.pays_from, "deletions": forecast.deletions, "to_fit": forecast.to_fit}
+    shared = ("pays_from", "deletions", "to_fit", "problems_to_fit", "among")
+    once = {name: getattr(forecast, name) for name in shared}
     return Choice(asked=asked, method=chosen, reason=reason, forecast=shown(forecast, method), risk=risk, **once)
 
 

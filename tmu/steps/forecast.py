@@ -15,6 +15,7 @@ from tmu.deletion.plan import RETRAIN, Cost
 from tmu.refs import DataRef, ReferencesRef
 from tmu.steps.fit_reference_twin import find_reference_twin
 from tmu.steps.history import Ended, History, passes_of
+from tmu.steps.problem_visits import visits_of_problems
 from tmu.steps.read_references import find_references, read_info, read_run
 from tmu.steps.renewal import renewal_of
 from tmu.twin.shape import shape_of_step
@@ -26,17 +27,17 @@ AUDIT_GOLDS = 2
 """Models that an audit with golds retrains for comparison, besides the request's own."""
 _PASSES = 2  # over the data, of a method whose options name no steps
 _PASSES_A_VISIT = 2  # records that an audit asks a model about, in the time that a training takes for one
-_TWIN_TRAININGS = 1  # what choosing the step on the references' twin problems costs, in trainings
 _NOTHING = Cost(0, 0.0, True)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Training records to forget and that stay, hold-out records that stay."""
+    """Training records to forget and that stay, hold-out records that stay. person: training records of one person."""
 
     forget: int
     kept: int
     held: int
+    person: int = 1
 
     @property
     def train(self) -> int:
@@ -76,21 +77,33 @@ class Table:
 
 @dataclass(frozen=True)
 class Forecast:
-    """retrain: exact retraining. alone: the method. audit: its proof. once: references and twin, which serve many.
+    """retrain: exact retraining. alone: the method. audit: its proof. twin: what it needs for this request alone.
 
-    twin: what the method needs for this request alone. left: what of `once` has still to be paid; to_fit: the
-    references are among it. among: requests that share it. deletions: served from the table before.
+    networks, problems: the references, and the twin problems on them, which serve many; to_fit, problems_to_fit: they
+    have still to be paid. among: requests that share them. deletions: served from the table before.
     """
 
     retrain: Cost
     alone: Cost
     twin: Cost = _NOTHING
     audit: Cost = _NOTHING
-    once: Cost = _NOTHING
-    left: Cost = _NOTHING
+    networks: Cost = _NOTHING
+    problems: Cost = _NOTHING
     to_fit: bool = False
+    problems_to_fit: bool = False
     among: int = 1
     deletions: int = 0
+
+    @property
+    def once(self) -> Cost:
+        """What serves many requests, as a whole."""
+        return self.networks + self.problems
+
+    @property
+    def left(self) -> Cost:
+        """What of it has still to be paid."""
+        networks = self.networks if self.to_fit else _NOTHING
+        return networks + (self.problems if self.problems_to_fit else _NOTHING)
 
     @property
     def part(self) -> Cost:
@@ -188,21 +201,23 @@ class Forecaster:
         """The networks of the references, each of which learns half of D, and the twin problems on their table."""
         training, table = self._params.train.epochs * sizes.train, self.table
         measured = table.seconds if table else self._history.seconds_references()
-        networks, twin = self._cost(self._params.references.pairs * training, measured), _NOTHING
+        networks, problems = self._cost(self._params.references.pairs * training, measured), _NOTHING
         if needs_references(self._method):
-            twin = self._cost(_TWIN_TRAININGS * training, self._history.seconds_reference_twin())
-        there = table is not None and not table.due
-        left = _NOTHING if there else networks
-        left += _NOTHING if there and table and table.twin else twin
+            visits = visits_of_problems(sizes.train, sizes.held, sizes.person)
+            problems = self._cost(visits, self._history.seconds_reference_twin())
+        there = table if table is not None and not table.due else None
+        fitted = there is not None and there.twin
+        to_fit = {"to_fit": there is None, "problems_to_fit": bool(problems.visits) and not fitted}
         among = self._params.auto.requests_per_references
-        deletions = table.deletions if there and table else 0
-        return {"once": networks + twin, "left": left, "to_fit": not there, "among": among, "deletions": deletions}
+        deletions = there.deletions if there else 0
+        return {"networks": networks, "problems": problems, **to_fit, "among": among, "deletions": deletions}
 
 
 def shown(forecast: Forecast, method: str) -> dict[str, Cost]:
-    """Costs by name: each way as a whole; and the method's parts."""
+    """Costs by name: each way as a whole; the method's parts; and what the part of the references is a part of."""
     if method == RETRAIN:
         return {RETRAIN: forecast.retrain}
     parts: dict[str, Any] = {"twin": forecast.twin, "audit": forecast.audit, "references": forecast.part}
+    parts |= {"networks": forecast.networks, "twin problems": forecast.problems}
     ways = {RETRAIN: forecast.retrain, f"{method} alone": forecast.alone}
     return ways | {name: cost for name, cost in parts.items() if cost.visits} | {method: forecast.whole}

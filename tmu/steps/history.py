@@ -92,8 +92,17 @@ class History:
         )
 
     def seconds_reference_twin(self) -> float | None:
-        """Median seconds of fitting the twin problems on a table."""
-        return _median(run.seconds for run in self.twins if run.identity.get("references") and self._here(run, "train"))
+        """Median seconds of fitting the twin problems on a table, of this recipe and no other architecture."""
+        recipe = self._params.train.model_dump(mode="json")
+        others = {run.weights for run in self.models if run.identity.get("model", self._model) != self._model}
+        return _median(
+            run.seconds
+            for run in self.twins
+            if run.identity.get("references")
+            and run.identity["recipe"] == recipe
+            and run.identity.get("original") not in others
+            and self._here(run, "train")
+        )
 
     def seconds_audit(self) -> float | None:
         """Median seconds of an audit by the references' table."""

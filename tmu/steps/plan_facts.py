@@ -130,9 +130,23 @@ def _price(choice: Mapping[str, Any], likely: str) -> str:
     parts = {f"{likely} alone": "for the request itself", "twin": "for its twin", "audit": "for its audit"}
     said = [f"{_shared(forecast, name)} {what}" for name, what in parts.items() if name in forecast]
     if "references" in forecast:
-        still = "which have still to be fitted" if choice.get("to_fit") else "which are there already"
-        said.append(f"{_shared(forecast, 'references')} as its part of the references, {still}")
+        said.append(f"{_shared(forecast, 'references')} as its part of the references, {_once(choice)}")
     return "; ".join(said) + _pays(choice)
+
+
+def _once(choice: Mapping[str, Any]) -> str:
+    """What the part of the references is a part of: networks and twin problems, each as a whole, and what is there."""
+    forecast = choice["forecast"]
+    whole = [
+        f"{_shared(forecast, name)} for their {name}" for name in ("networks", "twin problems") if name in forecast
+    ]
+    if choice.get("to_fit"):
+        still = "which have still to be fitted"
+    elif choice.get("problems_to_fit"):
+        still = "which are there already, but for their twin problems"
+    else:
+        still = "which are there already"
+    return still + (f": {' and '.join(whole)}, once for {choice['among']} requests" if whole else "")
 
 
 def _shared(forecast: Mapping[str, Mapping[str, Any]], name: str) -> str:

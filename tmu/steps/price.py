@@ -1,26 +1,32 @@
 """What a request took, beside one retraining: itself, its audit, its part of what serves many requests."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tmu.audit.table import ORIGINAL
 from tmu.config import Config
 from tmu.deletion.deletion import Deletion
-from tmu.refs import AuditRef, ModelRef
+from tmu.errors import StorageError
+from tmu.refs import AuditRef, ModelRef, TwinRef
 from tmu.steps.history import History
 from tmu.steps.loading import run_record
 from tmu.steps.plan_facts import worded_seconds, worded_share
+from tmu.steps.read_references import read_run
 from tmu.workspace import Workspace
 
 
 class Price(Config):
     """Seconds. request: the model that was made at the request, and one that its audit refused. retraining: the
     forecast of one; None where nothing here tells. part: the request's part of references and twin; None without them.
-    pays_from: the deletion from which on the references have paid for themselves; number: which this one is.
+    networks, problems: the references, and the twin problems on them, as a whole: once for many requests. pays_from:
+    the deletion from which on the references have paid for themselves; number: which this one is.
     """
 
     request: float
     audit: float | None = None
     part: float | None = None
+    networks: float | None = None
+    problems: float | None = None
     retraining: float | None = None
     pays_from: int | None = None
     number: int | None = None
@@ -44,7 +50,9 @@ class Price(Config):
     def _parts(self) -> Iterator[tuple[float | None, str]]:
         yield self.request, "for the model"
         yield self.audit, "for its audit"
-        yield self.part, "as its part of the references"
+        once = {"networks": self.networks, "twin problems": self.problems}
+        whole = [f"{worded_seconds(seconds)} for their {name}" for name, seconds in once.items() if seconds is not None]
+        yield self.part, "as its part of the references" + (f", once {' and '.join(whole)}" if whole else "")
 
     def _worded(self, seconds: float, what: str) -> str:
         share = f" ({worded_share(seconds / self.retraining)} of a retraining)" if self.retraining else ""
@@ -59,15 +67,28 @@ def price_of(workspace: Workspace, deletion: Deletion, audit: AuditRef | None) -
         for name, cost in choice.forecast.items()
     }
     used = deletion.references is not None
+    once = _once(workspace, deletion, forecast) if used and "references" in forecast else {}
     audits = [ref for ref in (deletion.failed_audit, audit) if ref is not None]
     return Price(
         request=_of_models(workspace, deletion),
         audit=sum(_seconds(workspace, ref) for ref in audits) if audits else None,
-        part=forecast.get("references") if used else None,
+        **once,
         retraining=forecast.get("retrain"),
         pays_from=choice.pays_from if used else None,
         number=choice.deletions + 1 if used else None,
     )
+
+
+def _once(workspace: Workspace, deletion: Deletion, forecast: dict[str, float | None]) -> dict[str, float | None]:
+    """What references and twin problems took, and the request's part of both; where they are gone, as foreseen."""
+    once = {to: forecast.get(name) for name, to in (("networks", "networks"), ("twin problems", "problems"))}
+    with suppress(StorageError):
+        once["networks"] = float(read_run(workspace, deletion.references)["seconds_total"])
+        if "twin problems" in forecast and deletion.twin is not None:
+            once["problems"] = _seconds(workspace, deletion.twin)
+    whole = [once[name] for name in once if name == "networks" or "twin problems" in forecast]
+    part = None if None in whole else sum(whole) / deletion.plan.choice.among
+    return once | {"part": part}
 
 
 def _of_models(workspace: Workspace, deletion: Deletion) -> float:
@@ -79,5 +100,5 @@ def _of_models(workspace: Workspace, deletion: Deletion) -> float:
     return own + sum(float(seconds) for row, seconds in rows.items() if row != ORIGINAL)
 
 
-def _seconds(workspace: Workspace, ref: ModelRef | AuditRef) -> float:
+def _seconds(workspace: Workspace, ref: ModelRef | AuditRef | TwinRef) -> float:
     return float(run_record(workspace, ref)["seconds_total"])

@@ -21,6 +21,7 @@ from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
 from tmu.steps.history import _TWIN, History
 from tmu.steps.making import lane_of
 from tmu.steps.preflight import _approximate
+from tmu.steps.problem_visits import visits_of_problems
 from tmu.steps.references_table import recipe_of
 from tmu.steps.unlearn_model import code_of
 from tmu.stores.artifacts import LocalArtifacts
@@ -147,23 +148,25 @@ def sampled(sample: int) -> Params:
 
 
 def test_a_table_pays_from_the_deletion_on_at_which_it_has_cost_less_than_retraining() -> None:
-    made = Forecast(Cost(100, 10.0, True), Cost(1, 1.0, True), audit=Cost(1, 1.0, True), once=Cost(400, 41.0, True))
+    made = Forecast(Cost(100, 10.0, True), Cost(1, 1.0, True), audit=Cost(1, 1.0, True), networks=Cost(400, 41.0, True))
     assert made.pays_from == 6  # 41 / (10 - 2), rounded up
-    assert Forecast(MANY, MANY, once=FEW).pays_from is None  # never
+    assert Forecast(MANY, MANY, problems=FEW).pays_from is None  # never
     assert Forecast(MANY, FEW).pays_from is None  # there are none
-    unknown = Forecast(Cost(100, None, False), Cost(10, None, False), once=Cost(400, 41.0, True))
+    unknown = Forecast(Cost(100, None, False), Cost(10, None, False), networks=Cost(400, 41.0, True))
     assert unknown.pays_from == 5  # by visits: 400 / 90
 
 
 def test_what_is_paid_already_does_not_count_against_a_method() -> None:
-    parts = {"once": Cost(4000, 40.0, True), "among": 4, "audit": FEW}
-    unpaid = {"left": parts["once"], "to_fit": True}
+    parts = {"networks": Cost(3000, 30.0, True), "problems": Cost(1000, 10.0, True), "among": 4, "audit": FEW}
+    unpaid = {"to_fit": True, "problems_to_fit": True}
     assert Forecast(MANY, FEW, **parts).whole == FEW + FEW
     assert Forecast(MANY, FEW, **parts, **unpaid).whole == FEW + FEW + Cost(1000, 10.0, True)
     assert decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts), None, []).method == "tmu-soft"
     found = decide("auto", "tmu-soft", Forecast(MANY, FEW, **parts, **unpaid, deletions=2), None, [])
     assert (found.method, found.pays_from, found.deletions, found.to_fit) == ("retrain", 6, 2, True)
     assert "10 s of it as its part of the references" in found.reason
+    assert (found.among, found.problems_to_fit) == (4, True)
+    assert Forecast(MANY, FEW, **parts, problems_to_fit=True).left == Cost(1000, 10.0, True)
 
 
 def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, by_references: None) -> None:
@@ -176,7 +179,9 @@ def test_without_history_the_forecast_counts_visits(workspace: SimpleNamespace, 
     assert forecast(workspace, "ssd").alone.visits == 400
     soft = forecast(workspace, "tmu-soft")
     assert soft.alone.visits == 24 * (10 + 32)  # not one pass over D
-    assert soft.once == Cost((2 + 1) * 10 * 200, None, False) and soft.part.visits == 300
+    assert soft.networks == Cost(2 * 10 * 200, None, False) and soft.once == soft.networks + soft.problems
+    assert soft.problems == Cost(visits_of_problems(200, 100, 1), None, False) and soft.problems_to_fit
+    assert soft.part.visits == round(soft.once.visits / 20)
     assert soft.alone == forecast(workspace, "tmu-soft", sizes=Sizes(20, 10**6, 100)).alone
     assert forecast(workspace, "retrain") == Forecast(found.retrain, found.retrain)
 
@@ -192,7 +197,9 @@ def test_requests_share_what_serves_them_all(workspace: SimpleNamespace, by_refe
     few = PARAMS.model_copy(update={"auto": AutoConfig(requests_per_references=2)})
     found = forecast(workspace, "tmu-soft", few)
     assert found.part.visits == found.once.visits / 2
-    assert list(shown(found, "tmu-soft")) == ["retrain", "tmu-soft alone", "audit", "references", "tmu-soft"]
+    named = ["retrain", "tmu-soft alone", "audit", "references", "networks", "twin problems", "tmu-soft"]
+    assert list(shown(found, "tmu-soft")) == named
+    assert shown(found, "tmu-soft")["twin problems"] == found.problems  # as a whole: no share hides it
     assert shown(found, "tmu-soft")["tmu-soft"] == found.own + found.part
     assert list(shown(forecast(workspace, "retrain"), "retrain")) == ["retrain"]
 
@@ -232,6 +239,17 @@ def test_the_same_work_done_before_is_the_best_forecast(workspace: SimpleNamespa
     assert forecast(workspace, "tmu").twin == NOTHING
 
 
+def test_only_twin_problems_of_this_recipe_and_architecture_tell_what_they_take(
+    workspace: SimpleNamespace, by_references: None
+) -> None:
+    same = {"references": "t", "recipe": PARAMS.train.model_dump(mode="json"), "lane": lane_of(workspace, PARAMS.train)}
+    add(workspace, "large", "original", 900.0, model={"name": "resnet18", "options": {}})
+    add(workspace, "a", "twin", 180.0, **same)
+    add(workspace, "b", "twin", 9.0, **same | {"recipe": TrainConfig(epochs=1).model_dump(mode="json")})
+    add(workspace, "c", "twin", 7.0, **same, original=weights(workspace, "large"))
+    assert forecast(workspace, "tmu-soft").problems.seconds == 180.0
+
+
 def test_a_table_that_is_there_is_not_paid_again_unless_it_is_due(
     workspace: SimpleNamespace, by_references: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +262,7 @@ def test_a_table_that_is_there_is_not_paid_again_unless_it_is_due(
         assert found.left == (NOTHING if paid else found.once)
     monkeypatch.setattr(Table, "of", lambda *_: Table(ref=ref, **facts | {"twin": False}, due=()))
     soft = forecast(workspace, "tmu-soft")
-    assert not soft.to_fit and soft.left.visits == 10 * 200 < soft.once.visits  # its twin problems are still to be paid
+    assert not soft.to_fit and soft.left == soft.problems  # its twin problems are still to be paid
 
 
 def test_audits_count_once_a_request_and_only_for_the_method_as_it_is(

@@ -68,6 +68,17 @@ def test_references_that_have_to_be_fitted_or_never_pay_are_said() -> None:
     assert facts.warnings == ("The references are fitted anew first.",)
 
 
+def test_slow_twin_problems_are_named_beside_the_part_that_hides_them() -> None:
+    forecast = choice()["forecast"] | {"networks": cost(600, 60.0, True), "twin problems": cost(5000, 740.0, True)}
+    given = choice(forecast=forecast) | {"to_fit": True, "problems_to_fit": True, "among": 20}
+    once = "60 s (30 % of a retraining) for their networks and 740 s (370 % of a retraining) for their twin problems"
+    assert f"which have still to be fitted: {once}, once for 20 requests; " in facts_of(plan(choice=given)).price
+    there = facts_of(plan(choice=given | {"to_fit": False})).price
+    assert f"which are there already, but for their twin problems: {once}" in there
+    all_there = given | {"to_fit": False, "problems_to_fit": False}
+    assert f"which are there already: {once}" in facts_of(plan(choice=all_there)).price
+
+
 def test_without_seconds_the_share_is_of_record_visits() -> None:
     ways = {"retrain": cost(1000), "finetune alone": cost(20), "finetune": cost(20)}
     facts = facts_of(plan(choice=choice("finetune", ways)))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tmu.errors import StorageError
 from tmu.steps import price
 from tmu.steps.price import Price
 
@@ -24,6 +25,29 @@ def test_the_sentence_names_each_part() -> None:
         "the references pay for themselves from deletion 5 on, this is 2."
     )
     assert Price(request=12.0).sentence == "It took 12 s for the model."
+    slow = WHOLE.model_copy(update={"networks": 60.0, "problems": 140.0}).sentence
+    assert "as its part of the references, once 60 s for their networks and 140 s for their twin problems; " in slow
+
+
+def test_what_references_and_twin_problems_took_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price, "read_run", lambda _, ref: {"seconds_total": 60.0})
+    monkeypatch.setattr(price, "run_record", lambda _, ref: {"seconds_total": 140.0})
+    plan = SimpleNamespace(choice=SimpleNamespace(among=20))
+    deletion = SimpleNamespace(references="r", twin="t", plan=plan)
+    foreseen = {"references": 2.0, "networks": 39.0, "twin problems": 1.0}
+    found = price._once(None, deletion, foreseen)
+    assert found == {"networks": 60.0, "problems": 140.0, "part": 10.0}
+    audit_alone = price._once(None, deletion, {"references": 2.0, "networks": 39.0})  # no twin problems are asked for
+    assert audit_alone == {"networks": 60.0, "problems": None, "part": 3.0}
+
+    def gone(*_: Any) -> None:
+        raise StorageError("It was purged.", "")
+
+    monkeypatch.setattr(price, "read_run", gone)
+    assert price._once(None, deletion, foreseen) == {"networks": 39.0, "problems": 1.0, "part": 2.0}
+    assert price._once(None, deletion, foreseen | {"networks": None})["part"] is None
 
 
 def test_a_model_that_its_audit_refused_is_paid_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.synthetic import MEMORISE, SEEDS, same_weights, tiny_net, weights_of
+from tmu.steps.problem_visits import visits_of_problems
 from tmu.train import fit, logits_of
 from tmu.twin import rates
 from tmu.twin.rates import FACTORS, Trial, TwinProblems, _Bench, fit_reference_twin
@@ -230,3 +231,13 @@ def test_the_report_is_json_and_holds_no_record(chosen, solved):
 def test_torchs_generator_stays_as_it_was(chosen):
     before, after = chosen[4]
     assert torch.equal(before, after)
+
+
+def test_a_fit_takes_no_more_record_visits_than_a_plan_foresees(problems, monkeypatch):
+    """Steps are counted and left out; every trial that is possible is made, since each falls short of its gold."""
+    plans = []
+    monkeypatch.setattr(rates, "take_step", lambda model, case, targets, plan: plans.append(plan))
+    fit_reference_twin(problems)
+    batches = sum(plan.batches * (plan.forget + plan.replay) for plan in plans)
+    watched = 2 * 6 * (len(problems.train) + len(problems.holdout)) // 3
+    assert batches <= visits_of_problems(len(problems.train), len(problems.holdout), 4) <= 2 * (batches + watched)

@@ -16,6 +16,7 @@ from tmu.data.readers import get_reader
 from tmu.data.readers.cifar_sets import Cifar10
 from tmu.data.readers.idx_sets import Mnist
 from tmu.data.readers.pickled_batches import read_batch
+from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, DataError, StorageError
 
 
@@ -62,6 +63,12 @@ def test_idx_images_labels_and_default_splits(mnist):
     assert {split: splits.count(split) for split in splits} == {"train": 60, "holdout": 20, "test": 20}
     assert all(record.split == "test" for name, record in records.items() if name.startswith("test/"))
     assert {record.subject for record in records.values()} == {None}
+
+
+def test_a_public_set_is_imported(mnist, tmp_path):
+    imported = import_records(get_reader("mnist", {"root": mnist.root}), tmp_path / "data", Keys(DEMO_SECRET))
+    assert imported.sizes == ""  # all pictures of such a set are of one size: nothing is said of it
+    assert len(RecordStore.open(tmp_path / "data").index()) == 100
 
 
 def test_exact_counts_and_seeds(mnist):
@@ -149,7 +156,7 @@ def test_cifar_batches(cifar):
     assert records["train/25"].label == 5
 
 
-def test_a_public_set_is_imported(cifar, tmp_path):
+def test_a_set_of_colour_pictures_is_imported(cifar, tmp_path):
     report = import_records(get_reader("cifar10", {"root": cifar.root}), tmp_path / "store", Keys(DEMO_SECRET))
     assert report.sizes == ""  # its pictures are of one size
     assert report.records == 50
