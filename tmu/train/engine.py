@@ -25,6 +25,7 @@ from tmu.models.registry import head_of
 from tmu.train.balance import balanced_order, class_weights
 from tmu.train.ema import Average, copied, put
 from tmu.train.examples import Examples, as_probabilities
+from tmu.train.kept_memory import kept_memory
 from tmu.train.lane import autocast, exact, own_draws, precision_for, seed_draws
 from tmu.train.memory_format import arrange, arranged
 from tmu.train.optimisers import only_trained, optimiser_of, set_rate
@@ -108,6 +109,7 @@ class _Run:
     average: Average | None = None
     best: dict[str, Tensor] | None = None  # weights of the best epoch so far, with early stopping
     seconds_held: float = 0.0
+    stepped: Callable[[], None] = lambda: None  # called after each step
 
 
 def fit(
@@ -143,8 +145,9 @@ def fit(
         raise ConfigError("There is no hold-out to stop early by.", "Set `early_stop` to null, or import a hold-out.")
     device = torch.device(device)
     arrange(model, device).train()
-    with exact(threads), own_draws(device), only_trained(model, config):
+    with exact(threads), kept_memory() as stepped, own_draws(device), only_trained(model, config):
         run = _prepare(model, examples.to(device), config, seeds, (objective, after_step, sampler), device)
+        run.stepped = stepped
         run.held = held.to(device) if held and len(held) else None
         if ranks:
             ranks.refuse_small(min(len(rows) for rows in run.sampler(0)))
@@ -200,6 +203,7 @@ def _loop(
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
         for share, rows, images in _fed(run, order[first:]):
             _one_step(run, rows, images, share)
+            run.stepped()
             # never between an epoch's last step and its closing: a resumed run would miss that entry
             if snapshot and run.step % per_epoch and time.monotonic() - saved >= snapshot_seconds:
                 _save(run, snapshot, fingerprint)

@@ -1,0 +1,73 @@
+"""Memory that is kept between the steps of a training, in place of a new mapping for each large activation.
+
+glibc maps each block above 32 MiB (at first above 128 KiB) afresh and unmaps it when it is freed. Each step then pays
+for page faults and for zeroed pages once more. A training whose steps are seen to do so has its blocks from the heap,
+and the heap keeps what is freed. No number depends on it. After the training, what is free goes back to the system.
+Elsewhere than on glibc nothing happens.
+"""
+
+import ctypes
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any
+
+_MANY = 16 << 20  # bytes that a step maps anew from which on it is worth it
+
+# of malloc.h; what they are afterwards is where glibc's own rule ends up in a process that has freed large blocks
+_TRIM, _MMAP_FROM, _MMAPS = -1, -3, -4
+_KEPT = {_TRIM: 2**31 - 1, _MMAPS: 0}
+_AFTER = {_TRIM: 64 << 20, _MMAP_FROM: 32 << 20, _MMAPS: 65536}
+
+_lock, _keeping = Lock(), 0
+
+
+@contextmanager
+def kept_memory() -> Iterator[Callable[[], None]]:
+    """To be called after each step. May be nested, and used by several threads."""
+    keeps, seen, pages = False, _faults(), _MANY // resource.getpagesize()
+
+    def stepped() -> None:
+        nonlocal keeps, seen
+        if keeps:
+            return
+        before, seen = seen, _faults()
+        if seen - before >= pages:
+            keeps = True
+            _keep(1)
+
+    try:
+        yield stepped
+    finally:
+        if keeps:
+            _keep(-1)
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def _keep(more: int) -> None:
+    """Set the allocator for the first training that needs it, and back after the last."""
+    global _keeping
+    with _lock:
+        was, _keeping = _keeping, _keeping + more
+        libc = _glibc()
+        if libc is None or bool(was) == bool(_keeping):
+            return
+        for option, value in (_KEPT if _keeping else _AFTER).items():
+            libc.mallopt(option, value)
+        if not _keeping:
+            libc.malloc_trim(ctypes.c_size_t(0))
+
+
+@cache
+def _glibc() -> Any:
+    """The C library of this process where it is glibc."""
+    try:
+        libc = ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None
+    return libc if hasattr(libc, "gnu_get_libc_version") else None
