@@ -36,6 +36,7 @@ from tmu.train.snapshot import load_snapshot, save_snapshot
 from tmu.train.source import Streamed, fed
 from tmu.train.validation import HELD, accuracy_pct, best_epoch, is_over
 from tmu.train.views import check_views, views_of
+from tmu.train.winograd import fewer_products
 
 Progress = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, numbers of the last epoch)
 
@@ -155,7 +156,8 @@ def fit(
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
-        _loop(run, snapshot, snapshot_seconds, fingerprint, progress)
+        with fewer_products(model, run.precision, device):
+            _loop(run, snapshot, snapshot_seconds, fingerprint, progress)
         _keep(run)
         seconds = time.perf_counter() - started - run.seconds_held
     model.eval()
