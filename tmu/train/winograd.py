@@ -1,9 +1,10 @@
 """3x3 convolutions with a quarter of the products, F(4x4, 3x3), where a training gains from it.
 
-A processor with AVX2 alone spends three quarters of a step in products of convolutions, at nearly all that it can do.
-Winograd's method computes a tile of 4x4 outputs from 36 products a pair of channels in place of 144: tiles and kernels
-are transformed, multiplied as 36 matrices, and transformed back. Rounding is another one (about 1e-5 of the outputs in
-place of 1e-6), so weights are not those of the direct method. Source: Lavin, Gray 2016, arXiv:1509.09308.
+A processor with AVX2 alone spends most of a step in the products of convolutions, and oneDNN's direct kernels are near
+what it can do. Winograd's method computes a tile of 4x4 outputs from 36 products a pair of channels in place of 144:
+tiles and kernels are transformed, multiplied as 36 matrices, and transformed back. Rounding is another one (about 1e-5
+of the outputs in place of 1e-6), so weights are not those of the direct method. Source: Lavin, Gray 2016,
+arXiv:1509.09308.
 
 Who gets it is a rule of precision, processor and shapes. It is measured, in `bench.speed`: fp32, AVX2 without AVX-512
 (with it oneDNN's own kernels are as fast or faster), 128 channels or more on both sides, and 128 tiles or more.
