@@ -71,8 +71,8 @@ def _gains(precision: str, device: torch.device) -> bool:
 
 
 def _may_gain(part: nn.Conv2d) -> bool:
-    """Whether it is of the one kind that is computed here, with enough channels."""
-    if min(part.in_channels, part.out_channels) < _CHANNELS:
+    """Whether it is of the one kind that is computed here, with enough channels; a subclass may compute another."""
+    if type(part) is not nn.Conv2d or min(part.in_channels, part.out_channels) < _CHANNELS:
         return False
     kind = (part.kernel_size, part.stride, part.padding, part.dilation, part.groups, part.padding_mode)
     return kind == ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros")

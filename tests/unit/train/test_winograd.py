@@ -17,6 +17,10 @@ def on_avx2(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
 
 
+class _Standardised(nn.Conv2d):
+    """A kind of another library, which changes its weights in each pass."""
+
+
 def _net() -> nn.Sequential:
     torch.manual_seed(0)
     wide = nn.Conv2d(128, 128, 3, padding=1)
@@ -63,6 +67,7 @@ _along = winograd._along
         (nn.Conv2d(128, 128, 3, padding=2, dilation=2), False),
         (nn.Conv2d(128, 128, 3, padding=1, padding_mode="reflect"), False),
         (nn.Conv2d(128, 128, 1), False),
+        (_Standardised(128, 128, 3, padding=1), False),
     ],
 )
 def test_who_may_gain(part, may):
