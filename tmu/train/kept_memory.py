@@ -1,9 +1,9 @@
 """Memory that is kept between the steps of a training, in place of a new mapping for each large activation.
 
 glibc maps each block above 32 MiB (at first above 128 KiB) afresh and unmaps it when it is freed. Each step then pays
-for page faults and for zeroed pages once more. A training whose steps are seen to do so has its blocks from the heap,
-and the heap keeps what is freed. No number depends on it. After the training, what is free goes back to the system.
-Elsewhere than on glibc nothing happens.
+for page faults and for zeroed pages once more: a few hundredths of the time on one machine, nearly half on another. A
+training that is seen to lose a tenth of its time so has its blocks from the heap, and the heap keeps what is freed. No
+number depends on it. After the training, what is free goes back to the system. Elsewhere than on glibc nothing happens.
 """
 
 import ctypes
@@ -14,7 +14,9 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-_MANY = 16 << 20  # bytes that a step maps anew from which on it is worth it
+_SHARE = 0.1  # of the processor's time, spent in the system, from which on it is worth it
+_SECONDS = 0.5  # of the processor's time, after which it is looked at: system time is counted in ticks
+_MANY = 64 << 20  # bytes mapped anew in that time, at least: the system has other work, too
 
 # of malloc.h; what they are afterwards is where glibc's own rule ends up in a process that has freed large blocks
 _TRIM, _MMAP_FROM, _MMAPS = -1, -3, -4
@@ -27,15 +29,18 @@ _lock, _keeping = Lock(), 0
 @contextmanager
 def kept_memory() -> Iterator[Callable[[], None]]:
     """To be called after each step. May be nested, and used by several threads."""
-    keeps, seen, pages = False, _faults(), _MANY // resource.getpagesize()
+    keeps, before = False, _used()
 
     def stepped() -> None:
-        nonlocal keeps, seen
+        nonlocal keeps, before
         if keeps:
             return
-        before, seen = seen, _faults()
-        if seen - before >= pages:
-            keeps = True
+        now = _used()
+        mapped, system, time = (late - early for early, late in zip(before, now, strict=True))
+        if time < _SECONDS:
+            return
+        before, keeps = now, mapped >= _MANY and system >= _SHARE * time
+        if keeps:
             _keep(1)
 
     try:
@@ -45,8 +50,10 @@ def kept_memory() -> Iterator[Callable[[], None]]:
             _keep(-1)
 
 
-def _faults() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def _used() -> tuple[float, float, float]:
+    """So far, of this process: bytes mapped, seconds in the system, seconds in all."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_minflt * resource.getpagesize(), used.ru_stime, used.ru_utime + used.ru_stime
 
 
 def _keep(more: int) -> None:

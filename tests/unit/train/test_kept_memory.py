@@ -16,21 +16,55 @@ _PAGES = _BLOCK // resource.getpagesize()
 needs_glibc = pytest.mark.skipif(room._glibc() is None, reason="glibc alone has these options")
 
 
+@pytest.fixture
+def at_once(monkeypatch):
+    """Memory is kept from the first step on."""
+    for name in ("_SHARE", "_SECONDS", "_MANY"):
+        monkeypatch.setattr(room, name, 0)
+
+
 def _faults(times: int) -> int:
     """Page faults of writing and freeing a large block so many times."""
-    before = room._faults()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(times):
         torch.empty(_BLOCK, dtype=torch.uint8).fill_(1)
-    return room._faults() - before
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.parametrize(
+    ("mapped", "system", "time", "kept"),
+    [
+        (room._MANY, room._SHARE, 1.0, 1),
+        (room._MANY - 1, room._SHARE, 1.0, 0),
+        (room._MANY, 0.99 * room._SHARE, 1.0, 0),
+        (room._MANY, room._SHARE, 0.99 * room._SECONDS, 0),
+    ],
+)
+def test_it_begins_where_a_tenth_of_the_time_is_lost(monkeypatch, mapped, system, time, kept):
+    used = iter([(5.0, 1.0, 2.0), (5.0 + mapped, 1.0 + system, 2.0 + time)])
+    monkeypatch.setattr(room, "_used", lambda: next(used))
+    with kept_memory() as stepped:
+        stepped()
+        assert room._keeping == kept
+
+
+def test_each_stretch_of_time_is_looked_at_by_itself(monkeypatch):
+    used = iter([(0.0, 0.0, 0.0), (1e9, 0.0, 9.0), (2e9, 0.9, 18.0), (3e9, 1.8, 27.0)])
+    monkeypatch.setattr(room, "_used", lambda: next(used))
+    with kept_memory() as stepped:
+        found = []
+        for _ in range(3):
+            stepped()
+            found.append(room._keeping)
+    assert found == [0, 1, 1]
 
 
 @needs_glibc
-def test_large_blocks_are_kept_once_a_step_is_seen_to_map_them_and_until_the_last_has_gone():
+def test_large_blocks_are_kept_until_the_last_has_gone(at_once):
     assert _faults(4) > 3 * _PAGES
     with kept_memory() as stepped, kept_memory() as other:
-        for step in (stepped, other):
-            _faults(1)
-            step()
+        stepped()
+        other()
         _faults(2)
         assert _faults(4) < _PAGES
     assert room._keeping == 0
@@ -38,20 +72,8 @@ def test_large_blocks_are_kept_once_a_step_is_seen_to_map_them_and_until_the_las
 
 
 @needs_glibc
-def test_steps_that_map_little_change_nothing():
+def test_what_is_free_goes_back_to_the_system(at_once):
     with kept_memory() as stepped:
-        stepped()
-        for _ in range(3):
-            torch.empty(1 << 20, dtype=torch.uint8).fill_(1)
-            stepped()
-        assert room._keeping == 0
-        assert _faults(4) > 3 * _PAGES
-
-
-@needs_glibc
-def test_what_is_free_goes_back_to_the_system():
-    with kept_memory() as stepped:
-        _faults(1)
         stepped()
         _faults(2)
         held = _resident()
@@ -63,8 +85,7 @@ def _resident() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def test_the_engine_asks_after_each_step_and_an_error_sets_it_back(monkeypatch):
-    monkeypatch.setattr(room, "_MANY", 0)
+def test_the_engine_asks_after_each_step_and_an_error_sets_it_back(at_once):
     kept = []
 
     def fails(_model, step):
@@ -77,9 +98,9 @@ def test_the_engine_asks_after_each_step_and_an_error_sets_it_back(monkeypatch):
     assert (kept, room._keeping) == ([0, 1], 0)
 
 
-def test_weights_are_the_same_with_it_and_where_the_allocator_has_no_such_options(monkeypatch):
+def test_weights_are_the_same_with_it_and_where_the_allocator_has_no_such_options(monkeypatch, at_once):
     found = []
-    for many, libc in ((1 << 40, room._glibc), (0, room._glibc), (0, lambda: None)):
+    for many, libc in ((1 << 60, room._glibc), (0, room._glibc), (0, lambda: None)):
         monkeypatch.setattr(room, "_MANY", many)
         monkeypatch.setattr(room, "_glibc", libc)
         net = tiny_net()
