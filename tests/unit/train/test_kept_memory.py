@@ -66,7 +66,7 @@ def test_large_blocks_are_kept_until_the_last_has_gone(at_once):
         stepped()
         other()
         _faults(2)
-        assert _faults(4) < _PAGES
+        assert _faults(8) < 4 * _PAGES  # an aligned block does not always fit where the one before it was
     assert room._keeping == 0
     assert _faults(4) > 3 * _PAGES
 
