@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tmu.cli import upkeep
 from tmu.compute import resources_of, threads
 from tmu.compute.threads import Measured, chosen, keep, recorded, threads_apart, threads_of
 from tmu.config import ModelConfig, Params, TrainConfig
@@ -105,6 +106,18 @@ def test_who_only_looks_writes_nothing_and_a_replay_computes_as_recorded(tmp_pat
     replaying = untouched(place(tmp_path), tmp_path / "other")
     keep(replaying, Measured(threads=1))
     assert (threads_of(replaying), threads_of(place(tmp_path))) == (1, 2)
+
+
+def test_doctor_tells_the_number_and_does_not_measure(tmp_path, measurements):
+    ends = [upkeep.compute(place(tmp_path, threads=3)).text, upkeep.compute(place(tmp_path)).text]
+    assert measurements == []
+    threads_of(place(tmp_path))
+    ends.append(upkeep.compute(place(tmp_path)).text)
+    assert [text.partition("threads: ")[2] for text in ends] == [
+        "3",
+        "measured at the first training",
+        "2 by measurement (1: 1000 ms a step, 2: 500 ms a step, 3: 1000 ms a step)",
+    ]
 
 
 def test_without_data_it_cannot_be_measured(tmp_path):
