@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 _SHARE = 0.1  # of the processor's time, spent in the system, from which on it is worth it
-_SECONDS = 0.5  # of the processor's time, after which it is looked at: system time is counted in ticks
+_SECONDS = 2.0  # of the processor's time, after which it is looked at: the first steps map what later ones keep
 _MANY = 64 << 20  # bytes mapped anew in that time, at least: the system has other work, too
 
 # of malloc.h; what they are afterwards is where glibc's own rule ends up in a process that has freed large blocks

@@ -34,10 +34,10 @@ def _faults(times: int) -> int:
 @pytest.mark.parametrize(
     ("mapped", "system", "time", "kept"),
     [
-        (room._MANY, room._SHARE, 1.0, 1),
-        (room._MANY - 1, room._SHARE, 1.0, 0),
-        (room._MANY, 0.99 * room._SHARE, 1.0, 0),
-        (room._MANY, room._SHARE, 0.99 * room._SECONDS, 0),
+        (room._MANY, 2 * room._SHARE, 2.0, 1),
+        (room._MANY - 1, 2 * room._SHARE, 2.0, 0),
+        (room._MANY, 1.98 * room._SHARE, 2.0, 0),
+        (room._MANY, 2 * room._SHARE, 1.98, 0),
     ],
 )
 def test_it_begins_where_a_tenth_of_the_time_is_lost(monkeypatch, mapped, system, time, kept):
