@@ -11,6 +11,7 @@ from tasks.progress import watched
 from tasks.results import read_only_json
 from tasks.say import heard
 from tasks.slots import GPU, slot
+from tmu.compute.threads import threads_of
 from tmu.config import Config, Params
 from tmu.files import digest_of
 from tmu.provenance import code_digest
@@ -67,7 +68,7 @@ def cache_key(stage: str, code: CodeOf | None) -> Callable[[TaskRunContext, dict
         store = workspace.settings.artifacts or str(workspace.state("artifacts"))
         inputs = {name: _digest(value) for name, value in arguments.items() if name != "workspace"}
         settings = workspace.settings
-        lane = [settings.device, settings.threads]  # they change the bits of a training
+        lane = [settings.device, threads_of(workspace)]  # they change the bits of a training
         lane += [settings.compute_ranks] if settings.compute_ranks > 1 else []
         modules = code(_params_of(arguments)) if code else ()
         found = {"stage": stage, "code": code_digest(*modules), "store": store, "lane": lane, "inputs": inputs}

@@ -143,7 +143,9 @@ class Settings(BaseSettings):
     backups: tuple[Backup, ...] = Field((), description="copies that no purge reaches; certificates name them")
     time_zone: str = Field("UTC", description="where the months of a request's clock are counted: Europe/Berlin")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(1, ge=1, description="threads of one training; two processes beat two threads on two cores")
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        1, description="threads of one training; auto: measured at first use (docs/compute.md)"
+    )
     stream_above_mib: int = Field(
         1024,
         ge=0,

@@ -17,7 +17,7 @@ from typing import Any
 from tmu.errors import TmuError
 
 SUITE = "speed"
-AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 
 def main() -> None:
@@ -45,6 +45,7 @@ def measure(options: argparse.Namespace) -> list[str]:
 
     from bench import results
     from bench.speed import cases, pairs
+    from bench.speed.loops import BESIDE, LOOPS, PLAIN
     from bench.speed.page import render
     from bench.stamp import stamp
 
@@ -53,7 +54,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     precision = "fp32" if options.avx2 else "auto"
     rows: list[dict[str, Any]] = []
     for case in cases.cases(cases.TOY if options.toy else cases.SIZES, options.cifar):
-        names = ["engine", "plain loop", "papers' loop"] if case.images.shape[-1] <= 64 else ["engine", "plain loop"]
+        names = [*LOOPS] if case.images.shape[-1] <= 64 else [BESIDE[PLAIN], PLAIN]
         found = pairs.turns(case.in_precision(precision), names, options.pairs)
         rows += _rows(case.name, found)
     command = "python -m bench.speed" + "".join(
@@ -70,7 +71,8 @@ def measure(options: argparse.Namespace) -> list[str]:
 
 
 def _rows(case: str, found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of one case: what each loop took, and how many times as long as the engine."""
+    """Of one case: what each loop took, and how many times as long as the engine that does the same."""
+    from bench.speed.loops import BESIDE
     from bench.speed.pairs import ratio
 
     rows = []
@@ -81,10 +83,10 @@ def _rows(case: str, found: dict[str, Any]) -> list[dict[str, Any]]:
             ("CPU seconds", "s"): statistics.fmean(turn.cpu for turn in turns),
             ("test accuracy", "%"): statistics.fmean(turn.accuracy_pct for turn in turns),
         }
-        if name != "engine":
+        if name in BESIDE:
             for what in ("seconds", "cpu"):
                 told = "wall time" if what == "seconds" else "CPU time"
-                ours = [getattr(turn, what) for turn in found["engine"]]
+                ours = [getattr(turn, what) for turn in found[BESIDE[name]]]
                 middle, low, high = ratio([getattr(turn, what) for turn in turns], ours)
                 numbers |= {(f"over the engine, {told}", "x"): middle}
                 numbers |= {(f"over the engine, {told}, low", "x"): low, (f"over the engine, {told}, high", "x"): high}

@@ -33,6 +33,11 @@ class Case:
         shape = (int(self.images.shape[1]), int(self.images.shape[2]), int(self.images.shape[3]))
         return build(self.network, shape, CLASSES, self.options)
 
+    @property
+    def held(self) -> slice:
+        """The records that are looked at after each epoch where a loop does so: a ninth of those trained on."""
+        return slice(self.n_train, self.n_train + self.n_train // 9)
+
     def in_precision(self, precision: str) -> "Case":
         """The same with the engine in another precision."""
         return replace(self, train=self.train.model_copy(update={"precision": precision}))

@@ -100,6 +100,17 @@ def test_another_device_class_is_told_and_measured(deleted: tuple[Workspace, Del
     assert (found["state"] == "different") == (apart > found["tolerance"])  # how far apart is the processor's matter
 
 
+@pytest.mark.drill
+def test_a_replay_by_measured_threads_takes_the_recorded_number(deleted: tuple[Workspace, Deletion]) -> None:
+    workspace, deletion = deleted
+    os.environ["TMU_THREADS"] = "auto"
+    try:
+        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
+    finally:
+        del os.environ["TMU_THREADS"]
+    assert (found["state"], found["differences"]) == ("equal", [])
+
+
 def test_other_inputs_are_found_out(deleted: tuple[Workspace, Deletion]) -> None:
     """With another seed in the manifest, the references that are fitted again are not those that it names."""
     workspace, deletion = deleted

@@ -60,15 +60,22 @@ def decoder(workspace: "Workspace") -> Check:
 
 
 def compute(workspace: "Workspace") -> Check:
-    """Whether the compute backend can be used, and its ranks fit it."""
+    """Whether the compute backend can be used, and its ranks fit it; threads of a training."""
+    from dataclasses import replace
+
     from tmu.compute.check import check_compute
+    from tmu.compute.threads import AUTO, recorded
     from tmu.steps.train_ranks import ranks_of
 
     try:
         ranks_of(workspace)
     except TmuError as error:
         return Check("compute", "fail", error.what, error.hint)
-    return check_compute(workspace.settings)
+    found, threads = check_compute(workspace.settings), str(workspace.settings.threads)
+    if threads == AUTO:
+        measured = recorded(workspace)
+        threads = measured.sentence if measured else "measured at the first training"
+    return replace(found, text=f"{found.text}; threads: {threads}") if found.state == "ok" else found
 
 
 def references(workspace: "Workspace") -> Check:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tmu.compute.crew import Backend, Resources
 from tmu.compute.local import Local
+from tmu.compute.threads import threads_apart
 
 if TYPE_CHECKING:
     from tmu.settings import Settings
@@ -22,6 +23,6 @@ def backend_of(settings: "Settings", *, workers: int | None = None, apart: bool 
     return Local(most, apart)
 
 
-def resources_of(settings: "Settings", device: str) -> Resources:
-    """What a training takes. device: `cpu` or `cuda`."""
-    return Resources(settings.threads, settings.compute_gpus_per_item if device == "cuda" else 0.0)
+def resources_of(settings: "Settings", device: str, threads: int | None = None) -> Resources:
+    """What a training takes. device: `cpu` or `cuda`. threads: None: as of many that run side by side."""
+    return Resources(threads or threads_apart(settings), settings.compute_gpus_per_item if device == "cuda" else 0.0)

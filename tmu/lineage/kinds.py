@@ -143,7 +143,7 @@ KINDS = (
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
             "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "imports.json", "timestamps",
-            "stack.toml", "heads", "stack", "stack.lock", "evidence.lock",
+            "stack.toml", "heads", "stack", "stack.lock", "evidence.lock", "threads.json", "threads.lock",
             "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),

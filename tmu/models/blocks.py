@@ -1,7 +1,6 @@
 """Pieces that the residual architectures share."""
 
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 
 def conv_bn(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -23,5 +22,5 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        out = self.second(relu(self.first(x)))
-        return relu(out + self.shortcut(x))
+        out = self.second(self.first(x).relu_())
+        return (out + self.shortcut(x)).relu_()

@@ -19,7 +19,7 @@ def resnet18(shape: tuple[int, int, int], classes: int) -> nn.Module:
     return nn.Sequential(
         Normalise(),
         conv_bn(shape[0], _STAGES[0]),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         *blocks,
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),

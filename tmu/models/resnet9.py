@@ -49,7 +49,6 @@ class _Pair(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, pool: bool = False) -> nn.Sequential:
-    layers: list[nn.Module] = [*conv_bn(inputs, outputs), nn.ReLU()]
-    if pool:
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
+    """The largest of four is taken before the ReLU: the same values and gradients, with a quarter of the work."""
+    pools = [nn.MaxPool2d(2)] if pool else []
+    return nn.Sequential(*conv_bn(inputs, outputs), *pools, nn.ReLU(inplace=True))

@@ -13,7 +13,7 @@ def small_resnet(shape: tuple[int, int, int], classes: int, width: int = 16) -> 
     return nn.Sequential(
         Normalise(),
         conv_bn(shape[0], w),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         BasicBlock(w, w),
         BasicBlock(w, 2 * w, stride=2),
         BasicBlock(2 * w, 4 * w, stride=2),

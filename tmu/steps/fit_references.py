@@ -13,7 +13,7 @@ from tmu.provenance import now
 from tmu.refs import DataRef, ReferencesRef
 from tmu.ridge.refuse import refuse_ridge_head
 from tmu.steps.loading import data_ref, open_store
-from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.making import identity_of, lane_apart, make
 from tmu.steps.references_table import Table, recipe_of
 from tmu.steps.suppress import refuse_suppressed
 from tmu.steps.train_model import arch_of
@@ -40,7 +40,7 @@ def fit_references(
     meanwhile: nothing is kept then; ConfigError for a model with a ridge head.
     """
     refuse_ridge_head(params, "references")
-    lane = lane_of(workspace, params.train)
+    lane = lane_apart(workspace, params.train)
     identity = identity_of("references", code_of(params), data=data.digest, **recipe_of(params), lane=lane)
     key = digest_of(identity)
     state = workspace.state("references", f"{data.digest[:32]}-{key[:32]}")

@@ -14,7 +14,7 @@ from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
-from tmu.steps.making import lane_of
+from tmu.steps.making import lane_apart, lane_of
 from tmu.steps.references_table import recipe_of
 from tmu.steps.train_ranks import ranks_of
 from tmu.steps.unlearn_model import code_of
@@ -49,6 +49,7 @@ class History:
         self._params = params
         self._machine = {name: here[name] for name in _SAME}
         self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
+        self._lanes["apart"] = lane_apart(workspace, params.train)  # of the references
         self._lanes["whole"] = self._lanes["train"] | ranks_of(workspace)  # of originals, golds and retrained models
         self._model = params.model.made_of()
         self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
@@ -88,7 +89,7 @@ class History:
             for run in self.tables
             if {name: run.identity[name] for name in self._references} == self._references
             and not run.record["resumed_at"]
-            and self._here(run, "train")
+            and self._here(run, "apart")
         )
 
     def seconds_reference_twin(self) -> float | None:

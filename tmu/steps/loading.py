@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tmu.compute.threads import threads_of
 from tmu.config import TrainConfig
 from tmu.data.decoded import Decoding
 from tmu.data.keys import key64
@@ -190,14 +191,14 @@ def engine(workspace: Workspace, identity: dict[str, Any], progress: "Progress |
     bound = partial(
         fit,
         device=pick_device(settings.device),
-        threads=settings.threads,
+        threads=threads_of(workspace),
         snapshot_seconds=settings.snapshot_seconds,
         progress=progress,
     )
 
     def trained(model: "nn.Module", records: "Examples", config: TrainConfig, *args: Any, **kwargs: Any) -> "Fit":
         if config.head == "ridge":
-            device, threads = pick_device(settings.device), settings.threads
+            device, threads = pick_device(settings.device), threads_of(workspace)
             return fit_ridge(model, records, config, device=device, threads=threads, progress=progress)
         snapshot = workspace.state("snapshots", f"{name}-{next(calls)}.safetensors")
         return bound(model, records, config, *args, snapshot=snapshot, **kwargs)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tmu import manifest
+from tmu.compute.threads import threads_apart, threads_of
 from tmu.config import TrainConfig
 from tmu.files import digest_of, new_folder
 from tmu.provenance import code_digest, hardware, now
@@ -25,9 +26,17 @@ def identity_of(stage: str, code: tuple[str, ...], **inputs: Any) -> dict[str, A
 
 def lane_of(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:
     """What else decides the bits of a training: device, precision as resolved there, number of threads."""
+    return _lane(workspace, recipe, threads_of(workspace))
+
+
+def lane_apart(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:
+    """`lane_of` for networks of which many are trained side by side: the references."""
+    return _lane(workspace, recipe, threads_apart(workspace.settings))
+
+
+def _lane(workspace: Workspace, recipe: TrainConfig, threads: int) -> dict[str, Any]:
     device = pick_device(workspace.settings.device)
-    precision = pick_precision(recipe.precision, device)
-    return {"device": device.type, "precision": precision, "threads": workspace.settings.threads}
+    return {"device": device.type, "precision": pick_precision(recipe.precision, device), "threads": threads}
 
 
 def make(
@@ -55,6 +64,6 @@ def make(
 def _timed(workspace: Workspace, build: Build, folder: Path, run: dict[str, Any]) -> None:
     """Build within the workspace's lane: features and audit, too, are bits that depend on the number of threads."""
     started = time.perf_counter()
-    with exact(workspace.settings.threads):
+    with exact(threads_of(workspace)):
         build(folder, run)
     run.update(seconds_total=time.perf_counter() - started, hardware=hardware(), at=now())

@@ -6,6 +6,7 @@ from typing import Any
 
 from tmu.audit.probes.probe import probe
 from tmu.audit.probes.probed import Probed
+from tmu.compute.threads import threads_of
 from tmu.config import Params, TrainConfig
 from tmu.models.registry import module_of
 from tmu.refs import DataRef, ForgetRef, ModelRef
@@ -59,7 +60,7 @@ def probe_model(
             parts["retain"],
             params.audit,
             params.seed,
-            partial(fit, device=device, threads=workspace.settings.threads),  # seconds: no snapshot
+            partial(fit, device=device, threads=threads_of(workspace)),  # seconds: no snapshot
             device,
         )
         probed.save(folder / _FILE)

@@ -9,7 +9,7 @@ from tmu.errors import DataError
 from tmu.references.rows import ReferenceRows
 from tmu.references.shards import join, read_shard, shard_name
 from tmu.refs import DataRef, ReferencesRef
-from tmu.steps.making import lane_of
+from tmu.steps.making import lane_apart
 from tmu.steps.references_table import INFO, recipe_of
 from tmu.stores.artifacts import Held
 from tmu.workspace import Workspace
@@ -21,7 +21,7 @@ def find_references(workspace: Workspace, data: DataRef, params: Params) -> Refe
     Manifests alone are read. Of several, one that was fitted on this very revision is preferred, then one that was
     trained under this machine's settings.
     """
-    wanted, lane = recipe_of(params) | {"data": data.digest}, lane_of(workspace, params.train)
+    wanted, lane = recipe_of(params) | {"data": data.digest}, lane_apart(workspace, params.train)
     found = [
         held
         for held in workspace.artifacts.manifests("references")

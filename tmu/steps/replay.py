@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tmu.audit.moved import parameters_moved
+from tmu.compute.threads import AUTO, Measured, keep
 from tmu.config import Config
 from tmu.errors import StorageError, TmuError
 from tmu.evidence.manifest import Manifest, read_manifest
@@ -84,6 +85,8 @@ def replay(workspace: Workspace, request: str, *, progress: Progress | None = No
     with scratch_folder(workspace.root / ".tmu" / "replays") as scratch:
         apart = untouched(workspace, scratch)
         apart.artifacts = _Apart(workspace.artifacts, scratch / "artifacts", workspace.root)
+        if workspace.settings.threads == AUTO:  # where a number is set, another one is told as a difference
+            keep(apart, Measured(threads=manifest.environment.threads))
         case = _refitted(apart, manifest, progress) if refit else manifest.case
         if case is None:
             return _without(workspace, manifest, missing)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tmu.compute import Local, backend_of, resources_of, side_by_side
 from tmu.compute.crew import Tell
+from tmu.compute.threads import threads_of
 from tmu.data.records import SPLITS
 from tmu.refs import ModelRef
 from tmu.steps.cases import GoldsCase
@@ -45,7 +46,8 @@ def train_golds(workspace: Workspace, case: GoldsCase, *, progress: Progress | N
 
     if _worth_it(workspace, case, len(jobs)):
         settings, device = workspace.settings, pick_device(workspace.settings.device).type
-        side_by_side(backend_of(settings), _train, jobs, resources_of(settings, device), said)
+        resources = resources_of(settings, device, threads_of(workspace))
+        side_by_side(backend_of(settings), _train, jobs, resources, said)
         jobs = []
     left = {job.run for job in jobs}
 
@@ -59,7 +61,11 @@ def train_golds(workspace: Workspace, case: GoldsCase, *, progress: Progress | N
 
 def _jobs(workspace: Workspace, case: GoldsCase) -> list[_Job]:
     settings, data, forget, params = workspace.settings, case.data, case.forget, case.params
-    decide = {name: getattr(settings, name) for name in ("device", "threads", "snapshot_seconds")}
+    decide = {
+        "device": settings.device,
+        "threads": threads_of(workspace),
+        "snapshot_seconds": settings.snapshot_seconds,
+    }
     precision = pick_precision(params.train.precision, pick_device(settings.device))
     missing = [run for run in case.runs if not gold_is_made(workspace, data, forget, params, run)]
     return [_Job(workspace.root, case, run, precision, decide) for run in missing]
@@ -76,7 +82,8 @@ def _worth_it(workspace: Workspace, case: GoldsCase, missing: int) -> bool:
     visit = History(workspace, case.params).seconds_per_visit()
     records = int((open_store(workspace, case.data).index().splits == SPLITS.index("train")).sum())
     seconds = None if visit is None else visit * records * case.params.train.epochs * missing
-    return backend.places(missing, resources_of(settings, device)) > 1 and (seconds is None or seconds > _PATIENCE)
+    places = backend.places(missing, resources_of(settings, device, threads_of(workspace)))
+    return places > 1 and (seconds is None or seconds > _PATIENCE)
 
 
 def _train(job: _Job, tell: Tell) -> None:

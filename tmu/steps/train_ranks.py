@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from tmu.compute.rank import Seat
+from tmu.compute.threads import threads_of
 from tmu.compute.torchrun import Launch, run_ranks
 from tmu.config import Config, Params, Seeds, TrainConfig
 from tmu.errors import ConfigError, DataError
@@ -70,7 +71,7 @@ def training_engine(
             "records": len(learned),
             "held": len(held) if held else 0,
         }
-        launch = Launch(f"{__name__}:train_part", job, world, device, workspace.settings.threads)
+        launch = Launch(f"{__name__}:train_part", job, world, device, threads_of(workspace))
         with workspace.scratch() as folder:
             write_atomic(folder / _START, save(dict(model.state_dict())))
             run_ranks(launch, folder, progress or (lambda *_: None))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tmu.compute import Local, backend_of, resources_of, side_by_side
+from tmu.compute.threads import threads_apart
 from tmu.config import Params
 from tmu.data.decoded import Decoding
 from tmu.data.store import RecordStore
@@ -83,7 +84,7 @@ def train_references(
             start=start,
             device=device,
             precision=pick_precision(recipe.precision, pick_device(device)),
-            threads=settings.threads,
+            threads=threads_apart(settings),
             snapshot_seconds=settings.snapshot_seconds,
         )
         for network in missing

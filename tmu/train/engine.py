@@ -25,6 +25,7 @@ from tmu.models.registry import head_of
 from tmu.train.balance import balanced_order, class_weights
 from tmu.train.ema import Average, copied, put
 from tmu.train.examples import Examples, as_probabilities
+from tmu.train.kept_memory import kept_memory
 from tmu.train.lane import autocast, exact, own_draws, precision_for, seed_draws
 from tmu.train.memory_format import arrange, arranged
 from tmu.train.optimisers import only_trained, optimiser_of, set_rate
@@ -35,6 +36,7 @@ from tmu.train.snapshot import load_snapshot, save_snapshot
 from tmu.train.source import Streamed, fed
 from tmu.train.validation import HELD, accuracy_pct, best_epoch, is_over
 from tmu.train.views import check_views, views_of
+from tmu.train.winograd import fewer_products
 
 Progress = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, numbers of the last epoch)
 
@@ -108,6 +110,7 @@ class _Run:
     average: Average | None = None
     best: dict[str, Tensor] | None = None  # weights of the best epoch so far, with early stopping
     seconds_held: float = 0.0
+    stepped: Callable[[], None] = lambda: None  # called after each step
 
 
 def fit(
@@ -143,8 +146,9 @@ def fit(
         raise ConfigError("There is no hold-out to stop early by.", "Set `early_stop` to null, or import a hold-out.")
     device = torch.device(device)
     arrange(model, device).train()
-    with exact(threads), own_draws(device), only_trained(model, config):
+    with exact(threads), kept_memory() as stepped, own_draws(device), only_trained(model, config):
         run = _prepare(model, examples.to(device), config, seeds, (objective, after_step, sampler), device)
+        run.stepped = stepped
         run.held = held.to(device) if held and len(held) else None
         if ranks:
             ranks.refuse_small(min(len(rows) for rows in run.sampler(0)))
@@ -152,7 +156,8 @@ def fit(
         fingerprint = _fingerprint(run) if snapshot else ""
         resumed = _resume(run, snapshot, fingerprint) if snapshot else 0
         started = time.perf_counter()
-        _loop(run, snapshot, snapshot_seconds, fingerprint, progress)
+        with fewer_products(model, run.precision, device):
+            _loop(run, snapshot, snapshot_seconds, fingerprint, progress)
         _keep(run)
         seconds = time.perf_counter() - started - run.seconds_held
     model.eval()
@@ -202,6 +207,7 @@ def _loop(
         run.view_bits = view_bits(run.examples.keys, run.seeds.augment, epoch)
         for share, rows, images in _fed(run, order[first:]):
             _one_step(run, rows, images, share)
+            run.stepped()
             # never between an epoch's last step and its closing: a resumed run would miss that entry
             if snapshot and run.step % per_epoch and time.monotonic() - saved >= snapshot_seconds:
                 _save(run, snapshot, fingerprint)

@@ -50,6 +50,27 @@ def test_loops_take_the_same_number_of_steps(case: cases.Case, monkeypatch: pyte
     assert set(steps.values()) == {2}  # 64 records, 32 a batch
 
 
+def test_papers_look_at_the_records_that_the_engine_beside_them_looks_at(
+    case: cases.Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[torch.Tensor] = []
+    monkeypatch.setattr(loops, "fit", lambda *_, held, **__: looked.append(held.images.float() / 255))
+    loops.engine_that_looks(case, 0)
+    given = loops._validated
+
+    def validated(model: torch.nn.Module, held: loops._Views, batch_size: int) -> float:
+        looked.append(torch.stack([held[number][0] for number in range(len(held))]))
+        return given(model, held, batch_size)
+
+    monkeypatch.setattr(loops, "_validated", validated)
+    loops.plain(case, 0)
+    assert len(looked) == 1
+    loops.papers(case, 0)
+    assert len(looked) == 2  # one epoch
+    assert len(looked[0]) == 64 // 9
+    torch.testing.assert_close(looked[1], looked[0])
+
+
 def test_the_command_stores_a_row_for_each_loop_and_renders_them(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     lines = measure(SimpleNamespace(cifar=None, avx2=False, pairs=2, threads=threads, toy=True, results=tmp_path))
