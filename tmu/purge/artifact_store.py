@@ -68,6 +68,7 @@ def destroy(workspace: Workspace, copy: Copy, request: str) -> None:
         store.versions.destroy([Version(copy.address, copy.version)])
     else:
         uri = copy.address.removeprefix(_CACHE)
+        store.refuse_foreign(uri)
         _note(workspace, uri, request)
         (store.cache if isinstance(store, S3Artifacts) else store).remove(uri)
 
