@@ -6,7 +6,6 @@ which holds the person's keys.
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

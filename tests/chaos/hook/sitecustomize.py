@@ -4,6 +4,8 @@ An effect is what a crash could cut off from the next one: a file written, moved
 (MLflow, S3), a child process, a commit to the ledger; effect 0 is the stage's begin. Only effects of the main thread
 count, where the flow runs. At the chosen one the process notes where it is and stops itself by SIGSTOP, all threads.
 
+A process that waits for a run has its imports behind it. It is told of the run by its environment, later.
+
 The worker refuses variables of a single run, so all its runs have CHAOS_FOLDER. In it lies `order.json` for the next
 run of `nightly-batch`, which takes it away: `stage` and `effect` say where to stop (stage null: nowhere). The folder
 takes `frozen.json` and, after each stage, `effects.json`.
@@ -138,6 +140,22 @@ def _order(folder: str) -> dict[str, Any] | None:
     return order
 
 
-_FOLDER, _OURS = os.environ.get("CHAOS_FOLDER"), os.environ.get("PREFECT__DEPLOYMENT_NAME") == "nightly-batch"
-if _FOLDER and _OURS and "prefect.engine" in sys.orig_argv and (_asked := _order(_FOLDER)):
-    sys.addaudithook(Gate(_FOLDER, _asked["stage"], _asked["effect"]).hear)
+def _begin(folder: str) -> None:
+    """Watch this process, where something is asked of it."""
+    asked = _order(folder)
+    if asked:
+        sys.addaudithook(Gate(folder, asked["stage"], asked["effect"]).hear)
+
+
+def _in_waiting(event: str, arguments: tuple[Any, ...]) -> None:
+    """Of a process that waits for a run (`infra/stack/spare_main.py`): the environment that it is given says which."""
+    if event == "os.putenv" and arguments == (_NAME.encode(), _NIGHTLY.encode()) and _FOLDER:
+        _begin(_FOLDER)
+
+
+_NAME, _NIGHTLY = "PREFECT__DEPLOYMENT_NAME", "nightly-batch"
+_FOLDER = os.environ.get("CHAOS_FOLDER")
+if _FOLDER and "infra.stack.spare_main" in sys.orig_argv:
+    sys.addaudithook(_in_waiting)
+elif _FOLDER and os.environ.get(_NAME) == _NIGHTLY and "prefect.engine" in sys.orig_argv:
+    _begin(_FOLDER)

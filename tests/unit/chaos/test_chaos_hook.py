@@ -92,6 +92,19 @@ def test_it_counts_the_main_threads_effects_by_stage(tmp_path: Path) -> None:
     assert not (tmp_path / "frozen.json").exists()
 
 
+@pytest.mark.parametrize(("name", "counted"), [("nightly-batch", True), ("reconcile", False)])
+def test_a_process_in_waiting_is_watched_once_it_is_told_of_its_run(tmp_path: Path, name: str, counted: bool) -> None:
+    """Its imports are behind it by then; the next one that is new lets the hook look at what is loaded."""
+    imports, rest = FLOW.split("folder = ", 1)
+    given = f"os.environ.clear(); os.environ.update(PREFECT__DEPLOYMENT_NAME={name!r})\nimport calendar\n"
+    with start(tmp_path, mark="infra.stack.spare_main", name="", flow=f"{imports}{given}folder = {rest}") as process:
+        assert process.wait(60) == 0
+    assert (tmp_path / "effects.json").exists() is counted
+    if counted:
+        counts = json.loads((tmp_path / "effects.json").read_text())
+        assert counts == {"forgetting_data": 5, "unlearning": 3}
+
+
 @pytest.mark.parametrize(("stage", "there"), [("certifying", []), ("sealing", ["certificate"])])
 def test_it_stops_in_what_the_ledger_does_not_name(tmp_path: Path, stage: str, there: list[str]) -> None:
     with start(tmp_path, stage=stage, flow=END) as process:
