@@ -136,7 +136,7 @@ KINDS = (
         "keys of HMACs, tokens, locks, settings, heads: of no data subject of the records",
         folders=(
             "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "timestamps", "stack.toml",
-            "heads", "stack", "stack.lock", "evidence.lock",
+            "heads", "stack", "stack.lock", "evidence.lock", "owner.json", "owner.lock",
             "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),

@@ -14,7 +14,6 @@ from tmu.files import write_atomic
 from tmu.stores.lock import locked
 
 MARK = ".tmu-owner.json"
-_ID = "owner.json"
 
 
 class Owner(Config):
@@ -31,7 +30,7 @@ class Owner(Config):
 
 def owner_of(root: Path) -> Owner:
     """The workspace at a folder; its id is made at the first call, and moves with `.tmu`."""
-    path = root / ".tmu" / _ID
+    path = root / ".tmu" / "owner.json"
     with locked(path.with_suffix(".lock")):
         if not path.exists():
             write_atomic(path, Owner(id=secrets.token_hex(16), name=root.name).as_bytes())
