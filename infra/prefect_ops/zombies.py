@@ -31,6 +31,7 @@ from prefect.types._datetime import now
 
 _AT_WORK = [StateType.RUNNING, StateType.PENDING]
 _ENGINE, _RUN_ID = "prefect.engine", "PREFECT__FLOW_RUN_ID"
+_SPARE = "infra.stack.spare_main"
 _PENDING = timedelta(seconds=300)
 """After which a run that a worker took, and started no process for, is lost."""
 _SILENCE = timedelta(seconds=90)
@@ -93,7 +94,7 @@ def crash_orphans(client: SyncPrefectClient) -> int:
 
 
 def _why(client: SyncPrefectClient, run: FlowRun, here: set[UUID], one_machine: bool) -> str | None:
-    if run.id in here or _is_child(run):
+    if run.id in here or _is_child(run) or _in_spare(run):
         return None
     age = now() - run.state.timestamp
     if run.state_type is StateType.PENDING and not run.infrastructure_pid:
@@ -143,6 +144,15 @@ def _still(client: SyncPrefectClient, run: FlowRun) -> bool:
     try:
         return client.read_flow_run(run.id).state.id == run.state.id
     except ObjectNotFound:
+        return False
+
+
+def _in_spare(run: FlowRun) -> bool:
+    """Whether it is in a living process that waited for it: such a one does not bear the id in its environment."""
+    try:
+        process = psutil.Process(int(str(run.infrastructure_pid).rpartition(":")[2]))
+        return process.status() != psutil.STATUS_ZOMBIE and _SPARE in process.cmdline()
+    except (psutil.Error, ValueError):
         return False
 
 
