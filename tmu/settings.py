@@ -99,6 +99,13 @@ class Settings(BaseSettings):
     search_ledger: str | None = Field(
         None, repr=False, description="the ledger's address for `tmu verify-erasure`, with a role that may only read"
     )
+    postgres_statement: str | None = Field(
+        None,
+        min_length=20,
+        max_length=500,
+        description="why nothing of erased people lingers in files of PostgreSQL that the search cannot read; it names "
+        "no person, and certificates repeat it",
+    )
     search_temporary: Several[Path] = Field(
         (), description="temporary folders for `tmu verify-erasure`; default: TMPDIR, /tmp and /var/tmp"
     )

@@ -92,8 +92,12 @@ def _session(asked: argparse.Namespace, todo: list[Cell]) -> list[Verdict]:
             field = Field(servers, Prefect(servers.stack.prefect), folder, no_disk, seconds=asked.seconds)
             for name in _NOISE:
                 field.prefect.pause(name)
-            undisturbed(field)  # the first one also trains the model that it unlearns from
-            _kept(asked, undisturbed(field))
+            try:
+                undisturbed(field)  # the first one also trains the model that it unlearns from
+                _kept(asked, undisturbed(field))
+            except Exception:
+                _keep_logs(state / "logs", folder / "logs" / "undisturbed-servers")
+                raise
             while todo and len(facts.candidates(field.workspace)) > _LEAST:
                 verdict = run(field, todo.pop(0))
                 _kept(asked, verdict)

@@ -77,9 +77,14 @@ class Servers:
 def started(home: Path, folder: Path, first_port: int, tell: Callable[[str], None]) -> Iterator[Servers]:
     """The stack of a workspace for the length of the block; its stores are removed afterwards.
 
-    folder: takes the proxy's socket. The environment points to the proxy from here on.
+    folder: takes the proxy's socket, and the temporary files of all processes, which alone the independent search looks
+    through: other programs' on this machine may hold the same simulated people. The environment points there, and to
+    the proxy, from here on.
     """
-    control = folder / "proxy.sock"
+    control, temporary = folder / "proxy.sock", folder / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    os.environ |= dict.fromkeys(("TMPDIR", "TMU_SEARCH_TEMPORARY"), str(temporary))
     os.environ[_VARIABLE] = f"http://{LOOPBACK}:{next_free(first_port + 20)}"
     os.environ["TMU_HOME"] = str(home)
     stack = None

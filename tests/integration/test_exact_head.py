@@ -300,6 +300,9 @@ def test_a_deletion_is_exact_and_leaves_no_statistics_of_the_person(
     certificate = json.loads(base64.b64decode(payload))["predicate"]
     making = next(each for each in certificate.values() if isinstance(each, dict) and "exact" in each)
     assert (making["method"], making["exact"]) == ("exact-head", True)
+    found = good(workspace.root, "verify-erasure", "--subject", "contributor-001")  # the forget set is gone by now
+    told = {each["role"]: each["learned"] for each in found["models"]}
+    assert (found["outcome"], told) == ("PASS", {"unlearned": "unlearned"})
 
 
 class _Restored:

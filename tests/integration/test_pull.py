@@ -1,5 +1,6 @@
 """Bundles in S3: written once, locked; fetched in pieces by a pull that survives kill -9; refused with the reason."""
 
+import hashlib
 import os
 import secrets
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.unit.evidence.test_documents_of_evidence import made
+from tmu.config import ModelConfig
 from tmu.errors import RequestError, StorageError
 from tmu.evidence.manifest import manifest_bytes
 from tmu.evidence.sums import SUMS, check_sums, write_sums
@@ -74,9 +76,12 @@ def model_of(workspace: Workspace) -> ModelRef:
     return ModelRef(uri="model/m", digest=sha256_file(folder / "manifest.json"), weights=weights, role="unlearned")
 
 
-def keep(workspace: Workspace, model: ModelRef, request: str = ID) -> Path:
-    folder = workspace.state("evidence", request)
-    manifest = made().model_copy(update={"made": made().made.model_copy(update={"unlearned": model})})
+def keep(workspace: Workspace, model: ModelRef, request: str = ID, start: str | None = None) -> Path:
+    """start: SHA-256 of the weights that the model's training started from."""
+    folder, said = workspace.state("evidence", request), made()
+    params = said.case.params.model_copy(update={"model": ModelConfig(init_sha256=start)})
+    case = said.case.model_copy(update={"params": params})
+    manifest = said.model_copy(update={"case": case, "made": said.made.model_copy(update={"unlearned": model})})
     write_atomic(folder / "manifest.json", manifest_bytes(manifest))
     write_atomic(folder / "report.html", b"<p>an audit</p>" * 1000)
     write_sums(folder)
@@ -111,6 +116,23 @@ def test_a_pull_brings_bundle_and_weights(workspace: Workspace, tmp_path: Path) 
     )
     assert told[-1][0] == told[-1][1] == sum(found.files.values()) and len(told) > 5
     assert not list((tmp_path / "p").rglob("*.part"))
+
+
+def test_the_weights_that_training_started_from_come_along(workspace: Workspace, tmp_path: Path) -> None:
+    content = secrets.token_bytes(1000)
+    sha256 = hashlib.sha256(content).hexdigest()
+    model = workspace.artifacts.find("model", "m")
+    ref = made().made.unlearned.model_copy(update={"uri": "model/m", "digest": sha256_file(model / "manifest.json")})
+    keep(workspace, ref, "3333", sha256)
+    found = pull(workspace, "3333", tmp_path / "a")
+    assert f"no kept copy of the weights with SHA-256 {sha256}" in found.start and found.model == ""
+    assert not (tmp_path / "a/start").exists()
+    with workspace.artifacts.create("start", sha256, {"stage": "start", "sha256": sha256}) as folder:
+        (folder / "weights.safetensors").write_bytes(content)
+    found = pull(workspace, "3333", tmp_path / "b")
+    assert (tmp_path / "b/start/weights.safetensors").read_bytes() == content and found.start == ""
+    assert "start/weights.safetensors" in {each.name for each in links(workspace, "3333", 60)}
+    assert "start/weights.safetensors" not in pull(workspace, ID, tmp_path / "c").files  # it started from none
 
 
 def test_a_killed_pull_goes_on_where_it_stopped(workspace: Workspace, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from tmu_verify.statement import DATA, PREDICATE_TYPE, STATEMENT_TYPE, WEIGHTS
 from tmu.certificate import parts
 from tmu.config import Config
 from tmu.errors import GateError
+from tmu.search import server_files
 from tmu.words import counted
 
 NOT_PROVEN = (
@@ -60,10 +61,12 @@ class Certificate(Config):
         for name, check in (("verification", self.verification), ("validation", self.validation)):
             if check.result != "PASS":
                 why = "; ".join(check.found) or counted(0, "finding")
+                files = f"{server_files.HINT} " if server_files.NAME in why else ""
                 raise GateError(
                     f"There is no certificate of request {self.request}: its {name} ended with {check.result}. {why}",
-                    f"`tmu verify-erasure` names what is left. Finish the purge with `tmu purge {self.request} --yes`, "
-                    f"remove files of yours by hand, then run `tmu certificate issue {self.request}`.",
+                    f"{files}`tmu verify-erasure` names what is left. Finish the purge with "
+                    f"`tmu purge {self.request} --yes`, remove files of yours by hand, then run "
+                    f"`tmu certificate issue {self.request}`.",
                 )
 
 

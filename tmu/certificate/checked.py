@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tmu import __version__
-from tmu.certificate.parts import Check
+from tmu.certificate.parts import Check, NotReached
 from tmu.files import digest_of
 from tmu.provenance import now
 from tmu.purge.summary import PurgeSummary
@@ -28,6 +28,22 @@ def verification_of(purge: PurgeSummary | None, found: Sequence[str]) -> Check:
     return Check(by=_VERIFIER, tool=tool, at=purge.verified, result=result, found=(*found, stores))
 
 
+def accepted_unread(report: SearchReport | None) -> tuple[NotReached, ...]:
+    """What the search could not read and a rule accepts, with the rule. Addresses stay in the report."""
+    accepted = [each for each in report.not_looked_at if each.rule] if report else []
+    return tuple(
+        NotReached(what=f"{each.haystack}: {each.why}", expires=each.until or "not known", restore=each.rule)
+        for each in accepted
+    )
+
+
+def _unread(report: SearchReport) -> list[str]:
+    """What could not be looked at, and why; addresses stay in the report."""
+    count = f"{counted(len(report.not_looked_at), 'place')} could not be looked at"
+    reasons = dict.fromkeys(f"{each.haystack}: {each.why}" for each in report.not_looked_at if not each.rule)
+    return [count, *reasons]
+
+
 def validation_of(report: SearchReport | None) -> Check:
     """By the independent search, which has its own credentials and its own code path."""
     if report is None:
@@ -44,7 +60,7 @@ def validation_of(report: SearchReport | None) -> Check:
         f"{counted(len(report.old_versions), 'old version')} of objects were asked for by id, of which "
         f"{sum(not each.gone for each in report.old_versions)} are there",
         f"{counted(len(report.declared), 'hit')} that a rule declares",
-        f"{counted(len(report.not_looked_at), 'place')} could not be looked at",
+        *_unread(report),
     ]
     return Check(
         by=f"the independent search, with {report.principal.credentials}",

@@ -76,7 +76,10 @@ class DerivedModel(Config):
 
 
 class NotReached(Config):
-    """A copy that nobody could destroy: a backup, a locked object, a consumer. restore: what must follow its use."""
+    """What nobody could destroy or read: a backup, a locked object, a consumer, the files of a server.
+
+    restore: what must follow its use; of what the search could not read, the rule that accepts it.
+    """
 
     what: str
     expires: str

@@ -58,8 +58,9 @@ def pull(
 ) -> None:
     """Fetch a request's evidence bundle and the weights of its model; an interrupted pull goes on where it stopped.
 
-    Each file is checked against the bundle's SHA256SUMS or the model's manifest. A model that a later deletion
-    replaced is not handed out. Default folder: evidence-ID.
+    Where training started from weights ([bold]model.init[/]), these come, too. Each file is checked against the
+    bundle's SHA256SUMS or its artifact's manifest. A model that a later deletion replaced is not handed out. Default
+    folder: evidence-ID.
 
     Examples: [bold]tmu pull 0123456789abcdef --to audit-2026[/] · [bold]tmu pull 0123456789abcdef --links --hours 2[/]
     """
@@ -82,7 +83,7 @@ def _shown(pulled: Any) -> list[str]:
     lines = [f"{len(pulled.files)} files ({size:,} bytes) are in {pulled.folder}; each has its digest."]
     if pulled.resumed:
         lines.append(f"{pulled.resumed:,} bytes of them were there already.")
-    return lines + ([pulled.model] if pulled.model else [])
+    return [*lines, *filter(None, (pulled.model, pulled.start))]
 
 
 def letter(

@@ -106,6 +106,8 @@ def _exit(report: "SearchReport", expected: bool) -> None:
 
 def shown(report: "SearchReport") -> Iterator[Any]:
     """A report for people."""
+    from tmu.search import server_files
+
     rights = "cannot write there" if report.principal.read_only else "could write to some stores (see --json)"
     sought = report.needles
     yield f"{report.outcome}: searched by {report.principal.account}, which {rights}."
@@ -123,6 +125,8 @@ def shown(report: "SearchReport") -> Iterator[Any]:
         yield f"Old versions in S3 that held something: {len(report.old_versions)}, still there: {len(there)}."
     for each in report.not_looked_at:
         yield f"Not looked at: {each.address}: {each.why}{f' (accepted: {each.rule})' if each.rule else ''}."
+    if any(each.haystack == server_files.NAME and not each.rule for each in report.not_looked_at):
+        yield server_files.HINT
 
 
 def _haystacks(report: "SearchReport") -> Any:

@@ -86,6 +86,10 @@ class Keys:
         """HMAC (64 hex digits) of a request's canonical JSON: tells two payloads apart, and tells nothing else."""
         return self._mac(b"payload\0" + canonical).hex()
 
+    def forget_set(self, canonical: bytes) -> str:
+        """HMAC (64 hex digits) of a forget set's canonical JSON, by which it is addressed."""
+        return self._mac(b"forget\0" + canonical).hex()
+
     def picture(self, pixels: bytes) -> str:
         """The key (32 hex digits) of a picture, from the digest of its pixels (`tmu/data/pixel_digests.py`)."""
         return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()

@@ -20,6 +20,7 @@ from tmu.ledger.transition import Request, find, move
 
 Key = tuple[str, str, str]
 """Dataset, kind (`subject` or `record`), key."""
+_AT_ANOTHER = "all that it names was forgotten at another request"
 _CHUNK = 400
 """Values in one IN list."""
 
@@ -95,13 +96,13 @@ def forget(tx: Tx, batch: str) -> None:
         close_if_forgotten(tx, find(tx.connection, request))
 
 
-def close_if_forgotten(tx: Tx, row: Request) -> bool:
-    """Close a request as `duplicate` if all that it asks for was forgotten at another's request."""
+def close_if_forgotten(tx: Tx, row: Request, reason: str = _AT_ANOTHER) -> bool:
+    """Close a request as `duplicate` if all that it asks for was forgotten, as a rule at another's request."""
     wanted = sa.select(forget_entries.c.state).join(receipts, receipts.c.entry_id == forget_entries.c.id)
     states = set(tx.execute(wanted.where(receipts.c.request_id == row.id)).scalars())
     if states != {"forgotten"}:
         return False
-    move(tx, row, State.DUPLICATE, reason="all that it names was forgotten at another request")
+    move(tx, row, State.DUPLICATE, reason=reason)
     return True
 
 

@@ -72,6 +72,8 @@ def shred(tx: Tx, request: str, keys: Collection[str] | None = None) -> int:
         tx.execute(sa.update(request_keys).where(mine).values(key=shredder.key(key)))
     for id_, key in entry_ids.items():
         tx.execute(sa.update(forget_entries).where(forget_entries.c.id == id_).values(key=shredder.key(key)))
+        reopened = sa.and_(forget_entries.c.id == id_, forget_entries.c.state == "open")
+        tx.execute(sa.update(forget_entries).where(reopened).values(state="forgotten", closed_at=tx.at))
     left = _redact(tx, request, shredder)
     values = {"payload_mac": shredder.key(row.payload_mac), "shredded_at": tx.at, "rewritten_at": None}
     tx.execute(sa.update(requests).where(requests.c.id == request).values(**values))
@@ -144,9 +146,19 @@ def _named(tx: Tx, request: str, keys: Collection[str] | None) -> list[str]:
 
 
 def _entries(tx: Tx, request: str, keys: Collection[str] | None) -> dict[str, str]:
-    """Key by id of the entries that a request has a receipt on and that nobody waits for any more."""
+    """Key by id of the entries that a request has a receipt on and that nobody waits for any more.
+
+    One that is open is among them where a backup of the ledger was restored, from before the request was served, and no
+    other request with keys has a receipt on it.
+    """
     mine = sa.select(receipts.c.entry_id).where(receipts.c.request_id == request)
-    which = sa.and_(forget_entries.c.id.in_(mine), forget_entries.c.state != "open")
+    others = sa.and_(requests.c.id != request, requests.c.shredded_at.is_(None))
+    waits = sa.exists().where(
+        receipts.c.entry_id == forget_entries.c.id,
+        receipts.c.withdrawn_at.is_(None),
+        receipts.c.request_id.in_(sa.select(requests.c.id).where(others)),
+    )
+    which = sa.and_(forget_entries.c.id.in_(mine), sa.or_(forget_entries.c.state != "open", ~waits))
     rows = tx.execute(sa.select(forget_entries.c.id, forget_entries.c.key).where(which))
     return {row.id: row.key for row in rows if keys is None or row.key in keys}
 

@@ -144,6 +144,7 @@ KINDS = (
         folders=(
             "hash.key", "certificate", "tokens.json", ".gitignore", "room", "doctor", "imports.json", "timestamps",
             "stack.toml", "heads", "stack", "stack.lock", "evidence.lock", "threads.json", "threads.lock",
+            "owner.json", "owner.lock",
             "committed", "run.lock", "journal.lock", "request.lock", "data.lock", "mlflow.lock",
         ),
     ),

@@ -52,17 +52,23 @@ def copies(workspace: Workspace, uri: str) -> Iterator[Copy]:
 
 
 def destroy(workspace: Workspace, copy: Copy, request: str) -> None:
-    """Destroy one copy; what is gone already is no error. request: the deletion that it goes for."""
+    """Destroy one copy; what is gone already is no error. request: the deletion that it goes for.
+
+    Raises StorageError where the store, or that part of it, bears the mark of another workspace.
+    """
     store = workspace.artifacts
     if copy.address.startswith("file:"):
         folder = _stage_folder(workspace, copy.address)
         if folder.exists():
             discard(folder)
     elif copy.version and isinstance(store, S3Artifacts):
-        _note(workspace, store.address(copy.address), request)
+        uri = store.address(copy.address)
+        store.refuse_foreign(uri)
+        _note(workspace, uri, request)
         store.versions.destroy([Version(copy.address, copy.version)])
     else:
         uri = copy.address.removeprefix(_CACHE)
+        store.refuse_foreign(uri)
         _note(workspace, uri, request)
         (store.cache if isinstance(store, S3Artifacts) else store).remove(uri)
 

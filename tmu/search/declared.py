@@ -4,12 +4,15 @@ import re
 
 from tmu.config import Config
 from tmu.search.report import By, Hit, Model, NotLookedAt
+from tmu.search.server_files import NAME as FILES
+from tmu.settings import Settings
 
 ALIKE = (
     "a record of somebody else, in the data before the purge: its picture equals one of the person's, or looks like it"
 )
 TOMBSTONE = "the tombstone of what was erased, in a shard of the current revision: it keeps the person from coming back"
 SUPPRESSION = "the suppression list: keyed hashes that keep the person from coming back"
+STATED = "the operator states: "
 _LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")
 
 
@@ -28,6 +31,12 @@ class Declared(Config):
         """Whether it is about this address."""
         inside = self.what.endswith("/") and address.startswith(self.what)
         return (self.what == address or inside) and self.version in ("", version)
+
+
+def stated(settings: Settings) -> tuple[Declared, ...]:
+    """What the settings declare: the files of a PostgreSQL server, where the operator states what is left in them."""
+    said = settings.postgres_statement
+    return (Declared(what=f"{FILES}/", why=f"{STATED}{said}"),) if said else ()
 
 
 def is_suppression_list(address: str) -> bool:

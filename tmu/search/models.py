@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tmu.search.deletions import Claim, Deletions, claim_of
 from tmu.search.haystacks.temporary import Temporary
 from tmu.search.inventory import Inventory
 from tmu.search.look import Seen, Thing
@@ -20,20 +21,10 @@ from tmu.search.revisions import Revisions
 _OTHERS = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".pkl", ".joblib", ".keras", ".h5")
 _PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked|sums)$")
 _LOGGED = re.compile(r"(?:^|/)(m-[0-9a-f]{32})/")
+_NOTE = re.compile(r"(?:^|/)\.tmu/purged/[^/]+/[^/]+\.json$")
 _MOST_JSON = 1 << 26
 _START = "start"  # the stage of weights that training began with
 _ELSEWHERE = "weights that training here starts from; what they learned elsewhere no deletion reaches"
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What a manifest says. digest: its own SHA-256, by which others call the artifact."""
-
-    digest: str
-    stage: str
-    data: str
-    forget: str
-    original: str
 
 
 @dataclass
@@ -43,13 +34,14 @@ class Models:
     revisions: Revisions
     inventory: Inventory | None = None
     _names: dict[str, set[str]] = field(default_factory=dict)  # weights -> addresses
-    _claims: dict[str, _Claim] = field(default_factory=dict)  # weights -> claim
-    _weights: dict[str, str] = field(default_factory=dict)  # manifest's digest -> weights
+    _claims: dict[str, Claim] = field(default_factory=dict)  # weights -> claim
     _forgets: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> records
     _forget_folders: dict[str, set[str]] = field(default_factory=dict)  # manifest's digest -> folders
-    _folders: dict[str, str] = field(default_factory=dict)  # folder -> a manifest's JSON
     _at_home: set[str] = field(default_factory=set)  # weights that lie elsewhere than in a temporary folder
     _versions: dict[str, set[str]] = field(default_factory=dict)  # logged model or weights -> models:/NAME/N
+
+    def __post_init__(self) -> None:
+        self._deletions = Deletions(self.revisions, self._claims)
 
     def note(self, thing: Thing, seen: Seen, address: str) -> None:
         """One file; address: as the report may show it."""
@@ -64,7 +56,11 @@ class Models:
             if logged:
                 self._names[seen.sha256].add(f"models:/{logged[1]}")
         if seen.size <= _MOST_JSON and name == "manifest.json":
-            self._manifest(folder, thing.path, seen)
+            raw = _json(thing.path)
+            self._manifest(folder, raw, seen.sha256)
+            self._deletions.note(raw)
+        elif seen.size <= _MOST_JSON and _NOTE.search(thing.address):
+            self._claim(_json(thing.path).get("manifest"))
         elif seen.size <= _MOST_JSON and name == "forget.json":
             records = _json(thing.path).get("records")
             if isinstance(records, list):
@@ -92,17 +88,18 @@ class Models:
                     found[digest] = wanted <= self._forgets[folder]
         return found
 
-    def _manifest(self, folder: str, path: Path, seen: Seen) -> None:
-        raw = _json(path)
+    def _manifest(self, folder: str, raw: dict[str, Any], sha256: str) -> None:
+        if raw.get("kind") == "forget":
+            self._forget_folders.setdefault(sha256, set()).add(folder)
+        self._claim(raw)
+
+    def _claim(self, manifest: Any) -> None:
+        """What an artifact's manifest says of its weights; the first one counts, but for a start's."""
+        raw = manifest if isinstance(manifest, dict) else {}
         identity, files = raw.get("identity"), raw.get("files")
         if not isinstance(identity, dict) or not isinstance(files, dict):
             return
-        if raw.get("kind") == "forget":
-            self._forget_folders.setdefault(seen.sha256, set()).add(folder)
-        claim = _Claim(
-            seen.sha256, *(str(identity.get(each) or "") for each in ("stage", "data", "forget", "original"))
-        )
-        adopted = identity.get("adopted")
+        claim, adopted = claim_of(identity), identity.get("adopted")
         if isinstance(adopted, dict):  # the file that it came from learned the same
             self._claims[str(adopted.get("sha256"))] = claim
         for file, digest in files.items():
@@ -110,7 +107,6 @@ class Models:
                 known = self._claims.setdefault(str(digest), claim)
                 if known.stage == _START:  # what was trained here is no start, whoever says so
                     self._claims[str(digest)] = claim
-                self._weights[seen.sha256] = str(digest)
 
     def _model(self, weights: str) -> Model:
         names = set(self._names[weights]) | self._versions.get(weights, set())
@@ -138,10 +134,12 @@ class Models:
             return Learned.UNTELLABLE, "no manifest says what it was trained on"
         return self._concluded(claim, asked | {weights})
 
-    def _concluded(self, claim: _Claim, asked: frozenset[str]) -> tuple[Learned, str]:
+    def _concluded(self, claim: Claim, asked: frozenset[str]) -> tuple[Learned, str]:
         held = self.revisions.of(claim.data)
         if claim.stage == "unlearned":
             return self._unlearned(claim, asked)
+        if held is None and claim.stage == "gold" and self._deletions.left_nothing(claim):
+            return self._without(claim, Learned.NO, "")
         if held is None:
             return Learned.UNTELLABLE, f"revision {claim.data[:12]} can be read nowhere"
         taught = held.train if claim.stage in ("original", "gold") else held.rows
@@ -151,19 +149,21 @@ class Models:
             return self._without(claim, Learned.NO, "it was trained without the forget set")
         return Learned.YES, f"revision {claim.data[:12]} held {taught} records of the person"
 
-    def _unlearned(self, claim: _Claim, asked: frozenset[str]) -> tuple[Learned, str]:
-        base, why = Learned.UNTELLABLE, ""
-        if claim.original in self._weights:
-            base, why = self._learned(self._weights[claim.original], asked)
+    def _unlearned(self, claim: Claim, asked: frozenset[str]) -> tuple[Learned, str]:
+        base, why = self._learned(claim.original, asked)
         if base in (Learned.NO, Learned.UNLEARNED):
             return base, f"its original: {why}"
         held = self.revisions.of(claim.data)
-        if base is Learned.UNTELLABLE and (held is None or not held.train):
-            return base, "its original cannot be told"
+        learned = base is Learned.YES or (held is not None and held.train > 0)
+        if not learned and not self._deletions.unbroken(claim):
+            return Learned.UNTELLABLE, "its original cannot be told"
         return self._without(claim, Learned.UNLEARNED, "its original learned them; the forget set holds them all")
 
-    def _without(self, claim: _Claim, where_covered: Learned, source: str) -> tuple[Learned, str]:
+    def _without(self, claim: Claim, where_covered: Learned, source: str) -> tuple[Learned, str]:
         covered = self.covers().get(claim.forget)
+        after = self._deletions.left_nothing(claim) if covered is None else ""
+        if after:
+            return where_covered, f"its forget set took out all: revision {after[:12]}, which it left, holds nothing"
         if covered is None:
             return Learned.UNTELLABLE, f"forget set {claim.forget[:12]} can be read nowhere"
         return (where_covered, source) if covered else (Learned.YES, "its forget set does not hold all their records")

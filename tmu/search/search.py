@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tmu import __version__
-from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, unread_by_rule
+from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, stated, unread_by_rule
 from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
 from tmu.search.haystacks.s3 import answer_of
@@ -47,6 +47,7 @@ def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
     """
     started = _now()
     with tempfile.TemporaryDirectory(prefix="tmu-search-") as scratch:
+        task = replace(task, rules=(*task.rules, *stated(workspace.settings)))
         ground = Ground(workspace, Path(scratch), task.also, task.own)
         run = _Run(ground, task)
         run.derive()

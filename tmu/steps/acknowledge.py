@@ -9,7 +9,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.deletion.plan import Asked, Plan, Resolved, rules_of
 from tmu.errors import RequestError
-from tmu.files import digest_of, write_json
+from tmu.files import canonical_json, write_json
 from tmu.ledger.place import has_ledger
 from tmu.manifest import digest
 from tmu.refs import ForgetRef
@@ -19,6 +19,7 @@ from tmu.steps.making import identity_of, make
 from tmu.steps.preflight import check_stores
 from tmu.steps.register_model import champion_of
 from tmu.steps.starts import keep_start
+from tmu.steps.store_keys import keys_of
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -54,13 +55,18 @@ def written_down(workspace: Workspace, plan: Plan, asked: Asked, **facts: Any) -
 
 
 def forget_set(workspace: Workspace, resolved: Resolved, out: str | None = None) -> ForgetRef:
-    """Store the record keys that a request touches, and the classes that go as a whole."""
+    """Store the record keys that a request touches, and the classes that go as a whole.
+
+    Address and digest outlive the purge, in manifests, tags and the journal. So they follow from a MAC under the secret
+    of the keys: with a list of keys alone nobody can test a guess against them. Raises ConfigError without the secret.
+    """
     data, records = resolved.data.digest, list(resolved.records)
     retires = {"retires": list(resolved.retires)} if resolved.retires else {}
-    identity = identity_of("forget", ("tmu.refs",), data=data, records=digest_of(records), **retires)
+    mac = keys_of(workspace, open_store(workspace, resolved.data).info).forget_set(canonical_json([data, records]))
+    identity = identity_of("forget", ("tmu.refs",), data=data, records=mac, **retires)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        write_json(folder / "forget.json", {"data": data, "records": records} | retires)
+        write_json(folder / "forget.json", {"data": data, "records": records, "mac": mac} | retires)
 
     uri, folder = make(workspace, "forget", identity, build, out)
     return ForgetRef(uri=uri, digest=digest(folder), data_digest=data)

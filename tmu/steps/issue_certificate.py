@@ -15,7 +15,7 @@ from tmu_verify.verify import KEYS, STAMP
 from tmu.certificate import inventory
 from tmu.certificate.audited import attacks_of
 from tmu.certificate.certificate import NOT_PROVEN, Certificate, statement_of
-from tmu.certificate.checked import validation_of, verification_of
+from tmu.certificate.checked import accepted_unread, validation_of, verification_of
 from tmu.certificate.keyring import Keyring, signed
 from tmu.certificate.parts import Dates, Issuer, Recipient
 from tmu.certificate.weights import sign_weights
@@ -110,6 +110,7 @@ def gathered(
             f"Run `tmu purge {deletion.id} --yes`.",
         )
     dates, audit = told.dates if told else _dates(deletion), facts.audited(workspace, deletion)
+    searched = report_of(workspace, deletion.id)
     authority = authority_of(workspace)
     return Certificate(
         request=request,
@@ -121,12 +122,12 @@ def gathered(
         scope=facts.scope_in_numbers(deletion, purge),
         inventory=inventory.inventory_of(purge),
         models=(*inventory.models_of(purge), *facts.forgot(deletion)),
-        not_reached=inventory.not_reached(purge, settings.backups, dates.done),
+        not_reached=(*inventory.not_reached(purge, settings.backups, dates.done), *accepted_unread(searched)),
         making=facts.making_of(workspace, deletion),
         audit=audit,
         attacks=attacks_of(audit),
         verification=verification,
-        validation=validation_of(report_of(workspace, deletion.id)),
+        validation=validation_of(searched),
         recipients=recipients_of(workspace, request),
         served=told.served if told else facts.served_here(workspace, deletion),
         mark=facts.MARK,

@@ -1,10 +1,11 @@
-"""Fetch a bundle and the weights of its model, in pieces: what was cut short goes on where it stopped.
+"""Fetch a bundle, the weights of its model and those that its training started from, in pieces.
 
-Each file is checked against the bundle's sums, or the model's manifest, before it takes its name.
+What was cut short goes on where it stopped. Each file is checked against the bundle's sums, or the manifest of its
+artifact, before it takes its name.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tmu.files import sha256_file, storage_errors
 from tmu.models.bundle_files import ARCH, WEIGHTS
 from tmu.purge.record import find_record
 from tmu.refs import ModelRef
+from tmu.steps.starts import KIND as START
 from tmu.stores.evidence import evidence_store
 from tmu.stores.lock import locked
 from tmu.stores.source import Source
@@ -39,7 +41,8 @@ class _File:
 
 class Pulled(Config):
     """What was fetched. files: by name with their sizes. resumed: bytes that an earlier call had fetched. model: why
-    the weights are not among them; empty: they are.
+    the weights are not among them; empty: they are. start: the same of the weights that training started from; empty
+    also where it started from none.
     """
 
     request: str
@@ -47,6 +50,7 @@ class Pulled(Config):
     files: dict[str, int]
     resumed: int
     model: str = ""
+    start: str = ""
 
 
 class Link(Config):
@@ -58,12 +62,12 @@ class Link(Config):
 
 
 def pull(workspace: Workspace, request: str, to: Path, report: Report = lambda done, total: None) -> Pulled:
-    """The bundle of a request, and the weights of its model in `model/`.
+    """The bundle of a request, the weights of its model in `model/`, and those that it started from in `start/`.
 
     Raises RequestError for a request without a bundle, StorageError where the store refuses, the folder is no earlier
     pull of the same bundle, or what it holds is damaged.
     """
-    files, why = _files(workspace, request)
+    files, missing = _files(workspace, request)
     sums = b"".join(_read(files[0].source, SUMS))
     with storage_errors(to):
         to.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,7 +84,7 @@ def pull(workspace: Workspace, request: str, to: Path, report: Report = lambda d
             report(done, whole)
         (to / SUMS).write_bytes(sums)
         (to / ".pull.lock").unlink(missing_ok=True)
-    return Pulled(request=request, folder=str(to), files=sizes, resumed=resumed, model=why)
+    return Pulled(request=request, folder=str(to), files=sizes, resumed=resumed, **missing)
 
 
 def links(workspace: Workspace, request: str, seconds: int) -> list[Link]:
@@ -91,8 +95,8 @@ def links(workspace: Workspace, request: str, seconds: int) -> list[Link]:
     return [*found, Link(name=SUMS, address=sums, sha256="")]
 
 
-def _files(workspace: Workspace, request: str) -> tuple[list[_File], str]:
-    """All files of the bundle and of its model; why there is no model."""
+def _files(workspace: Workspace, request: str) -> tuple[list[_File], dict[str, str]]:
+    """All files of the bundle, of its model and its start; why there is no `model` or `start`."""
     if not request or "/" in request or request.startswith("."):
         raise RequestError("That is no id of a request.", "`tmu evidence` lists the bundles.")
     source = evidence_store(workspace.state("evidence"), workspace.settings).source(request)
@@ -101,24 +105,42 @@ def _files(workspace: Workspace, request: str) -> tuple[list[_File], str]:
     sums = parse_sums(b"".join(_read(source, SUMS)))
     files = [_File(source, name, name, digest) for name, digest in sums.items()]
     if MANIFEST not in sums:
-        return files, "No model had learned the records: there are no weights."
-    said = Manifest.model_validate_json(b"".join(_read(source, MANIFEST)))
-    model = said.made.serves or said.made.unlearned
+        return files, {"model": "No model had learned the records: there are no weights."}
+    said, missing = Manifest.model_validate_json(b"".join(_read(source, MANIFEST))), dict[str, str]()
     try:
-        return [*files, *_model(workspace, model)], ""
+        files += _model(workspace, said.made.serves or said.made.unlearned)
     except TmuError as error:
-        return files, f"The weights are not handed out: {error.what}"
+        missing["model"] = f"The weights are not handed out: {error.what}"
+    try:
+        files += _start(workspace, said.case.params.model.init_sha256)
+    except TmuError as error:
+        missing["start"] = f"The weights that training started from are not handed out: {error.what}"
+    return files, missing
 
 
-def _model(workspace: Workspace, model: ModelRef) -> Iterator[_File]:
+def _model(workspace: Workspace, model: ModelRef) -> list[_File]:
     """The files of a model. Raises ModelError for one that is blocked, StorageError for one that is gone."""
     _refuse_blocked(workspace, model)
-    source = workspace.artifacts.source(model.uri, model.digest)
-    content = b"".join(_read(source, manifests.MANIFEST))
-    digests = json.loads(content)["files"]
-    yield _File(source, manifests.MANIFEST, f"{MODEL}/{manifests.MANIFEST}", model.digest)
-    for name in (WEIGHTS, ARCH):
-        yield _File(source, name, f"{MODEL}/{name}", digests[name])
+    return _artifact(workspace, model.uri, model.digest, MODEL, (WEIGHTS, ARCH))
+
+
+def _start(workspace: Workspace, sha256: str | None) -> list[_File]:
+    """The kept copy of what training started from; nothing where it started from none. Raises StorageError."""
+    if sha256 is None:
+        return []
+    uri = f"{START}/{sha256}"
+    kept = next((each for each in workspace.artifacts.manifests(START) if each.uri == uri), None)
+    if kept is None:
+        raise StorageError(f"there is no kept copy of the weights with SHA-256 {sha256}.", "Restore it from a backup.")
+    return _artifact(workspace, uri, kept.digest, START, (WEIGHTS,))
+
+
+def _artifact(workspace: Workspace, uri: str, digest: str, folder: str, names: Sequence[str]) -> list[_File]:
+    """An artifact's manifest and some of its files, to be put into a folder. Raises StorageError."""
+    source = workspace.artifacts.source(uri, digest)
+    digests = json.loads(b"".join(_read(source, manifests.MANIFEST)))["files"]
+    files = [_File(source, manifests.MANIFEST, f"{folder}/{manifests.MANIFEST}", digest)]
+    return files + [_File(source, name, f"{folder}/{name}", digests[name]) for name in names]
 
 
 def _refuse_blocked(workspace: Workspace, model: ModelRef) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from tmu import manifest
 from tmu.errors import StorageError
-from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable
+from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable, write_atomic
 from tmu.stores.lock import locked
+from tmu.stores.owner import MARK, owner_of, refuse_another
 from tmu.stores.purged import PurgedArtifacts, PurgedError
 from tmu.stores.source import FolderSource, Source
 
@@ -29,10 +30,52 @@ class Held:
 
 
 class Artifacts(ABC):
-    """A store of artifact folders. `workspace` is what `file:PATH` addresses are relative to."""
+    """A store of artifact folders. `workspace` is what `file:PATH` addresses are relative to.
 
-    def __init__(self, workspace: Path) -> None:
-        self.workspace, self.purged = workspace, PurgedArtifacts(workspace)
+    owned: it bears the mark of its workspace (`tmu/stores/owner.py`), and one that bears another's takes nothing.
+    """
+
+    def __init__(self, workspace: Path, *, owned: bool = False) -> None:
+        self.workspace, self.purged, self.owned = workspace, PurgedArtifacts(workspace), owned
+        self._claimed, self._ours = False, set[str]()
+
+    def claim(self) -> None:
+        """Put the workspace's mark at the top where there is none. Raises StorageError where it is another's."""
+        if not self.owned or self._claimed:
+            return
+        self.refuse_foreign()
+        if self._mark(MARK) is None:
+            self._put_mark(owner_of(self.workspace).as_bytes())
+            self._ours.discard(MARK)
+            self.refuse_foreign()  # of two that came at once, one was first
+        self._claimed = True
+
+    def refuse_foreign(self, uri: str = "") -> None:
+        """Raise StorageError, naming it, where the store belongs to another workspace; or what lies below it on the way
+        to an artifact (`kind/key`): another's prefix may begin there. Each place is looked at once.
+        """
+        parts = uri.split("/") if uri else []
+        for name in ("/".join([*parts[:count], MARK]) for count in range(len(parts) + 1)):
+            if not self.owned or name in self._ours:
+                continue
+            raw = self._mark(name)
+            if raw is not None:
+                refuse_another(owner_of(self.workspace), raw, f"{self.where}/{name}")
+            if raw is not None or parts:  # where nobody's is, a claim looks again after it put its own
+                self._ours.add(name)
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """The store's address, as messages call it."""
+
+    @abstractmethod
+    def _mark(self, name: str) -> bytes | None:
+        """The content of a mark by its name below the top; None where there is none."""
+
+    @abstractmethod
+    def _put_mark(self, content: bytes) -> None:
+        """Write the mark at the top, unless one is there by then."""
 
     @abstractmethod
     def find(self, kind: str, key: str) -> Path | None:
@@ -133,8 +176,8 @@ class Artifacts(ABC):
 class LocalArtifacts(Artifacts):
     """Artifacts as `root/kind/key/`."""
 
-    def __init__(self, root: Path, workspace: Path = Path()) -> None:
-        super().__init__(workspace)
+    def __init__(self, root: Path, workspace: Path = Path(), *, owned: bool = False) -> None:
+        super().__init__(workspace, owned=owned)
         self.root = root
 
     def folder(self, kind: str, key: str) -> Path:
@@ -156,14 +199,29 @@ class LocalArtifacts(Artifacts):
     def held(self, kind: str) -> list[Path]:
         return sorted(path.parent for path in (self.root / kind).glob(f"*/{manifest.MANIFEST}"))
 
+    @property
+    def where(self) -> str:
+        return str(self.root)
+
+    def _mark(self, name: str) -> bytes | None:
+        path = self.root / name
+        return path.read_bytes() if path.is_file() else None
+
+    def _put_mark(self, content: bytes) -> None:
+        with locked(self.root / ".lock"):
+            if self._mark(MARK) is None:
+                write_atomic(self.root / MARK, content)
+
     def refuse_unwritable(self) -> None:
         refuse_unwritable(self.root)
+        self.claim()
 
     @contextlib.contextmanager
     def create(
         self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
         folder = self.folder(kind, key)
+        self.claim()
         with contextlib.ExitStack() as until_moved, contextlib.suppress(_Present), new_folder(folder) as building:
             yield building
             manifest.seal(building, kind, identity, run)
@@ -185,6 +243,7 @@ class LocalArtifacts(Artifacts):
     ) -> Iterator[Path]:
         kind, files = source.manifest["kind"], source.manifest["files"]
         folder, origin = self.folder(kind, key), self._origin(source)
+        self.claim()
         with contextlib.ExitStack() as until_moved, contextlib.suppress(_Present), new_folder(folder) as building:
             yield building
             same = {name: digest for name, digest in files.items() if not (building / name).exists()}
@@ -199,6 +258,7 @@ class LocalArtifacts(Artifacts):
 
     def remove(self, uri: str) -> None:
         folder = self.folder(*uri.split("/", 1))
+        self.refuse_foreign(uri)
         with locked(folder.parent / ".lock"):
             if folder.exists():
                 discard(folder)

@@ -19,6 +19,7 @@ from tmu.errors import StorageError
 from tmu.files import new_folder, write_atomic
 from tmu.stores.artifacts import Artifacts, Held, LocalArtifacts
 from tmu.stores.lock import locked
+from tmu.stores.owner import MARK
 from tmu.stores.s3_access import S3Access, put, refusals
 from tmu.stores.s3_versions import S3Versions
 from tmu.stores.source import S3Source, Source
@@ -40,8 +41,10 @@ class S3Artifacts(Artifacts):
         access: S3Access | None,
         cache: Path,
         workspace: Path = Path(),
+        *,
+        owned: bool = False,
     ) -> None:
-        super().__init__(workspace)
+        super().__init__(workspace, owned=owned)
         self.bucket, self.prefix, self.access = bucket, prefix, access or S3Access()
         self.cache = LocalArtifacts(cache, workspace)
 
@@ -62,6 +65,7 @@ class S3Artifacts(Artifacts):
     def create(
         self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
+        self.claim()
         with self.cache.create(kind, key, identity, run) as building:
             yield building
         self._publish(kind, key, self.cache.folder(kind, key))
@@ -86,6 +90,7 @@ class S3Artifacts(Artifacts):
         self, source: Held, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
         kind = source.manifest["kind"]
+        self.claim()
         with self.cache.derive(source, key, identity, run) as building:
             yield building
         folder = self.cache.folder(kind, key)
@@ -104,6 +109,7 @@ class S3Artifacts(Artifacts):
     def remove(self, uri: str) -> None:
         kind, _, key = uri.partition("/")
         self.cache.folder(kind, key)  # refuses what is no address
+        self.refuse_foreign(uri)
         # what decides goes first: from then on nobody finds it
         self.versions.destroy(self.versions.of(self.key(f"{uri}/{manifest.MANIFEST}")))
         self.versions.destroy(self.versions.under(self.key(uri) + "/"))
@@ -148,8 +154,19 @@ class S3Artifacts(Artifacts):
 
     def refuse_unwritable(self) -> None:
         name = f"probe-{secrets.token_hex(4)}"
+        self.claim()
         self._put(name, b"")
         self.versions.destroy(self.versions.of(self.key(name)))
+
+    @property
+    def where(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def _mark(self, name: str) -> bytes | None:
+        return self._get(name)
+
+    def _put_mark(self, content: bytes) -> None:
+        self._put(MARK, content, only_if_absent=True)
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         """Upload a finished folder, unless another writer's sound artifact is there: the cache then takes that one."""

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from tests.ledger_tools import BOB, FLOW, KEYS, PLAN, approved, begun, bodies, complete, put, state
 from tmu.ledger import decisions, holds, proof, views
 from tmu.ledger.errors import ChainError, ConflictError
+from tmu.ledger.schema import forget_entries, request_keys, requests
 from tmu.ledger.schema import plans as plans_table
-from tmu.ledger.schema import request_keys, requests
 from tmu.ledger.shred import SHREDDED, known_keys, leads, rewritten, shred, shred_hold, to_rewrite
 from tmu.ledger.statement import statement
 from tmu.ledger.store import Ledger
@@ -144,6 +144,23 @@ def test_a_request_that_waits_for_nothing_else_goes_with_it_and_ends_as_a_duplic
         shredded(ledger, each)
     complete(ledger, execution)
     assert (state(ledger, "r1"), state(ledger, "r2"), state(ledger, "r3")) == ("completed", "duplicate", "queued")
+    proof.verify(ledger)
+
+
+def test_an_entry_that_a_restored_backup_opened_again_goes_once_nobody_else_waits_for_it(ledger: Ledger) -> None:
+    """The ledger is from before the request was served; another request of the person still needs the key."""
+    approved(ledger, "r1", "anna", plan=DIGESTS)
+    put(ledger, "r2", "anna")
+    put(ledger, "r3", "berta")
+    assert shredded(ledger) == 1
+    with ledger.read() as connection:
+        assert ANNA in known_keys(connection)  # r2 waits for it
+    assert shredded(ledger, "r2") == 1
+    with ledger.read() as connection:
+        known = known_keys(connection)
+        states = dict(connection.execute(sa.select(forget_entries.c.key, forget_entries.c.state)).tuples().all())
+    assert ANNA not in known and KEYS.subject("berta") in known
+    assert sorted(states.values()) == ["forgotten", "open"] and states[KEYS.subject("berta")] == "open"
     proof.verify(ledger)
 
 

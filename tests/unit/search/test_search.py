@@ -131,14 +131,29 @@ def test_a_link_is_read_where_it_points(workspace: Workspace, searched: Searched
     assert [hit.address for hit in searched().left] == ["link"]
 
 
-def test_a_folder_that_is_linked_elsewhere_is_not_passed_over(
+def test_a_folder_that_is_linked_elsewhere_is_entered_once(
     workspace: Workspace, searched: Searched, tmp_path: Path
 ) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (workspace.root / "linked").symlink_to(tmp_path / "elsewhere")
+    """Also where it links back, and from there to a third one."""
+    for name in ("elsewhere/deep", "third"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text(KEY)
+    (tmp_path / "elsewhere" / "back").symlink_to(workspace.root)
+    (tmp_path / "elsewhere" / "on").symlink_to(tmp_path / "third")
+    for name in ("linked", "again"):
+        (workspace.root / name).symlink_to(tmp_path / "elsewhere")
     report = searched()
-    assert (report.outcome, report.not_looked_at[0].address) == (Outcome.UNKNOWN, "linked")
-    assert searched(rules=(Declared(what="linked", why="it is empty"),)).outcome is Outcome.PASS
+    found = sorted(hit.address.partition("/")[2] for hit in report.left)
+    assert (found, report.not_looked_at) == (["deep/file", "on/file"], ())
+
+
+def test_a_link_to_a_folder_around_the_workspace_is_not_entered_and_is_said(
+    workspace: Workspace, searched: Searched
+) -> None:
+    (workspace.root / "around").symlink_to(workspace.root.parent)
+    report = searched()
+    assert (report.outcome, report.not_looked_at[0].address) == (Outcome.UNKNOWN, "around")
+    assert searched(rules=(Declared(what="around", why="nothing is there"),)).outcome is Outcome.PASS
 
 
 def test_what_cannot_be_read_leaves_it_unknown(workspace: Workspace, searched: Searched) -> None:
@@ -281,16 +296,14 @@ def test_each_model_is_named_with_what_it_learned(
     without = listed(workspace, {"shards/00.parquet": _into_cache(workspace, _copy_of_live(workspace))})
     forgets = forget_set(workspace, "all", sorted(map(KEYS.record, RECORDS)))
     partly = forget_set(workspace, "some", sorted(map(KEYS.record, RECORDS[:5])))
-    original, original_digest = model(workspace, "original", "original", held)
+    original, _ = model(workspace, "original", "original", held)
     expected = {
         original: Learned.YES,
         model(workspace, "before", "original", without)[0]: Learned.NO,
         model(workspace, "gold", "gold", held, forget=forgets)[0]: Learned.NO,
         model(workspace, "gold of another", "gold", held, forget=partly)[0]: Learned.YES,
-        model(workspace, "unlearned", "unlearned", held, forget=forgets, original=original_digest)[
-            0
-        ]: Learned.UNLEARNED,
-        model(workspace, "half", "unlearned", held, forget=partly, original=original_digest)[0]: Learned.YES,
+        model(workspace, "unlearned", "unlearned", held, forget=forgets, original=original)[0]: Learned.UNLEARNED,
+        model(workspace, "half", "unlearned", held, forget=partly, original=original)[0]: Learned.YES,
         model(workspace, "lost", "original", "0" * 32 + ".dir")[0]: Learned.UNTELLABLE,
     }
     copy = temporary / "tmpxx11yy22"

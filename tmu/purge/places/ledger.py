@@ -11,10 +11,13 @@ from sqlalchemy.engine import make_url
 
 from tmu.deletion.journal import Journal
 from tmu.ledger.actor import SYSTEM
+from tmu.ledger.entries import close_if_forgotten
 from tmu.ledger.place import address, has_ledger, open_ledger
 from tmu.ledger.schema import requests
 from tmu.ledger.shred import Leads, known_keys, leads, rewritten, shred, shred_hold, to_rewrite
+from tmu.ledger.states import WAITING
 from tmu.ledger.store import Ledger
+from tmu.ledger.transition import find
 from tmu.purge.held import why_held
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
@@ -26,6 +29,7 @@ _LIKE_A_KEY = re.compile(rb"(?=([0-9a-f]{32}))")
 _REQUEST, _HOLD, _FILES, _BEYOND = "request ", "hold ", "files of the database", "beyond: "
 _OPEN = "another request, which is open, names a person of this deletion"
 _IN_FORCE = "a legal hold is in force"
+_BEFORE = "all that it names was forgotten before the ledger was restored from a backup"
 _BACKUPS = "backups of the database"
 
 
@@ -89,6 +93,9 @@ class LedgerKeys:
             if request in found.served:
                 shred(tx, request)
                 shred(tx, request, scope.every_key)  # a row that came back
+                row = find(tx.connection, request)
+                if row.state in WAITING and row.batch_id is None:  # of a backup: the next batch must not take it
+                    close_if_forgotten(tx, row, _BEFORE)
             elif request in found.named:
                 shred(tx, request, scope.every_key)
 

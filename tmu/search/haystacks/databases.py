@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 
-from tmu.search import databases
+from tmu.search import databases, server_files
 from tmu.search.ground import Found, Ground, Table
 from tmu.search.haystacks.walk import files_below
 from tmu.search.look import Thing
@@ -22,14 +22,14 @@ class Databases:
 
     def found(self, ground: Ground) -> Iterator[Found]:
         """Tables of each server, then raw files; SQLite files outside the workspace."""
-        server = False
+        servers = []
         for name, url in _addresses(ground):
             if url.get_backend_name() == "sqlite":
                 yield from _sqlite(ground, name, url.database)
                 continue
-            server = True
+            servers += [url] if url.get_backend_name() == "postgresql" else []
             yield from _tables(name, url)
-        yield from _raw_files(ground, server)
+        yield from _raw_files(ground, servers)
         yield from _prefect_home(ground)
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
@@ -79,17 +79,19 @@ def _tables(name: str, url: sa.URL) -> Iterator[Found]:
         engine.dispose()
 
 
-def _raw_files(ground: Ground, server: bool) -> Iterator[Found]:
+def _raw_files(ground: Ground, urls: list[sa.URL]) -> Iterator[Found]:
     """PostgreSQL's own files hold dead rows and the write-ahead log, which no table shows."""
-    if not server:
-        return
-    folder = ground.workspace.settings.postgres_data
-    name = "PostgreSQL files"
-    if folder is None or not os.access(folder, os.R_OK | os.X_OK):
-        why = "they are on the server; dead rows and the write-ahead log may hold what no table shows"
-        yield NotLookedAt(haystack=name, address=str(folder or "the server's data folder"), why=why)
-        return
-    yield from files_below(folder, lambda _: name, f"{folder}/")
+    folder, servers = ground.workspace.settings.postgres_data, dict[str, list[sa.URL]]()
+    for url in urls:
+        servers.setdefault(server_files.server_of(url), []).append(url)
+    readable = folder is not None and os.access(folder, os.R_OK | os.X_OK)
+    for server, mine in servers.items():
+        why = server_files.why_not_read(folder, mine) if folder is not None and readable else ""
+        if why or not readable:
+            told = server_files.told_of(mine)
+            yield NotLookedAt(haystack=server_files.NAME, address=server, why=f"{why}; {told}" if why else told)
+        elif folder is not None:
+            yield from files_below(folder, lambda _: server_files.NAME, f"{folder}/")
 
 
 def _prefect_home(ground: Ground) -> Iterator[Found]:
