@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.integration.conftest import make_workspace
+from tmu.data import contents
 from tmu.data.decoded import Decoding
 from tmu.data.digest import manifest
 from tmu.data.store import RecordStore
@@ -38,6 +39,7 @@ from tmu.workspace import Workspace
 def erased(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Scope]:
     """A workspace after the erasing of one person, with its caches of before."""
     workspace = make_workspace(tmp_path_factory.mktemp("scratch") / "w")
+    contents.note(workspace.data, workspace.contents)  # those of an import belong to its own files
     decoding = Decoding(workspace.decoded, 0)
     store = RecordStore.open(workspace.data, cache=workspace.state("index"), decoding=decoding)
     store.decoded(np.arange(len(store.index())))
