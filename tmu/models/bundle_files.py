@@ -5,6 +5,8 @@ from pathlib import Path
 from tmu.files import sha256_file
 
 WEIGHTS, ARCH = "weights.safetensors", "arch.json"
+START = "start"
+"""The kind of artifact that holds weights with which fresh networks begin."""
 
 
 def weights_digest(folder: Path) -> str:

@@ -16,10 +16,9 @@ from tmu.evidence.manifest import NAME as MANIFEST
 from tmu.evidence.manifest import Manifest
 from tmu.evidence.sums import SUMS, parse_sums
 from tmu.files import sha256_file, storage_errors
-from tmu.models.bundle_files import ARCH, WEIGHTS
+from tmu.models.bundle_files import ARCH, START, WEIGHTS
 from tmu.purge.record import find_record
 from tmu.refs import ModelRef
-from tmu.steps.starts import KIND as START
 from tmu.stores.evidence import evidence_store
 from tmu.stores.lock import locked
 from tmu.stores.source import Source

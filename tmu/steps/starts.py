@@ -13,12 +13,10 @@ from safetensors.torch import load_file
 from tmu.config import Params
 from tmu.errors import ModelError, StorageError
 from tmu.files import sha256_file
-from tmu.models.bundle_files import WEIGHTS
+from tmu.models.bundle_files import START, WEIGHTS
 from tmu.models.start import Start
 from tmu.steps.adopted import own_weights
 from tmu.workspace import Workspace
-
-KIND = "start"
 
 
 def start_of(workspace: Workspace, params: Params) -> Start | None:
@@ -38,7 +36,7 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
     if sha256 is None:
         raise ValueError("the start has no digest yet")
     _refuse_own(workspace, sha256)  # one that is kept, too: it may have been adopted since
-    kept = workspace.artifacts.find(KIND, sha256)
+    kept = workspace.artifacts.find(START, sha256)
     if kept is None:
         source = workspace.root / init if init else None
         if source is None or not source.is_file():
@@ -46,11 +44,11 @@ def keep_start(workspace: Workspace, params: Params) -> Path | None:
                 f"The weights to start from ({sha256}) are not here: neither their file nor a sound copy.",
                 "Put the file back and name it by `model.init` in params.yaml.",
             )
-        with workspace.artifacts.create(KIND, sha256, {"stage": KIND, "sha256": sha256}, {}) as folder:
+        with workspace.artifacts.create(START, sha256, {"stage": START, "sha256": sha256}, {}) as folder:
             shutil.copyfile(source, folder / WEIGHTS)
             _refuse_changed(folder / WEIGHTS, sha256)
             read_start(folder / WEIGHTS)
-        kept = workspace.artifacts.find(KIND, sha256)
+        kept = workspace.artifacts.find(START, sha256)
     return kept / WEIGHTS
 
 
