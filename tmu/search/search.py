@@ -1,13 +1,16 @@
 """The search: find what belongs to the person, look at everything, ask for the old versions, name every model."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tmu import __version__
+from tmu.files import abandoned, scratch_folder
 from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, stated, unread_by_rule
 from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
@@ -46,9 +49,9 @@ def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
     Copies of objects and databases lie in a private temporary folder while they are looked at, and are gone at the end.
     """
     started = _now()
-    with tempfile.TemporaryDirectory(prefix="tmu-search-") as scratch:
+    with _scratch(workspace) as scratch:
         task = replace(task, rules=(*task.rules, *stated(workspace.settings)))
-        ground = Ground(workspace, Path(scratch), task.also, task.own)
+        ground = Ground(workspace, scratch, task.also, task.own)
         run = _Run(ground, task)
         run.derive()
         run.look()
@@ -68,6 +71,14 @@ def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
             not_looked_at=tuple(dict.fromkeys(unread_by_rule(each, task.rules) for each in run.unread)),
         )
         return report, run.inventory(started)
+
+
+def _scratch(workspace: Workspace) -> AbstractContextManager[Path]:
+    """A private folder for copies. Those that killed searches of this workspace left behind go first."""
+    folder, name = Path(tempfile.gettempdir()), f"{workspace.scratch_name}-search"
+    for left in abandoned(folder, name):
+        shutil.rmtree(left, ignore_errors=True)
+    return scratch_folder(folder, name)
 
 
 @dataclass

@@ -429,3 +429,17 @@ def test_hits_are_counted_by_haystack(workspace: Workspace, searched: Searched) 
 
 def test_of_keys_alone() -> None:
     assert of_keys([KEY, KEY], [], 1).counted().keys == 1
+
+
+def test_copies_that_a_killed_search_left_behind_go_and_those_of_a_living_one_stay(
+    workspace: Workspace, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    dead, living = (
+        temporary / f".{workspace.scratch_name}-search.building-{pid}-abc" for pid in (4194000, os.getpid())
+    )
+    for folder in (dead, living):
+        folder.mkdir()
+        (folder / "copy-0").write_text(KEY)
+    search(workspace, Task(Needles(subjects=(KEY,))))
+    assert list(temporary.iterdir()) == [living]  # this search's own is gone, too

@@ -1,4 +1,4 @@
-"""What killed processes of this workspace left in the machine's temporary folder: revisions unpacked for a look."""
+"""What killed processes of this workspace left in the machine's temporary folder: copies for a look or a search."""
 
 import tempfile
 from pathlib import Path
@@ -15,5 +15,7 @@ ORDER = 40
 def places(workspace: Workspace) -> list[Place]:
     """Folders of processes that live are left alone, and those of other workspaces."""
     folder = Path(tempfile.gettempdir())
-    look = Files("temporary folders", folder, Holds.IMAGES, lambda scope: abandoned(folder, workspace.scratch_name))
+    look = Files(
+        "temporary folders", folder, Holds.IMAGES, lambda scope: abandoned(folder, f"{workspace.scratch_name}*")
+    )
     return [look]
