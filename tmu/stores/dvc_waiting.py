@@ -37,7 +37,12 @@ class Waiting:
         while self._processes:
             process = self._processes.pop()
             asked = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
-            said, complained = process.communicate(json.dumps(asked))
+            try:
+                said, complained = process.communicate(json.dumps(asked))
+            except BaseException:  # interrupted, as by Ctrl-C: the command must not go on without us
+                process.kill()
+                process.wait()
+                raise
             if process.returncode >= 0:  # else it was killed: DVC's commands may be repeated
                 return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
         return None
