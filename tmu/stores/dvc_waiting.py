@@ -25,10 +25,11 @@ class Waiting:
         self._processes: list[subprocess.Popen[str]] = []
 
     def start(self, count: int) -> None:
-        """So many more."""
+        """So many more, or as many as the machine allows: a command that finds none has a process of its own."""
         command, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
-        for _ in range(count):
-            self._processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+        with suppress(OSError):
+            for _ in range(count):
+                self._processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
 
     def run(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]

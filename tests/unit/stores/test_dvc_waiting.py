@@ -1,4 +1,4 @@
-"""A process that carries out a command of DVC's ends with whoever asked for it."""
+"""Processes that carry out a command of DVC's each: they end with whoever asked, and nothing depends on them."""
 
 import signal
 import subprocess
@@ -26,3 +26,13 @@ def test_a_command_that_is_interrupted_does_not_go_on_alone(tmp_path: Path, monk
     finally:
         process.kill()
         process.wait()
+
+
+def test_where_no_process_can_be_started_none_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    waiting = Waiting()
+    waiting.start(3)
+    assert waiting.run(["push"], tmp_path, {}) is None
