@@ -62,9 +62,13 @@ class Here:
     spares: dict[str, float]
 
     def works_on(self, run: FlowRun) -> bool:
-        """Whether there is a process of the run; one that was started after the run began is another with its id."""
+        """Whether there is a process of the run; one that was started after it is at work is another with its id.
+
+        By the time of its state: a run that was suspended goes on in another process, long after its first start.
+        """
         began = self.spares.get(str(run.infrastructure_pid))
-        mine = began is not None and (run.start_time is None or began <= run.start_time.timestamp())
+        pending = run.state_type is StateType.PENDING
+        mine = began is not None and (pending or began <= run.state.timestamp.timestamp())
         return mine or run.id in self.runs
 
 

@@ -354,9 +354,12 @@ def test_a_run_in_a_process_that_had_waited_is_known_by_the_id_of_its_process(
         assert spare.stdout is not None
         spare.stdout.readline()
         run = _running(client, pid=spare.pid)
-        earlier = run.model_copy(update={"start_time": run.start_time - timedelta(hours=1)})
+        before = run.start_time - timedelta(hours=1)
+        resumed = run.model_copy(update={"start_time": before})
+        earlier = run.model_copy(update={"state": run.state.model_copy(update={"timestamp": before})})
         try:
             assert _found(client) == []
+            assert zombies._here().works_on(resumed)  # it had been suspended, and goes on in a younger process
             assert not zombies._here().works_on(earlier)  # another process with the id of one that is gone
         finally:
             spare.kill()

@@ -98,6 +98,15 @@ def test_a_folder_of_another_server_is_not_taken_for_its_files(
     assert report.outcome is Outcome.UNKNOWN
     assert "is not that of this server" in report.not_looked_at[0].why
     assert "PostgreSQL files" not in {each.name for each in report.haystacks}
+    control = tmp_path / "other" / "global" / "pg_control"
+    control.parent.mkdir()
+    control.write_bytes(b"another server's number")
+    engine = sa.create_engine(database)
+    with engine.connect() as connection:
+        oid = connection.exec_driver_sql("SELECT oid FROM pg_database WHERE datname = current_database()").scalar()
+    engine.dispose()
+    (tmp_path / "other" / "base" / str(oid)).mkdir()  # as the first database of each server has
+    assert found(wrong).outcome is Outcome.UNKNOWN
 
 
 def test_the_operators_statement_is_accepted_for_these_files_alone_and_certificates_repeat_it(

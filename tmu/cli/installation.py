@@ -14,6 +14,7 @@ from tmu.files import digest_of, read_json, write_json
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
+_SITES = ("site-packages", "dist-packages")
 _HINT = "Install as the lock file says: `make setup`, or `pip install --require-hashes --no-deps -r requirements.lock`"
 
 
@@ -66,8 +67,10 @@ def _imports(note: Path | None) -> list[Check]:
 def _stamp() -> str:
     """What changes with Python, with where it finds them, and with any package that is installed or removed."""
     folders = [Path(sysconfig.get_paths()[name]) for name in ("purelib", "platlib")]
+    folders += [Path(each) for each in sys.path if Path(each).name in _SITES]  # the system's and the user's, too
     files = [Path(spec.origin) for spec in map(importlib.util.find_spec, _IMPORTED) if spec and spec.origin]
-    facts = [(str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in (*folders, *files) if path.exists()]
+    looked = dict.fromkeys((*folders, *files, *(path.parent for path in files)))  # of a package, also its own folder
+    facts = [(str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in looked if path.exists()]
     return digest_of([sys.executable, sys.version, _IMPORTED, facts])
 
 

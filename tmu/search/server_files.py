@@ -3,6 +3,7 @@
 Dead rows and the write-ahead log are in no table. Where the files are out of reach, what lingers there is not known.
 """
 
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 NAME = "PostgreSQL files"
-_DATABASE = "SELECT oid FROM pg_database WHERE datname = current_database()"
+_DATABASE = (
+    "SELECT oid, (SELECT system_identifier FROM pg_control_system()) FROM pg_database "
+    "WHERE datname = current_database()"
+)
 _REWRITTEN = (
     "SELECT max(rewritten_at), count(*) FILTER (WHERE shredded_at IS NOT NULL AND rewritten_at IS NULL) FROM requests"
 )
@@ -28,12 +32,22 @@ def server_of(url: sa.URL) -> str:
 
 
 def why_not_read(folder: Path, urls: Iterable[sa.URL]) -> str:
-    """Why a folder's files do not stand for those of the databases' server; empty where they do."""
+    """Why a folder's files do not stand for those of the databases' server; empty where they do.
+
+    By the server's own number, too: the first database of each server has the same oid.
+    """
     for url in urls:
-        oid = _asked(url, _DATABASE)
-        if oid is None or not (folder / "base" / str(oid[0])).is_dir():
+        found = _asked(url, _DATABASE)
+        if found is None or found[1] != _number_in(folder) or not (folder / "base" / str(found[0])).is_dir():
             return "the folder in setting `postgres_data` is not that of this server"
     return ""
+
+
+def _number_in(folder: Path) -> int | None:
+    """The system identifier of the server whose files these are; None where it cannot be read."""
+    with suppress(OSError):
+        return int.from_bytes((folder / "global" / "pg_control").read_bytes()[:8], sys.byteorder, signed=True)
+    return None
 
 
 def told_of(urls: Iterable[sa.URL]) -> str:

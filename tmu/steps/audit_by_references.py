@@ -79,7 +79,8 @@ def _case(workspace: Workspace, case: TableAuditCase, references: ReferencesRef)
     sample, forget = _joined([sets["retain"], sets["test"]]), sets["forget"].examples
     models = {"unlearned": case.unlearned, "original": case.original}
     nets = {name: load_model(workspace, model)[0] for name, model in models.items()}
-    said = {name: answers_of(workspace, models[name], net, sample, forget, params) for name, net in nets.items()}
+    known = case.model_copy(update={"references": references})
+    said = {name: answers_of(workspace, known, models[name], net, sample, forget) for name, net in nets.items()}
     return TableCase(
         **_parts(params, sets, said),
         config=params.audit,

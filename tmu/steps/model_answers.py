@@ -12,9 +12,9 @@ from torch import nn
 from tmu.audit.answers import Answers, ask
 from tmu.config import Params, TrainConfig
 from tmu.errors import DataError, StorageError
-from tmu.files import digest_of
 from tmu.models.registry import module_of
 from tmu.refs import ModelRef
+from tmu.steps.cases import TableAuditCase
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.stores.artifacts import Held
 from tmu.train import Examples
@@ -26,20 +26,24 @@ FILE = "answers.safetensors"
 
 def code_of(params: Params) -> tuple[str, ...]:
     """The modules whose closure is the code of this step."""
-    return (__name__, module_of(params.model.name))
+    return (__name__, "tmu.steps.table_sets", module_of(params.model.name))
 
 
 def answers_of(
-    workspace: Workspace, model: ModelRef, net: nn.Module, sample: Examples, forget: Examples, params: Params
+    workspace: Workspace, case: TableAuditCase, model: ModelRef, net: nn.Module, sample: Examples, forget: Examples
 ) -> Answers:
-    """The answers of `model`, whose network is `net`, on the sample and on the forget set.
+    """The answers of `model`, whose network is `net`, on the sample and on the forget set of a case with references.
 
-    Those on the sample are kept as an artifact, with the records' keys; those on the forget set are not.
+    Those on the sample are kept as an artifact, with the records' keys; those on the forget set are not. The identity
+    outlives the purge, in a note. So it tells what the sample follows from, and no digest of keys: with a list of keys
+    alone nobody can test a guess against it.
     """
     lane = lane_of(workspace, TrainConfig(precision="fp32"))
-    size, device = params.audit.batch_size, pick_device(workspace.settings.device)
+    size, device = case.params.audit.batch_size, pick_device(workspace.settings.device)
     said = {"model": model.weights, "batch_size": size, "lane": lane}
-    identity = identity_of("answers", code_of(params), **said, records=digest_of(sample.keys.tolist()))
+    drawn = {name: getattr(case, name).digest for name in ("data", "forget", "references")}
+    drawn |= {"sample": case.params.audit.sample, "seed": case.params.seed}
+    identity = identity_of("answers", code_of(case.params), **said, drawn=drawn)
 
     def build(folder: Path, _: dict[str, Any]) -> None:
         known = _earlier(workspace, identity)
@@ -52,7 +56,7 @@ def answers_of(
 
 def _earlier(workspace: Workspace, identity: dict[str, Any]) -> Answers | None:
     """What the same network said in the same way of other records; None where it was never asked."""
-    wanted = {name: value for name, value in identity.items() if name != "records"}
+    wanted = {name: value for name, value in identity.items() if name != "drawn"}
     found: Answers | None = None
     for held in workspace.artifacts.manifests("answers"):
         if {name: held.manifest["identity"].get(name) for name in wanted} == wanted:

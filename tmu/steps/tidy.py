@@ -3,9 +3,12 @@
 Kept are the artifacts, DVC's cache and the models: these are the purge's (`tmu/steps/purge.py`).
 """
 
+from pathlib import Path
+
 from tmu.data import contents, decoded
 from tmu.data.index import prune
 from tmu.files import discard, sweep
+from tmu.stores.artifacts import LocalArtifacts
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 
@@ -25,8 +28,7 @@ def tidy(workspace: Workspace) -> dict[str, int]:
         places = [
             workspace.root,
             workspace.state(),
-            *workspace.state("artifacts").glob("*"),
-            *workspace.state("cache").glob("*"),
+            *(folder for top in _of_artifacts(workspace) for folder in top.glob("*")),
             *(
                 workspace.state(name)
                 for name in ("requests", "snapshots", "revisions", "references", "replays", "evidence", "decoded")
@@ -35,6 +37,18 @@ def tidy(workspace: Workspace) -> dict[str, int]:
         swept = sum(sweep(place) for place in places)
         fits = _unfinished_fits(workspace)
     return {"index_parts": pruned, "revisions": len(revisions), "leftovers": swept, "unfinished_fits": fits}
+
+
+def _of_artifacts(workspace: Workspace) -> set[Path]:
+    """Where artifacts are built on this machine; also a folder that setting `artifacts` names, if it is not another's.
+
+    Raises StorageError where it is.
+    """
+    found, store = {workspace.state("artifacts"), workspace.state("cache")}, workspace.artifacts
+    if isinstance(store, LocalArtifacts):
+        store.refuse_foreign()
+        found.add(store.root)
+    return found
 
 
 def _unfinished_fits(workspace: Workspace) -> int:

@@ -43,6 +43,7 @@ class Artifacts(ABC):
         """Put the workspace's mark at the top where there is none. Raises StorageError where it is another's."""
         if not self.owned or self._claimed:
             return
+        self._ours.discard(MARK)  # a purge may have found nobody's there, and another one's is there by now
         self.refuse_foreign()
         if self._mark(MARK) is None:
             self._put_mark(owner_of(self.workspace).as_bytes())

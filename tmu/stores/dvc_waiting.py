@@ -25,10 +25,11 @@ class Waiting:
         self._processes: list[subprocess.Popen[str]] = []
 
     def start(self, count: int) -> None:
-        """So many more."""
+        """So many more, or as many as the machine allows: a command that finds none has a process of its own."""
         command, pipe = [sys.executable, "-m", __name__], subprocess.PIPE
-        for _ in range(count):
-            self._processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+        with suppress(OSError):
+            for _ in range(count):
+                self._processes.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True))
 
     def run(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
@@ -37,7 +38,12 @@ class Waiting:
         while self._processes:
             process = self._processes.pop()
             asked = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
-            said, complained = process.communicate(json.dumps(asked))
+            try:
+                said, complained = process.communicate(json.dumps(asked))
+            except BaseException:  # interrupted, as by Ctrl-C: the command must not go on without us
+                process.kill()
+                process.wait()
+                raise
             if process.returncode >= 0:  # else it was killed: DVC's commands may be repeated
                 return subprocess.CompletedProcess(arguments, process.returncode, said, complained)
         return None

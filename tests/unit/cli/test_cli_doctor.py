@@ -1,8 +1,10 @@
 """The doctor's findings: what is broken fails, what waits warns, and each says how to fix it."""
 
+import importlib.util
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,7 +80,8 @@ def test_imports_that_worked_are_not_tried_again_until_something_is_installed(
 ) -> None:
     tried: list[str] = []
     monkeypatch.setattr(installation, "_IMPORTED", ("colorsys", "json"))
-    monkeypatch.setattr(installation.importlib, "import_module", tried.append)
+    ours = SimpleNamespace(import_module=tried.append, util=importlib.util)  # others import while the doctor looks
+    monkeypatch.setattr(installation, "importlib", ours)
     assert _findings(place.root, 0)["import json"]["text"] == "works"
     assert _findings(place.root, 0)["import json"]["text"] == "worked; nothing was installed since"
     assert tried == ["colorsys", "json"]
@@ -98,6 +101,21 @@ def test_the_stamp_of_the_packages_changes_with_each_that_is_installed(
     assert installation._stamp() == before
     (tmp_path / "new_package").mkdir()
     assert installation._stamp() != before
+
+
+def test_the_stamp_changes_with_the_systems_packages_and_with_what_a_package_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "dist-packages"
+    (site / "heavy_thing" / "lib").mkdir(parents=True)
+    (site / "heavy_thing" / "__init__.py").touch()
+    monkeypatch.setattr(installation, "_IMPORTED", ("heavy_thing",))
+    monkeypatch.setattr(installation.sys, "path", [*installation.sys.path, str(site)])
+    first = installation._stamp()
+    (site / "heavy_thing" / "lib").rmdir()
+    second = installation._stamp()
+    (site / "another.dist-info").mkdir()
+    assert len({first, second, installation._stamp()}) == 3
 
 
 def test_an_import_that_failed_is_tried_again(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

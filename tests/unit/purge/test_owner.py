@@ -68,6 +68,13 @@ def test_a_purge_destroys_nothing_beneath_what_is_anothers(place):  # noqa: F811
     assert anew.artifacts.find("model", "a") is None
 
 
+def test_who_purged_where_nobodys_mark_was_writes_nothing_once_another_has_put_its_own(place):  # noqa: F811
+    place.artifacts.remove("model/of-nobody")
+    place.artifacts._put_mark(THEIRS.as_bytes())
+    with pytest.raises(StorageError, match="belongs to the workspace `their-service`"):
+        made(place, "a")
+
+
 def test_a_mark_that_cannot_be_read_is_nobodys_to_ignore(place):  # noqa: F811
     uri, _ = made(place, "a")
     mark(place, b'{"form": "tmu owner"}')

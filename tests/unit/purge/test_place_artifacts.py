@@ -129,6 +129,15 @@ def test_what_serves_another_data_set_stays_and_holds_the_purge_up_if_it_learned
     assert in_service(left) == (left if readable else [])
 
 
+def test_what_a_model_said_that_learned_them_goes_also_where_it_was_asked_since_the_scope_was_made(place):
+    deletion = erased(place)
+    for key, weights in (("a", "learned"), ("b", "free")):
+        with place.artifacts.create("answers", key, {"stage": "answers", "model": weights}) as folder:
+            (folder / "answers.safetensors").write_text("said")
+    assert purged(place, deletion, learned=("learned",)) == []
+    assert [held.uri for held in place.artifacts.manifests("answers")] == ["answers/b"]
+
+
 def test_old_versions_that_nothing_refers_to_go_and_an_upload_stays(in_s3, bucket):
     deletion = erased(in_s3)
     uri, _ = made(in_s3, "a")

@@ -6,7 +6,7 @@ from functools import cached_property
 from tmu import manifest
 from tmu.deletion.journal import Journal
 from tmu.files import abandoned, discard
-from tmu.lineage.learners import Learner, learners, stage_folders
+from tmu.lineage.learners import Learner, artifacts, learners, stage_folders
 from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import served, served_elsewhere
 from tmu.purge.artifact_store import Copy, copies, destroy
@@ -45,11 +45,12 @@ class Artifacts:
     def find(self, scope: Scope) -> Iterator[Trace]:
         """Every copy of every artifact in the scope, and old versions that nothing refers to.
 
-        Which model is in service is looked up now: another one may serve since the scope was made.
+        Which model is in service is looked up now, and what models said: another one may serve since the scope was
+        made, and one may have been asked.
         """
         models = self._models(scope)
         serving = self._serving(scope, models.values())
-        addresses = sorted({*scope.artifacts, *models})
+        addresses = sorted({*scope.artifacts, *models, *self._answers(scope)})
         for uri in addresses:
             action, why, until = self._action(scope, models.get(uri), serving)
             for copy in copies(self._workspace, uri):
@@ -66,6 +67,11 @@ class Artifacts:
         wanted = {*scope.artifacts}
         found = (each for each in learners(self._workspace) if not each.purged)
         return {each.address: each for each in found if each.address in wanted or each.weights in scope.learned}
+
+    def _answers(self, scope: Scope) -> Iterator[str]:
+        """What the models said that learned the records; also one that was asked since the scope was made."""
+        kept = artifacts(self._workspace, "answers")
+        return (held.uri for held in kept if held.manifest["identity"].get("model") in scope.learned)
 
     def _serving(self, scope: Scope, models: Iterable[Learner]) -> dict[str, str]:
         """Why weights stay that are in service. Of another data set's it may be unknown whom they learned."""
