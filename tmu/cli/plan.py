@@ -120,7 +120,8 @@ def shown_plan(plan: "Plan") -> list[Any]:
             seconds = "" if cost.seconds is None else f"{cost.seconds:,.1f}"
             share = cost.share_of(choice.forecast[RETRAIN])
             said = "" if share is None else worded_share(share)
-            rows.add_row(Text(_part(name, choice)), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
+            basis = "measured" if cost.measured else "estimate"
+            rows.add_row(Text(_part(name, choice)), seconds, said, f"{cost.visits:,}", basis)
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
         audits += f", {choice.risk.inconclusive} could tell nothing" * bool(choice.risk.inconclusive)
         lines += [rows, f"Price: {facts.price}."]
