@@ -59,8 +59,8 @@ _READ = (
     "Processor seconds of one thread, and the share of a retraining of the same run; means over its seeds. Records: of "
     "the person, of all in the training set. Each deletion pays step and audit. References and twin problems are made "
     "once for a model. A step's length hardly depends on the training set, so that its share is the smaller the more "
-    "records there are. `exact-head` is set against a retraining of its kind: one pass through the frozen network and a "
-    "solved head. A retraining by SGD takes longer; the run's page has both. The audit of `exact-head` is a "
+    "records there are. `exact-head` is set against a retraining of its kind: one pass through the frozen network and "
+    "a solved head. A retraining by SGD takes longer; the run's page has both. The audit of `exact-head` is a "
     "recomputation; it needs neither references nor twin problems."
 )
 
