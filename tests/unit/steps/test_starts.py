@@ -14,10 +14,11 @@ from tmu.config import ModelConfig, Params
 from tmu.deletion.plan import Asked, rules_of
 from tmu.errors import ConfigError, ModelError, StorageError
 from tmu.manifest import read
+from tmu.models import start as weights
 from tmu.models.bundle import Arch
 from tmu.models.registry import build
 from tmu.start_file import said_of_start
-from tmu.steps import loading, starts
+from tmu.steps import starts
 from tmu.steps.acknowledge import forget_set
 from tmu.steps.fit_references import fit_references
 from tmu.steps.loading import data_ref, load_model
@@ -68,8 +69,8 @@ def test_originals_golds_and_references_begin_with_it_also_when_the_file_has_mov
         gold = train_gold(workspace, data, forget_of(workspace), stored, run=1)
         assert torch.allclose(body_of(workspace, gold), begun, atol=1e-6)
         begins = []
-        whole = loading.begin
-        monkeypatch.setattr(loading, "begin", lambda model, start: begins.append(start.sha256) or whole(model, start))
+        whole = weights.begin
+        monkeypatch.setattr(weights, "begin", lambda model, start: begins.append(start.sha256) or whole(model, start))
         quick = params.references.model_copy(update={"pairs": 1, "inner": False})
         fit_references(workspace, data, stored.model_copy(update={"references": quick}))
         assert begins == [params.model.init_sha256] * 2
