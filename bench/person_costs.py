@@ -13,6 +13,7 @@ from bench import results
 from bench.statistics import over_seeds
 from bench.tables.cells import DEFAULT, EXACT, VERDICT
 from tmu.audit.render import NONE
+from tmu.words import counted
 
 _PAID = ("the step", "its audit", "references, once", "twin problems, once")
 _HEADS = ("one person deleted", "records", "one retraining", *_PAID, "run")
@@ -58,7 +59,9 @@ _READ = (
     "Processor seconds of one thread, and the share of a retraining of the same run; means over its seeds. Records: of "
     "the person, of all in the training set. Each deletion pays step and audit. References and twin problems are made "
     "once for a model. A step's length hardly depends on the training set, so that its share is the smaller the more "
-    "records there are. The audit of `exact-head` is a recomputation; it needs neither references nor twin problems."
+    "records there are. `exact-head` is set against a retraining of its kind: one pass through the frozen network and "
+    "a solved head. A retraining by SGD takes longer; the run's page has both. The audit of `exact-head` is a "
+    "recomputation; it needs neither references nor twin problems."
 )
 
 
@@ -84,6 +87,12 @@ class _Numbers:
         return NONE
 
     @property
+    def seeds(self) -> int:
+        """How many seeds the step was measured with."""
+        where = {"forget_set": self.case.forget, "method": self.case.row, "metric": "seconds_alone"}
+        return len(results.values(self.table, **where))
+
+    @property
     def origin(self) -> tuple[str, str]:
         """Command and hardware."""
         row = next(row for row in self.table.to_pylist() if row["method"] == self.case.row)
@@ -94,7 +103,7 @@ def _line(case: Case, numbers: _Numbers) -> str:
     gone, stay = (round(numbers.of(name) or 0) for name in ("records_gone", "records_stay"))
     retraining = (numbers.of("seconds_alone") or 0.0) / (numbers.of("seconds_ratio_alone") or 1.0)
     parts = [numbers.pair(name) for name in ("alone", "audit", "references", "lessons")]
-    run = f"[`{numbers.origin[0]}`](bench/results/{case.suite}.md)"
+    run = f"[`{numbers.origin[0]}`](bench/results/{case.suite}.md), {counted(numbers.seeds, 'seed')}"
     cells = [case.words, f"{gone} of {gone + stay:,}", _seconds(retraining), *parts, run]
     return "| " + " | ".join(cells) + " |"
 

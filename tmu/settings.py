@@ -208,13 +208,20 @@ def load_settings(root: Path) -> Settings:
     try:
         return Here()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, said = _first_fault(error)
         raise ConfigError(
-            f"Setting `{where}`: {first['msg']}.", f"Fix it in tmu.toml, {STACK} or in TMU_… variables."
+            f"Setting `{where}`: {said}.", f"Fix it in tmu.toml, {STACK} or in TMU_… variables."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{_not_toml(root)} is not TOML: {error}.", "Fix that line.") from error
+
+
+def _first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where, and what. A number or a word, such as `threads`, gives a fault for each of the two."""
+    first, *others = error.errors()
+    word = [each["msg"] for each in others if each["loc"][0] == first["loc"][0] and each["type"] == "literal_error"]
+    parts = first["loc"][:1] if word else first["loc"]
+    return ".".join(str(part) for part in parts), "; or: ".join([first["msg"], *word])
 
 
 def _not_toml(root: Path) -> Path:

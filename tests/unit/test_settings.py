@@ -87,3 +87,12 @@ def test_a_bad_compute_setting_is_named(home: Path, monkeypatch, name: str, valu
         load_settings(home)
     assert f"compute_{name}" in refused.value.what
     assert said in refused.value.what
+
+
+@pytest.mark.parametrize(("value", "said"), [("fast", "valid integer"), ("0", "greater than or equal to 1")])
+def test_what_threads_may_be_is_said_in_full(home: Path, monkeypatch, value: str, said: str):
+    monkeypatch.setenv("TMU_THREADS", value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings(home)
+    assert refused.value.what.startswith("Setting `threads`: ")
+    assert said in refused.value.what and "'auto'" in refused.value.what

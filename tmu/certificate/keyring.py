@@ -177,7 +177,7 @@ class Keyring:
 
     def _write(self, value: dict[str, Any], *signers: "Signer") -> None:
         data = signed(canonical(value | {"issued": now()}), PAYLOAD_TYPE, signers)
-        write_atomic(self.path, data, private=False)
+        write_atomic(self.path, data)
 
 
 def signed(payload: bytes, payload_type: str, signers: Iterable["Signer"]) -> bytes:

@@ -11,7 +11,7 @@ from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, al
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of, untouched
 
 if TYPE_CHECKING:
-    from tmu.deletion.plan import Asked, Plan, Resolved
+    from tmu.deletion.plan import Asked, Choice, Plan, Resolved
     from tmu.refs import DataRef
     from tmu.workspace import Workspace
 
@@ -120,13 +120,23 @@ def shown_plan(plan: "Plan") -> list[Any]:
             seconds = "" if cost.seconds is None else f"{cost.seconds:,.1f}"
             share = cost.share_of(choice.forecast[RETRAIN])
             said = "" if share is None else worded_share(share)
-            rows.add_row(Text(name), seconds, said, f"{cost.visits:,}", "measured" if cost.measured else "estimate")
+            basis = "measured" if cost.measured else "estimate"
+            rows.add_row(Text(_part(name, choice)), seconds, said, f"{cost.visits:,}", basis)
         audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
         audits += f", {choice.risk.inconclusive} could tell nothing" * bool(choice.risk.inconclusive)
         lines += [rows, f"Price: {facts.price}."]
         lines += [Text(each, "yellow") for each in facts.warnings if each not in plan.warnings]
         lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
     return lines
+
+
+def _part(name: str, choice: "Choice") -> str:
+    """What a row of the forecast is of: a request's own part, a way as a whole, or what many requests share."""
+    if name in ("networks", "twin problems"):
+        return f"  {name}, once"
+    if name == "references":
+        return f"references: 1/{choice.among} of"
+    return f"{name} in all" if f"{name} alone" in choice.forecast else name
 
 
 def sizes(plan: "Resolved", named_subjects: int) -> str:

@@ -41,7 +41,7 @@ def original(
         output.note(f"Warning: {warning}")
     with output.progress("train original") as report:
         ref = train_original(workspace, source, params, progress=report, out=target)
-    value = ref.model_dump() | _numbers(workspace, source, ref)
+    value = ref.model_dump() | _numbers(workspace, source, ref, ridge=params.ridge_head)
     if register:
         from tmu.steps.register_original import register_original
 
@@ -69,12 +69,12 @@ def gold(
     without = forget_ref(workspace, forget)
     with output.progress("train gold") as report:
         ref = train_gold(workspace, source, without, params, run=run, progress=report, out=target)
-    value = ref.model_dump() | _numbers(workspace, source, ref, without)
+    value = ref.model_dump() | _numbers(workspace, source, ref, without, params.ridge_head)
     output.emit(value, lambda: [output.facts(value)])
 
 
 def _numbers(
-    workspace: "Workspace", data: "DataRef", ref: "ModelRef", without: "ForgetRef | None" = None
+    workspace: "Workspace", data: "DataRef", ref: "ModelRef", without: "ForgetRef | None" = None, ridge: bool = False
 ) -> dict[str, Any]:
     """Loss of the epoch that was kept, accuracies on the training, hold-out and test split, seconds of the training."""
     from tmu.steps.loading import run_record
@@ -87,7 +87,7 @@ def _numbers(
     if unseen is not None and unseen.right <= unseen.largest_class:
         output.note(
             f"The model is right on {unseen.right:.1f} % of the test records; answering the most frequent class every "
-            f"time is right on {unseen.largest_class:.1f} %. {_mend(record)}"
+            f"time is right on {unseen.largest_class:.1f} %. {_mend(record, ridge)}"
         )
     return {
         "loss_train": round(last["loss"], 4),
@@ -98,8 +98,10 @@ def _numbers(
     }
 
 
-def _mend(record: dict[str, Any]) -> str:
+def _mend(record: dict[str, Any], ridge: bool) -> str:
     """What helps a training that learned too little."""
+    if ridge:
+        return "With a ridge head the start decides: choose another `model.init`, or another `train.ridge`."
     if record.get("best_epoch"):
         return f"Early stopping kept epoch {record['best_epoch']}: set `train.early_stop` to null in params.yaml."
     return "Raise `train.epochs` in params.yaml: with few records an epoch has few steps."

@@ -63,7 +63,8 @@ class Cluster:
             return import_module("ray")
         except ImportError as error:
             raise ConfigError(
-                "The compute backend `ray` is not installed.", "Install it: `pip install 'tmu[ray]'`."
+                "The compute backend `ray` is not installed.",
+                "Install it: `pip install -e '.[ray]'` in the repository.",
             ) from error
 
     def _environment(self) -> None:
@@ -149,5 +150,5 @@ def _refuse_open(ray: Any) -> None:
     if addresses != {"127.0.0.1"}:
         raise StorageError(
             f"This version of Ray listens beyond this machine, at {', '.join(sorted(addresses))}.",
-            "Install the one that tmu pins: `pip install 'tmu[ray]'`.",
+            "Install the one that tmu pins: `pip install -e '.[ray]'` in the repository.",
         )

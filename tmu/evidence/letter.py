@@ -92,7 +92,8 @@ def _done(facts: Letter) -> list[str]:
         "inconclusive": "We tested the new model. The test could not tell whether it still knows your pictures: there "
         "are too few of them for that.",
         "failed": "We tested the new model, and the test found a difference. A person looks into it.",
-        "none": "We did not test the new model: it was trained without your pictures, or nothing was there to test by.",
+        "none": "We did not test the new model: "
+        + ("it was trained without your pictures." if facts.exact else "nothing was there to test by."),
     }
     return [*said, checked[facts.verdict]]
 

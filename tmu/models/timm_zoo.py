@@ -21,7 +21,8 @@ def timm_zoo(shape: tuple[int, int, int], classes: int, name: str, **options: An
         import timm
     except ImportError as error:
         raise ConfigError(
-            f"`timm/{name}` is an architecture of timm, which is not installed.", "`pip install 'tmu[timm]'`."
+            f"`timm/{name}` is an architecture of timm, which is not installed.",
+            "Install it: `pip install -e '.[timm]'` in the repository.",
         ) from error
     if ":" in name or "/" in name or not timm.is_model(name):  # `hf-hub:`, `local-dir:`: timm would load what they name
         raise ModelError(f"timm has no architecture `{name}`.", "See `timm.list_models()`.")

@@ -1,7 +1,8 @@
 """That a person was taken out, where forget sets can be read no more: by the revisions that deletions left.
 
 The manifest of a deletion says: revision A, without forget set F, became revision B. What A held and B does not hold, F
-took out. So a model that forgot F on A has forgotten the person where B can be read and holds nothing of them.
+took out. So a model that forgot F on A has forgotten the person where B can be read and holds nothing of them, and
+knows them still where B holds training records of them.
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,12 @@ class Deletions:
         after = self._after.get((claim.data, claim.forget), "")
         held = self.revisions.of(after)
         return after if held is not None and not held.rows else ""
+
+    def left(self, claim: Claim) -> str:
+        """The same where it holds nothing, or training records; what is not for training tells nothing of a model."""
+        after = self._after.get((claim.data, claim.forget), "")
+        held = self.revisions.of(after)
+        return after if held is not None and (held.train or not held.rows) else ""
 
     def unbroken(self, claim: Claim) -> bool:
         """Whether all that the claim's originals learned was in its revision, or taken out by deletions before it."""

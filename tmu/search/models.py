@@ -138,7 +138,7 @@ class Models:
         held = self.revisions.of(claim.data)
         if claim.stage == "unlearned":
             return self._unlearned(claim, asked)
-        if held is None and claim.stage == "gold" and self._deletions.left_nothing(claim):
+        if held is None and claim.stage == "gold" and self._deletions.left(claim):
             return self._without(claim, Learned.NO, "")
         if held is None:
             return Learned.UNTELLABLE, f"revision {claim.data[:12]} can be read nowhere"
@@ -161,9 +161,11 @@ class Models:
 
     def _without(self, claim: Claim, where_covered: Learned, source: str) -> tuple[Learned, str]:
         covered = self.covers().get(claim.forget)
-        after = self._deletions.left_nothing(claim) if covered is None else ""
-        if after:
+        after = self._deletions.left(claim) if covered is None else ""
+        if after and self._deletions.left_nothing(claim):
             return where_covered, f"its forget set took out all: revision {after[:12]}, which it left, holds nothing"
+        if after:
+            return Learned.YES, f"its forget set does not hold them: revision {after[:12]}, which it left, does"
         if covered is None:
             return Learned.UNTELLABLE, f"forget set {claim.forget[:12]} can be read nowhere"
         return (where_covered, source) if covered else (Learned.YES, "its forget set does not hold all their records")

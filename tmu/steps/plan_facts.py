@@ -58,7 +58,7 @@ def facts_of(plan: Mapping[str, Any]) -> PlanFacts:
     risk, asked = choice.get("risk") or {}, choice["method"]
     likely = RETRAIN if risk.get("refusal") else asked
     return PlanFacts(
-        warnings=(*_risks(risk, asked), *plan["warnings"], *choice.get("notes", ())),
+        warnings=(*_risks(choice), *plan["warnings"], *choice.get("notes", ())),
         risk=_level(risk, likely),
         likely=likely,
         asked=asked,
@@ -98,13 +98,13 @@ def worded_seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
-def _risks(risk: Mapping[str, Any], method: str) -> list[str]:
-    found = []
-    if risk.get("refusal"):
-        found.append(
-            f"A check will refuse `{method}`: {risk['refusal']}. "
-            f"{'The model is retrained' if method == RETRAIN else 'Exact retraining takes over'}."
-        )
+def _risks(choice: Mapping[str, Any]) -> list[str]:
+    risk, method, found = choice.get("risk") or {}, choice["method"], []
+    refusal = risk.get("refusal") or ""
+    if refusal and method != RETRAIN:
+        found.append(f"A check will refuse `{method}`: {refusal}. Exact retraining takes over.")
+    elif refusal and refusal not in choice["reason"]:  # nothing refuses a retraining
+        found.append(f"The references cannot be used here: {refusal}.")
     if risk.get("failed", 0) >= TOO_MANY:
         found.append(
             f"`{method}` failed {risk['failed']} of its last {risk['audits']} audits here. "

@@ -62,7 +62,7 @@ def read_start(path: Path | None) -> Start | None:
         raise ModelError(f"{path.name} cannot be read.", "Check its permissions.") from error
     except SafetensorError as error:
         raise ModelError(
-            f"{path.name} is damaged, or no safetensors file.",
+            "The file of weights to start from is damaged, or no safetensors file.",
             "`tmu model convert STATE_DICT.pth OUT.safetensors` makes one of a state dict.",
         ) from error
 

@@ -59,5 +59,7 @@ def test_a_line_of_the_costs_is_of_one_run_and_names_the_audit_and_what_is_made_
     cases = (Case("a case", "s", "person"), Case("nothing is stored", "t", "person"))
     said = person_costs({"s": table(made), "t": table([])}.__getitem__, cases).splitlines()
     line = "| a case | 6 of 1,240 | 10 s | 0.5 s (5 %) | 0.031 s (0.31 %) | 21 s (210 %) | 90 s (900 %) |"
-    assert said[2:] == [f"{line} [`x`](bench/results/s.md) |", "", said[-1]] and said[-1].endswith("On: cores 2.")
+    assert said[2:] == [f"{line} [`x`](bench/results/s.md), 1 seed |", "", said[-1]] and said[-1].endswith(
+        "On: cores 2."
+    )
     assert person_costs({"t": table([])}.__getitem__, cases[1:]) == ""

@@ -14,6 +14,7 @@ from tmu_verify.verify import Against, verify
 from tests.certificate_tools import certificate, written
 from tmu.certificate.keyring import Keyring
 from tmu.errors import ConfigError, RequestError, StorageError
+from tmu.permissions import exposed
 from tmu.workspace import Workspace
 
 
@@ -39,6 +40,7 @@ def test_the_first_use_makes_a_private_key_and_a_public_list(workspace: Workspac
     assert ring.signer().public_key.keyid == keyid
     (private,) = workspace.state("certificate").glob("*.pem")
     assert private.stat().st_mode & 0o777 == 0o600
+    assert exposed(ring.path) == []  # else the doctor fails after the first certificate
     assert [(row["keyid"], row["state"]) for row in ring.rows()] == [(keyid, "in force")]
     assert private.read_bytes() not in ring.path.read_bytes()
 

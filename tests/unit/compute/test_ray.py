@@ -61,7 +61,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match="not installed") as raised, Cluster().connected():
         pass
-    assert "tmu[ray]" in raised.value.hint
+    assert "'.[ray]'" in raised.value.hint
 
 
 def test_a_node_with_other_versions_is_refused() -> None:

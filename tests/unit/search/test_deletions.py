@@ -11,6 +11,7 @@ from tmu.search.report import Learned
 from tmu.search.revisions import Revisions
 
 NOTHING, SOMETHING = Revision(train=0, rows=0), Revision(train=2, rows=3)
+UNTAUGHT = Revision(train=0, rows=1)
 ORIGINAL = Claim("original", "A", "", "")
 FIRST = Claim("unlearned", "A", "f", "original")
 SECOND = Claim("unlearned", "B", "g", "first")
@@ -74,13 +75,14 @@ def told(folder: Path, last: Revision, *without: str) -> Learned:
 
 def test_a_model_whose_original_was_destroyed_is_told_by_purge_note_and_evidence(tmp_path: Path) -> None:
     assert told(tmp_path, NOTHING) is Learned.UNLEARNED
-    assert told(tmp_path, SOMETHING) is Learned.UNTELLABLE
+    assert told(tmp_path, SOMETHING) is Learned.YES
+    assert told(tmp_path, UNTAUGHT) is Learned.UNTELLABLE
     assert told(tmp_path, NOTHING, "w/.tmu/purged") is Learned.UNTELLABLE
     assert told(tmp_path, NOTHING, "w/.tmu/evidence") is Learned.UNTELLABLE
 
 
 def test_a_gold_learned_what_its_revision_holds_without_the_forget_set(tmp_path: Path) -> None:
-    for last, expected in ((NOTHING, Learned.NO), (SOMETHING, Learned.UNTELLABLE)):
+    for last, expected in ((NOTHING, Learned.NO), (SOMETHING, Learned.YES), (UNTAUGHT, Learned.UNTELLABLE)):
         models = Models(Revisions({"B": last}))
         for name, content in (("evidence", manifest("A", "f", "B")), ("gold", _gold())):
             write_json(tmp_path / "it.json", content)

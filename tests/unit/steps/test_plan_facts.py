@@ -61,6 +61,13 @@ def test_a_refusal_that_is_foreseen_is_a_warning_and_makes_retraining_the_likely
     assert facts.price == "200 s (estimated) for the retraining"  # not of what will not be used
 
 
+def test_a_retraining_is_not_refused_by_what_spoke_against_another_method() -> None:
+    given = choice("retrain", level="high", refusal=REFUSAL)
+    assert facts_of(plan(choice=given)).warnings == (f"The references cannot be used here: {REFUSAL}.",)
+    said = given | {"reason": f"The hold-out cannot be used here: {REFUSAL}."}
+    assert facts_of(plan(choice=said)).warnings == ()
+
+
 def test_references_that_have_to_be_fitted_or_never_pay_are_said() -> None:
     given = choice() | {"to_fit": True, "pays_from": None, "notes": ["The references are fitted anew first."]}
     facts = facts_of(plan(choice=given))
