@@ -63,4 +63,5 @@ def _learner(version: Version) -> Learner:
         forget=tags.get("forget_set_digest"),
         original=tags.get("parent"),
         method=tags.get("method"),
+        purged=version.purged,
     )
