@@ -10,8 +10,8 @@ from tmu.stores.mlflow_versions import Version
 
 def test_a_version_that_was_purged_holds_nothing_any_more(tmp_path: Path) -> None:
     info = StoreInfo(
-        reader="image-folder", dataset="faces", shape=(1, 4, 4), classes=("a",), n_buckets=1, key_id="k", simulated=True,
-        split_rule=SplitRule(),
+        reader="image-folder", dataset="faces", shape=(1, 4, 4), classes=("a",), n_buckets=1, key_id="k",
+        simulated=True, split_rule=SplitRule(),
     )  # fmt: skip
     write_info(tmp_path, info)
     assert (tmp_path / STORE_FILE).is_file()
