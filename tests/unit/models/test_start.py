@@ -146,5 +146,5 @@ def test_without_timm_its_architectures_are_refused_with_the_way_to_get_it(monke
         return whole(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match=r"pip install 'tmu\[timm\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e '\.\[timm\]'"):
         build("timm/resnet10t", (3, 32, 32), 5)
