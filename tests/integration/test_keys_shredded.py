@@ -108,6 +108,7 @@ def test_the_same_request_later_is_told_that_nothing_is_left(done: Done) -> None
     good(done.home, "request", "cancel", "case-again", "--reason", "nothing is left")
 
 
+@pytest.mark.drill
 def test_yesterdays_workspace_is_brought_up_to_date(done: Done) -> None:
     with Nursery("tmu.cli", [], dict(os.environ)) as nursery:
         brought_up_to_date(done, nursery)
