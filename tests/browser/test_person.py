@@ -51,7 +51,12 @@ UNKNOWN = 7
 """Exit code of a search that found nothing, and could not tell everything."""
 ENDED = 900
 """Seconds that a deletion may take to its end, with its purge and two searches."""
-SHOWN = [("markdown", "likely by"), ("markdown", f"{METHOD}: "), ("markdown", "How the"), ("progress", "train gold")]
+SHOWN = [
+    ("markdown", "likely by"),
+    ("markdown", f"{METHOD}: "),
+    ("markdown", "How the"),
+    ("progress", re.compile(r"train \d golds")),
+]
 
 METRICS = {"accuracy_forget", "accuracy_retain", "accuracy_test", "average_gap", "membership_auc", "rmia_auc"}
 
