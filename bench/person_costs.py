@@ -61,7 +61,7 @@ _READ = (
     "once for a model. A step's length hardly depends on the training set, so that its share is the smaller the more "
     "records there are. `exact-head` is set against a retraining of its kind: one pass through the frozen network and "
     "a solved head. A retraining by SGD takes longer; the run's page has both. The audit of `exact-head` is a "
-    "recomputation; it needs neither references nor twin problems."
+    "recomputation; it needs neither references nor twin problems. A dash elsewhere: not measured."
 )
 
 
