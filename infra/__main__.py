@@ -18,6 +18,7 @@ class Infra(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run the verb."""
+        output.MODE.json = False  # of an earlier call in this process
         try:
             return super().invoke(ctx)
         except TmuError as error:

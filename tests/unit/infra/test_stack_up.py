@@ -81,6 +81,13 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     assert "mlflow.log" in refused.value.hint
 
 
+def test_a_call_does_not_inherit_the_json_of_one_before(tmp_path: Path):
+    asked = CliRunner().invoke(app, ["status", "--json", "--workspace", str(tmp_path)])
+    assert "make up" in asked.stdout
+    result = CliRunner().invoke(app, ["status", "--workspace", str(tmp_path)])
+    assert (result.stdout, "make up" in result.stderr) == ("", True)
+
+
 @pytest.mark.parametrize("verb", ["down", "status", "logs", "login"])
 def test_the_verbs_say_that_nothing_was_started(tmp_path: Path, verb: str):
     result = CliRunner().invoke(app, [verb, "--workspace", str(tmp_path)])
