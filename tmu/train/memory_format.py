@@ -34,8 +34,16 @@ def moved(model: nn.Module, device: torch.device | str) -> nn.Module:
 
 
 def arranged(views: Tensor, model: nn.Module) -> Tensor:
-    """Views (N, C, H, W) in the memory format that `model` computes in on their device."""
-    return views.contiguous(memory_format=memory_format(model, views.device))
+    """Views (N, C, H, W) in the memory format that `model` computes in on their device.
+
+    Views of one channel lie both ways at once, and oneDNN takes the format from the strides: contiguous ones are made
+    whole, so that a model that must stay out of channels last is never given it.
+    """
+    chosen = memory_format(model, views.device)
+    views = views.contiguous(memory_format=chosen)
+    if chosen == torch.channels_last:
+        return views
+    return views.as_strided(views.shape, torch.empty(views.shape, device="meta").stride())
 
 
 def _at_risk(module: nn.Module) -> bool:

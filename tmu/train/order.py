@@ -10,7 +10,6 @@ import hashlib
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 
 def stream(seed: int, purpose: str, *counters: int) -> int:
@@ -51,22 +50,31 @@ def view_bits(keys: Tensor, seed: int, epoch: int) -> Tensor:
 
 
 def augment(images: Tensor, bits: Tensor, kind: str) -> Tensor:
-    """Shifted (and flipped) views of float images (N, C, H, W); a view depends on its record's `view_bits` alone."""
+    """Shifted (and flipped) views of images (N, C, H, W); a view depends on its record's `view_bits` alone.
+
+    Pixels are only moved, whatever their type. What is shifted lies channels last.
+    """
     if kind == "none":
         return images
     reach = max(1, images.shape[-1] // 8)
-    images = _shifted(images, bits % (2 * reach + 1), (bits >> 16) % (2 * reach + 1), reach)
-    if kind == "flip_shift":
-        flip = ((bits >> 40) & 1).bool()[:, None, None, None]
-        images = torch.where(flip, images.flip(-1), images)
-    return images
+    down, right = bits % (2 * reach + 1) - reach, (bits >> 16) % (2 * reach + 1) - reach
+    flip = ((bits >> 40) & 1).bool() if kind == "flip_shift" else torch.zeros_like(bits, dtype=torch.bool)
+    return _moved(images, down, right, flip)
 
 
-def _shifted(images: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:
-    n, c, h, w = images.shape
-    padded = pad(images, (reach, reach, reach, reach), mode="reflect")
-    rows = down[:, None] + torch.arange(h, device=images.device)  # (N, H)
-    cols = right[:, None] + torch.arange(w, device=images.device)  # (N, W)
-    record = torch.arange(n, device=images.device)[:, None, None, None]
-    channel = torch.arange(c, device=images.device)[None, :, None, None]
-    return padded[record, channel, rows[:, None, :, None], cols[:, None, None, :]]
+def _moved(images: Tensor, down: Tensor, right: Tensor, flip: Tensor) -> Tensor:
+    """One gather: the pixel at (y, x) comes from (y + down, x + right), mirrored at the edges; then columns flip."""
+    n, _, h, w = images.shape
+    across = torch.arange(w, device=images.device)
+    across = torch.where(flip[:, None], w - 1 - across, across)  # (N, W)
+    rows = _reflected(down[:, None] + torch.arange(h, device=images.device), h)  # (N, H)
+    cols = _reflected(right[:, None] + across, w)
+    record = torch.arange(n, device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[record, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places on a line of `size` pixels, mirrored at its ends without repeating the last pixel."""
+    period = max(1, 2 * (size - 1))
+    places = places % period
+    return torch.minimum(places, period - places)

@@ -26,12 +26,12 @@ _COLOURS = (1, 3)  # channels
 def views_of(images: Tensor, bits: Tensor, config: TrainConfig) -> Tensor:
     """uint8 (N, C, H, W) and random bits int64 (N,) to float32 in 0..1 of the same shape."""
     if isinstance(config.augment, str):
-        return augment(images.float() / 255, bits, config.augment)
+        return augment(images, bits, config.augment).float().div_(255)  # moved as bytes: a quarter of the memory
     bits = bits.cpu()
     for step, change in _ORDER.items():
         if step in config.augment:
             images = change(images, bits, config)
-    return images.float() / 255
+    return images.float().div_(255)
 
 
 def check_views(config: TrainConfig, channels: int) -> None:

@@ -66,6 +66,16 @@ def test_a_narrow_model_leaves_channels_last_whole(place):
     assert arranged(views, model).is_contiguous()
 
 
+def test_views_of_one_channel_are_contiguous_by_their_strides_too():
+    """They are contiguous and channels last at once, and oneDNN goes by the strides."""
+    pixels = torch.rand(4, 8, 8, 1).permute(0, 3, 1, 2)
+    assert pixels.is_contiguous()
+    assert pixels.stride() != (64, 64, 8, 1)
+    placed = arranged(pixels, tiny_net(width=4))
+    assert placed.stride() == (64, 64, 8, 1)
+    assert torch.equal(placed, pixels)
+
+
 def test_a_wide_model_is_trained_in_channels_last_and_otherwise_left_as_it_lies():
     wide = tiny_net(width=16)
     kernel = wide.get_parameter("3.first.0.weight")
@@ -88,6 +98,10 @@ for width in (2, 3, 4, 5, 7, 12):
     print("width", width, flush=True)
     report = fit(tiny_net(width=width), some, RECIPE.model_copy(update={"epochs": 4}), SEEDS)
     assert report.history[-1]["loss"] < report.history[0]["loss"]
+shown = RECIPE.model_copy(update={"epochs": 4, "augment": "flip_shift"})
+for width in (2, 4, 7):
+    print("width", width, "with views", flush=True)
+    fit(tiny_net(width=width), some, shown, SEEDS)
 few = blobs(16)
 large = replace(few, images=few.images.repeat(1, 1, 8, 8))
 for width in (4, 8, 12):
