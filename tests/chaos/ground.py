@@ -23,16 +23,15 @@ QUICK = {
     "audit": {"bootstrap": 100, "golds": True, "probes": False},
 }
 _LAYOUT = {"holdout": 0.35, "test": 0.35}
-_SIZE = "1500m"
 _FILL = ".chaos-fill"
 
 
 @contextlib.contextmanager
-def disk(home: Path) -> Iterator[str | None]:
+def disk(home: Path, size: str = "1500m") -> Iterator[str | None]:
     """A disk of limited size at `home`; yields why there is none, or None."""
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=755", "tmpfs", str(home)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(home)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,7 @@
 """Workspaces and Prefect for the integration tests: small, real, and apart from whoever runs them."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def make_workspace(folder: Path, **extra: object) -> Workspace:
     )  # every key: DVC asks for them by name
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     return Workspace.open(folder)
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of `make_workspace`, which no test changes: see `workspace`."""
+    return make_workspace(tmp_path_factory.mktemp("untouched") / "w").root
+
+
+@pytest.fixture
+def workspace(untouched: Path, tmp_path: Path) -> Workspace:
+    """A copy of it, for one test."""
+    return Workspace.open(shutil.copytree(untouched, tmp_path / "w", symlinks=True))
 
 
 @pytest.fixture(scope="package", autouse=True)

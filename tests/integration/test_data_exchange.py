@@ -1,11 +1,8 @@
 """The data are exchanged while requests are open: by an import with --replace, or by an old revision put back."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-from tests.integration.conftest import LAYOUT, make_workspace
+from tests.integration.conftest import LAYOUT
 from tests.ledger_tools import ALICE, BOB
 from tmu.data.digest import manifest
 from tmu.deletion.deletion import Deletion, Stage
@@ -29,16 +26,6 @@ from tmu.workspace import Workspace
 PERSON, OTHER = "contributor-003", "contributor-004"
 OTHERWISE = LAYOUT | {"split_seed": 1}
 """Another layout of the same records: the same people, other numbers in their plans."""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_workspace(tmp_path_factory.mktemp("template") / "w").root
-
-
-@pytest.fixture
-def workspace(template: Path, tmp_path: Path) -> Workspace:
-    return Workspace.open(shutil.copytree(template, tmp_path / "w", symlinks=True))
 
 
 def _ask(workspace: Workspace, id_: str, person: str) -> None:

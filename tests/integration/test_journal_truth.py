@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.cli_tools import bad, good, tmu
-from tests.integration.conftest import LAYOUT, make_workspace
+from tests.integration.conftest import LAYOUT
 from tests.ledger_tools import BOB
 from tmu.cli import delete, flow
 from tmu.data import erase as erasing
@@ -39,16 +39,6 @@ from tmu.steps.suppress import refuse_suppressed
 from tmu.workspace import Workspace
 
 PERSON = "contributor-005"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_workspace(tmp_path_factory.mktemp("template") / "w").root
-
-
-@pytest.fixture
-def workspace(template: Path, tmp_path: Path) -> Workspace:
-    return Workspace.open(shutil.copytree(template, tmp_path / "w", symlinks=True))
 
 
 def named(workspace: Workspace, person: str = PERSON) -> Asked:

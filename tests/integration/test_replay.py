@@ -31,6 +31,11 @@ def call(root: Path, *command: str, code: int = 0) -> str:
     return done.stdout
 
 
+def replayed(workspace: Workspace, deletion: Deletion, code: int = 0) -> dict[str, object]:
+    """What `tmu replay` says of a deletion."""
+    return json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json", code=code))
+
+
 @pytest.fixture(scope="module")
 def deleted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deletion]:
     """A workspace after a deletion that purged nothing yet."""
@@ -46,7 +51,7 @@ def deleted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Deleti
 
 def test_a_fresh_process_computes_the_same_bytes(deleted: tuple[Workspace, Deletion]) -> None:
     workspace, deletion = deleted
-    found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
+    found = replayed(workspace, deletion)
     assert (found["state"], found["differences"], found["gone"]) == ("equal", [], [])
     assert found["weights"] == deletion.unlearned.weights
     assert not any(workspace.state("replays").glob("*"))  # nothing of it stays
@@ -59,7 +64,7 @@ def test_nothing_of_the_first_model_is_used(deleted: tuple[Workspace, Deletion])
     folder = workspace.artifacts.folder(kind, key)
     folder.rename(folder.with_name("aside"))
     try:
-        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
+        found = replayed(workspace, deletion)
     finally:
         folder.with_name("aside").rename(folder)
     assert (found["state"], found["weights"]) == ("equal", deletion.unlearned.weights)
@@ -86,14 +91,12 @@ def test_dvc_computes_the_same_bytes(deleted: tuple[Workspace, Deletion], tmp_pa
 
 
 @pytest.mark.drill
-def test_another_device_class_is_told_and_measured(deleted: tuple[Workspace, Deletion]) -> None:
+def test_another_device_class_is_told_and_measured(
+    deleted: tuple[Workspace, Deletion], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two threads in place of one: it is said, and what comes of it is held against the tolerance."""
-    workspace, deletion = deleted
-    os.environ["TMU_THREADS"] = "2"
-    try:
-        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
-    finally:
-        del os.environ["TMU_THREADS"]
+    monkeypatch.setenv("TMU_THREADS", "2")
+    found = replayed(*deleted)
     assert found["differences"] == ["threads: 1 then, 2 now"]
     apart = found["distance"] or 0.0
     assert (found["state"] == "equal") == (found["weights"] == found["recorded"])
@@ -101,13 +104,11 @@ def test_another_device_class_is_told_and_measured(deleted: tuple[Workspace, Del
 
 
 @pytest.mark.drill
-def test_a_replay_by_measured_threads_takes_the_recorded_number(deleted: tuple[Workspace, Deletion]) -> None:
-    workspace, deletion = deleted
-    os.environ["TMU_THREADS"] = "auto"
-    try:
-        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json"))
-    finally:
-        del os.environ["TMU_THREADS"]
+def test_a_replay_by_measured_threads_takes_the_recorded_number(
+    deleted: tuple[Workspace, Deletion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMU_THREADS", "auto")
+    found = replayed(*deleted)
     assert (found["state"], found["differences"]) == ("equal", [])
 
 
@@ -120,7 +121,7 @@ def test_other_inputs_are_found_out(deleted: tuple[Workspace, Deletion]) -> None
     raw["case"]["params"]["seed"] = 7
     path.write_text(json.dumps(raw))
     try:
-        found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json", code=9))
+        found = replayed(workspace, deletion, code=9)
     finally:
         path.write_bytes(before)
     assert found["state"] == "not replayable" and [each["name"] for each in found["gone"]] == ["references"]
@@ -142,7 +143,7 @@ def test_after_the_purge_the_truth_is_told(deleted: tuple[Workspace, Deletion]) 
     """The last test of the module: it purges."""
     workspace, deletion = deleted
     call(workspace.root, TMU, "purge", deletion.id, "--yes")
-    found = json.loads(call(workspace.root, TMU, "replay", deletion.id, "--json", code=9))
+    found = replayed(workspace, deletion, code=9)
     gone = {each["name"]: each for each in found["gone"]}
     assert found["state"] == "not replayable" and {"original", "data revision"} <= set(gone)
     assert all(each["purged"] and deletion.id in each["why"] for each in gone.values()), gone

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -37,13 +38,20 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return workspace.root
 
 
-@pytest.fixture
-def workspace(made: Path, tmp_path: Path) -> Iterator[Workspace]:
-    """A copy, to be broken, whose MLflow is this process's."""
-    workspace = Workspace.open(shutil.copytree(made, tmp_path / "w"))
+@contextmanager
+def copied(root: Path, to: Path) -> Iterator[Workspace]:
+    """A copy of a workspace, whose MLflow is this process's."""
+    workspace = Workspace.open(shutil.copytree(root, to))
     mlflow.set_tracking_uri(workspace.registry.uri)
     yield workspace
     mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def workspace(made: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy, to be broken."""
+    with copied(made, tmp_path / "w") as workspace:
+        yield workspace
 
 
 def stored(workspace: Workspace, alias: str = "champion") -> Path:
@@ -280,11 +288,9 @@ def made_on(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def moved_on(made_on: Path, tmp_path: Path) -> Iterator[Workspace]:
-    """A copy of it, to be broken, whose MLflow is this process's."""
-    workspace = Workspace.open(shutil.copytree(made_on, tmp_path / "w"))
-    mlflow.set_tracking_uri(workspace.registry.uri)
-    yield workspace
-    mlflow.set_tracking_uri(None)
+    """A copy of it, to be broken."""
+    with copied(made_on, tmp_path / "w") as workspace:
+        yield workspace
 
 
 def _rolled_back(moved_on: Workspace, *, untagged: bool) -> None:

@@ -4,32 +4,23 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from tmu.check import Check
 from tmu.heads.noted import Noted
 from tmu.ledger.deliveries import Message
 from tmu.ledger.log import Head
 from tmu.ledger.outbox import LOG_HEAD
-from tmu.notify.target import Answer
+from tmu.notify.target import AlwaysOpen, Answer
 
 
-class HeadPlace(ABC):
+class HeadPlace(AlwaysOpen, ABC):
     """A place outside the workspace. id: as in `Target`. name: for people."""
 
     events: ClassVar[Collection[str]] = frozenset({LOG_HEAD})
     patience: ClassVar[timedelta | None] = None
     id: str
     name: str
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
 
     def send(self, message: Message, at: int) -> Answer:
         """Note the head that a message carries. A head that is there already has arrived."""

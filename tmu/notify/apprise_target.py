@@ -2,19 +2,17 @@
 
 import json
 import logging
-from types import TracebackType
-from typing import Self
 
 from tmu.errors import ConfigError
 from tmu.ledger.deliveries import PATIENCE, Message
 from tmu.ledger.outbox import LOG_HEAD, OTHERS, STATES
 from tmu.notify.sentences import sentence
-from tmu.notify.target import ARRIVED, Answer, name_of
+from tmu.notify.target import ARRIVED, AlwaysOpen, Answer, name_of
 
 FAILED = Answer("apprise", down=True)
 
 
-class AppriseTarget:
+class AppriseTarget(AlwaysOpen):
     """One address. Apprise tells no more of a failure than that it failed; its own log may hold the address."""
 
     events, patience = (STATES | OTHERS) - {LOG_HEAD}, PATIENCE  # a head is of no use in a sentence
@@ -29,14 +27,6 @@ class AppriseTarget:
                 f"Address {number} of `apprise` is none that Apprise knows.",
                 "https://github.com/caronc/apprise lists how they are written.",
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
 
     def send(self, message: Message, at: int) -> Answer:
         """Notify once."""

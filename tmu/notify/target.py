@@ -47,6 +47,18 @@ class Target(Protocol):
         ...
 
 
+class AlwaysOpen:
+    """A target that has nothing to open: its `with` block does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
 def name_of(address: str) -> str:
     """8 hex digits that stand for an address in the ledger and the log; too few to find a secret in it by trying."""
     return hashlib.sha256(address.encode()).hexdigest()[:8]

@@ -15,22 +15,23 @@ from tmu.errors import RequestError, TmuError
 from tmu.manifest import digest
 from tmu.models.bundle import Arch
 from tmu.models.registry import head_of, module_of
-from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef
 from tmu.ridge.fit import statistics_of
 from tmu.ridge.solve import solve
 from tmu.ridge.statistics import Statistics
-from tmu.start_file import start_in_words
+from tmu.steps.audit_artifact import identity_of_audit, provenance_of, put_seconds, seconds_of
 from tmu.steps.audit_sets import audit_sets
 from tmu.steps.cases import RidgeAuditCase
-from tmu.steps.loading import fresh_model, load_model, run_record
-from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.loading import fresh_model, load_model
+from tmu.steps.making import lane_of, make
 from tmu.steps.ridge_statistics import load_statistics
 from tmu.steps.starts import start_of
 from tmu.train import Examples, logits_of
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.workspace import Workspace
+
+_PROOF = "equality: the statistics were summed anew over the records that stay; no model was retrained"
 
 
 def code_of(params: Params) -> tuple[str, ...]:
@@ -46,28 +47,23 @@ def audit_by_recomputation(
     Raises RequestError where no training record was forgotten.
     """
     rows, params = {"original": case.original, case.method: case.unlearned}, case.params
-    identity = identity_of(
-        "audit",
+    statistics = case.statistics.digest if case.statistics else None
+    identity = identity_of_audit(
         code_of(params),
-        data=case.data.digest,
-        forget=case.forget.digest,
-        models={name: model.weights for name, model in rows.items()},
-        statistics=case.statistics.digest if case.statistics else None,
+        case,
+        rows,
+        statistics=statistics,
         ridge=params.train.ridge,
         config=params.audit.model_dump(mode="json", include={"bootstrap", "batch_size"}),
-        seed=params.seed,
         lane=lane_of(workspace, params.train),
-        **({"notes": case.notes} if case.notes else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        seconds = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
-        run["seconds_by_row"] = {"alone": seconds, "whole": seconds}
         found, correct = _compared(workspace, case, progress)
         result = result_of(found, correct, case.method, params.audit, params.seed)
-        for row in result["rows"]:
-            row["seconds"] = seconds[row["name"]]
-        write_equality_audit(folder, found, result, case.notes | _provenance(case))
+        put_seconds(result, run, seconds_of(workspace, rows))
+        provenance = provenance_of(case, rows, proof=_PROOF, statistics=statistics or "none")
+        write_equality_audit(folder, found, result, case.notes | provenance)
 
     uri, folder = make(workspace, "audit", identity, build, out)
     return AuditRef(uri=uri, digest=digest(folder))
@@ -138,17 +134,3 @@ def _right(model: nn.Module, records: Examples, case: RidgeAuditCase, device: to
     size = case.params.audit.batch_size
     logits = logits_of(model, records.images, batch_size=size, device=device)
     return (logits.argmax(1) == records.labels).numpy()
-
-
-def _provenance(case: RidgeAuditCase) -> dict[str, Any]:
-    return {
-        "proof": "equality: the statistics were summed anew over the records that stay; no model was retrained",
-        "data revision": case.data.digest,
-        "forget set": case.forget.digest,
-        **start_in_words(case.params.model),
-        "statistics": case.statistics.digest if case.statistics else "none",
-        "lock file": lock_digest(),
-        "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
-        "weights of original": case.original.weights,
-        f"weights of {case.method}": case.unlearned.weights,
-    }

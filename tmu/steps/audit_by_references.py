@@ -6,20 +6,19 @@ from typing import Any
 import torch
 
 from tmu.audit.answers import Answers, fresh_head
-from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
+from tmu.audit.by_table import Part, TableCase, audit_by_table
 from tmu.audit.by_table.report import write_table_audit
 from tmu.audit.moved import parameters_moved
 from tmu.config import Params
 from tmu.errors import RequestError
 from tmu.manifest import digest
 from tmu.models.registry import module_of
-from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ReferencesRef
-from tmu.start_file import start_in_words
 from tmu.steps.adopted import adoption_in_words
+from tmu.steps.audit_artifact import identity_of_audit, provenance_of, put_seconds, seconds_of
 from tmu.steps.cases import TableAuditCase
-from tmu.steps.loading import load_model, run_record
-from tmu.steps.making import identity_of, lane_of, make
+from tmu.steps.loading import load_model
+from tmu.steps.making import lane_of, make
 from tmu.steps.model_answers import answers_of
 from tmu.steps.read_references import find_references
 from tmu.steps.table_sets import Drawn, table_sets
@@ -28,6 +27,7 @@ from tmu.train.source import joined
 from tmu.workspace import Workspace
 
 _CONFIG = ("bootstrap", "batch_size", "utility_drop_pct", "share_closed", "share_left", "sample", "probes")
+_PROOF = "the references' table; no model was retrained for this audit"
 
 
 def code_of(params: Params) -> tuple[str, ...]:
@@ -46,27 +46,22 @@ def audit_by_references(workspace: Workspace, case: TableAuditCase, *, out: str 
     if references is None:
         raise RequestError("There are no references of this data revision.", "Run `tmu references fit`.")
     rows, params = {"original": case.original, case.method: case.unlearned}, case.params
-    identity = identity_of(
-        "audit",
+    identity = identity_of_audit(
         code_of(params),
-        data=case.data.digest,
-        forget=case.forget.digest,
-        models={name: model.weights for name, model in rows.items()},
+        case,
+        rows,
         references=references.digest,
         config=params.audit.model_dump(mode="json", include={*_CONFIG, "head_records"}),
-        seed=params.seed,
         lane=lane_of(workspace, params.train),
-        **({"notes": case.notes} if case.notes else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        seconds = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
-        run["seconds_by_row"] = {"alone": seconds, "whole": seconds}
         given = _case(workspace, case, references)
         audit = audit_by_table(given)
-        for row in audit.data["result"]["rows"]:
-            row["seconds"] = seconds[row["name"]]
-        write_table_audit(folder, given, audit, case.notes | _provenance(workspace, case, references, audit))
+        put_seconds(audit.data["result"], run, seconds_of(workspace, rows))
+        adopted = adoption_in_words(workspace, case.original.weights)
+        own = {**adopted, "references": references.digest, "score": audit.outer.kind}
+        write_table_audit(folder, given, audit, case.notes | provenance_of(case, rows, proof=_PROOF, **own))
 
     uri, folder = make(workspace, "audit", identity, build, out)
     return AuditRef(uri=uri, digest=digest(folder))
@@ -110,21 +105,3 @@ def _joined(parts: list[Drawn]) -> Examples:
     each = [part.examples for part in parts]
     labels, keys = (torch.cat([getattr(one, name) for one in each]) for name in ("labels", "keys"))
     return Examples(joined([one.images for one in each]), labels, keys)
-
-
-def _provenance(
-    workspace: Workspace, case: TableAuditCase, references: ReferencesRef, audit: TableAudit
-) -> dict[str, Any]:
-    return {
-        "proof": "the references' table; no model was retrained for this audit",
-        "data revision": case.data.digest,
-        "forget set": case.forget.digest,
-        **start_in_words(case.params.model),
-        **adoption_in_words(workspace, case.original.weights),
-        "references": references.digest,
-        "score": audit.outer.kind,
-        "lock file": lock_digest(),
-        "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
-        "weights of original": case.original.weights,
-        f"weights of {case.method}": case.unlearned.weights,
-    }

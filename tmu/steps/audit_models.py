@@ -19,15 +19,14 @@ from tmu.errors import RequestError
 from tmu.files import write_json
 from tmu.manifest import digest
 from tmu.models.registry import module_of
-from tmu.provenance import hardware, lock_digest
 from tmu.refs import AuditRef, ModelRef, TwinRef
-from tmu.start_file import start_in_words
 from tmu.steps.adopted import adoption_in_words
+from tmu.steps.audit_artifact import identity_of_audit, provenance_of, seconds_of
 from tmu.steps.audit_sets import audit_sets, subjects_of
 from tmu.steps.cases import AuditCase
 from tmu.steps.fit_twin import load_twin, twin_report
 from tmu.steps.loading import load_model, run_record
-from tmu.steps.making import identity_of, make
+from tmu.steps.making import make
 from tmu.steps.probe_model import probe_model
 from tmu.train import Examples, logits_of
 from tmu.train.lane import pick_device
@@ -52,16 +51,12 @@ def audit_models(workspace: Workspace, case: AuditCase, *, out: str | None = Non
     if len(case.golds) < 2:
         raise RequestError("The audit has fewer than two golds.", "Train a second one: the noise floor comes from it.")
     rows = rows_of(case)
-    identity = identity_of(
-        "audit",
+    identity = identity_of_audit(
         code_of(case.params),
-        data=case.data.digest,
-        forget=case.forget.digest,
-        models={name: model.weights for name, model in rows.items()},
+        case,
+        rows,
         twin=case.twin.digest if case.twin else None,
         config=case.params.audit.model_dump(mode="json"),
-        seed=case.params.seed,
-        **({"notes": case.notes} if case.notes else {}),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
@@ -106,7 +101,7 @@ def _audit(workspace: Workspace, case: AuditCase, folder: Path, seconds: dict[st
         folder,
         result,
         verdict,
-        case.notes | _left_out() | _provenance(workspace, case, rows),
+        case.notes | _left_out() | provenance_of(case, rows, **adoption_in_words(workspace, case.original.weights)),
         sets,
         outputs,
         method_row=case.method,
@@ -134,7 +129,7 @@ def outputs_of(workspace: Workspace, model: ModelRef, parts: dict[str, Examples]
 
 def _seconds(workspace: Workspace, rows: dict[str, ModelRef], twin: TwinRef | None) -> dict[str, dict[str, float]]:
     """`alone`: making the model; `whole`: with the twin counted in full."""
-    alone = {name: run_record(workspace, model)["seconds_total"] for name, model in rows.items()}
+    alone = seconds_of(workspace, rows)
     shared = run_record(workspace, twin)["seconds_total"] if twin else 0.0
     with_twin = {name for name in rows if name == RANDOM_CHOICE or (name in method_names() and needs_twin(name))}
     whole = {name: value + (shared if name in with_twin else 0.0) for name, value in alone.items()}
@@ -165,16 +160,3 @@ def predicted(
 def _left_out() -> dict[str, str]:
     """Plugins whose metrics the report lacks, and why."""
     return {f"no metrics of `{name}`": why for name, why in broken_plugins().items()}
-
-
-def _provenance(workspace: Workspace, case: AuditCase, rows: dict[str, ModelRef]) -> dict[str, Any]:
-    models = {f"weights of {name}": model.weights for name, model in rows.items()}
-    return {
-        "data revision": case.data.digest,
-        "forget set": case.forget.digest,
-        **start_in_words(case.params.model),
-        **adoption_in_words(workspace, case.original.weights),
-        "lock file": lock_digest(),
-        "hardware": ", ".join(f"{key} {value}" for key, value in sorted(hardware().items())),
-        **models,
-    }

@@ -30,8 +30,8 @@ class GoldsCase(Config):
     runs: tuple[int, ...]
 
 
-class TableAuditCase(UnlearnCase):
-    """An unlearned model to be audited without golds. references: None: those of the data revision are looked up.
+class JudgedCase(UnlearnCase):
+    """An unlearned model to be audited.
 
     notes: sentences for the report's provenance, such as why this method was used.
     """
@@ -45,38 +45,23 @@ class TableAuditCase(UnlearnCase):
         return self.params.unlearn.method
 
 
-class RidgeAuditCase(UnlearnCase):
-    """A model with a ridge head to be proved by equality. statistics: of the unlearned model; None: looked up.
-
-    notes: as in `TableAuditCase`.
-    """
-
-    unlearned: ModelRef
-    notes: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def method(self) -> str:
-        """The name of the row that is judged."""
-        return self.params.unlearn.method
+class TableAuditCase(JudgedCase):
+    """One without golds. references: None: those of the data revision are looked up."""
 
 
-class AuditCase(UnlearnCase):
-    """An unlearned model and what it is compared with.
+class RidgeAuditCase(JudgedCase):
+    """One with a ridge head, to be proved by equality. statistics: of the unlearned model; None: looked up."""
+
+
+class AuditCase(JudgedCase):
+    """One beside golds.
 
     golds: at least two, the first paired with the original, the others independent (the noise floor). control: the
     model of "right fraction, random choice". Without a twin (exact retraining) there is neither control nor predictor.
-    notes: sentences for the report's provenance, such as why this method was used.
     """
 
     golds: tuple[ModelRef, ...]
     control: ModelRef | None = None
-    unlearned: ModelRef
-    notes: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def method(self) -> str:
-        """The name of the row that is judged."""
-        return self.params.unlearn.method
 
 
 class Lineage(Config):

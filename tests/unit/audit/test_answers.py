@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tests.synthetic import blobs, tiny_net
-from tmu.audit import answers as room
 from tmu.audit.answers import Answers, ask, fresh_head
 from tmu.audit.probes.head_refit import head_refit
 from tmu.errors import DataError
@@ -14,19 +13,6 @@ from tmu.train import Examples, logits_of
 
 EVERYONE = blobs(150, seed=1)
 FIRST, REST = EVERYONE.take(torch.arange(90)), EVERYONE.take(torch.arange(90, 150))
-
-
-@pytest.fixture
-def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures went through a model at each call."""
-    counts, real = [], room.predict
-
-    def counted(model: torch.nn.Module, images: torch.Tensor, **given: object) -> object:
-        counts.append(len(images))
-        return real(model, images, **given)
-
-    monkeypatch.setattr(room, "predict", counted)
-    return counts
 
 
 def test_answers_are_the_models_in_the_order_of_the_records() -> None:

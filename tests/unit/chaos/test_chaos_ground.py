@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,20 @@ import pytest
 from tests.chaos import ground
 
 
-def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def mounted(home: Path, size: str) -> Iterator[None]:
+    """A disk of that size at `home`; the test is skipped where none can be had."""
     if os.getuid() != 0 or shutil.which("mount") is None:
         pytest.skip("mounting a disk of limited size needs root")
-    monkeypatch.setattr(ground, "_SIZE", "4m")
-    home = tmp_path / "disk"
-    with ground.disk(home) as why_not:
+    with ground.disk(home, size) as why_not:
         if why_not:
             pytest.skip(f"no disk can be mounted here: {why_not}")
+        yield
+
+
+def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path: Path) -> None:
+    home = tmp_path / "disk"
+    with mounted(home, "4m"):
         (home / "first").write_bytes(b"x")
         assert ground.fill(home) > 3 << 20
         with pytest.raises(OSError) as error:
@@ -29,18 +37,13 @@ def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_nothing_is_set_going_onto_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_set_going_onto_a_full_disk(tmp_path: Path) -> None:
     """`reconcile` asks whether the stores answer before it lets an attempt begin; so does a disk without room."""
     from tmu.steps.reconcile import stores_answer
     from tmu.workspace import Workspace
 
-    if os.getuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a disk of limited size needs root")
-    monkeypatch.setattr(ground, "_SIZE", "64m")
     home = tmp_path / "disk"
-    with ground.disk(home) as why_not:
-        if why_not:
-            pytest.skip(f"no disk can be mounted here: {why_not}")
+    with mounted(home, "64m"):
         ground.make(home, tmp_path / "stack")
         workspace = Workspace.open(home)
         assert stores_answer(workspace) is None

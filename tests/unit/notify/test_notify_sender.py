@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.ledger_tools import FLOW, Travel, approved, begun, bodies, complete, in_memory, put
+from tests.ledger_tools import FLOW, Travel, approved, begun, bodies, complete, put
 from tests.notify_tools import SECRET, Receiver, listening, receiving
 from tmu.errors import ConfigError
 from tmu.ledger import deliveries, outbox
@@ -26,18 +26,6 @@ from tmu.notify.webhook import Webhook
 from tmu.settings import Settings
 
 LIFE = ["received", "awaiting_approval", "approved", "completed"]
-
-
-@pytest.fixture
-def now() -> Travel:
-    return Travel()
-
-
-@pytest.fixture
-def ledger(now: Travel) -> Iterator[Ledger]:
-    made = in_memory(now)
-    yield made
-    made.close()
 
 
 @pytest.fixture

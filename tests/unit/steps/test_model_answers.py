@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 import torch
 
 from tests.synthetic import blobs, tiny_net
@@ -34,18 +33,6 @@ def _said(workspace: SimpleNamespace, model: ModelRef, sample: Examples) -> room
     """As of a revision from which just this sample is drawn."""
     data = DATA.model_copy(update={"digest": f"{sample.keys[0]}-{len(sample)}.dir"})
     return answers_of(workspace, CASE.model_copy(update={"data": data}), model, tiny_net(0), sample, FORGET)
-
-
-@pytest.fixture
-def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    counts, real = [], room.predict
-
-    def counted(model: torch.nn.Module, images: torch.Tensor, **given: object) -> object:
-        counts.append(len(images))
-        return real(model, images, **given)
-
-    monkeypatch.setattr(room, "predict", counted)
-    return counts
 
 
 def test_the_next_audit_asks_about_the_forgotten_and_the_missing_alone(tmp_path: Path, passed: list[int]) -> None:

@@ -2,10 +2,9 @@
 
 import threading
 
-import boto3
 import pytest
-from moto import mock_aws
 
+from tests.artifact_tools import s3
 from tmu import manifest
 from tmu.errors import ConfigError, StorageError
 from tmu.stores.artifacts import LocalArtifacts
@@ -14,29 +13,6 @@ from tmu.stores.open_artifacts import open_artifacts
 from tmu.stores.s3_access import S3Access
 
 IDENTITY = {"stage": "audit", "seed": 1}
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        made = boto3.resource("s3").Bucket("models")
-        made.create()
-        yield made
-
-
-def s3(folder):
-    return S3Artifacts("models", "team/tmu", None, folder / "cache", folder)
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request, tmp_path):
-    if request.param == "local":
-        return LocalArtifacts(tmp_path / "artifacts", tmp_path)
-    request.getfixturevalue("bucket")
-    return s3(tmp_path)
 
 
 def make(store, key="k1", text="numbers", run=None):

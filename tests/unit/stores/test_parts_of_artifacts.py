@@ -3,10 +3,9 @@ rest with it; the same for a folder and for S3."""
 
 from pathlib import Path
 
-import boto3
 import pytest
-from moto import mock_aws
 
+from tests.artifact_tools import s3
 from tmu import manifest
 from tmu.errors import StorageError
 from tmu.stores.artifacts import Held, LocalArtifacts
@@ -15,29 +14,6 @@ from tmu.stores.artifacts_s3 import S3Artifacts
 IDENTITY = {"stage": "references", "data": "a"}
 LATER = {"stage": "erase-references", "data": "b"}
 NAMES = ("00.safetensors", "01.safetensors", "02.safetensors")
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(f"AWS_{name}", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        made = boto3.resource("s3").Bucket("tables")
-        made.create()
-        yield made
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request, tmp_path):
-    if request.param == "local":
-        return LocalArtifacts(tmp_path / "artifacts", tmp_path)
-    request.getfixturevalue("bucket")
-    return s3(tmp_path)
-
-
-def s3(folder: Path) -> S3Artifacts:
-    return S3Artifacts("tables", "tmu", None, folder / "cache", folder)
 
 
 def make(store, key: str = "k1") -> Held:
