@@ -48,19 +48,12 @@ def audit(
     """
     workspace = open_workspace()
     if request:
-        summary = completed(workspace, flow.load("audit")(home=str(workspace.root), request=request, golds=golds))
-        output.emit(summary, lambda: shown_outcome(summary))
+        _again(workspace, request, golds)
         return
     _require(forget=forget, original=original, unlearned=unlearned)
-    beside = {"gold": gold, "control": control, "twin": twin}
     made = identity(workspace, unlearned, "model")
     by_equality = (made.get("recipe") or {}).get("head") == "ridge"
-    if by_equality and references:
-        raise ConfigError("The model has a ridge head: recomputation is its proof.", "Leave out --references.")
-    if references or by_equality:
-        _refuse(**beside)
-    else:
-        _require(**beside)
+    _refuse_two_ways(references, {"gold": gold, "control": control, "twin": twin}, by_equality=by_equality)
     params, target, source = chosen(workspace, sets), out_of(workspace, out), data_of(workspace, data)
     method = made.get("method", params.unlearn.method)
     audited = {
@@ -79,6 +72,12 @@ def audit(
     folder: Path = workspace.artifacts.fetch(ref.uri, ref.digest)
     value = ref.model_dump() | read_audit(folder)
     output.emit(value, lambda: [output.facts(ref.model_dump()), *shown_outcome(value)])
+
+
+def _again(workspace: "Workspace", request: str, golds: int) -> None:
+    """Audit a deletion once more, beside golds."""
+    summary = completed(workspace, flow.load("audit")(home=str(workspace.root), request=request, golds=golds))
+    output.emit(summary, lambda: shown_outcome(summary))
 
 
 def _by_recomputation(workspace: "Workspace", audited: dict[str, Any], target: str | None) -> "AuditRef":
@@ -117,6 +116,16 @@ def _with_golds(
         **audited,
     )
     return audit_models(workspace, case, out=target)
+
+
+def _refuse_two_ways(references: str | None, beside: dict[str, str | list[str] | None], *, by_equality: bool) -> None:
+    """Raise ConfigError unless the options name one way to audit. beside: those of an audit beside golds."""
+    if by_equality and references:
+        raise ConfigError("The model has a ridge head: recomputation is its proof.", "Leave out --references.")
+    if references or by_equality:
+        _refuse(**beside)
+    else:
+        _require(**beside)
 
 
 def _require(**given: str | list[str] | None) -> None:

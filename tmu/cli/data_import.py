@@ -1,7 +1,7 @@
 """`tmu data import`: read a dataset into the record store, or show what that would give."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -10,6 +10,10 @@ from tmu.cli import output
 from tmu.cli.overrides import pair
 from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tmu.data.importer import Imported
+    from tmu.refs import DataRef
 
 _FIT = "How another size is made to fit: proportions change, longer sides are cut, shorter ones filled."
 
@@ -54,41 +58,41 @@ def import_(
     from tmu.steps.preview_import import preview_import
 
     given = dict(pair(option, "--option") for option in options)
-    named = {"root": root, "subjects": subjects_csv, "size": size, "fit": fit}
-    given |= {name: value for name, value in named.items() if value is not None}
-    layout = _shares(shares, holdout, test) | {"n_buckets": buckets}
-    layout = {name: value for name, value in layout.items() if value is not None}
+    given |= _named(root=root, subjects=subjects_csv, size=size, fit=fit)
+    layout = _named(**_shares(shares, holdout, test), n_buckets=buckets)
     layout |= {"fold_case": fold_case, "split_by": "subject" if by_subject else "record"}
-    workspace = open_workspace()
+    workspace, ref = open_workspace(), None
     with output.progress(f"import {reader}") as report:
+        rest = {"dataset": dataset, "progress": report, **layout}
         if dry_run:
-            imported = preview_import(workspace, reader, given, dataset=dataset, progress=report, **layout)
-            ref = None
+            imported = preview_import(workspace, reader, given, **rest)
         else:
-            ref, imported = import_data(
-                workspace,
-                reader,
-                given,
-                dataset=dataset,
-                replace=replace,
-                near_copies=near_copies,
-                progress=report,
-                **layout,
-            )
+            ref, imported = import_data(workspace, reader, given, replace=replace, near_copies=near_copies, **rest)
+    value = _facts(imported, ref, None if ref is None else _n_subjects(workspace))
+    if imported.records and not imported.drawn and (by_subject or {shares, holdout, test} != {None}):
+        value["warnings"].append(
+            "The source names the split of every record: the shares that were given change nothing."
+        )
+    output.emit(value, lambda: _imported(value))
+
+
+def _named(**given: Any) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _facts(imported: "Imported", ref: "DataRef | None", subjects: int | None) -> dict[str, Any]:
+    """ref, subjects: of the revision that was made; None: of a dry run."""
     facts: dict[str, Any] = {"dataset": imported.info.dataset, "records": imported.records}
-    if ref is not None:
-        # as many subjects as records may mean that the CSV was forgotten
-        facts |= {"subjects": _n_subjects(workspace)}
+    if subjects is not None:  # as many subjects as records may mean that the CSV was forgotten
+        facts |= {"subjects": subjects}
     facts |= {"classes": len(imported.info.classes), "kept erased": imported.skipped_erased}
     facts |= {"erased pictures left out": imported.suppressed}
     facts |= {"sizes": imported.sizes, "JPEGs kept": imported.jpegs}
     facts |= {"digest": ref.digest if ref else None, "key_id": imported.info.key_id if ref else None}
-    value = facts | {"of several people": imported.shared, "splits": imported.splits, "dry_run": dry_run}
-    warnings = list(imported.warnings)
-    if imported.records and not imported.drawn and (by_subject or {shares, holdout, test} != {None}):
-        warnings.append("The source names the split of every record: the shares that were given change nothing.")
-    value |= {"left out": imported.left_out, "converted": imported.converted, "warnings": warnings}
-    output.emit(value, lambda: _imported(value))
+    facts |= {"of several people": imported.shared, "splits": imported.splits, "dry_run": ref is None}
+    facts |= {"left out": imported.left_out, "converted": imported.converted}
+    return facts | {"warnings": [*imported.warnings]}
 
 
 def _n_subjects(workspace: Any) -> int:

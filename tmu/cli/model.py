@@ -1,7 +1,7 @@
 """`tmu model …`: weights that were trained elsewhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,10 @@ from tmu.cli import output
 from tmu.cli.overrides import Set, chosen
 from tmu.cli.selection import select
 from tmu.cli.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from tmu.refs import DataRef, ModelRef
+    from tmu.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Weights that were trained elsewhere: convert, adopt.")
 
@@ -60,7 +64,6 @@ def adopt(
     from tmu.steps.adopt_model import Adoption, adopt_model, refuse_other_records
     from tmu.steps.adopted import adoption_in_words
     from tmu.steps.loading import data_ref, open_store
-    from tmu.steps.measure_accuracy import measure_accuracy
     from tmu.steps.register_original import register_original
 
     workspace = open_workspace()
@@ -76,15 +79,7 @@ def adopt(
         records="assumed" if records is None else "listed",
     )
     model = adopt_model(workspace, data, params, adoption)
-    value = model.model_dump()
-    for split in ("train", "test"):
-        found = measure_accuracy(workspace, data, model, split)
-        value[f"accuracy_{split}_pct"] = None if found is None else round(found.right, 2)
-        if split == "train" and found is not None and found.right <= found.largest_class:
-            output.note(
-                f"The model is right on {found.right:.1f} % of the training records, no more than the most frequent "
-                "class: check `model.mean` and `model.std`, the order of the classes, and the data."
-            )
+    value = model.model_dump() | _accuracies(workspace, data, model)
     value["version"] = register_original(workspace, data, model, params)
     if weights.resolve().is_relative_to(workspace.root.resolve()):
         output.note(
@@ -93,3 +88,17 @@ def adopt(
         )
     said = adoption_in_words(workspace, model.weights)["original"]
     output.emit(value, lambda: [output.facts(value), said])
+
+
+def _accuracies(workspace: "Workspace", data: "DataRef", model: "ModelRef") -> dict[str, float | None]:
+    """On training and test set, in percent; a note where the model seems to be fed wrongly."""
+    from tmu.steps.measure_accuracy import measure_accuracy
+
+    found = {split: measure_accuracy(workspace, data, model, split) for split in ("train", "test")}
+    train = found["train"]
+    if train is not None and train.right <= train.largest_class:
+        output.note(
+            f"The model is right on {train.right:.1f} % of the training records, no more than the most frequent "
+            "class: check `model.mean` and `model.std`, the order of the classes, and the data."
+        )
+    return {f"accuracy_{split}_pct": None if each is None else round(each.right, 2) for split, each in found.items()}

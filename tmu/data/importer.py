@@ -96,12 +96,7 @@ def import_records(
         building = None if dry_run else stack.enter_context(new_folder(destination))
         folder = building and building / "spill"
         spill = Spill(info, keys.under(info.id_rule), tombstones, folder, reader.where, suppressed, stays_out)
-        with spill.open():
-            for position, record in enumerate(reader.records()):
-                spill.add(position, record)
-                if progress and position % _REPORT_EVERY == 0:
-                    progress(position, reader.count())
-        spill.check()
+        _read(reader, spill, progress)
         alike, places = spill.alike()
         if building is not None and folder is not None:
             _write_shards(building, spill, tombstones, alike)
@@ -109,8 +104,23 @@ def import_records(
             shutil.rmtree(folder)
     if progress:
         progress(spill.added + spill.skipped + spill.kept_out, reader.count())
+    return _counted(reader, spill, places)
+
+
+def _read(reader: Reader, spill: Spill, progress: Progress | None) -> None:
+    """All records into the spill, which checks them at the end as a whole."""
+    with spill.open():
+        for position, record in enumerate(reader.records()):
+            spill.add(position, record)
+            if progress and position % _REPORT_EVERY == 0:
+                progress(position, reader.count())
+    spill.check()
+
+
+def _counted(reader: Reader, spill: Spill, places: list[list[int]]) -> Imported:
+    """places: groups of records whose people's ids are nearly the same."""
     return Imported(
-        info,
+        spill.info,
         records=spill.added,
         skipped_erased=spill.skipped,
         suppressed=spill.kept_out,

@@ -19,7 +19,7 @@ from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, ModelError, RequestError
 from tmu.files import digest_of
 from tmu.manifest import digest
-from tmu.models.bundle import save_bundle
+from tmu.models.bundle import Arch, save_bundle
 from tmu.models.bundle_files import weights_digest
 from tmu.models.fitting import refuse_misfit
 from tmu.models.registry import head_of
@@ -56,11 +56,7 @@ def adopt_model(workspace: Workspace, data: DataRef, params: Params, adoption: A
     RequestError for weights that were trained or adopted here before.
     """
     _refuse_ridge(params)
-    start = _weights(adoption.weights)
-    if start.sha256 == params.model.init_sha256:
-        raise ModelError(
-            "These are the weights that training starts from (`model.init`).", "Name those of the trained model."
-        )
+    start = _weights(adoption.weights, params)
     keep_start(workspace, params)
     store = open_store(workspace, data)
     refuse_suppressed(workspace, store)
@@ -79,19 +75,10 @@ def adopt_model(workspace: Workspace, data: DataRef, params: Params, adoption: A
         lane=lane_of(workspace, params.train),
         adopted=known,
     )
-
     _refuse_again(workspace, start.sha256, identity)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        with torch.random.fork_rng(devices=[]):
-            model = arch.build()
-        if begin(model, start):
-            raise ModelError(
-                f"The weights have no head for the dataset's {counted(len(arch.classes), 'class', 'classes')}.",
-                "Adopt a model that was trained on these classes; `model.init` starts from any other.",
-            )
-        _reorder(head_of(model), order)
-        save_bundle(folder, model, arch, identity)
+        save_bundle(folder, _network(arch, start, order), arch, identity)
         run.update(n_records=int((store.index().splits == SPLITS.index("train")).sum()))
 
     uri, folder = make(workspace, "model", identity, build)
@@ -138,12 +125,30 @@ def _refuse_ridge(params: Params) -> None:
         )
 
 
-def _weights(path: Path) -> Start:
+def _weights(path: Path, params: Params) -> Start:
+    """The weights of a file that are not those which training starts from."""
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.", "Name the model's weights as safetensors.")
     start = read_start(path)
     assert start is not None  # a path was given
+    if start.sha256 == params.model.init_sha256:
+        raise ModelError(
+            "These are the weights that training starts from (`model.init`).", "Name those of the trained model."
+        )
     return start
+
+
+def _network(arch: Arch, start: Start, order: list[int]) -> nn.Module:
+    """The network with these weights, its outputs in the dataset's order."""
+    with torch.random.fork_rng(devices=[]):
+        model = arch.build()
+    if begin(model, start):
+        raise ModelError(
+            f"The weights have no head for the dataset's {counted(len(arch.classes), 'class', 'classes')}.",
+            "Adopt a model that was trained on these classes; `model.init` starts from any other.",
+        )
+    _reorder(head_of(model), order)
+    return model
 
 
 def _order(theirs: tuple[str, ...], ours: tuple[str, ...]) -> list[int]:

@@ -85,11 +85,7 @@ def fit_reference_twin(
         started = time.perf_counter()
         fit = engine(workspace, identity, progress)
         twin, report = fit_problems(_problems(workspace, data, original, references, params, fit))
-        tensors: dict[str, torch.Tensor] = {}
-        tree = freeze(twin, tensors)
-        numbers = {name: [float(value) for value in each.flatten()] for name, each in tensors.items()}
-        shapes = {name: list(each.shape) for name, each in tensors.items()}
-        write_json(folder / "twin.json", {"twin": tree, "numbers": numbers, "shapes": shapes})
+        _save(folder, twin)
         write_json(folder / "report.json", report)
         run.update(seconds={"rates": time.perf_counter() - started})
 
@@ -109,6 +105,15 @@ def find_reference_twin(workspace: Workspace, references: ReferencesRef, params:
         if {name: held.manifest["identity"].get(name) for name in wanted} == wanted:
             return TwinRef(uri=held.uri, digest=held.digest)
     return None
+
+
+def _save(folder: Path, twin: ReferenceTwin) -> None:
+    """So few numbers that they are JSON."""
+    tensors: dict[str, torch.Tensor] = {}
+    tree = freeze(twin, tensors)
+    numbers = {name: [float(value) for value in each.flatten()] for name, each in tensors.items()}
+    shapes = {name: list(each.shape) for name, each in tensors.items()}
+    write_json(folder / "twin.json", {"twin": tree, "numbers": numbers, "shapes": shapes})
 
 
 def load_reference_twin(workspace: Workspace, ref: TwinRef) -> ReferenceTwin:

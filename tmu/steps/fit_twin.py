@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tmu.steps.loading import engine, examples, forget_keys, fresh_model, load_m
 from tmu.steps.making import identity_of, lane_of, make
 from tmu.steps.starts import start_of
 from tmu.steps.suppress import refuse_suppressed
+from tmu.train import Fit
 from tmu.train.engine import Progress
 from tmu.train.lane import pick_device
 from tmu.twin.features import feature_modules
@@ -48,7 +50,6 @@ def fit_twin(
     ConfigError for a model with a ridge head, DataError where the data hold a picture that was erased before.
     """
     refuse_ridge_head(params, "a twin")
-    seeds = Seeds.all(params.seed)
     identity = identity_of(
         "twin",
         code_of(params),
@@ -56,31 +57,38 @@ def fit_twin(
         original=original.weights,
         twin=params.twin.model_dump(mode="json"),
         **({"start": params.model.init_sha256} if params.model.started else {}),
-        seeds=seeds.model_dump(mode="json"),
+        seeds=Seeds.all(params.seed).model_dump(mode="json"),
         lane=lane_of(workspace, params.twin.train),
     )
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        store = open_store(workspace, data)
-        refuse_suppressed(workspace, store, _under_way(workspace, data), ("train", "holdout"))
-        model, arch = load_model(workspace, original)
-        start = start_of(workspace, params)
-        twin, report = build_twin(
-            model,
-            lambda index: fresh_model(arch, seeds.init, start, f"curriculum {index}"),
-            examples(store, "train"),
-            examples(store, "holdout"),
-            params.twin,
-            seeds,
-            engine(workspace, identity, progress),
-            time.perf_counter,
-            pick_device(workspace.settings.device),
-        )
+        twin, report, arch = _fitted(workspace, data, original, params, engine(workspace, identity, progress))
         _save(folder, twin, report, arch)
         run.update(seconds=report.seconds)
 
     uri, folder = make(workspace, "twin", identity, build, out)
     return TwinRef(uri=uri, digest=digest(folder))
+
+
+def _fitted(
+    workspace: Workspace, data: DataRef, original: ModelRef, params: Params, fit: Callable[..., Fit]
+) -> tuple[Twin, TwinReport, Arch]:
+    store = open_store(workspace, data)
+    refuse_suppressed(workspace, store, _under_way(workspace, data), ("train", "holdout"))
+    model, arch = load_model(workspace, original)
+    seeds, start = Seeds.all(params.seed), start_of(workspace, params)
+    twin, report = build_twin(
+        model,
+        lambda index: fresh_model(arch, seeds.init, start, f"curriculum {index}"),
+        examples(store, "train"),
+        examples(store, "holdout"),
+        params.twin,
+        seeds,
+        fit,
+        time.perf_counter,
+        pick_device(workspace.settings.device),
+    )
+    return twin, report, arch
 
 
 def _under_way(workspace: Workspace, data: DataRef) -> frozenset[str]:

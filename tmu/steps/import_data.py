@@ -71,12 +71,7 @@ def import_data(
             **layout,
         )
         said = (*imported.warnings, *turned_away.sentences(reader.where))
-        if committed is not None and dvc_digest(workspace.data) != committed:
-            shutil.rmtree(workspace.data)
-            raise DataError(
-                "data.dvc names another revision, and its tombstones cannot be read here.",
-                "Fetch it with `dvc pull`, then import with --replace; or start a new workspace.",
-            )
+        _refuse_another(workspace, committed)
         workspace.versions.commit(workspace.data)
         note_contents(workspace)
         _push(workspace)
@@ -87,6 +82,16 @@ def _turned_away(workspace: Workspace, keys: Keys, *, refuse_near: bool) -> Turn
     """What is asked of each record. Those of the store that is replaced pass: they stayed beside the erased ones."""
     there = RecordStore.open(workspace.data).index() if (workspace.data / STORE_FILE).exists() else None
     return TurnedAway(pictures_of(workspace, keys), there, refuse_near=refuse_near)
+
+
+def _refuse_another(workspace: Workspace, committed: str | None) -> None:
+    """Take back an import that is not the revision that `data.dvc` names. committed: see `_restored`."""
+    if committed is not None and dvc_digest(workspace.data) != committed:
+        shutil.rmtree(workspace.data)
+        raise DataError(
+            "data.dvc names another revision, and its tombstones cannot be read here.",
+            "Fetch it with `dvc pull`, then import with --replace; or start a new workspace.",
+        )
 
 
 def _push(workspace: Workspace) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tmu.config import Params, Seeds, UnlearnConfig
+from tmu.config import Config, Params, Seeds, UnlearnConfig
 from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError
 from tmu.manifest import digest
@@ -73,31 +73,8 @@ def unlearn_model(
     params = case.params
     method, options = get_method(params.unlearn.method), read_options(params.unlearn.method, params.unlearn.options)
     refuse_other_head(params.unlearn.method, params)
-    if method.NEEDS_TWIN and case.twin is None:
-        raise ConfigError(f"Method `{params.unlearn.method}` needs a twin.", "Run `tmu twin fit` first.")
-    referring = needs_references(params.unlearn.method)
-    if referring and (case.twin is None or case.references is None):
-        raise ConfigError(
-            f"Method `{params.unlearn.method}` needs references and the twin fitted on them.",
-            "Run `tmu references fit`, then `tmu twin fit --references REF`.",
-        )
-    seeds = Seeds.all(params.seed)
-    identity = identity_of(
-        "unlearned",
-        code_of(params),
-        data=case.data.digest,
-        forget=case.forget.digest,
-        original=case.original.weights,
-        twin=case.twin.digest if method.NEEDS_TWIN or referring else None,
-        **({"references": case.references.digest} if referring else {}),
-        **({"statistics": case.statistics.digest} if case.statistics else {}),
-        method=params.unlearn.method.replace("_", "-"),
-        options=options.model_dump(mode="json"),
-        recipe=params.train.model_dump(mode="json"),
-        **_start(params),
-        seeds=seeds.model_dump(mode="json"),
-        lane=lane_of(workspace, params.train) | (ranks_of(workspace) if params.unlearn.method == RETRAIN else {}),
-    )
+    _refuse_without_lessons(case)
+    identity = _identity(workspace, case, options)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
         problem, arch, notes = _problem(workspace, case, identity, progress)
@@ -116,6 +93,40 @@ def unlearn_model(
 
     uri, folder = make(workspace, "model", identity, build, out)
     return ModelRef(uri=uri, digest=digest(folder), weights=weights_digest(folder), role="unlearned")
+
+
+def _refuse_without_lessons(case: UnlearnCase) -> None:
+    """Raise ConfigError where the method's twin or references are not there."""
+    name = case.params.unlearn.method
+    if get_method(name).NEEDS_TWIN and case.twin is None:
+        raise ConfigError(f"Method `{name}` needs a twin.", "Run `tmu twin fit` first.")
+    if needs_references(name) and (case.twin is None or case.references is None):
+        raise ConfigError(
+            f"Method `{name}` needs references and the twin fitted on them.",
+            "Run `tmu references fit`, then `tmu twin fit --references REF`.",
+        )
+
+
+def _identity(workspace: Workspace, case: UnlearnCase, options: Config) -> dict[str, Any]:
+    """All that determines the unlearned model."""
+    params, name = case.params, case.params.unlearn.method
+    referring = needs_references(name)
+    return identity_of(
+        "unlearned",
+        code_of(params),
+        data=case.data.digest,
+        forget=case.forget.digest,
+        original=case.original.weights,
+        twin=case.twin.digest if get_method(name).NEEDS_TWIN or referring else None,
+        **({"references": case.references.digest} if referring else {}),
+        **({"statistics": case.statistics.digest} if case.statistics else {}),
+        method=name.replace("_", "-"),
+        options=options.model_dump(mode="json"),
+        recipe=params.train.model_dump(mode="json"),
+        **_start(params),
+        seeds=Seeds.all(params.seed).model_dump(mode="json"),
+        lane=lane_of(workspace, params.train) | (ranks_of(workspace) if name == RETRAIN else {}),
+    )
 
 
 def _start(params: Params) -> dict[str, Any]:
