@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from tests.synthetic import same_weights, tiny_net, weights_of
+from tests.synthetic import TWIN, same_weights, tiny_net, weights_of
 from tmu.errors import ModelError
 from tmu.twin.freeze import empty, freeze, thaw
 
@@ -46,6 +46,11 @@ def test_a_twin_of_the_references_comes_back_as_numbers_alone(referred):
         assert torch.equal(getattr(back, part), getattr(referred.twin, part))
     for part in ("foreseen", "gold"):
         assert torch.equal(getattr(back.margins, part), getattr(referred.twin.margins, part))
+
+
+def test_a_configuration_comes_back_from_the_package_that_older_twins_name():
+    tree = freeze(TWIN, {})
+    assert thaw(tree | {"config": "tmu.config:TwinConfig"}, {}, None) == thaw(tree, {}, None) == TWIN
 
 
 def test_only_parts_of_the_project_are_rebuilt():
