@@ -84,7 +84,7 @@ class Looker:
             if known is not None and data[:16] != databases.MARK:  # a database has a log beside it
                 return known
             tally = _Tally()
-            self._content(data, tally, "", 0, False, thing.named or thing.path.name)
+            self._content(data, tally, "", 0, False)
             if data[:16] == databases.MARK:
                 for part in databases.sqlite_parts(thing.path, self.scratch):
                     self._part(part, tally, "", 1)
@@ -120,7 +120,7 @@ class Looker:
             address = pattern.sub(word, address)
         return address
 
-    def _content(self, data: Buffer, tally: _Tally, inside: str, depth: int, mark: bool, name: str = "") -> None:
+    def _content(self, data: Buffer, tally: _Tally, inside: str, depth: int, mark: bool) -> None:
         plain = memoryview(data)[: tail_of(data)]
         try:
             for needle in self._scanner.find(plain):
@@ -130,7 +130,7 @@ class Looker:
         if depth >= _DEEPEST:
             tally.unread.append((inside, "containers lie in it too deep"))
             return
-        for part in parts(data, Around(name, self._shape)):
+        for part in parts(data, Around(self._shape)):
             self._part(part, tally, inside, depth, mark)
 
     def _part(self, part: Part, tally: _Tally, inside: str, depth: int, mark: bool = False) -> None:
