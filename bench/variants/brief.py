@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tmu.config import Config
 from tmu.train import Examples
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 from tmu.unlearn.choose import random_choice
 from tmu.unlearn.l1_sparse import sparse_objective
 from tmu.unlearn.problem import Outcome, Problem

@@ -61,7 +61,7 @@ def plant(point: str) -> None:
     import tmu.train.engine as engine
 
     if point in ("training the original", "trying rates", "training the gold"):
-        engine._one_step = on_call(17, engine._one_step)
+        engine.one_step = on_call(17, engine.one_step)
     elif point == "between two shards":
         real, calls = erase.os.replace, iter(range(1, 10**9))
 

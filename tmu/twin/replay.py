@@ -18,7 +18,7 @@ from torch.nn.functional import smooth_l1_loss
 from tmu.config import Seeds, TrainConfig
 from tmu.references.rows import ReferenceRows
 from tmu.train import Examples, Fit
-from tmu.train.engine import Batch
+from tmu.train.batch import Batch
 from tmu.train.examples import join
 from tmu.train.order import hash_keys, stream
 from tmu.train.recipes import step_recipe

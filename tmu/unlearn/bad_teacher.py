@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tmu.config import Config
-from tmu.train.engine import Batch, Objective
+from tmu.train.batch import Batch, Objective
 from tmu.train.examples import join
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.problem import Outcome, Problem

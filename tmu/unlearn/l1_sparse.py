@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tmu.config import Config
-from tmu.train.engine import Batch, Objective, soft_cross_entropy
+from tmu.train.batch import Batch, Objective, soft_cross_entropy
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.problem import Outcome, Problem
 

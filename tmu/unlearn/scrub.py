@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tmu.config import Config, Seeds, TrainConfig
 from tmu.train import Examples, Fit
-from tmu.train.engine import Batch, Objective, soft_cross_entropy
+from tmu.train.batch import Batch, Objective, soft_cross_entropy
 from tmu.train.order import stream
 from tmu.unlearn.finetune import recipe_of
 from tmu.unlearn.problem import Outcome, Problem

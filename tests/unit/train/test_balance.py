@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.synthetic import RECIPE, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.train import fit
 from tmu.train.balance import balanced_order, class_weights
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 from tmu.train.order import epoch_order
 
 LABELS = st.lists(st.integers(0, 4), min_size=2, max_size=60)

@@ -10,7 +10,7 @@ from tests.synthetic import RECIPE, SEEDS, blobs, same_weights, tiny_net, weight
 from tmu.config import TrainConfig
 from tmu.models.registry import head_of
 from tmu.train import fit
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 from tmu.train.optimisers import optimiser_of, trained
 from tmu.train.schedule import learning_rate
 

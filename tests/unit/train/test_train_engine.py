@@ -8,8 +8,8 @@ import torch
 from tests.synthetic import CLASSES, MEMORISE, RECIPE, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.config import TrainConfig
 from tmu.errors import DataError, ModelError
-from tmu.train import engine, fit, logits_of
-from tmu.train.engine import Batch, soft_cross_entropy
+from tmu.train import fit, logits_of, step
+from tmu.train.batch import Batch, soft_cross_entropy
 from tmu.train.examples import as_probabilities
 
 PLAIN = TrainConfig(epochs=1, batch_size=32, lr=1.0, momentum=0, weight_decay=0, schedule="constant", precision="fp32")
@@ -128,7 +128,7 @@ def test_input_noise_is_per_record_and_stays_in_range():
 
 
 def test_noise_of_zero_is_not_drawn(monkeypatch):
-    monkeypatch.setattr(engine, "_gaussian", None)
+    monkeypatch.setattr(step, "gaussian", None)
     silent = replace(blobs(64), noise=torch.zeros(64))
     assert same_weights(_trained(silent), _trained(blobs(64)))
     with pytest.raises(TypeError):

@@ -7,7 +7,7 @@ import torch
 
 from tests.synthetic import RECIPE, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.train import fit
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 
 
 def _shrink(model, done):

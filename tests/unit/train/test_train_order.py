@@ -6,7 +6,7 @@ import torch
 from tests.synthetic import RECIPE, SEEDS, blobs, tiny_net
 from tmu.train import fit
 from tmu.train import order as order_room
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 from tmu.train.order import augment, batch_count, batches, epoch_order, hash_keys, stream, view_bits
 
 

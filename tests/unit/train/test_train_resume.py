@@ -15,7 +15,7 @@ from safetensors.torch import save
 from tests.synthetic import CLASSES, SEEDS, blobs, same_weights, tiny_net, weights_of
 from tmu.config import TrainConfig
 from tmu.train import fit
-from tmu.train.engine import soft_cross_entropy
+from tmu.train.batch import soft_cross_entropy
 from tmu.train.examples import as_probabilities
 
 # ten steps an epoch; everything that could hold hidden state is switched on

@@ -11,8 +11,8 @@ from tests.synthetic import RECIPE, SEEDS, blobs, same_weights, tiny_net, weight
 from tmu.config import TrainConfig
 from tmu.errors import ConfigError
 from tmu.train import Examples, fit
+from tmu.train.batch import soft_cross_entropy
 from tmu.train.draws import draw, level
-from tmu.train.engine import soft_cross_entropy
 from tmu.train.order import augment, view_bits
 from tmu.train.randaugment import OPERATIONS
 from tmu.train.views import views_of

@@ -10,7 +10,7 @@ import torch
 from tests.synthetic import CLASSES, MEMORISE, SEEDS, same_weights, weights_of
 from tmu.references.rows import ReferenceRows
 from tmu.train import Fit, fit, logits_of
-from tmu.train.engine import Batch
+from tmu.train.batch import Batch
 from tmu.twin.replay import PER_EPOCH, Replay, StepCase, StepPlan, TowardsMargins, replay_weights, take_step
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.synthetic import CLASSES, same_weights, tiny_net, weights_of
-from tmu.train.engine import Batch, soft_cross_entropy
+from tmu.train.batch import Batch, soft_cross_entropy
 from tmu.unlearn import bad_teacher, get_method, read_options, scrub
 from tmu.unlearn.bad_teacher import two_teachers
 from tmu.unlearn.l1_sparse import sparse_objective
