@@ -97,7 +97,7 @@ def bodies(ledger: Ledger) -> list[str]:
 @contextmanager
 def tampering(ledger: Ledger) -> Iterator[sqlite3.Connection]:
     """What an intruder with the file at hand does: no triggers, no transaction of ours."""
-    with ledger._engine.connect() as connection:
+    with ledger.engine.connect() as connection:
         raw = connection.connection.dbapi_connection
         for name in ("no_update", "no_delete", "next"):
             raw.execute(f"DROP TRIGGER IF EXISTS audit_log_{name}")

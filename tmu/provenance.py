@@ -24,6 +24,7 @@ HANDED_OVER = tuple(
 )  # fmt: skip
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """SHA-256 (hex) over the sources that `modules` rest on: what they import within tmu, and so on.
 
@@ -31,7 +32,10 @@ def code_digest(*modules: str) -> str:
     a process: files that are changed later are not the code that runs. The order of the names does not matter. Raises
     ValueError for a module that does not exist.
     """
-    return _code_digest(frozenset(modules))
+    packages = {module.partition(".")[0] for module in modules} - {"tmu"}
+    lines = [f"{name}\0{sha256_file(path)}" for name, path in sources(*modules).items()]
+    lines += [f"distribution\0{each}" for package in packages for each in brought_by(package)]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def sources(*modules: str) -> dict[str, Path]:
@@ -51,14 +55,6 @@ def sources(*modules: str) -> dict[str, Path]:
     found = closure(starts, roots, HANDED_OVER)
     found.pop("tmu", None)  # it holds the version alone
     return extra | found
-
-
-@cache
-def _code_digest(modules: frozenset[str]) -> str:
-    packages = {module.partition(".")[0] for module in modules} - {"tmu"}
-    lines = [f"{name}\0{sha256_file(path)}" for name, path in sources(*modules).items()]
-    lines += [f"distribution\0{each}" for package in packages for each in brought_by(package)]
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def _files(root: Path) -> dict[str, Path]:

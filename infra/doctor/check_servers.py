@@ -85,7 +85,7 @@ def s3(place: Workspace) -> Probe | None:
         return Probe(Check("S3", "fail", f"answers {error.response['Error']['Code']}", hint))
     except (BotoCoreError, ConfigError) as error:
         return Probe(Check("S3", "fail", f"does not answer: {type(error).__name__}", hint))
-    ahead = _ahead(answers[buckets[0]]["ResponseMetadata"]["HTTPHeaders"].get("date"))
+    ahead = seconds_ahead(answers[buckets[0]]["ResponseMetadata"]["HTTPHeaders"].get("date"))
     plain = [bucket for bucket in buckets if kept[bucket] != "Enabled"]
     if plain:
         what = f"has no versioning in {', '.join(plain)}"
@@ -122,7 +122,7 @@ def page(name: str, url: str, hint: str) -> Probe:
         return Probe(Check(name, "fail", f"does not answer: {type(error).__name__}", hint))
     if answer.status_code != 200:
         return Probe(Check(name, "fail", f"answers {answer.status_code}", hint))
-    return Probe(Check(name, "ok", "answers"), _ahead(answer.headers.get("date")))
+    return Probe(Check(name, "ok", "answers"), seconds_ahead(answer.headers.get("date")))
 
 
 def login(name: str, url: str, auth: tuple[str, str] | None, setting: str) -> Check:
@@ -143,7 +143,7 @@ def login(name: str, url: str, auth: tuple[str, str] | None, setting: str) -> Ch
     return Check(name, "ok", "asks for a login, and accepts the configured one")
 
 
-def _ahead(date: str | None) -> float | None:
+def seconds_ahead(date: str | None) -> float | None:
     """Seconds by which a Date header is ahead of our clock; it is cut to whole seconds."""
     return parsedate_to_datetime(date).timestamp() + 0.5 - time.time() if date else None
 

@@ -82,7 +82,7 @@ def find_zombies(client: SyncPrefectClient, *, one_machine: bool | None = None) 
         one_machine = urlsplit(str(client.api_url)).hostname in _LOOPBACK
     state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_AT_WORK))
     runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=state))
-    here = _here()  # after the list: what ends in between is no longer `Running`, see `_still`
+    here = processes_here()  # after the list: what ends in between is no longer `Running`, see `_still`
     found = {run.id: why for run in runs if (why := _why(client, run, here, one_machine))}
     dead = [Zombie(run, found[run.id]) for run in runs if run.id in found and _still(client, run)]
     return [*dead, *_children(client, runs, {each.run.id for each in dead})]
@@ -124,12 +124,13 @@ def _why(client: SyncPrefectClient, run: FlowRun, here: Here, one_machine: bool)
     if one_machine and run.infrastructure_pid:
         return f"its process {run.infrastructure_pid} is gone"
     silence = _SILENCE if run.deployment_id else _SILENCE_ELSEWHERE
-    if age < silence or _heard(client, run, silence):
+    if age < silence or heard_of(client, run, silence):
         return None
     return f"it gave no sign of life for {silence.total_seconds():.0f} s"
 
 
-def _heard(client: SyncPrefectClient, run: FlowRun, within: timedelta) -> bool:
+def heard_of(client: SyncPrefectClient, run: FlowRun, within: timedelta) -> bool:
+    """Whether a run gave a sign of life within that time."""
     beats = EventFilter(
         event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run.id}"]),
@@ -169,7 +170,7 @@ def _still(client: SyncPrefectClient, run: FlowRun) -> bool:
         return False
 
 
-def _here() -> Here:
+def processes_here() -> Here:
     """What this machine's processes are. A process may keep its environment only from other users."""
     runs, spares = set[UUID](), dict[str, float]()
     for process in psutil.process_iter():

@@ -69,7 +69,7 @@ def _make_cluster(stack: Stack, data: Path) -> None:
     """Make the data folder where there is none: built beside it and moved there whole."""
     if (data / "PG_VERSION").exists():
         return
-    _make_passable(data.parent)
+    make_passable(data.parent)
     building = data.with_name(data.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
@@ -84,10 +84,10 @@ def _make_cluster(stack: Stack, data: Path) -> None:
     building.rename(data)
 
 
-def _make_passable(folder: Path) -> None:
+def make_passable(folder: Path) -> None:
     """Make a folder, and those above it that are missing, which PostgreSQL's own user may pass, whatever the umask."""
     if not folder.exists():
-        _make_passable(folder.parent)
+        make_passable(folder.parent)
         folder.mkdir()
         folder.chmod(0o711)
 

@@ -60,11 +60,11 @@ class Status:
 def status(stack: Stack) -> Status:
     """Look at a stack, which need not run. Takes as long as the slowest probe, some seconds at most."""
     servers, supervisor = plan.servers(stack), Supervisor(stack)
-    states, spawns = supervisor.states(), _spawns(stack.state("logs", "supervisord.log"))
+    states, spawns = supervisor.states(), spawns_in(stack.state("logs", "supervisord.log"))
     with ThreadPoolExecutor(len(servers)) as pool:
-        health = list(pool.map(lambda server: _health(server, states), servers))
+        health = list(pool.map(lambda server: health_of(server, states), servers))
     watch = Server(WATCH, [], {}, probe=lambda: None, label="restarts servers that hang")
-    parts = [(watch, _health(watch, states)), *zip(servers, health, strict=True)]
+    parts = [(watch, health_of(watch, states)), *zip(servers, health, strict=True)]
     processes = [_supervisor(stack, supervisor), *(_process(each, well, states, spawns) for each, well in parts)]
     notes = [moto.WARNING] if stack.need("s3_server") == "moto" else []
     notes += filter(None, [reads_the_secrets(stack, states)])
@@ -91,7 +91,8 @@ def reads_the_secrets(stack: Stack, states: dict[str, Any]) -> str | None:
     return None
 
 
-def _health(server: Server, states: dict[str, Any]) -> str | None:
+def health_of(server: Server, states: dict[str, Any]) -> str | None:
+    """What is wrong with a server; None: it is well. states: of supervisord, by name."""
     return server.probe() if _runs(states.get(server.name)) else _NOT_RUNNING
 
 
@@ -108,7 +109,7 @@ def _process(server: Server, health: str | None, states: dict[str, Any], spawns:
         state=facts["statename"] if facts else "STOPPED",
         pid=pid,
         seconds_up=float(facts["now"] - facts["start"]) if facts and _runs(facts) else None,
-        memory_mib=_memory(pid),
+        memory_mib=memory_of(pid),
         health=health,
         restarts=max(0, spawns.get(server.name, 0) - 1),
         address=server.page,
@@ -120,10 +121,10 @@ def _supervisor(stack: Stack, supervisor: Supervisor) -> Process:
     well = supervisor.running()
     up = time.time() - psutil.Process(pid).create_time() if pid and well else None
     state, health = ("RUNNING", None) if well else ("STOPPED", _NOT_RUNNING)
-    return Process(NAME, "supervises the others", state, pid, up, _memory(pid, children=False), health, 0, None)
+    return Process(NAME, "supervises the others", state, pid, up, memory_of(pid, children=False), health, 0, None)
 
 
-def _memory(pid: int | None, *, children: bool = True) -> float:
+def memory_of(pid: int | None, *, children: bool = True) -> float:
     """PSS of a process and its children in MiB; 0 where it ended, or belongs to somebody else."""
     pids: Sequence[int] = []
     if pid:
@@ -140,7 +141,7 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def _spawns(log: Path) -> dict[str, int]:
+def spawns_in(log: Path) -> dict[str, int]:
     """How often each process was started since supervisord was, by its log (the last 10 MB)."""
     counts: dict[str, int] = {}
     with contextlib.suppress(OSError):

@@ -50,14 +50,14 @@ def up(
     began = time.perf_counter()
     postgres(Path("/nowhere"))  # without it nothing of the rest is worth a start
     new = not (home / "params.yaml").is_file()
-    _refuse_unusable(home, new)
+    refuse_unusable(home, new)
     (home / ".tmu").mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(home / ".tmu" / "stack.lock"):
         made = secret_file.ensure(home, s3=s3 or ("ceph" if has_ceph() else "moto"), first_port=first_port)
         stack, result = Stack.open(home), Result(0.0, made)
         _prepare(stack, new)
         servers = plan.servers(stack)
-        supervisor = _supervised(stack, servers, result)
+        supervisor = supervised(stack, servers, result)
         steps = _steps(stack, supervisor, servers, result)
         run([step for step in steps if bootstrap or step.name != "bootstrap"], tell)
     if stack.need("s3_server") == "moto":
@@ -66,7 +66,7 @@ def up(
     return stack, result
 
 
-def _refuse_unusable(home: Path, new: bool) -> None:
+def refuse_unusable(home: Path, new: bool) -> None:
     """Raise ConfigError for what is there and is no workspace, DataError for a workspace without data."""
     if new and home.exists() and not (home.is_dir() and all(path.name == ".tmu" for path in home.iterdir())):
         raise ConfigError(
@@ -91,7 +91,7 @@ def _digits_wanted(home: Path) -> Path:
     return home / ".tmu" / "stack" / "digits-wanted"
 
 
-def _supervised(stack: Stack, servers: Sequence[Server], result: Result) -> Supervisor:
+def supervised(stack: Stack, servers: Sequence[Server], result: Result) -> Supervisor:
     """A running supervisord; what a dead one left behind is stopped first."""
     supervisor = Supervisor(stack)
     if supervisor.running():
@@ -135,13 +135,13 @@ def _start(supervisor: Supervisor, server: Server, result: Result) -> Step:
             server.before()
             supervisor.start_process(server.name)
             result.started.append(server.name)
-        _await(supervisor, server, interrupted)
+        await_server(supervisor, server, interrupted)
         server.after()
 
     return Step(server.name, server.label, work, server.needs)
 
 
-def _await(supervisor: Supervisor, server: Server, interrupted: Event) -> None:
+def await_server(supervisor: Supervisor, server: Server, interrupted: Event) -> None:
     """Wait until a server is well. Raises StorageError if it is not in time, or exits repeatedly."""
     deadline, pids = time.monotonic() + _SECONDS_READY, set()
     while reason := server.probe():

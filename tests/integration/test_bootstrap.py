@@ -359,8 +359,8 @@ def test_a_run_in_a_process_that_had_waited_is_known_by_the_id_of_its_process(
         earlier = run.model_copy(update={"state": run.state.model_copy(update={"timestamp": before})})
         try:
             assert _found(client) == []
-            assert zombies._here().works_on(resumed)  # it had been suspended, and goes on in a younger process
-            assert not zombies._here().works_on(earlier)  # another process with the id of one that is gone
+            assert zombies.processes_here().works_on(resumed)  # it had been suspended, and goes on in a younger process
+            assert not zombies.processes_here().works_on(earlier)  # another process with the id of one that is gone
         finally:
             spare.kill()
             spare.wait()
@@ -404,8 +404,8 @@ def test_on_another_machine_only_silence_tells(
     _until(lambda: _found(client, one_machine=False) == [run.id], seconds=10)
     monkeypatch.setattr(zombies, "_SILENCE", timedelta(seconds=60))
     _send(api, "prefect.flow-run.heartbeat", run.id)
-    _until(lambda: zombies._heard(client, run, timedelta(seconds=60)), seconds=10)
-    assert not zombies._heard(client, run, AT_ONCE)
+    _until(lambda: zombies.heard_of(client, run, timedelta(seconds=60)), seconds=10)
+    assert not zombies.heard_of(client, run, AT_ONCE)
 
 
 def _send(api: PrefectApi, name: str, run: UUID, **more: Any) -> None:

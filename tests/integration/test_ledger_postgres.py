@@ -84,12 +84,12 @@ def test_the_database_itself_refuses_to_change_the_log(ledger: Ledger, statement
 def test_verify_finds_what_was_changed_past_the_triggers(ledger: Ledger) -> None:
     put(ledger, "r1")
     head = proof.verify(ledger)
-    with ledger._engine.begin() as raw:
+    with ledger.engine.begin() as raw:
         raw.exec_driver_sql("ALTER TABLE audit_log DISABLE TRIGGER ALL")
         raw.exec_driver_sql("UPDATE audit_log SET body = replace(body, 'alice', 'carol') WHERE seq = 2")
     with pytest.raises(ChainError, match="Entry 2"):
         proof.verify(ledger)
-    with ledger._engine.begin() as raw:
+    with ledger.engine.begin() as raw:
         raw.exec_driver_sql("DELETE FROM audit_log WHERE seq = 2")
     with pytest.raises(ChainError, match=r"Entry 2 .*is missing"):
         proof.verify(ledger, head)

@@ -43,7 +43,7 @@ def filled(ledger: Ledger) -> None:
         put(ledger, f"other-{number}", f"somebody-{number}")
     approved(ledger, "r1", "anna")
     complete(ledger, begun(ledger))
-    with ledger._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
         connection.exec_driver_sql("CHECKPOINT")
 
@@ -68,7 +68,7 @@ def test_the_key_is_in_no_file_afterwards(own: Postgres, ledger: Ledger) -> None
 
 def test_what_a_role_may_not_do_is_told(own: Postgres, ledger: Ledger) -> None:
     assert ledger.beyond() == []
-    with ledger._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("CREATE ROLE plain LOGIN PASSWORD 'plain'")
         connection.exec_driver_sql("GRANT ALL ON SCHEMA public TO plain")
         for table in ("requests", "request_keys", "forget_entries", "holds", "plans"):
@@ -78,7 +78,7 @@ def test_what_a_role_may_not_do_is_told(own: Postgres, ledger: Ledger) -> None:
         ).scalars():
             connection.exec_driver_sql(f"GRANT ALL ON {table} TO plain")
         connection.exec_driver_sql("SELECT pg_create_physical_replication_slot('copy')")
-    url = ledger._engine.url.set(username="plain", password="plain")
+    url = ledger.engine.url.set(username="plain", password="plain")
     other = Ledger.open(url.render_as_string(hide_password=False))
     try:
         assert [what.split(",")[0] for what in other.beyond()] == [
@@ -87,7 +87,7 @@ def test_what_a_role_may_not_do_is_told(own: Postgres, ledger: Ledger) -> None:
             "replicas",
         ]
         other.rewrite()  # what it may
-        with ledger._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("GRANT pg_checkpoint TO plain")  # as `make up` does
             for function in ("pg_switch_wal()", "pg_ls_waldir()"):
                 connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO plain")

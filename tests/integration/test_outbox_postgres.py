@@ -25,7 +25,7 @@ LIFE = ["received", "awaiting_approval", "approved", "completed"]
 def _at_version_2(url: str) -> None:
     made = engine.connect(url)
     with engine.transaction(made, writes=True) as connection:
-        command.upgrade(upgrade._config(connection), "0002")
+        command.upgrade(upgrade.alembic_config(connection), "0002")
         connection.execute(sa.text("INSERT INTO batches VALUES ('b', 'faces', 'normal', now(), NULL, NULL, 3)"))
         connection.execute(sa.text("INSERT INTO executions VALUES (7, 'b', 1, '2026-03-10 09:30:00+00', NULL, NULL)"))
     made.dispose()

@@ -118,7 +118,7 @@ def install(tmp_path, monkeypatch):
         lines = (f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in given.items()) for group, given in entries.items())
         (info / "entry_points.txt").write_text("\n".join(lines))
         importlib.invalidate_caches()
-        provenance._code_digest.cache_clear()
+        provenance.code_digest.cache_clear()
         return folder
 
     yield lay
@@ -127,7 +127,7 @@ def install(tmp_path, monkeypatch):
         table.update(kept)
     for module in [each for each in sys.modules if each.partition(".")[0] in ("acme_forget", "other")]:
         del sys.modules[module]
-    provenance._code_digest.cache_clear()
+    provenance.code_digest.cache_clear()
 
 
 def test_without_plugins_everything_is_built_in():
@@ -200,7 +200,7 @@ def test_show_tells_where_each_comes_from(install):
 
 
 def _unlearn_digest() -> str:
-    provenance._code_digest.cache_clear()
+    provenance.code_digest.cache_clear()
     return provenance.code_digest(*unlearn_model.code_of(Params().with_method("acme")))
 
 

@@ -28,11 +28,11 @@ def copied(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "_PACKAGE", tmp_path / "tmu")
 
     def digest(step, method: str = "tmu-soft") -> str:
-        provenance._code_digest.cache_clear()
+        provenance.code_digest.cache_clear()
         return provenance.code_digest(*step.code_of(Params().with_method(method)))
 
     yield tmp_path / "tmu", digest
-    provenance._code_digest.cache_clear()
+    provenance.code_digest.cache_clear()
 
 
 # words, start_file: of a report

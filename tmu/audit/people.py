@@ -40,7 +40,7 @@ def people_report(
     shown = list(dict.fromkeys([row, ORIGINAL, *golds]))
     confidence = {name: _confidence(sets, models[name]) for name in {*shown, *golds}}
     scored = [pair for name in shown for pair in _both_directions(name, confidence, golds)]
-    found = iter(persons_evidence(person, scored, seed, draws=_draws(person)))
+    found = iter(persons_evidence(person, scored, seed, draws=draws_for(person)))
     persons = {name: {direction: next(found) for direction in _DIRECTIONS} for name in shown}
     more = {direction: _more(persons, golds, row, direction) for direction in _DIRECTIONS}
     return {
@@ -52,7 +52,7 @@ def people_report(
     }
 
 
-def _draws(person: np.ndarray) -> int:
+def draws_for(person: np.ndarray) -> int:
     """Draws of the null law: enough for `certain` among 500 persons, where nobody has very many records."""
     return 10 * DRAWS + 9 if np.bincount(person).max() <= 100 else DRAWS
 

@@ -13,10 +13,10 @@ def demo(as_json: output.Json = False) -> None:
     It runs in a folder of its own (--home, else `demo`), which each run makes anew. Example: [bold]tmu demo[/]
     """
     summary = flow.load("demo")(home())
-    output.emit(summary, lambda: [*shown_outcome(summary), *_beside_gold(summary)])
+    output.emit(summary, lambda: [*shown_outcome(summary), *shown_beside_gold(summary)])
 
 
-def _beside_gold(summary: dict[str, Any]) -> list[Any]:
+def shown_beside_gold(summary: dict[str, Any]) -> list[Any]:
     """The closing table: what the deletion of nineteen people cost beside a retraining, and how near it came to it."""
     from rich import box
     from rich.table import Table

@@ -48,7 +48,7 @@ def issue(keys: Keys, ledger: Ledger, request: str, plan_hash: str, actor: Actor
         plan, ends = bound_plan(tx.connection, row), (tx.at + VALID).replace(microsecond=0)
         tx.log("approval_code_issued", row.id, None, plan=plan.hash, ends=ends.isoformat())
     expiry = int(ends.timestamp())
-    return f"{actor.name}.{expiry}.{_mac(keys, row.id, plan.id, plan.hash, actor.name, expiry)}", ends
+    return f"{actor.name}.{expiry}.{mac_of(keys, row.id, plan.id, plan.hash, actor.name, expiry)}", ends
 
 
 def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> tuple[Actor, str]:
@@ -62,7 +62,7 @@ def redeem(keys: Keys, ledger: Ledger, request: str, code: str) -> tuple[Actor, 
         row = find(tx.connection, request)
         _refuse_other_states(row)
         given, plan = _CODE.fullmatch(code.strip()), bound_plan(tx.connection, row)
-        expected = given and _mac(keys, row.id, plan.id, plan.hash, given["name"], int(given["expiry"]))
+        expected = given and mac_of(keys, row.id, plan.id, plan.hash, given["name"], int(given["expiry"]))
         if not given or not hmac.compare_digest(expected, given["mac"]):
             error = ForbiddenError("The code is not valid for this request and its plan.", _AGAIN)
             raise Refused(error, _REFUSED, row.id, why="does not hold")
@@ -79,6 +79,6 @@ def _refuse_other_states(row: Request) -> None:
         raise Refused(error, _REFUSED, row.id, why="state")
 
 
-def _mac(keys: Keys, request: str, plan_id: str, plan_hash: str, name: str, expiry: int) -> str:
+def mac_of(keys: Keys, request: str, plan_id: str, plan_hash: str, name: str, expiry: int) -> str:
     """128 bits, hex. The message is a list: the payload of a request, under the same secret, never is one."""
     return keys.payload(canonical_json(["approval code", request, plan_id, plan_hash, name, expiry]))[:32]

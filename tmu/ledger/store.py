@@ -82,7 +82,7 @@ class Ledger:
     """A ledger's database. zone: in which months are counted. now: the time, for tests that travel."""
 
     def __init__(self, engine: sa.Engine, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now) -> None:
-        self._engine, self.zone, self.now = engine, zone, now
+        self.engine, self.zone, self.now = engine, zone, now
 
     @classmethod
     def open(cls, url: str, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now) -> "Ledger":
@@ -101,7 +101,7 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction for looking: one state of the ledger, and nobody waits for it."""
-        with database.transaction(self._engine, writes=False) as connection:
+        with database.transaction(self.engine, writes=False) as connection:
             yield connection
 
     @contextmanager
@@ -117,19 +117,19 @@ class Ledger:
 
     def rewrite(self) -> None:
         """Rewrite the database's files, so that they hold nothing that was replaced (`rewrite.py`)."""
-        rewriting.rewrite(self._engine)
+        rewriting.rewrite(self.engine)
 
     def beyond(self) -> list[str]:
         """What of the database `rewrite` does not reach, in clauses."""
-        return rewriting.beyond(self._engine)
+        return rewriting.beyond(self.engine)
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     @contextmanager
     def _alone(self, actor: Actor) -> Iterator[Tx]:
-        with database.transaction(self._engine, writes=True) as connection:
+        with database.transaction(self.engine, writes=True) as connection:
             tx = Tx(connection, actor, self.now(), self.zone)
             yield tx
             tx.flush()

@@ -33,7 +33,7 @@ def upgrade(connection: sa.Connection) -> None:
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    config = _config(connection)
+    config = alembic_config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise StorageError(
@@ -43,7 +43,8 @@ def upgrade(connection: sa.Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _config(connection: sa.Connection) -> "Config":
+def alembic_config(connection: sa.Connection) -> "Config":
+    """Alembic's configuration, for the migrations of this package on that connection."""
     from alembic.config import Config
 
     config = Config()

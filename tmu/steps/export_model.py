@@ -40,7 +40,7 @@ def export_model(workspace: Workspace, version: Version, target: Path, names: Se
         made.mkdir()
         for form in forms:
             form.write(model, arch, made)
-        limits = _limits(workspace, version, identity)
+        limits = limits_of(workspace, version, identity)
         write_atomic(made / CARD, card(arch, forms, _facts(version), limits), private=False)
         export = _keep(workspace, version, forms, made, arch)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def _facts(version: Version) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _limits(workspace: Workspace, version: Version, identity: Mapping[str, Any]) -> list[str]:
+def limits_of(workspace: Workspace, version: Version, identity: Mapping[str, Any]) -> list[str]:
     """identity: of the version's own bundle; params.yaml may have moved on."""
     said = [
         "Records that are deleted later are still in this copy. The issuer keeps a record of it and asks its holder to "

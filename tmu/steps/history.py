@@ -22,7 +22,7 @@ from tmu.unlearn import read_options
 from tmu.workspace import Workspace
 
 Ended = Literal["passed", "failed", "inconclusive"]
-_TWIN = {"twin": "twin"}  # what determines a twin's cost: name in its identity, name in `Params`
+OF_TWIN = {"twin": "twin"}  # what determines a twin's cost: name in its identity, name in `Params`
 _SAME = ("machine", "processor", "gpu")  # of `hardware()`; threads and precision are in the lane
 
 
@@ -52,7 +52,7 @@ class History:
         self._lanes["apart"] = lane_apart(workspace, params.train)  # of the references
         self._lanes["whole"] = self._lanes["train"] | ranks_of(workspace)  # of originals, golds and retrained models
         self._model = params.model.made_of()
-        self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in _TWIN.items()}
+        self._twin = {name: getattr(params, part).model_dump(mode="json") for name, part in OF_TWIN.items()}
         self._references = recipe_of(params)
         kinds = ("model", "twin", "audit", "references")
         self.models, self.twins, self.audits, self.tables = (list(_runs(workspace, kind)) for kind in kinds)
@@ -135,7 +135,7 @@ class History:
         return list(latest.values())
 
     def _same_twin(self, run: Run) -> bool:
-        return {name: run.identity.get(name) for name in _TWIN} == self._twin
+        return {name: run.identity.get(name) for name in OF_TWIN} == self._twin
 
     def _here(self, run: Run, lane: str) -> bool:
         """Whether that run's seconds say something about this machine as it is set up now."""
@@ -155,7 +155,7 @@ _NEEDED = {
     "original": {"train", "model", "lane"},
     "gold": {"train", "model", "lane"},
     "unlearned": {"method", "options", "lane", "code"},
-    "twin": {"data", "lane", *_TWIN},
+    "twin": {"data", "lane", *OF_TWIN},
     "reference-twin": {"data", "lane", "references", "recipe"},
     "audit": {"models", "forget"},
     "references": {"data", "model", "train", "references", "seed", "lane"},

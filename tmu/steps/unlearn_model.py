@@ -77,7 +77,7 @@ def unlearn_model(
     identity = _identity(workspace, case, options)
 
     def build(folder: Path, run: dict[str, Any]) -> None:
-        problem, arch, notes = _problem(workspace, case, identity, progress)
+        problem, arch, notes = problem_of(workspace, case, identity, progress)
         notes |= _guarded(workspace, case, problem, arch)
         outcome = method.unlearn(problem, options)
         keep_statistics(workspace, identity, outcome.fit)
@@ -151,7 +151,7 @@ def _guarded(workspace: Workspace, case: UnlearnCase, problem: "Problem", arch: 
     return {"shift": report.as_json()}
 
 
-def _problem(
+def problem_of(
     workspace: Workspace, case: UnlearnCase, identity: dict[str, Any], progress: Progress | None
 ) -> tuple["Problem", Arch, dict[str, Any]]:
     """What the method gets: model, sets, engine, and twin or hold-out where it asks for them; notes for the report.

@@ -54,12 +54,12 @@ def verify_all(workspace: Workspace) -> Verified:
     """
     logs: list[LogVerified] = []
     parts = {
-        "audit log": lambda: _check_log(workspace, logs),
-        "heads outside": lambda: _check_heads(logs),
+        "audit log": lambda: check_log(workspace, logs),
+        "heads outside": lambda: check_compared(logs),
         "record store": lambda: _check_store(workspace),
         "forgotten": lambda: _check_forgotten(workspace),
         "purges": lambda: check_purges(workspace),
-        "models": lambda: _check_models(workspace),
+        "models": lambda: check_models(workspace),
     }
     verified = Verified(
         checks=tuple(_checked(name, part) for name, part in parts.items()), head=logs[0].head if logs else None
@@ -81,7 +81,7 @@ def _checked(name: str, part: Callable[[], str]) -> Check:
         return Check(name=name, holds=False, found=f"It cannot be checked ({type(error).__name__}).")
 
 
-def _check_log(workspace: Workspace, found: list[LogVerified]) -> str:
+def check_log(workspace: Workspace, found: list[LogVerified]) -> str:
     """The log holds together, and with the heads that were noted here and outside."""
     if not has_ledger(workspace):
         return "There is no ledger yet."
@@ -96,7 +96,7 @@ def _check_log(workspace: Workspace, found: list[LogVerified]) -> str:
     return f"{verified.entries} entries are valid; the state of each request agrees with the log."
 
 
-def _check_heads(found: list[LogVerified]) -> str:
+def check_compared(found: list[LogVerified]) -> str:
     """Every place outside could be asked. What they hold was compared with the log before."""
     for verified in found:
         if verified.silent:
@@ -119,7 +119,7 @@ def _check_forgotten(workspace: Workspace) -> str:
     return "No record of a completed deletion is in the data."
 
 
-def _check_models(workspace: Workspace) -> str:
+def check_models(workspace: Workspace) -> str:
     """Every bundle here and its statistics match their manifests, every version what was registered; the record names
     who serves.
     """

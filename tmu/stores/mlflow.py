@@ -78,7 +78,7 @@ class ModelRegistry:
             for existing in same:
                 if key.items() <= existing.tags.items() and mlflow_stored.is_sound(client, existing, self._home):
                     return mlflow_versions.with_name(client, existing)
-            experiment = self._experiment(client, dataset)
+            experiment = self.experiment_of(client, dataset)
             mlflow_runs.end_abandoned(client, experiment, key)
             all_tags = {**_NOT_GIVEN, **self._code_tags(), **tags, **key}
             run_id = mlflow_runs.start_run(client, experiment, role, all_tags, parent_run)
@@ -106,7 +106,7 @@ class ModelRegistry:
         tags = {name: value for name, value in version.tags.items() if name not in (*mlflow_versions.NOTED, "serving")}
         dataset = version.name.removeprefix(model_name(""))
         with self.connected() as client, locked(self._lock):
-            experiment = self._experiment(client, dataset)
+            experiment = self.experiment_of(client, dataset)
             model_id, files = mlflow_versions.log_model(
                 client, experiment, version.run_id, bundle, arch, tags, self._home
             )
@@ -196,7 +196,7 @@ class ModelRegistry:
         params, key = mlflow_runs.flat(params), {"role": "references", "references": digest}
         mlflow_runs.refuse_paths(params)
         with self.connected() as client, locked(self._lock):
-            experiment = self._experiment(client, dataset)
+            experiment = self.experiment_of(client, dataset)
             found = mlflow_runs.finished_run(client, experiment, key)
             if found:
                 return found
@@ -213,7 +213,7 @@ class ModelRegistry:
         """Start the parent run of one deletion batch in `tmu-<dataset>`; returns its run id. End it with `close`."""
         mlflow_runs.refuse_paths(tags)
         with self.connected() as client, locked(self._lock):
-            experiment = self._experiment(client, dataset)
+            experiment = self.experiment_of(client, dataset)
             return mlflow_runs.start_run(client, experiment, name, {**self._code_tags(), **tags}, None)
 
     def close(self, run_id: str, status: str = "FINISHED") -> None:
@@ -237,7 +237,7 @@ class ModelRegistry:
         with self.connected() as client:
             mlflow_ready.refuse_deleted_experiment(client.get_experiment_by_name(model_name(dataset)))
             mlflow_ready.refuse_bad_champion(client, dataset)
-            experiment = client.get_experiment(self._experiment(client, dataset))
+            experiment = client.get_experiment(self.experiment_of(client, dataset))
             mlflow_ready.refuse_unwritable(client, self.uri, experiment)
 
     def ui_command(self) -> str:
@@ -277,7 +277,7 @@ class ModelRegistry:
         with mlflow_link.refusals():
             yield self._connection
 
-    def _experiment(self, client: "MlflowClient", dataset: str) -> str:
+    def experiment_of(self, client: "MlflowClient", dataset: str) -> str:
         found = client.get_experiment_by_name(model_name(dataset))
         if found is not None:
             return found.experiment_id

@@ -85,7 +85,7 @@ def fit_predictor(
     for fitted, held in splitter.split(np.zeros(len(wrong)), wrong.numpy()):
         part = _fit_once(features[fitted], labels[fitted], wrong[fitted], classes, config, seed)
         raw[held] = part.score(features[held], labels[held])
-    platt = _platt(raw, wrong)
+    platt = platt_scaling(raw, wrong)
     whole = _fit_once(features, labels, wrong, classes, config, seed)
     predictor = Predictor(whole.low, whole.high, whole.class_error, whole.weights, platt)
     return predictor, torch.sigmoid(platt[0] * raw + platt[1])
@@ -126,7 +126,11 @@ def _network(inputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 1))
 
 
-def _platt(raw: Tensor, wrong: Tensor) -> Tensor:
+def platt_scaling(raw: Tensor, wrong: Tensor) -> Tensor:
+    """Slope and intercept (2,) that turn scores (N,) into the log-odds of `wrong`; the slope is above 0.
+
+    Source: Platt 1999, Probabilistic outputs for support vector machines.
+    """
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=1e4).fit(raw.numpy()[:, None], wrong.numpy())

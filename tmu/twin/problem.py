@@ -82,10 +82,10 @@ def fit_twin(
         report = GateReport(seen, known, done)
         if report.passed(config):
             return twin, report, seconds
-    raise _unlike(seen, known, config.max_rounds)
+    raise unlike(seen, known, config.max_rounds)
 
 
-def _unlike(seen: Memorised, known: Memorised, rounds: int) -> GateError:
+def unlike(seen: Memorised, known: Memorised, rounds: int) -> GateError:
     """Which of the two knows its records better, in words. seen: original on D; known: twin on D_h."""
     numbers = (
         f"after {rounds} rounds: accuracy {known.accuracy:.3f} and confidence {known.confidence:.3f}, where the "

@@ -89,7 +89,7 @@ def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
         for part in (problems.train, problems.holdout)
     )
     twin = fit_answers(problems.rows, own, Unseen(problems.holdout_rows, held, problems.acquainted))
-    bench = _Bench(problems, twin, own, held)
+    bench = Bench(problems, twin, own, held)
     rates: list[Rate] = []
     for sets in bench.forget_sets():
         rates.append(bench.choose(sets))
@@ -100,7 +100,9 @@ def fit_reference_twin(problems: TwinProblems) -> tuple[ReferenceTwin, dict]:
 
 
 @dataclass(eq=False)
-class _Bench:
+class Bench:
+    """Twin problems on which rates are tried. own, held: the original's log-probabilities on D and hold-out (N, K)."""
+
     problems: TwinProblems
     twin: ReferenceTwin
     own: Tensor
@@ -150,13 +152,13 @@ class _Bench:
 
     def tried(self, sets: list[Tensor], rate: Rate) -> Trial:
         """A trial, averaged over forget sets; it is noted."""
-        each = [self._one(mask, rate, number, len(sets)) for number, mask in enumerate(sets)]
+        each = [self.compared(mask, rate, number, len(sets)) for number, mask in enumerate(sets)]
         found = torch.tensor(each, dtype=torch.float64).mean(0)
         trial = Trial(rate.records, rate.lr, rate.lead, *(float(value) for value in found))
         self.trials.append(trial)
         return trial
 
-    def _one(self, mask: Tensor, rate: Rate, number: int, sets: int) -> tuple[float, float, float, float]:
+    def compared(self, mask: Tensor, rate: Rate, number: int, sets: int) -> tuple[float, float, float, float]:
         """AD, Δp_f, Δp_r, Δp_h of forget set `number` of `sets`, each of which watches other records."""
         given, model = self.problems, copy.deepcopy(self.problems.original)
         judges = [given.rows.nets - 2, given.rows.nets - 1]
@@ -174,17 +176,17 @@ class _Bench:
         )
         take_step(model, case, targets, replace(self.twin, rates=(rate,)).plan(int(mask.sum())))
         answers = logits_of(model, case.forget.images, device=given.device).softmax(1)
-        judged = self._judged(rows, judges)
+        judged = self.judged(rows, judges)
         true = (answers - judged).gather(1, rows.labels[:, None])
         distance = float((answers - judged).norm(dim=1).mean())
-        return distance, 100 * float(true.mean()), *self._watched(model, ~mask, number, sets)
+        return distance, 100 * float(true.mean()), *self.watched(model, ~mask, number, sets)
 
-    def _judged(self, rows: ReferenceRows, judges: list[int]) -> Tensor:
+    def judged(self, rows: ReferenceRows, judges: list[int]) -> Tensor:
         """The judge's answers (F, K) on a gold's scale: of its two networks the one that never saw the record."""
         p = torch.where(rows.seen[:, judges[0], None], rows.logp[:, judges[1]], rows.logp[:, judges[0]]).exp()
         return with_margin(p, rows.labels, self.twin.margins.as_gold(margin_of(p, rows.labels), 0.0))
 
-    def _watched(self, model: nn.Module, stays: Tensor, number: int, sets: int) -> tuple[float, float]:
+    def watched(self, model: nn.Module, stays: Tensor, number: int, sets: int) -> tuple[float, float]:
         """Mean true-class probability less the original's, in points, on records that stay and on the hold-out."""
         given, changes = self.problems, []
         held = torch.arange(len(given.holdout))

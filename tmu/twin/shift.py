@@ -94,7 +94,7 @@ def shift_report(
         auc, p = _features_test(forget, holdout, seed, limits)
     report = ShiftReport("alike", "", mix, auc, p, None, float(len(holdout)), len(forget), len(holdout))
     if not mix.missing and (mix.differs or report.covariate):
-        weights, residual = _weighted(forget, holdout, report, seed)
+        weights, residual = weighted(forget, holdout, report, seed)
         report = replace(report, residual_auc=residual, effective=kish(weights.numpy()))
     verdict, reason = _judge(report)
     return replace(report, verdict=verdict, reason=reason)
@@ -132,7 +132,7 @@ def _features_test(forget: Sample, holdout: Sample, seed: int, limits: Limits) -
     return float(aucs[0]), (1 + int((aucs[1:] >= aucs[0] - 1e-12).sum())) / (1 + limits.permutations)
 
 
-def _weighted(forget: Sample, holdout: Sample, report: ShiftReport, seed: int) -> tuple[Tensor, float | None]:
+def weighted(forget: Sample, holdout: Sample, report: ShiftReport, seed: int) -> tuple[Tensor, float | None]:
     """Weights (N_h,), float64 of mean 1, and the AUC that they leave where the features differ."""
     weights, residual = torch.ones(len(holdout), dtype=torch.double), None
     if report.covariate:

@@ -64,14 +64,15 @@ class ForgetStep:
         number, rest = divmod(done, self.options.every)
         if rest or done == self.steps:
             return
-        views, labels = self._batch(number - 1)
+        views, labels = self.batch_of(number - 1)
         alpha = self.options.alpha * 0.5 * (1 + math.cos(math.pi * done / self.steps))
         losses = cross_entropy(model(arranged(views, model)), labels, reduction="none")
         loss = -alpha * weighed_loss(losses, self.options.adaptivity)
         rate = learning_rate(self.recipe, done, self.steps) / (1 - self.recipe.momentum)
         masked_step(model, loss, self.mask, rate, self.options.clip_norm)
 
-    def _batch(self, number: int) -> tuple[Tensor, Tensor]:
+    def batch_of(self, number: int) -> tuple[Tensor, Tensor]:
+        """Views and labels of a step's forget samples; all of the forget set comes once a pass."""
         keys, size = self.forget.keys, self.recipe.batch_size
         epoch, place = divmod(number, batch_count(len(keys), size))
         rows = batches(epoch_order(keys, stream(self.seeds.order, "forget step"), epoch), size)[place]

@@ -61,7 +61,7 @@ def unlearn(problem: Problem, options: Options) -> Outcome:
     else:
         hard = random_choice(forget.keys, count, problem.seeds.unlearn)
     sigma = (
-        _matching_noise(model, forget.take(~hard), twin.easy_confidence, problem)
+        matching_noise(model, forget.take(~hard), twin.easy_confidence, problem)
         if options.noise == "auto"
         else (options.noise)
     )
@@ -108,18 +108,19 @@ def _targets(labels: Tensor, hard: Tensor, wrong: Tensor, second: Tensor, proble
     return taught / taught.sum(1, keepdim=True)
 
 
-def _matching_noise(model: nn.Module, easy: Examples, confidence: float, problem: Problem, steps: int = 8) -> float:
+def matching_noise(model: nn.Module, easy: Examples, confidence: float, problem: Problem, steps: int = 8) -> float:
     """The noise at which the original is as sure of the easy forget samples as of easy hold-out ones (bisection)."""
     low, high = 0.0, 0.5
     if not len(easy):
         return 0.0
     for _ in range(steps):
         middle = (low + high) / 2
-        low, high = (middle, high) if _noised_confidence(model, easy, middle, problem) > confidence else (low, middle)
+        low, high = (middle, high) if noised_confidence(model, easy, middle, problem) > confidence else (low, middle)
     return (low + high) / 2
 
 
-def _noised_confidence(model: nn.Module, easy: Examples, sigma: float, problem: Problem) -> float:
+def noised_confidence(model: nn.Module, easy: Examples, sigma: float, problem: Problem) -> float:
+    """Mean true-class probability of the samples under one draw of Gaussian noise of `sigma` in pixel units (0..1)."""
     generator = torch.Generator().manual_seed(stream(problem.seeds.unlearn, "matching noise") & (2**63 - 1))
     with exact():
         noise = torch.randn(easy.images.shape, generator=generator)

@@ -118,7 +118,7 @@ def test_every_gold_is_shown_and_the_report_is_json(world):
 
 def test_honest_retrains_are_rarely_accused(make_world, monkeypatch):
     """Measured over 200 worlds: 0.5 % fail the check, 0.9 % of persons are found in a direction (1 % allowed)."""
-    monkeypatch.setattr("tmu.audit.people._draws", lambda person: 999)
+    monkeypatch.setattr("tmu.audit.people.draws_for", lambda person: 999)
     failed, found = 0, 0
     for seed in range(40):
         world = make_world(retain=20, seed=seed)

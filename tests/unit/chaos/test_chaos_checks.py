@@ -95,7 +95,7 @@ def test_a_log_that_was_changed_past_the_ledger_is_found() -> None:
     ledger = in_memory()
     put(ledger, "one")
     assert broken_chain(ledger) is None
-    with ledger._engine.begin() as connection:
+    with ledger.engine.begin() as connection:
         for (trigger,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
             connection.exec_driver_sql(f"DROP TRIGGER {trigger}")
         connection.exec_driver_sql("UPDATE audit_log SET body = replace(body, 'alice', 'carol') WHERE seq = 1")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tmu.cli.demo import _beside_gold
+from tmu.cli.demo import shown_beside_gold
 
 GOLD = {"name": "gold", "accuracy_test": 98.0, "accuracy_forgotten": 96.4, "distance": 0.0}
 GOLD |= {"seconds_step": 4.0, "seconds_whole": 5.0}
@@ -27,7 +27,7 @@ def _shown(**changes: Any) -> str:
         "seconds": 41.0,
     }
     page = io.StringIO()
-    Console(file=page, width=80).print(*_beside_gold(summary | changes), sep="\n")
+    Console(file=page, width=80).print(*shown_beside_gold(summary | changes), sep="\n")
     return page.getvalue()
 
 

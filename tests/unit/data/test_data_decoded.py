@@ -60,18 +60,18 @@ def test_a_shard_is_decoded_once_and_only_where_it_is_asked_for(opened, tmp_path
     one = np.flatnonzero(index.buckets == index.buckets[0])
     store.decoded(one)
     assert len(list((tmp_path / "decoded").glob("*.npy"))) == 1
-    monkeypatch.setattr(decoded.Decoded, "_decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoded, "new_file", lambda *_: pytest.fail("decoded again"))
     np.testing.assert_array_equal(_read(opened(), one), store.at(one).images)
 
 
 def test_of_several_that_ask_at_a_time_one_decodes(opened, monkeypatch):
     stores = [opened() for _ in range(3)]
     everything = np.arange(len(stores[0].index()))
-    decoding, real = [], decoded.Decoded._decode
-    monkeypatch.setattr(decoded.Decoded, "_decode", lambda *given: decoding.append(given[1]) or real(*given))
+    made, real = [], decoded.new_file
+    monkeypatch.setattr(decoded, "new_file", lambda path: made.append(path) or real(path))
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda store: _read(store, everything), stores))
-    assert sorted(decoding) == sorted(set(stores[0].index().buckets.tolist()))
+    assert len(made) == len({*made}) == len({*stores[0].index().buckets.tolist()})
     assert all(np.array_equal(each, found[0]) for each in found)
 
 

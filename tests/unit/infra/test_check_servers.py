@@ -180,4 +180,4 @@ def test_a_clock_that_is_wrong_is_named(server: SimpleNamespace) -> None:
 
 def test_servers_that_tell_no_time_are_no_line() -> None:
     assert clocks([Probe(Check("it", "ok", "answers"))]) is None
-    assert check_servers._ahead(None) is None
+    assert check_servers.seconds_ahead(None) is None

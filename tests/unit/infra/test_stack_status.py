@@ -29,8 +29,8 @@ def _process(health: str | None, memory: float = 1.0) -> Process:
 
 def test_starts_are_counted_since_supervisord_began(tmp_path: Path):
     (tmp_path / "log").write_text(LOG)
-    assert status._spawns(tmp_path / "log") == {"mlflow": 2, "worker-cpu-0": 1}
-    assert status._spawns(tmp_path / "absent") == {}
+    assert status.spawns_in(tmp_path / "log") == {"mlflow": 2, "worker-cpu-0": 1}
+    assert status.spawns_in(tmp_path / "absent") == {}
 
 
 def test_one_that_is_not_well_is_enough():
@@ -68,12 +68,12 @@ def test_memory_of_a_process_is_its_share_in_mib():
         [sys.executable, "-c", _GROWS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
         child.stdout.readline()
-        before = status._memory(child.pid)
+        before = status.memory_of(child.pid)
         print(file=child.stdin, flush=True)
         child.stdout.readline()
-        assert 60 <= status._memory(child.pid) - before <= 70
+        assert 60 <= status.memory_of(child.pid) - before <= 70
         print(file=child.stdin, flush=True)
-    assert status._memory(None) == 0
+    assert status.memory_of(None) == 0
 
 
 @pytest.mark.parametrize("facts", [None, {"statename": "BACKOFF"}])
@@ -81,4 +81,4 @@ def test_a_process_that_does_not_run_is_not_asked(facts: dict | None):
     from infra.stack.server import Server
 
     server = Server("a", [], {}, probe=lambda: pytest.fail("it was asked"))
-    assert status._health(server, {"a": facts} if facts else {}) == "not running"
+    assert status.health_of(server, {"a": facts} if facts else {}) == "not running"

@@ -67,7 +67,7 @@ def test_a_port_that_somebody_took_is_named(stack: Stack):
         port = other.getsockname()[1]
         server = Server("mlflow", [], {}, probe=lambda: None, port=port, label="MLflow server")
         with pytest.raises(ConfigError, match=f"Port {port} of MLflow server is taken"):
-            up._supervised(stack, [server], up.Result(0.0, True))
+            up.supervised(stack, [server], up.Result(0.0, True))
     assert not stack.state("supervisord.pid").exists()
 
 
@@ -77,7 +77,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(stack: Stack, monkeypatc
     monkeypatch.setattr(up.time, "sleep", lambda seconds: None)
     server = Server("mlflow", [], {}, probe=lambda: "refuses connections", label="MLflow server")
     with pytest.raises(StorageError, match="MLflow server exits repeatedly") as refused:
-        up._await(Supervisor(stack), server, up.Event())
+        up.await_server(Supervisor(stack), server, up.Event())
     assert "mlflow.log" in refused.value.hint
 
 
@@ -126,7 +126,7 @@ def test_the_stack_of_another_user_is_refused_in_a_line(stack: Stack, monkeypatc
         raise PermissionError(13, "Permission denied", str(home / STACK))
 
     monkeypatch.setattr("infra.stack.place.load_settings", closed)
-    monkeypatch.setattr(up, "_refuse_unusable", lambda home, new: closed(home))
+    monkeypatch.setattr(up, "refuse_unusable", lambda home, new: closed(home))
     result = CliRunner().invoke(app, [verb, "--workspace", str(stack.home)])
     assert result.exit_code == ConfigError.exit_code
     assert "Run this as the user who started the stack" in result.stderr

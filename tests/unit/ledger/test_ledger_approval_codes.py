@@ -119,7 +119,7 @@ def test_a_code_of_the_requesters_name_does_not_approve(ledger: Ledger) -> None:
     with ledger.read() as connection:
         plan = plans.bound_plan(connection, plans.find(connection, "r1"))
     expiry = int(ledger.now().timestamp()) + 60
-    mac = approval_codes._mac(KEYS, "r1", plan.id, plan.hash, "alice", expiry)
+    mac = approval_codes.mac_of(KEYS, "r1", plan.id, plan.hash, "alice", expiry)
     actor, _ = redeem(KEYS, ledger, "r1", f"alice.{expiry}.{mac}")
     with pytest.raises(ForbiddenError, match="The requester cannot approve"):
         approvals.approve(ledger, "r1", digest, actor)

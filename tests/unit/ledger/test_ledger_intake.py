@@ -124,7 +124,7 @@ def test_nothing_at_all_is_no_transaction_that_fails(ledger: Ledger) -> None:
 
 def test_the_work_for_one_intake_does_not_grow(ledger: Ledger) -> None:
     """As many statements for the 200th as for the first, each by an index: no table is read through."""
-    engine, seen = ledger._engine, []
+    engine, seen = ledger.engine, []
 
     def watch(conn: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
         seen.append((statement, parameters))

@@ -39,7 +39,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(ledger: Ledger) -> No
 
 def test_the_newest_version_is_the_last_migration(ledger: Ledger) -> None:
     with ledger.read() as connection:
-        scripts = ScriptDirectory.from_config(upgrade._config(connection))
+        scripts = ScriptDirectory.from_config(upgrade.alembic_config(connection))
         assert scripts.get_heads() == [upgrade.NEWEST] == [upgrade.version_of(connection)]
 
 
@@ -56,7 +56,7 @@ def _at_version(file: Path, version: str) -> None:
     from alembic import command
 
     with database.transaction(database.connect(f"sqlite:///{file}"), writes=True) as connection:
-        command.upgrade(upgrade._config(connection), version)
+        command.upgrade(upgrade.alembic_config(connection), version)
 
 
 def test_a_ledger_of_an_older_version_is_brought_up(file: Path) -> None:

@@ -49,10 +49,11 @@ def test_no_more_is_granted_than_burst_and_rate_allow(pauses: list[float]) -> No
 
 
 def test_the_table_of_addresses_stays_small() -> None:
-    buckets = Buckets(1.0, 1, most=10)
-    for number in range(1000):
-        buckets.take(str(number))
-    assert len(buckets._filled) == 10
+    """The one used longest ago is forgotten, and begins anew."""
+    buckets = Buckets(1.0, 1, most=10, clock=Clock())
+    assert [buckets.take(str(number)) for number in range(11)] == [0] * 11
+    assert all(buckets.take(str(number)) == 1 for number in range(1, 11))
+    assert buckets.take("0") == 0
 
 
 def test_a_token_that_calls_too_often_is_told_when_to_come_again(home: Path) -> None:

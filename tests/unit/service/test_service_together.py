@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from tests.ledger_tools import ALICE, BOB, KEYS, asked, events, in_memory, put
+from tests.ledger_tools import ALICE, BOB, KEYS, asked, events, put
 from tests.service_tools import Api
 from tmu.errors import StorageError
 from tmu.ledger import intake, proof
@@ -73,16 +73,10 @@ def test_each_is_answered_and_on_record_under_its_own_name(file_ledger: Ledger, 
     assert all('"actor":"bob"' in body for body in told)
 
 
-def test_a_fault_of_one_does_not_touch_the_others(file_ledger: Ledger, monkeypatch) -> None:
-    service = Together(file_ledger, KEYS, 0.05)
-    real = intake._row
-
-    def faulty(tx: object, each: Intake, mac: str) -> dict:
-        row = real(tx, each, mac)
-        return row | {"lane": "sideways"} if each.id == "r3" else row  # the database refuses it
-
-    monkeypatch.setattr(intake, "_row", faulty)
-    futures = submit(service, *((asked(f"r{n}", f"p{n}"), ALICE) for n in range(6)))
+def test_a_fault_of_one_does_not_touch_the_others(file_ledger: Ledger) -> None:
+    service, calls = Together(file_ledger, KEYS, 0.05), [(asked(f"r{n}", f"p{n}"), ALICE) for n in range(6)]
+    calls[3] = (calls[3][0].model_copy(update={"lane": "sideways"}), ALICE)  # the database refuses it
+    futures = submit(service, *calls)
     found = [future.exception(10) for future in futures]
     assert [type(error).__name__ for error in found] == [*["NoneType"] * 3, "IntegrityError", *["NoneType"] * 2]
     assert proof.verify(file_ledger).seq == 10
@@ -112,18 +106,22 @@ def test_who_gave_up_before_the_commit_is_left_out(file_ledger: Ledger, monkeypa
     assert service.submit(asked("r8", "p8"), ALICE).result(10).new  # the work went on after a group of nobody
 
 
-def test_a_group_has_a_limit_of_intakes_and_of_keys(monkeypatch) -> None:
-    service = Together(in_memory(), KEYS, 0.0)
+def test_a_group_has_a_limit_of_intakes_and_of_keys(file_ledger: Ledger, monkeypatch) -> None:
+    counting, service = Counting(monkeypatch), Together(file_ledger, KEYS, 0.0)
     monkeypatch.setattr(module, "_MOST", 4)
     monkeypatch.setattr(module, "_MOST_KEYS", 10)
     sizes = [3, 3, 4, 1, 11, 1, 1, 1, 1, 1]
-    service._busy = True  # nobody works: the groups are looked at here
-    for number, size in enumerate(sizes):
-        service.submit(asked(f"r{number}", *(f"p{n}" for n in range(size))), ALICE)
-    groups = []
-    while group := service._next():
-        groups.append([len(each.subjects) for each, _, _ in group])
-    assert groups == [[3, 3, 4], [1], [11], [1, 1, 1, 1], [1]]
+    counting.go_on.clear()  # the first commit waits, and the others collect behind it
+    first = service.submit(asked("first", "somebody"), ALICE)
+    while not counting.sizes:
+        time.sleep(0.001)
+    calls = [
+        (asked(f"r{number}", *(f"r{number}-p{n}" for n in range(size))), ALICE) for number, size in enumerate(sizes)
+    ]
+    futures = submit(service, *calls)
+    counting.go_on.set()
+    assert all(future.result(10).new for future in (first, *futures))
+    assert counting.sizes == [1, 3, 1, 1, 4, 1]  # of keys: 3 + 3 + 4, 1, 11, 1 + 1 + 1 + 1, 1
 
 
 def test_single_calls_that_arrive_at_once_share_commits(api: Api, monkeypatch) -> None:

@@ -19,7 +19,7 @@ import tmu.service.app, tmu.service.plans
 assert "torch" not in sys.modules, "the start loads torch"
 warm = WarmUp()
 warm.start()
-warm._thread.join()
+[thread.join() for thread in threading.enumerate() if thread.name == "warm-up"]
 before = set(sys.modules)
 from tmu.steps.ledger.bind_plans import plan_request, plan_requests
 from tmu.unlearn import method_names
@@ -73,6 +73,8 @@ def test_it_ends_after_the_import_under_way(tmp_path: Path, monkeypatch: pytest.
 def test_what_cannot_be_loaded_is_left_to_the_first_plan(caplog: pytest.LogCaptureFixture) -> None:
     warm = WarmUp(("no_such_module", "json"))
     warm.start()
-    warm._thread.join()
+    for thread in threading.enumerate():
+        if thread.name == "warm-up":
+            thread.join()
     warm.stop()
     assert "no_such_module cannot be loaded yet: ModuleNotFoundError" in caplog.text

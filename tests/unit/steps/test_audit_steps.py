@@ -19,7 +19,8 @@ from tmu.models.bundle import Arch, save_bundle
 from tmu.models.bundle_files import weights_digest
 from tmu.refs import DataRef, ForgetRef, ModelRef
 from tmu.settings import Settings
-from tmu.steps import audit_by_recomputation, audit_sets, probe_model
+from tmu.steps import audit_sets, probe_model
+from tmu.steps.audit_artifact import provenance_of
 from tmu.stores.artifacts import LocalArtifacts
 
 DATA = DataRef(uri="data", digest="0.dir")
@@ -98,12 +99,13 @@ def test_the_kept_probes_hold_no_key_of_a_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_an_audit_by_recomputation_names_the_start(started: bool) -> None:
+def test_an_audit_names_what_it_looked_at_and_the_start(started: bool) -> None:
     model = (
         ModelConfig(init="start.safetensors", init_sha256="a" * 64, init_source="birds") if started else ModelConfig()
     )
     ref = SimpleNamespace(digest="d", weights="w")
-    facts = dict.fromkeys(("data", "forget", "statistics", "original", "unlearned"), ref)
-    case = SimpleNamespace(**facts, params=SimpleNamespace(model=model), method="exact-head")
-    said = audit_by_recomputation._provenance(case)
+    case = SimpleNamespace(data=ref, forget=ref, params=SimpleNamespace(model=model))
+    said = provenance_of(case, {"original": ref, "exact-head": ref}, proof="equality", statistics="d")
+    assert list(said)[:3] == ["proof", "data revision", "forget set"]
+    assert list(said)[-5:] == ["statistics", "lock file", "hardware", "weights of original", "weights of exact-head"]
     assert ("a" * 64 in said.get("start", "") and "birds" in said["start"]) == started

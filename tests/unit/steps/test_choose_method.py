@@ -18,9 +18,9 @@ from tmu.settings import Settings
 from tmu.steps import forecast as forecasting
 from tmu.steps.choose_method import MAY_WAIT, Chooser, decide
 from tmu.steps.forecast import Forecast, Forecaster, Sizes, Table, shown
-from tmu.steps.history import _TWIN, History
+from tmu.steps.history import OF_TWIN, History
 from tmu.steps.making import lane_of
-from tmu.steps.preflight import _approximate
+from tmu.steps.preflight import check_parameters
 from tmu.steps.problem_visits import visits_of_problems
 from tmu.steps.references_table import recipe_of
 from tmu.steps.unlearn_model import code_of
@@ -124,7 +124,7 @@ def add(workspace: SimpleNamespace, key: str, stage: str, seconds: float, at: st
     if stage == "unlearned":
         identity |= {"method": "tmu-soft", "options": read_options("tmu-soft", {}).model_dump(mode="json")}
     if stage == "twin":
-        identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in _TWIN.items()}
+        identity |= {"data": "d"} | {to: getattr(PARAMS, part).model_dump(mode="json") for to, part in OF_TWIN.items()}
     if stage == "references":
         identity |= recipe_of(PARAMS) | {"data": "an earlier revision"}
     verdict = {"passed": more.pop("passed", None), "conclusive": more.pop("conclusive", True)}
@@ -300,8 +300,8 @@ def test_auto_is_no_method_of_a_single_step() -> None:
 @pytest.mark.parametrize("name", ["auto", "retrain"])
 def test_auto_weighs_an_approximate_method(name: str) -> None:
     with pytest.raises(ConfigError, match=r"auto\.method"):
-        _approximate(Params(auto=AutoConfig(method=name)))
-    assert _approximate(Params()) == "tmu-soft"
+        check_parameters(None, Params(auto=AutoConfig(method=name)), "auto")
+    assert Params().method_of_auto == "tmu-soft"
 
 
 def test_options_go_with_the_method_that_auto_weighs() -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tmu.config import Params
-from tmu.steps.export_model import _limits
+from tmu.steps.export_model import limits_of
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ def test_only_what_an_approximate_method_made_is_called_approximate(
 ) -> None:
     monkeypatch.setattr("tmu.steps.export_model.adoption_of", lambda *_: None)
     version = SimpleNamespace(role=role, tags={"method": method}, weights_sha256="0")
-    said = _limits(SimpleNamespace(params=Params()), version, {})
+    said = limits_of(SimpleNamespace(params=Params()), version, {})
     assert any("approximate" in each for each in said) == approximate

@@ -41,7 +41,7 @@ def built(monkeypatch: pytest.MonkeyPatch, solved) -> list[tuple]:
     monkeypatch.setattr(step, "load_model", lambda *_: (solved.original, ARCH))
     monkeypatch.setattr(step, "examples", lambda store, split: getattr(solved, split))
     monkeypatch.setattr(step, "engine", lambda *_: None)
-    monkeypatch.setattr(step, "_under_way", lambda *_: frozenset())
+    monkeypatch.setattr(step, "Journal", lambda _: SimpleNamespace(unfinished=list))
     monkeypatch.setattr(step, "refuse_suppressed", lambda *_: None)
 
     def build_twin(*args: object) -> tuple:

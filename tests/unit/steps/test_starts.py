@@ -168,7 +168,8 @@ def test_a_file_that_cannot_be_read_is_named(workspace, monkeypatch):
     with pytest.raises(ConfigError, match="cannot be read"):
         workspace.pinned(_with(params, init="a" * 5_000))
     kept = keep_start(workspace, workspace.params)
-    monkeypatch.setattr(start_file, "_digest", refused)
+    (workspace.root / FILE).touch()  # so that it is read anew
+    monkeypatch.setattr(start_file, "sha256_file", refused)
     with pytest.raises(ConfigError, match=f"{FILE} cannot be read"):
         workspace.pinned(params)
     monkeypatch.setattr(starts, "load_file", refused)

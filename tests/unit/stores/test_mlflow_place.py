@@ -61,7 +61,8 @@ def test_addresses_of_an_older_tmu_are_rewritten_and_lead_to_the_files(tmp_path:
 
 def test_an_address_of_somewhere_else_is_left_alone(tmp_path: Path) -> None:
     registry = ModelRegistry(None, tmp_path, "s3://bucket/mlflow")
-    registry._experiment(registry._connection, "d")
+    with registry.connected() as client:
+        registry.experiment_of(client, "d")
     ModelRegistry(None, tmp_path).versions("d")
     assert addresses(tmp_path) == ["tmu-workspace:/0", "s3://bucket/mlflow/tmu-d"]
 

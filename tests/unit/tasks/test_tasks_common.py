@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.common import _params_of, cache_key
-from tmu.config import Params
+from tasks.common import cache_key
+from tmu.config import Config, Params
 from tmu.settings import Settings
 from tmu.steps import fit_twin, train_model, unlearn_model
 
@@ -16,6 +16,12 @@ def _workspace(**given) -> SimpleNamespace:
 
 
 HERE = _workspace()
+
+
+class Case(Config):
+    """What holds parameters."""
+
+    params: Params
 
 
 def _key(code, params: Params, workspace: SimpleNamespace = HERE) -> str:
@@ -35,8 +41,15 @@ def test_the_key_follows_the_parameters_and_the_code_of_the_method():
 
 
 def test_parameters_are_found_alone_or_in_what_holds_them_and_never_in_the_workspace():
-    mine = Params(seed=3)
-    assert _params_of({"workspace": HERE, "params": mine}) is mine
-    assert _params_of({"workspace": HERE, "case": SimpleNamespace(params=mine)}) is mine
+    mine, asked = Params(seed=3), []
+
+    def code_of(params: Params) -> tuple[str, ...]:
+        asked.append(params)
+        return ()
+
+    key = cache_key("stage", code_of)
+    for given in ({"params": mine}, {"case": Case(params=mine)}):
+        key(None, {"workspace": HERE, **given})
+    assert asked == [mine, mine]
     with pytest.raises(TypeError, match="no parameters"):
-        _params_of({"workspace": HERE, "run": 1})
+        key(None, {"workspace": HERE, "run": 1})

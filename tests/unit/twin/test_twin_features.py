@@ -83,8 +83,8 @@ def test_distance_against_a_plain_loop(k):
 
 def test_distance_in_pieces_is_the_same():
     phi, reference = normalize(torch.randn(9, 4)), normalize(torch.randn(7, 4))
-    whole = distance._nearest(phi, reference, 3)
-    assert torch.allclose(distance._nearest(phi, reference, 3, chunk=2), whole, atol=1e-6)
+    whole = distance.nearest(phi, reference, 3)
+    assert torch.allclose(distance.nearest(phi, reference, 3, chunk=2), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("epsilon", [0.01, 4 / 255, 0.2])

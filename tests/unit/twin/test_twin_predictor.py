@@ -138,8 +138,8 @@ def test_fitting_repeats_and_leaves_the_generator_alone(fitted):
 
 
 def test_an_anti_predictive_score_is_not_turned_round():
-    from tmu.twin.predictor import _platt
+    from tmu.twin.predictor import platt_scaling
 
     wrong = torch.arange(40) < 10
-    slope, _ = _platt(torch.where(wrong, -1.0, 1.0), wrong).tolist()
+    slope, _ = platt_scaling(torch.where(wrong, -1.0, 1.0), wrong).tolist()
     assert slope > 0

@@ -97,7 +97,7 @@ def test_each_round_has_an_order_of_its_own(solved):
 
 def test_an_original_that_knows_less_than_its_twin_is_named_as_the_cause():
     """More training of the twin would be the wrong way."""
-    weak = problem._unlike(_knows(0.417, 0.466), _knows(1.0, 0.995), 6)
+    weak = problem.unlike(_knows(0.417, 0.466), _knows(1.0, 0.995), 6)
     assert "better than the original" in weak.what and "after 6 rounds" in weak.what and "`train.epochs`" in weak.hint
-    strong = problem._unlike(_knows(1.0, 0.96), _knows(0.9, 0.8), 6)
+    strong = problem.unlike(_knows(1.0, 0.96), _knows(0.9, 0.8), 6)
     assert "has not memorised the hold-out" in strong.what and "twin.train.epochs" in strong.hint

@@ -11,7 +11,7 @@ from tests.synthetic import MEMORISE, SEEDS, same_weights, tiny_net, weights_of
 from tmu.steps.problem_visits import visits_of_problems
 from tmu.train import fit, logits_of
 from tmu.twin import rates
-from tmu.twin.rates import FACTORS, Trial, TwinProblems, _Bench, fit_reference_twin
+from tmu.twin.rates import FACTORS, Bench, Trial, TwinProblems, fit_reference_twin
 from tmu.twin.reference_twin import Rate, ReferenceTwin, usual_rate
 
 PEAK = MEMORISE.lr
@@ -27,10 +27,10 @@ def problems(solved, referred) -> TwinProblems:
 def planted(monkeypatch, problems, referred):
     """A bench whose trials are answered by a formula: (AD, Δp_f, Δp_r, Δp_h) of a rate."""
 
-    def plant(answer) -> _Bench:
-        monkeypatch.setattr(_Bench, "_one", lambda bench, mask, rate, number, sets: answer(rate))
+    def plant(answer) -> Bench:
+        monkeypatch.setattr(Bench, "compared", lambda bench, mask, rate, number, sets: answer(rate))
         nothing = torch.zeros(240, 3)
-        return _Bench(problems, referred.twin, nothing, nothing)
+        return Bench(problems, referred.twin, nothing, nothing)
 
     return plant
 
@@ -92,7 +92,7 @@ def test_a_trial_is_the_mean_over_its_forget_sets(planted):
     bench = planted(lambda rate: (0.0,) * 4)
     answers, asked = [(0.1, 2.0, -1.0, 0.5), (0.3, 4.0, 0.0, -0.5)], []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Bench, "_one", lambda *given: asked.append(given[3:]) or answers[given[3]])
+        patch.setattr(Bench, "compared", lambda *given: asked.append(given[3:]) or answers[given[3]])
         trial = bench.tried(SETS, Rate(6, 0.01, 0.2))
     assert trial == Trial(6, 0.01, 0.2, pytest.approx(0.2), pytest.approx(3.0), pytest.approx(-0.5), pytest.approx(0.0))
     assert bench.trials == [trial]
@@ -186,8 +186,8 @@ def test_every_trial_starts_from_the_original_and_forgets_what_is_not_replayed(c
 
 
 def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referred):
-    bench = _Bench(problems, referred.twin, torch.zeros(240, 3), torch.zeros(240, 3))
-    judged, rows = bench._judged(referred.rows, [2, 3]), referred.rows
+    bench = Bench(problems, referred.twin, torch.zeros(240, 3), torch.zeros(240, 3))
+    judged, rows = bench.judged(referred.rows, [2, 3]), referred.rows
     for i in range(0, 240, 13):
         net = 2 if not rows.seen[i, 2] else 3
         assert not rows.seen[i, net]
@@ -201,16 +201,16 @@ def test_the_judge_of_a_record_is_the_network_that_never_saw_it(problems, referr
 
 def test_who_stays_and_the_hold_out_are_watched_by_other_records_for_each_set(problems, solved, monkeypatch):
     own, held = (logits_of(solved.original, part.images).log_softmax(1) for part in (solved.train, solved.holdout))
-    bench, stays = _Bench(problems, None, own, held), torch.arange(240) >= 40
-    assert bench._watched(solved.original, stays, 0, 1) == pytest.approx((0.0, 0.0), abs=1e-3)
-    assert max(map(abs, bench._watched(tiny_net(9), stays, 0, 1))) > 10
+    bench, stays = Bench(problems, None, own, held), torch.arange(240) >= 40
+    assert bench.watched(solved.original, stays, 0, 1) == pytest.approx((0.0, 0.0), abs=1e-3)
+    assert max(map(abs, bench.watched(tiny_net(9), stays, 0, 1))) > 10
     monkeypatch.setattr(rates, "_WATCHED", 80)
     seen = []
     monkeypatch.setattr(
         rates, "logits_of", lambda model, images, **_: seen.append(images) or torch.zeros(len(images), 3)
     )
     for number in range(2):
-        bench._watched(solved.original, stays, number, 2)
+        bench.watched(solved.original, stays, number, 2)
     of_train, of_holdout = seen[::2], seen[1::2]
     for first, second in (of_train, of_holdout):
         assert 30 <= len(first) <= 60

@@ -10,7 +10,7 @@ import torch
 from tmu.twin.balance import balancing_weights
 from tmu.twin.class_mix import LIMITS, class_shift, kish
 from tmu.twin.separation import class_centred, cross_scores, permuted, stratified_auc
-from tmu.twin.shift import Sample, _weighted, shift_report
+from tmu.twin.shift import Sample, shift_report, weighted
 
 CLASSES, COLUMNS = 4, 8
 QUICK = replace(LIMITS, draws=499)
@@ -71,7 +71,7 @@ def test_a_difference_that_is_large_but_may_be_chance_is_no_shift() -> None:
 def test_weights_make_the_hold_out_look_like_a_cluster() -> None:
     forget, holdout = tail(300, rng(1), least=0.5), draw(3000, rng(2))
     found = report(forget, holdout)
-    weights, _ = _weighted(forget, holdout, found, 0)
+    weights, _ = weighted(forget, holdout, found, 0)
     assert found.verdict == "covered"
     assert found.residual_auc == pytest.approx(0.5, abs=0.08) and found.auc > 0.75
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
@@ -84,7 +84,7 @@ def test_weights_of_a_class_mix_are_the_class_ratios() -> None:
     mix = [6, 2, 1, 1]
     forget, holdout = draw(300, rng(1), mix=mix), draw(1000, rng(2))
     found = report(forget, holdout)
-    weights, _ = _weighted(forget, holdout, found, 0)
+    weights, _ = weighted(forget, holdout, found, 0)
     assert (found.verdict, found.covariate, found.residual_auc) == ("covered", False, None)
     shares = torch.bincount(forget.labels) / len(forget)
     weighed = torch.bincount(holdout.labels, weights=weights) / weights.sum()
@@ -95,7 +95,7 @@ def test_weights_of_a_class_mix_are_the_class_ratios() -> None:
 
 def test_where_nothing_differs_all_weights_are_one() -> None:
     forget, holdout = draw(100, rng(1)), draw(500, rng(2))
-    assert torch.equal(_weighted(forget, holdout, report(forget, holdout), 0)[0], torch.ones(500).double())
+    assert torch.equal(weighted(forget, holdout, report(forget, holdout), 0)[0], torch.ones(500).double())
 
 
 def test_sets_that_hardly_overlap_are_refused() -> None:

@@ -136,7 +136,7 @@ def test_sfr_on_steps_when_due_and_never_last(make_problem):
 def test_sfr_on_goes_through_the_whole_forget_set(make_problem):
     problem = make_problem()
     hook = _forget_step(problem)
-    batches = [hook._batch(number) for number in range(4)]  # two batches of 24 a pass
+    batches = [hook.batch_of(number) for number in range(4)]  # two batches of 24 a pass
     assert [len(labels) for _, labels in batches] == [24] * 4
     for first, second in (batches[:2], batches[2:]):
         seen = torch.cat([first[0], second[0]]).flatten(1).sum(1).sort().values

@@ -28,7 +28,7 @@ def test_the_hold_out_is_loaded_for_those_that_ask_without_the_forgotten(monkeyp
     workspace = SimpleNamespace(settings=SimpleNamespace(device="cpu"))
     params = Params(unlearn=UnlearnConfig(method=method))
     case = SimpleNamespace(data=None, forget=None, original=None, twin=None, params=params)
-    problem, *_ = step._problem(workspace, case, "key", None)
+    problem, *_ = step.problem_of(workspace, case, "key", None)
     assert (problem.holdout is not None) == asks
     assert [which for split, which in loaded if split == "holdout"] == [{"without": forgotten}] * asks
     assert {split for split, _ in loaded} == {"train"} | ({"holdout"} if asks else set())

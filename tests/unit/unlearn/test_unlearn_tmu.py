@@ -103,12 +103,12 @@ def test_the_control_row_has_the_right_number_but_draws_it_blindly(make_problem,
 def test_matching_noise_hits_the_confidence(make_problem, share):
     """Goals between the confidence without noise and with the most noise that is tried, on any processor."""
     problem = make_problem()
-    least, most = (method._noised_confidence(problem.model, problem.forget, noise, problem) for noise in (0.5, 0.0))
+    least, most = (method.noised_confidence(problem.model, problem.forget, noise, problem) for noise in (0.5, 0.0))
     assert least < most - 0.2
     goal = least + share * (most - least)
-    sigma = method._matching_noise(problem.model, problem.forget, goal, problem)
+    sigma = method.matching_noise(problem.model, problem.forget, goal, problem)
     assert 0.005 < sigma < 0.5
-    assert method._noised_confidence(problem.model, problem.forget, sigma, problem) == pytest.approx(goal, abs=0.02)
+    assert method.noised_confidence(problem.model, problem.forget, sigma, problem) == pytest.approx(goal, abs=0.02)
     fresh = torch.tensor([_fresh_confidence(problem, sigma, seed) for seed in range(6)])  # not the bisection's noise
     assert float(fresh.mean()) == pytest.approx(goal, abs=0.02 + 4 * float(fresh.std()))
 
@@ -122,14 +122,14 @@ def _fresh_confidence(problem, sigma: float, seed: int) -> float:
 
 def test_no_noise_where_the_original_is_unsure_already_or_nobody_is_easy(make_problem):
     problem = make_problem()
-    assert method._matching_noise(problem.model, problem.forget, 1.0, problem) < 2e-3
+    assert method.matching_noise(problem.model, problem.forget, 1.0, problem) < 2e-3
     nobody = problem.forget.take(torch.zeros(48, dtype=torch.bool))
-    assert method._matching_noise(problem.model, nobody, 0.5, problem) == 0.0
+    assert method.matching_noise(problem.model, nobody, 0.5, problem) == 0.0
 
 
 def test_automatic_noise_aims_at_the_easy_hold_out_records(make_problem, solved):
     hard, _ = _hard(make_problem, solved)
     problem, outcome, _, _ = _run(make_problem)
     easy = make_problem().forget.take(~hard)
-    reached = method._noised_confidence(solved.original, easy, outcome.notes["noise"], problem)
+    reached = method.noised_confidence(solved.original, easy, outcome.notes["noise"], problem)
     assert reached == pytest.approx(solved.twin.easy_confidence, abs=0.02)

@@ -19,10 +19,11 @@ def compute(side: Side) -> Tensor:
         mine = labels == label
         reference = side.phi_reference[side.reference_labels == label]
         if len(reference):
-            result[mine] = _nearest(side.phi[mine], reference, min(side.config.neighbours, len(reference)))
+            result[mine] = nearest(side.phi[mine], reference, min(side.config.neighbours, len(reference)))
     return result
 
 
-def _nearest(phi: Tensor, reference: Tensor, k: int, chunk: int = 4096) -> Tensor:
+def nearest(phi: Tensor, reference: Tensor, k: int, chunk: int = 4096) -> Tensor:
+    """Mean distance (N,) of each row of `phi` to its k nearest of `reference`, `chunk` rows at a time."""
     parts = [torch.cdist(part, reference).topk(k, largest=False).values.mean(1) for part in phi.split(chunk)]
     return torch.cat(parts)

@@ -34,7 +34,7 @@ from tmu.notify.sender import deliver_to
 from tmu.service.roles import Role
 from tmu.steps.ledger.log_heads import LogVerified, check_heads, note_head, verify_log
 from tmu.steps.ledger.send_notifications import send_notifications
-from tmu.steps.verify_all import _check_heads, _check_log
+from tmu.steps.verify_all import check_compared, check_log
 from tmu.workspace import Workspace
 
 
@@ -78,7 +78,7 @@ def ledger(place: Workspace) -> Iterator[Ledger]:
 
 def _verified(place: Workspace, ledger: Ledger) -> None:
     """What the weekly check does with the log, and the sending after it."""
-    _check_log(place, [])
+    check_log(place, [])
     send_notifications(place)
 
 
@@ -135,7 +135,7 @@ def test_an_attack_on_the_log_is_found_out(place: Workspace, ledger: Ledger, att
         verify_log(place, ledger)
     assert places_of(place)[0].name in found.value.hint
     with pytest.raises(ChainError):
-        _check_log(place, [])
+        check_log(place, [])
 
 
 @pytest.mark.parametrize("note", ["deleted", "computed anew"])
@@ -160,9 +160,9 @@ def test_a_cut_log_beside_an_emptied_place_does_not_pass(home: Path, tmp_path: P
         assert result.exit_code == 7
         assert "time stamps of 127.0.0.1: it holds no head" in " ".join(result.output.split())
         found: list[LogVerified] = []
-        _check_log(place, found)
+        check_log(place, found)
         with pytest.raises(StorageError, match="not be compared"):
-            _check_heads(found)
+            check_compared(found)
         send_notifications(place)
         assert places_of(place)[0].held() == []  # the cut head was not stamped
         warned = {check.name: check.state for check in check_heads(place)}
