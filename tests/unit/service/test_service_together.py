@@ -75,7 +75,7 @@ def test_each_is_answered_and_on_record_under_its_own_name(file_ledger: Ledger, 
 
 def test_a_fault_of_one_does_not_touch_the_others(file_ledger: Ledger) -> None:
     service, calls = Together(file_ledger, KEYS, 0.05), [(asked(f"r{n}", f"p{n}"), ALICE) for n in range(6)]
-    calls[3] = (calls[3][0].model_copy(update={"lane": "sideways"}), ALICE)  # the database refuses it
+    calls[3] = (calls[3][0].model_copy(update={"source": None}), ALICE)  # the database refuses it
     futures = submit(service, *calls)
     found = [future.exception(10) for future in futures]
     assert [type(error).__name__ for error in found] == [*["NoneType"] * 3, "IntegrityError", *["NoneType"] * 2]
@@ -115,10 +115,8 @@ def test_a_group_has_a_limit_of_intakes_and_of_keys(file_ledger: Ledger, monkeyp
     first = service.submit(asked("first", "somebody"), ALICE)
     while not counting.sizes:
         time.sleep(0.001)
-    calls = [
-        (asked(f"r{number}", *(f"r{number}-p{n}" for n in range(size))), ALICE) for number, size in enumerate(sizes)
-    ]
-    futures = submit(service, *calls)
+    people = [[f"p{number}-{n}" for n in range(size)] for number, size in enumerate(sizes)]
+    futures = submit(service, *((asked(f"r{number}", *each), ALICE) for number, each in enumerate(people)))
     counting.go_on.set()
     assert all(future.result(10).new for future in (first, *futures))
     assert counting.sizes == [1, 3, 1, 1, 4, 1]  # of keys: 3 + 3 + 4, 1, 11, 1 + 1 + 1 + 1, 1

@@ -1,6 +1,7 @@
 """The twin as an artifact: kept whole, and made anew when anything changes that its networks were trained by."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
