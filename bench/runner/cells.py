@@ -5,7 +5,7 @@ floor. The metrics are those of the audit; intervals come from seeds, so that fe
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,12 +13,10 @@ from torch import Tensor
 from bench.densities import density_rows
 from bench.runner.cache import load_outputs
 from bench.runner.made import Forgotten, Made
+from bench.runner.shop import Shop
 from tmu.audit.metrics import all_metrics
 from tmu.audit.outputs import Outputs, Sets, check_fit
 from tmu.audit.view import Case, View
-
-if TYPE_CHECKING:
-    from bench.runner.models import Workshop
 
 Number = tuple[str, float, str]  # metric, value, unit
 RESAMPLES, TIMES = 100, "retrainings"
@@ -71,7 +69,7 @@ class Bench:
         ]
 
 
-def benches(shop: "Workshop", request: Forgotten) -> list[tuple[str, Bench]]:
+def benches(shop: Shop, request: Forgotten) -> list[tuple[str, Bench]]:
     """What is measured: all that is gone by now, and, in a stream, this deletion alone (prefix `latest/`) and the first
     ones (`first/`).
     """
@@ -87,7 +85,7 @@ def benches(shop: "Workshop", request: Forgotten) -> list[tuple[str, Bench]]:
 _LAST: dict[str, Bench] = {}
 
 
-def _bench(shop: "Workshop", forget: Tensor, gone: Tensor) -> Bench:
+def _bench(shop: Shop, forget: Tensor, gone: Tensor) -> Bench:
     """The views of a forget set are kept while a process stays with it."""
     key = f"{shop.ground.digest}{Forgotten(forget, gone).key}"
     if key not in _LAST:

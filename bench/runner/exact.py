@@ -5,19 +5,16 @@ the bench meets `tmu/ridge/`, besides the engine.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.runner.cells import TIMES, Number
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Made
+from bench.runner.shop import Shop
 from tmu.ridge.fit import RidgeFit, statistics_of
 from tmu.ridge.solve import solve
 from tmu.ridge.statistics import Statistics
 from tmu.ridge.stored import NAME, read, to_bytes
 from tmu.train import Fit
-
-if TYPE_CHECKING:
-    from bench.runner.models import Workshop
 
 
 def keep_statistics(folder: Path, report: Fit) -> None:
@@ -32,7 +29,7 @@ def kept_statistics(made: Made) -> Statistics | None:
     return read(path) if path.is_file() else None
 
 
-def recomputed(shop: "Workshop", request: Forgotten, made: Made, gold: float) -> list[Number]:
+def recomputed(shop: Shop, request: Forgotten, made: Made, gold: float) -> list[Number]:
     """The proof by recomputation: sums over all that stay against the model's own. gold: seconds of a retraining."""
     own = kept_statistics(made)
     if own is None:

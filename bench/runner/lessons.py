@@ -6,7 +6,7 @@ The one place where the bench meets `tmu/twin/rates.py`; sizes are those of the 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.runner.engine import clock
 from bench.runner.made import Forgotten, Help, Made
 from bench.runner.references import acquainted_with, read_table
+from bench.runner.shop import Shop
 from tmu.config import Seeds
 from tmu.files import write_json
 from tmu.references.rows import ReferenceRows
@@ -27,9 +28,6 @@ from tmu.twin.reference_twin import ReferenceTwin
 from tmu.unlearn.choose import random_choice
 from tmu.unlearn.problem import Lessons, Problem
 
-if TYPE_CHECKING:
-    from bench.runner.models import Workshop
-
 PLAIN_POOL = 4096  # records of D_r from which a method without a plan draws its replay
 CODE = ("tmu.twin.rates", "tmu.references.rows")
 
@@ -41,7 +39,7 @@ def pool_of(keys: Tensor, kept: Tensor, seeds: Seeds, size: int = PLAIN_POOL) ->
     return torch.zeros_like(kept).index_fill_(0, rows[drawn], True)
 
 
-def pool_size(shop: "Workshop", forgotten: Forgotten, given: Help) -> int:
+def pool_size(shop: Shop, forgotten: Forgotten, given: Help) -> int:
     """How large the pool is for this deletion."""
     if given.lessons is None:
         return PLAIN_POOL
@@ -71,7 +69,7 @@ def shares_lost(labels: Tensor, forgotten: Forgotten, classes: int) -> Tensor:
     return gone / before.clamp_min(1)
 
 
-def fit_lessons(shop: "Workshop", seed: int, original: Made, table: Made) -> Made:
+def fit_lessons(shop: Shop, seed: int, original: Made, table: Made) -> Made:
     """The twin of an original that is fitted on its references, made once."""
     seeds = Seeds.all(seed)
     inputs = shop.inputs(shop.suite.train, seeds) | {"original": original.key, "table": table.key}
@@ -88,13 +86,13 @@ def fit_lessons(shop: "Workshop", seed: int, original: Made, table: Made) -> Mad
     return shop.made("lessons", key, build)
 
 
-def load_lessons(shop: "Workshop", made: Made) -> ReferenceTwin:
+def load_lessons(shop: Shop, made: Made) -> ReferenceTwin:
     """The twin that `fit_lessons` kept."""
     tree = json.loads((made.folder / "lessons.json").read_text())
     return thaw(tree, load_file(made.folder / "lessons.safetensors"), lambda: empty(shop.build))
 
 
-def _problems(shop: "Workshop", original: Made, table: Made, seeds: Seeds, fit: Any) -> TwinProblems:
+def _problems(shop: Shop, original: Made, table: Made, seeds: Seeds, fit: Any) -> TwinProblems:
     ground, rows = shop.ground, read_table(table.folder)
     people = ground.people["train"]
     some, on = some_people(people, RECORDS, seeds.unlearn), shop.device

@@ -2,83 +2,36 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.runner.cache import Cache, load_net, save_net, save_outputs
-from bench.runner.engine import Engine, clock
+from bench.runner.engine import clock
 from bench.runner.exact import keep_statistics, kept_statistics
-from bench.runner.ground import Ground
 from bench.runner.lessons import fit_lessons, known_rows, load_lessons, pool_of, pool_size, with_lessons
 from bench.runner.made import Forgotten, Help, Made
 from bench.runner.references import references
-from bench.suite import Suite
+from bench.runner.shop import Shop
 from bench.variants import get_method, needs_lessons, needs_references, needs_twin
-from tmu.config import Seeds, TrainConfig
+from tmu.config import Seeds
 from tmu.files import digest_of, write_json
-from tmu.models import registry
-from tmu.models.start import Start, begin
-from tmu.steps.starts import read_start
-from tmu.train import logits_of
-from tmu.train.lane import pick_precision
-from tmu.train.order import stream
 from tmu.twin.features import feature_modules
 from tmu.twin.freeze import Tensors, empty, freeze, thaw
 from tmu.twin.twin import Twin, build_twin
 from tmu.unlearn.problem import Problem
 
 
-@dataclass(frozen=True)
-class Workshop:
+class Workshop(Shop):
     """Makes models, or finds them."""
-
-    suite: Suite
-    ground: Ground
-    cache: Cache
-    device: str
-    deadline: float | None = None
 
     def of_row(self, row: str) -> "Workshop":
         """The workshop of a row whose original and golds have a recipe of their own; for any other row this one."""
         own = self.suite.methods[row].train
         return self if own is None else replace(self, suite=self.suite.model_copy(update={"train": own}))
-
-    def build(self) -> nn.Module:
-        """A network of the suite's architecture; its weights depend on torch's generator."""
-        model, constants = self.suite.model, registry.Constants(**self.suite.model.constants)
-        return registry.build(model.name, self.ground.shape, len(self.ground.classes), model.options, constants)
-
-    def fresh(self, seed: int, purpose: str = "init") -> nn.Module:
-        """A network before its training; the weights depend on seed, purpose and the suite's start alone."""
-
-        def seeded() -> nn.Module:
-            torch.manual_seed(stream(seed, purpose) & (2**63 - 1))
-            return self.build()
-
-        network = empty(seeded)
-        if self.start is not None:
-            begin(network, self.start)
-        return network
-
-    @cached_property
-    def start(self) -> Start | None:
-        """The weights of `model.init`, a path relative to the folder of the call; None without. Raises ModelError."""
-        return read_start(Path(self.suite.model.init)) if self.suite.model.init else None
-
-    def engine(self, key: str) -> Engine:
-        """`fit` for one task."""
-        return Engine(self.cache.root / "snapshots", key, self.device, self.deadline)
-
-    @property
-    def net_code(self) -> tuple[str, ...]:
-        """The modules whose closure is the code of a trained network."""
-        return ("tmu.train", registry.module_of(self.suite.model.name))
 
     @property
     def twin_code(self) -> tuple[str, ...]:
@@ -160,10 +113,6 @@ class Workshop:
 
         return self.made("unlearned", key, build)
 
-    def net(self, made: Made) -> nn.Module:
-        """The network of a kept model."""
-        return load_net(made.folder, self.build)
-
     def load_twin(self, made: Made) -> Twin:
         """The twin of a kept one."""
         tree = json.loads((made.folder / "twin.json").read_text())
@@ -197,29 +146,6 @@ class Workshop:
             device=self.device,
         )
 
-    def inputs(self, recipe: TrainConfig, seeds: Seeds) -> dict[str, Any]:
-        """What names a computation of the suite, beside what is its own."""
-        lane = [torch.device(self.device).type, pick_precision(recipe.precision, torch.device(self.device))]
-        return {
-            "data": self.ground.digest,
-            "model": self._model,
-            "recipe": recipe.model_dump(mode="json"),
-            "seeds": seeds.model_dump(mode="json"),
-            "lane": lane,
-        }
-
-    @property
-    def _model(self) -> dict[str, Any]:
-        """What determines a fresh network, JSON-ready."""
-        sha256 = self.start.sha256 if self.start else None
-        return self.suite.model.model_copy(update={"init": None, "init_sha256": sha256}).made_of()
-
-    def keep(self, folder: Path, net: nn.Module) -> None:
-        """Weights, and the logits that every metric is derived from."""
-        save_net(folder, net)
-        sets = {"train": self.ground.train, "holdout": self.ground.holdout, "test": self.ground.test}
-        save_outputs(folder, **{name: logits_of(net, part.images, device=self.device) for name, part in sets.items()})
-
     def help(self, row: str, seed: int) -> Help:
         """What the row's method works with, for the original of that seed."""
         method = self.suite.method(row)
@@ -229,9 +155,3 @@ class Workshop:
             table=table,
             lessons=fit_lessons(self, seed, self.original(seed), table) if needs_lessons(method) else None,
         )
-
-    def made(self, kind: str, key: str, build: Callable[[Path, dict[str, Any]], None]) -> Made:
-        """What `build` makes, kept under its kind and key."""
-        folder = self.cache.make(kind, key, build)
-        self.engine(key).clean()
-        return Made(folder, key.partition("-")[0])

@@ -5,7 +5,7 @@ three splits are kept, their weights are not.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.runner.engine import clock
 from bench.runner.made import Made
+from bench.runner.shop import Shop
 from tmu.config import Seeds
 from tmu.data.records import SPLITS
 from tmu.references.halves import learned_by
@@ -22,14 +23,11 @@ from tmu.references.rows import ReferenceRows
 from tmu.train import Examples
 from tmu.train.order import stream
 
-if TYPE_CHECKING:
-    from bench.runner.models import Workshop
-
 TABLE = "table.safetensors"
 CODE = ("tmu.references.halves", "tmu.references.network")
 
 
-def references(shop: "Workshop", seed: int) -> Made:
+def references(shop: Shop, seed: int) -> Made:
     """The table of an original's references, made once; no network of it is an original or a gold of the suite."""
     suite, plan = shop.suite, shop.suite.references
     start = stream(seed, "references of the bench") % 2**31
@@ -66,13 +64,13 @@ def read_table(folder: Path) -> dict[str, ReferenceRows]:
     return found
 
 
-def _everything(shop: "Workshop") -> Examples:
+def _everything(shop: Shop) -> Examples:
     """All records, split by split."""
     parts = [getattr(shop.ground, split) for split in SPLITS]
     return Examples(*(torch.cat([getattr(part, field) for part in parts]) for field in ("images", "labels", "keys")))
 
 
-def _facts(shop: "Workshop") -> dict[str, Tensor]:
+def _facts(shop: Shop) -> dict[str, Tensor]:
     parts = {split: getattr(shop.ground, split) for split in SPLITS}
     keys = {f"{split}.keys": part.keys.cpu() for split, part in parts.items()}
     return keys | {f"{split}.labels": part.labels.cpu() for split, part in parts.items()}
