@@ -19,7 +19,7 @@ _UNKNOWN = "unknown"
 # not entered: they only keep what others compute, or hand over what an identity holds by value or digest
 HANDED_OVER = tuple(
     f"tmu.{name}"
-    for name in ("compute", "config", "data", "deletion", "errors", "files", "ledger", "manifest", "plugins",
+    for name in ("compute", "config", "data", "deletion", "errors", "export", "files", "ledger", "manifest", "plugins",
                  "provenance", "refs", "settings", "stores", "suppression", "workspace")
 )  # fmt: skip
 

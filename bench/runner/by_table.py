@@ -20,10 +20,10 @@ from bench.runner.models import Workshop
 from bench.runner.references import acquainted_with, read_table
 from tmu.audit.answers import Answers, ask, fresh_head
 from tmu.audit.by_table import Part, TableAudit, TableCase, audit_by_table
-from tmu.audit.probes.head_refit import some
 from tmu.audit.unseen import looked_at
 from tmu.config import AuditConfig
 from tmu.train import Examples
+from tmu.train.fresh_head import some
 
 CONFIG = AuditConfig(bootstrap=100)
 _SAID = "said.safetensors"

@@ -8,13 +8,13 @@ import pytest
 
 from tests.purge_tools import AFTER, BEFORE
 from tmu.errors import ConfigError, DataError, RequestError, StorageError
+from tmu.export.kept import exports_of
 from tmu.models.bundle import Arch, save_bundle
 from tmu.purge.places.exports import Exports
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action
 from tmu.steps import export_model as step
 from tmu.steps.export_model import export_model, withdraw_export
-from tmu.steps.exports import exports_of
 from tmu.workspace import Workspace
 
 ARCH = Arch("small_resnet", (1, 8, 8), ("a", "b", "c"), {"width": 4})

@@ -139,6 +139,6 @@ def test_what_decides_over_a_tables_bits_is_part_of_its_identity() -> None:
     found = set(sources(*fitting.code_of(Params())))
     assert {
         *("tmu.references.halves", "tmu.references.network", "tmu.references.shards", "tmu.steps.references_table"),
-        *("tmu.steps.train_references", "tmu.audit.probes.head_refit", "tmu.train.engine", "tmu.models.small_resnet"),
+        *("tmu.steps.train_references", "tmu.train.fresh_head", "tmu.train.engine", "tmu.models.small_resnet"),
     } <= found
     assert not {name for name in found if name.startswith(("tmu.stores", "tmu.unlearn", "tmu.twin"))}

@@ -11,10 +11,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from tmu.audit.probes.head_refit import Head, fit_head, some
 from tmu.errors import DataError
 from tmu.files import write_atomic
 from tmu.train import Examples
+from tmu.train.fresh_head import Head, fit_head, some
 from tmu.train.predict import batch_on, predict
 
 _TENSORS = ("keys", "logits", "features")

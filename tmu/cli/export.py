@@ -45,7 +45,7 @@ def list_(as_json: output.Json = False) -> None:
 
     Example: [bold]tmu export list[/]
     """
-    from tmu.steps.exports import exports_of
+    from tmu.export.kept import exports_of
 
     found = list(exports_of(open_workspace()))
     table = output.table("export", "version", "forms", "at", "withdrawn", numbers=("version",))

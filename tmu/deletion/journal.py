@@ -17,7 +17,7 @@ from tmu.deletion.earlier import from_format_1
 from tmu.deletion.plan import Asked
 from tmu.errors import RequestError, StorageError
 from tmu.files import read_json, write_atomic
-from tmu.purge.shredder import Shredder
+from tmu.shredder import Shredder
 from tmu.stores.lock import locked
 from tmu.workspace import Workspace
 

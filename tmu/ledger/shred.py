@@ -19,7 +19,7 @@ from tmu.ledger.schema import forget_entries, holds, plans, receipts, request_ke
 from tmu.ledger.states import ENDED, WAITING
 from tmu.ledger.store import Tx
 from tmu.ledger.transition import find
-from tmu.purge.shredder import Shredder
+from tmu.shredder import Shredder
 
 SHREDDED = "keys_shredded"
 """The log's event."""

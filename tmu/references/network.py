@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tmu.audit.probes.head_refit import fit_head, some
 from tmu.config import Seeds, TrainConfig
 from tmu.errors import DataError
 from tmu.references.rows import FLOOR
 from tmu.train import Examples, Fit
+from tmu.train.fresh_head import fit_head, some
 from tmu.train.predict import predict
 
 _CHUNK = 8192  # records whose features are in memory at a time

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tmu.deletion.plan import RETRAIN
+from tmu.export.kept import exports_of
 from tmu.models.bundle_files import WEIGHTS
 from tmu.steps.cut_over import last_cut_over
-from tmu.steps.exports import exports_of
 from tmu.workspace import Workspace
 
 POSSIBLE = (

@@ -11,13 +11,13 @@ from tmu.deletion.plan import RETRAIN
 from tmu.errors import ConfigError, RequestError
 from tmu.export.card import CARD, card
 from tmu.export.formats import Form, chosen_forms
+from tmu.export.kept import KIND, RECORD, Export, exports_of
 from tmu.files import digest_of, sha256_file, storage_errors, write_atomic, write_json
 from tmu.models.bundle import Arch, load_bundle
 from tmu.provenance import now
 from tmu.start_file import said_of_start
 from tmu.steps.adopted import adoption_of
 from tmu.steps.check_version import checked_bundle
-from tmu.steps.exports import KIND, RECORD, Export, exports_of
 from tmu.stores.mlflow import Version
 from tmu.workspace import Workspace
 

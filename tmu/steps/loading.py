@@ -20,7 +20,7 @@ from tmu.data.store import RecordStore
 from tmu.errors import StorageError
 from tmu.files import digest_of
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
-from tmu.steps.shredded_set import shredded_set
+from tmu.suppression.shredded_set import shredded_set
 from tmu.workspace import Workspace
 
 if TYPE_CHECKING:

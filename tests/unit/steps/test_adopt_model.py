@@ -11,6 +11,7 @@ from tests.integration.conftest import make_workspace
 from tmu.config import Params, TrainConfig
 from tmu.deletion.plan import RETRAIN, Asked
 from tmu.errors import ConfigError, ModelError, RequestError
+from tmu.export.kept import KIND, RECORD, Export
 from tmu.files import sha256_file, write_json
 from tmu.models.registry import build
 from tmu.refs import ModelRef
@@ -18,7 +19,6 @@ from tmu.steps import adopt_model as step
 from tmu.steps.adopt_model import Adoption, adopt_model, refuse_other_records
 from tmu.steps.adopted import ELSEWHERE, POSSIBLE, STATED, UNKNOWN, adoption_of, own_weights, said_of
 from tmu.steps.cut_over import CutOver
-from tmu.steps.exports import KIND, RECORD, Export
 from tmu.steps.history import History
 from tmu.steps.loading import data_ref, load_model, open_store
 from tmu.steps.plan import plan_deletion

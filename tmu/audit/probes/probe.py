@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from tmu.audit.probes.head_refit import head_refit, some
+from tmu.audit.probes.head_refit import head_refit
 from tmu.audit.probes.probed import Probed
 from tmu.audit.probes.relearn import Relearned, relearn_steps
 from tmu.audit.probes.residual import residual_hits
 from tmu.config import AuditConfig, Seeds, TrainConfig
 from tmu.train import Examples, logits_of
+from tmu.train.fresh_head import some
 from tmu.train.lane import exact
 from tmu.train.memory_format import moved
 

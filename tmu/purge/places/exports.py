@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from tmu.export.kept import KIND, exports_of
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.steps.exports import KIND, exports_of
 from tmu.workspace import Workspace
 
 ORDER = 35

@@ -13,11 +13,11 @@ from tmu.purge.artifact_store import copies
 from tmu.purge.held import why_held
 from tmu.purge.place import Place
 from tmu.purge.scope import Scope
-from tmu.purge.shredder import Shredder
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.steps.shredded_set import LEFT
+from tmu.shredder import Shredder
 from tmu.stores.artifacts import LocalArtifacts
 from tmu.stores.artifacts_s3 import S3Artifacts
+from tmu.suppression.shredded_set import LEFT
 from tmu.workspace import Workspace
 
 ORDER = 90

@@ -6,9 +6,9 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.purge.held import why_held
 from tmu.purge.place import Place
+from tmu.purge.remembered import remember_purged
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Action, Holds, Trace
-from tmu.suppression.purged import remember_purged
 from tmu.workspace import Workspace
 
 ORDER = 90

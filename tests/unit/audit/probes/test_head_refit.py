@@ -8,10 +8,11 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from tests.synthetic import CLASSES, MEMORISE, RECIPE, SEEDS, blobs, same_weights, tiny_net, weights_of
-from tmu.audit.probes.head_refit import SCALE, fit_head, head_refit, some
+from tmu.audit.probes.head_refit import head_refit
 from tmu.errors import DataError
 from tmu.models.registry import head_of
 from tmu.train import fit, logits_of
+from tmu.train.fresh_head import SCALE, fit_head, some
 from tmu.train.predict import predict
 
 RETAIN, FORGET = blobs(160, seed=1), blobs(40, seed=2, label_noise=0.6)

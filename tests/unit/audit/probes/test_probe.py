@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.synthetic import MEMORISE, SEEDS, blobs, same_weights, tiny_net, weights_of
-from tmu.audit.probes.head_refit import head_refit, some
+from tmu.audit.probes.head_refit import head_refit
 from tmu.audit.probes.probe import RESIDUAL_DRAWS, probe
 from tmu.audit.probes.probed import Probed
 from tmu.audit.probes.relearn import Relearned
@@ -13,6 +13,7 @@ from tmu.audit.probes.residual import residual_hits
 from tmu.config import AuditConfig
 from tmu.errors import DataError
 from tmu.train import Examples, fit
+from tmu.train.fresh_head import some
 
 RETAIN, FORGET = blobs(160, seed=1), blobs(40, seed=2, label_noise=0.6)
 CONFIG = AuditConfig(probe_records=30, relearn_steps=12)
