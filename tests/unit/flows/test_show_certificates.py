@@ -21,4 +21,4 @@ def test_a_certificate_is_on_the_page_and_a_missing_one_is_explained(monkeypatch
     assert "No certificate of request `r2`.** The search failed. Search again." in text
     assert told == [f"The certificate of request r1: {issued.path}", "No certificate: The search failed. Search again."]
     report.show_certificates([missing], {}, None)
-    assert pages[-1][2] == "Why there is no certificate"
+    assert pages[-1]["description"] == "Why there is no certificate"

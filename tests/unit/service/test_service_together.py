@@ -31,7 +31,7 @@ class Counting:
 
     def __call__(self, ledger: Ledger, keys: object, asked_: list) -> list:
         self.sizes.append(len(asked_))
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return intake.receive_together(ledger, keys, asked_)
 
 
@@ -53,7 +53,7 @@ def test_those_who_come_while_a_commit_waits_share_the_next(file_ledger: Ledger,
     rest = submit(service, *((asked(f"r{n}", f"p{n}"), BOB if n % 2 else ALICE) for n in range(1, 31)))
     assert not first.done()
     counting.go_on.set()
-    assert [future.result(10).request for future in (first, *rest)] == [f"r{n}" for n in range(31)]
+    assert [future.result(60).request for future in (first, *rest)] == [f"r{n}" for n in range(31)]
     assert counting.sizes == [1, 30]
     assert proof.verify(file_ledger).seq == 62
 
@@ -63,7 +63,7 @@ def test_each_is_answered_and_on_record_under_its_own_name(file_ledger: Ledger, 
     counting, service = Counting(monkeypatch), Together(file_ledger, KEYS, 0.05)
     calls = [(asked("old", "ann"), ALICE), (asked("old", "ann"), BOB), (asked("old", "bea"), ALICE)]
     calls += [(asked("new", "cid"), BOB), (asked("new", "cid"), BOB), (asked("new", "cid"), ALICE)]
-    answers = [future.result(10) for future in submit(service, *calls)]
+    answers = [future.result(60) for future in submit(service, *calls)]
     assert counting.sizes == [6]
     assert [isinstance(answer, ConflictError) for answer in answers] == [False, True, True, False, False, True]
     assert [answers[n].new for n in (0, 3, 4)] == [False, True, False]
@@ -77,7 +77,7 @@ def test_a_fault_of_one_does_not_touch_the_others(file_ledger: Ledger) -> None:
     service, calls = Together(file_ledger, KEYS, 0.05), [(asked(f"r{n}", f"p{n}"), ALICE) for n in range(6)]
     calls[3] = (calls[3][0].model_copy(update={"source": None}), ALICE)  # the database refuses it
     futures = submit(service, *calls)
-    found = [future.exception(10) for future in futures]
+    found = [future.exception(60) for future in futures]
     assert [type(error).__name__ for error in found] == [*["NoneType"] * 3, "IntegrityError", *["NoneType"] * 2]
     assert proof.verify(file_ledger).seq == 10
 
@@ -91,19 +91,19 @@ def test_a_ledger_that_refuses_refuses_all_of_a_group_and_the_next_is_served(fil
     with monkeypatch.context() as patch:
         patch.setattr(module, "receive_together", away)
         futures = submit(service, *((asked(f"r{n}", f"p{n}"), ALICE) for n in range(3)))
-        assert all(isinstance(future.exception(10), StorageError) for future in futures)
-    assert service.submit(asked("r0", "p0"), ALICE).result(10).new
+        assert all(isinstance(future.exception(60), StorageError) for future in futures)
+    assert service.submit(asked("r0", "p0"), ALICE).result(60).new
 
 
 def test_who_gave_up_before_the_commit_is_left_out(file_ledger: Ledger, monkeypatch) -> None:
     service = Together(file_ledger, KEYS, 0.1)
     futures = submit(service, *((asked(f"r{n}", f"p{n}"), ALICE) for n in range(3)))
     assert futures[1].cancel()
-    assert [futures[n].result(10).request for n in (0, 2)] == ["r0", "r2"]
+    assert [futures[n].result(60).request for n in (0, 2)] == ["r0", "r2"]
     assert events(file_ledger, "r1") == []
     lonely = service.submit(asked("r7", "p7"), ALICE)
     lonely.cancel()
-    assert service.submit(asked("r8", "p8"), ALICE).result(10).new  # the work went on after a group of nobody
+    assert service.submit(asked("r8", "p8"), ALICE).result(60).new  # the work went on after a group of nobody
 
 
 def test_a_group_has_a_limit_of_intakes_and_of_keys(file_ledger: Ledger, monkeypatch) -> None:
@@ -118,7 +118,7 @@ def test_a_group_has_a_limit_of_intakes_and_of_keys(file_ledger: Ledger, monkeyp
     people = [[f"p{number}-{n}" for n in range(size)] for number, size in enumerate(sizes)]
     futures = submit(service, *((asked(f"r{number}", *each), ALICE) for number, each in enumerate(people)))
     counting.go_on.set()
-    assert all(future.result(10).new for future in (first, *futures))
+    assert all(future.result(60).new for future in (first, *futures))
     assert counting.sizes == [1, 3, 1, 1, 4, 1]  # of keys: 3 + 3 + 4, 1, 11, 1 + 1 + 1 + 1, 1
 
 
@@ -159,5 +159,5 @@ def test_a_thread_that_cannot_be_started_holds_up_nobody(file_ledger: Ledger, mo
         patch.setattr(module.Thread, "start", none_left)
         with pytest.raises(RuntimeError):
             service.submit(asked("r1", "p1"), ALICE)
-    assert service.submit(asked("r2", "p2"), ALICE).result(10).new
+    assert service.submit(asked("r2", "p2"), ALICE).result(60).new
     assert events(file_ledger, "r1") == []
