@@ -79,7 +79,10 @@ class Tx:
 
 
 class Ledger:
-    """A ledger's database. zone: in which months are counted. now: the time, for tests that travel."""
+    """A ledger's database. zone: in which months are counted. now: the time, for tests that travel.
+
+    engine: the database itself; what is read or written there goes past the ledger and its log.
+    """
 
     def __init__(self, engine: sa.Engine, *, zone: tzinfo = UTC, now: Callable[[], datetime] = utc_now) -> None:
         self.engine, self.zone, self.now = engine, zone, now
