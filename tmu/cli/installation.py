@@ -54,17 +54,17 @@ def _pinned(pin: tuple[str, str]) -> Check:
 
 
 def _imports(note: Path | None) -> list[Check]:
-    now = stamp()
-    if note is not None and _noted(note) == now:
+    stamp = _stamp()
+    if note is not None and _noted(note) == stamp:
         return [Check(f"import {name}", "ok", "worked; nothing was installed since") for name in _IMPORTED]
     checks = [*map(_importable, _IMPORTED)]
     if note is not None and all(check.state == "ok" for check in checks):
         with suppress(StorageError):  # another check tells
-            write_json(note, {"imported": now})
+            write_json(note, {"imported": stamp})
     return checks
 
 
-def stamp() -> str:
+def _stamp() -> str:
     """What changes with Python, with where it finds them, and with any package that is installed or removed."""
     folders = [Path(sysconfig.get_paths()[name]) for name in ("purelib", "platlib")]
     folders += [Path(each) for each in sys.path if Path(each).name in _SITES]  # the system's and the user's, too

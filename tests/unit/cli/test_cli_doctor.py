@@ -85,8 +85,8 @@ def test_imports_that_worked_are_not_tried_again_until_something_is_installed(
     assert _findings(place.root, 0)["import json"]["text"] == "works"
     assert _findings(place.root, 0)["import json"]["text"] == "worked; nothing was installed since"
     assert tried == ["colorsys", "json"]
-    now = installation.stamp()
-    monkeypatch.setattr(installation, "stamp", lambda: f"{now} and a package")
+    now = installation._stamp()
+    monkeypatch.setattr(installation, "_stamp", lambda: f"{now} and a package")
     assert _findings(place.root, 0)["import json"]["text"] == "works"
     write_atomic(place.state("imports.json"), b"[]")
     _findings(place.root, 0)
@@ -97,10 +97,10 @@ def test_the_stamp_of_the_packages_changes_with_each_that_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation.sysconfig, "get_paths", lambda: dict.fromkeys(("purelib", "platlib"), tmp_path))
-    before = installation.stamp()
-    assert installation.stamp() == before
+    before = installation._stamp()
+    assert installation._stamp() == before
     (tmp_path / "new_package").mkdir()
-    assert installation.stamp() != before
+    assert installation._stamp() != before
 
 
 def test_the_stamp_changes_with_the_systems_packages_and_with_what_a_package_lost(
@@ -111,11 +111,11 @@ def test_the_stamp_changes_with_the_systems_packages_and_with_what_a_package_los
     (site / "heavy_thing" / "__init__.py").touch()
     monkeypatch.setattr(installation, "_IMPORTED", ("heavy_thing",))
     monkeypatch.setattr(installation.sys, "path", [*installation.sys.path, str(site)])
-    first = installation.stamp()
+    first = installation._stamp()
     (site / "heavy_thing" / "lib").rmdir()
-    second = installation.stamp()
+    second = installation._stamp()
     (site / "another.dist-info").mkdir()
-    assert len({first, second, installation.stamp()}) == 3
+    assert len({first, second, installation._stamp()}) == 3
 
 
 def test_an_import_that_failed_is_tried_again(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
