@@ -23,10 +23,10 @@ from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
 from tmu.search import models as searched
+from tmu.steps import audit_by_recomputation as recomputation
 from tmu.steps import exact_problem as problems
 from tmu.steps import ridge_statistics, verify_all
 from tmu.steps.acknowledge import forget_set
-from tmu.steps.audit_artifact import provenance_of
 from tmu.steps.audit_by_recomputation import audit_by_recomputation
 from tmu.steps.cases import RidgeAuditCase, UnlearnCase
 from tmu.steps.loading import data_ref, load_model
@@ -111,8 +111,8 @@ def test_the_audit_names_what_the_network_started_from(world: World) -> None:
     params = world.workspace.params.with_method("exact-head")
     started = params.model_copy(update={"model": params.model.model_copy(update={"init_sha256": "a" * 64})})
     facts = {"data": world.data, "forget": world.forget, "original": world.original, "unlearned": world.original}
-    assert "a" * 64 in provenance_of(RidgeAuditCase(params=started, **facts), {})["start"]
-    assert "start" not in provenance_of(RidgeAuditCase(params=params, **facts), {})
+    assert "a" * 64 in recomputation.provenance_of(RidgeAuditCase(params=started, **facts), {})["start"]
+    assert "start" not in recomputation.provenance_of(RidgeAuditCase(params=params, **facts), {})
 
 
 def test_what_was_erased_before_is_not_summed_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

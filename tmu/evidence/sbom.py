@@ -28,7 +28,7 @@ def bill_of_materials(at: str, lock: Path | None) -> bytes:
     """Of the distributions that this process can import. at: its date (ISO 8601). lock: the lock file, where there is
     one.
     """
-    hashes = digests_of_lock(lock.read_text()) if lock is not None and lock.is_file() else {}
+    hashes = _locked(lock.read_text()) if lock is not None and lock.is_file() else {}
     return made_of(distributions(), at, hashes)
 
 
@@ -58,7 +58,7 @@ def _component(name: str, version: str, hashes: list[str]) -> Component:
     )
 
 
-def digests_of_lock(text: str) -> dict[str, list[str]]:
+def _locked(text: str) -> dict[str, list[str]]:
     """The digests of a lock file by `name==version`."""
     found: dict[str, list[str]] = {}
     for line in text.replace("\\\n", " ").splitlines():

@@ -145,7 +145,7 @@ def test_the_bill_of_materials_is_the_same_for_the_same_packages_in_any_order() 
 def test_the_digests_of_the_lock_file_are_found(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text(f"Some_Pkg[x]==1.0 \\\n    --hash=sha256:{'b' * 64} \\\n    --hash=sha256:{'a' * 64}\n")
-    assert sbom.digests_of_lock(lock.read_text()) == {"some-pkg==1.0": ["a" * 64, "b" * 64]}
+    assert sbom._locked(lock.read_text()) == {"some-pkg==1.0": ["a" * 64, "b" * 64]}
 
 
 def test_each_change_of_a_bundle_is_found(tmp_path: Path) -> None:
