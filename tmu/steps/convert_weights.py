@@ -47,15 +47,15 @@ def convert_weights(source: Path, target: Path) -> Converted:
         target.parent.mkdir(parents=True, exist_ok=True)
     with storage_errors(target), tempfile.TemporaryDirectory(dir=target.parent, prefix=".convert-") as scratch:
         made = Path(scratch) / "out.safetensors"
-        told = _read(source.resolve(), made.resolve())
+        told = read_apart(source.resolve(), made.resolve())
         made.chmod(0o600)
         digest, size = sha256_file(made), made.stat().st_size
         shutil.move(made, target)
     return Converted(tensors=told["tensors"], bytes=size, sha256=digest, left_out=tuple(told["left_out"]))
 
 
-def _read(source: Path, made: Path) -> dict[str, Any]:
-    """What the reader's process says."""
+def read_apart(source: Path, made: Path) -> dict[str, Any]:
+    """What the reader's process says of `source`, whose tensors go into `made`. Raises ModelError where it fails."""
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(made.parent)}
     command = [sys.executable, "-m", _READER, str(source), str(made)]

@@ -18,7 +18,7 @@ from tests.cli_tools import tmu
 from tmu.errors import ConfigError, ModelError
 from tmu.files import sha256_file
 from tmu.models import state_dict
-from tmu.steps.convert_weights import _read, convert_weights
+from tmu.steps.convert_weights import convert_weights, read_apart
 
 
 class Planted:
@@ -109,7 +109,7 @@ def test_the_reader_has_limits_and_its_end_is_told(tmp_path):
     assert done.stdout.split()[1:] == ["refused"] and int(done.stdout.split()[0]) < 4 * 2**30
     assert resource.getrlimit(resource.RLIMIT_CORE)  # this process is not limited
     with pytest.raises(ModelError, match="did not end well"):
-        _read(tmp_path / "gone.pth", tmp_path / "made")
+        read_apart(tmp_path / "gone.pth", tmp_path / "made")
 
 
 def test_nothing_is_overwritten_and_names_are_checked(tmp_path):
