@@ -80,7 +80,7 @@ def _process(kill_at: int, snapshot: Path, how: str = "whole") -> subprocess.Pop
 @pytest.mark.slow
 def test_two_fresh_processes_end_in_the_same_bytes(tmp_path):
     both = [_process(-1, tmp_path / name) for name in ("a", "b")]
-    (first, errors), (second, _) = [process.communicate(timeout=120) for process in both]
+    (first, errors), (second, _) = [process.communicate(timeout=900) for process in both]
     assert len(first.strip()) == 64, errors
     assert first == second
 
@@ -90,7 +90,7 @@ def test_two_fresh_processes_end_in_the_same_bytes(tmp_path):
 def test_a_killed_run_resumes_to_the_same_weights_and_history(tmp_path, kill_at, resumed_at):
     snapshot = tmp_path / "snapshot"
     killed = _process(kill_at, snapshot)
-    _, errors = killed.communicate(timeout=120)
+    _, errors = killed.communicate(timeout=900)
     assert killed.returncode == -9, errors
     assert snapshot.exists()
     net, report = run(snapshot=snapshot, snapshot_seconds=0)
@@ -105,7 +105,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_history(tmp_path, kill_at,
 def test_a_killed_run_with_options_resumes_to_the_same_weights_and_history(tmp_path, how):
     snapshot = tmp_path / "snapshot"
     killed = _process(16, snapshot, how)
-    _, errors = killed.communicate(timeout=120)
+    _, errors = killed.communicate(timeout=900)
     assert killed.returncode == -9, errors
     net, report = run(snapshot=snapshot, snapshot_seconds=0, **OPTIONS[how])
     assert report.resumed_at == 16
