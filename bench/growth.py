@@ -22,6 +22,7 @@ from bench.stamp import stamp
 from bench.tables.markdown import grid
 from tmu.config import Config
 from tmu.data.importer import import_records
+from tmu.data.info import SplitRule
 from tmu.data.readers import Reader
 from tmu.data.records import Record
 from tmu.deletion.plan import Asked
@@ -54,6 +55,7 @@ class Synthetic(Reader):
     """`n` records of noise with a class's grey level."""
 
     name, simulated, Options = "synthetic", True, Config
+    split_rule = SplitRule(holdout=0.25, test=0.25)
 
     def __init__(self, n: int) -> None:
         super().__init__(Config())

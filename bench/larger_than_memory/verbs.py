@@ -12,6 +12,7 @@ import numpy as np
 from bench.larger_than_memory.peak import watched
 from tmu.config import Config
 from tmu.data.importer import import_records
+from tmu.data.info import SplitRule
 from tmu.data.readers import Reader
 from tmu.data.records import Record
 from tmu.workspace import Workspace
@@ -30,6 +31,7 @@ class Coarse(Reader):
     """`n` pictures (3, side, side) of 8x8 coloured squares, so that they take little disk; 30 a person."""
 
     name, simulated, Options = "coarse", True, Config
+    split_rule = SplitRule(holdout=0.25, test=0.25)
 
     def __init__(self, n: int, side: int) -> None:
         super().__init__(Config())

@@ -372,7 +372,7 @@ def _processes(home: Path) -> dict[str, Process]:
     return {process.name: process for process in status(Stack.open(home)).processes}
 
 
-def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def _until(true: Callable[[], bool], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"

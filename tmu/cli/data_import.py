@@ -29,10 +29,10 @@ def import_(
     fit: Annotated[Literal["resize", "crop", "pad"] | None, typer.Option(help=_FIT)] = None,
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; default: the reader's.")] = None,
     shares: Annotated[
-        str | None, typer.Option(metavar="A/B/C", help="Train, hold-out and test in percent (50/25/25).")
+        str | None, typer.Option(metavar="A/B/C", help="Train, hold-out and test in percent (80/10/10).")
     ] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.25).")] = None,
-    test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.25).")] = None,
+    holdout: Annotated[float | None, typer.Option(help="Share of the records for the twin (0.1).")] = None,
+    test: Annotated[float | None, typer.Option(help="Share of the records for tests (0.1).")] = None,
     by_subject: Annotated[
         bool, typer.Option("--by-subject", help="Keep all records of a person in one split.")
     ] = False,

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from tmu.data.cells import Cells
 from tmu.data.class_names import refuse_names
 from tmu.data.ids import IdRule
-from tmu.data.info import SplitRule, StoreInfo, buckets_for, shard_path, write_info
+from tmu.data.info import STORE_FILE, SplitRule, StoreInfo, buckets_for, read_info, shard_path, write_info
 from tmu.data.jpeg import decoder
 from tmu.data.keys import KEY_DTYPE, Keys, to_hex
 from tmu.data.readers import Reader
@@ -68,10 +68,10 @@ def import_records(
     *,
     dataset: str | None = None,
     n_buckets: int | None = None,
-    holdout: float = 0.25,
-    test: float = 0.25,
-    split_seed: int = 0,
-    split_by: Literal["record", "subject"] = "record",
+    holdout: float | None = None,
+    test: float | None = None,
+    split_seed: int | None = None,
+    split_by: Literal["record", "subject"] | None = None,
     fold_case: bool = False,
     replace: bool = False,
     dry_run: bool = False,
@@ -81,7 +81,8 @@ def import_records(
 ) -> Imported:
     """Build the store of a dataset at `destination`; on any error nothing is left of it.
 
-    A record without a split gets one by its key, or its person's (`SplitRule`). `dry_run`: read and check all of it,
+    A record without a split gets one by its key, or its person's (`SplitRule`). What is not said of the splits is as in
+    the store that is replaced; else as the reader has it. `dry_run`: read and check all of it,
     and write nothing. With `replace`, an existing store gives way, but its tombstones are carried over: what was erased
     does not come back. `n_buckets`: None: by size (`buckets_for`). `fold_case`: ids of people that differ by letter
     case alone are one person; it is stored, and look-ups follow it. `suppressed`: who must not come back. `stays_out`:
@@ -89,7 +90,8 @@ def import_records(
     `DataError` names the position of a bad record in the reader's order; `StorageError` on a full or read-only disk.
     """
     ids = None if reader.simulated else IdRule(fold_case=fold_case)
-    rule = _rule(holdout, test, split_seed, split_by)
+    given = {"holdout": holdout, "test": test, "seed": split_seed, "by": split_by}
+    rule = _rule(reader, destination, {name: value for name, value in given.items() if value is not None})
     info = _describe(reader, keys, ids, dataset or reader.name, n_buckets, rule)
     tombstones = remembered(destination, info, keys, replace=replace)
     with contextlib.ExitStack() as stack:
@@ -188,11 +190,17 @@ def _describe(
         )
 
 
-def _rule(holdout: float, test: float, seed: int, by: Literal["record", "subject"]) -> SplitRule:
-    if holdout + test >= 1:
-        raise ConfigError(f"holdout {holdout} and test {test} leave nothing to train on.", "Their sum must be below 1.")
+def _rule(reader: Reader, destination: Path, given: dict[str, float | str]) -> SplitRule:
+    """The rule of the store that gives way at `destination`, else the reader's, changed by what is `given`."""
+    there = (destination / STORE_FILE).exists()
+    known = read_info(destination).split_rule if there else reader.split_rule
     with _bad_values():
-        return SplitRule(holdout=holdout, test=test, seed=seed, by=by)
+        rule = SplitRule.model_validate(dict(known) | given)
+    if rule.holdout + rule.test >= 1:
+        raise ConfigError(
+            f"holdout {rule.holdout} and test {rule.test} leave nothing to train on.", "Their sum must be below 1."
+        )
+    return rule
 
 
 @contextlib.contextmanager

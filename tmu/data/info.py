@@ -26,8 +26,8 @@ class SplitRule(Config):
     by: whose key; with `subject` all records of a person are in one split (a record of several goes with the first).
     """
 
-    holdout: float = Field(0.25, ge=0, lt=1)
-    test: float = Field(0.25, ge=0, lt=1)
+    holdout: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
     seed: int = 0
     by: Literal["record", "subject"] = "record"
 

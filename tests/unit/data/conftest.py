@@ -8,6 +8,7 @@ import pytest
 
 from tmu.config import Config
 from tmu.data.importer import import_records
+from tmu.data.info import SplitRule
 from tmu.data.keys import Keys
 from tmu.data.readers import Reader
 from tmu.data.records import Record
@@ -20,6 +21,7 @@ class Made(Reader):
     """`n` records of (C, H, W) random bytes; record i is about person i % people and of class i % classes."""
 
     name, simulated, Options = "made", True, Config
+    split_rule = SplitRule(holdout=0.25, test=0.25)
 
     def __init__(self, n: int = 120, people: int = 20, n_classes: int = 3, form: tuple[int, int, int] = (1, 4, 4)):
         super().__init__(Config())

@@ -13,8 +13,9 @@ import pytest
 from tmu.data.class_names import refuse_names
 from tmu.data.erase import erase
 from tmu.data.importer import import_records
-from tmu.data.info import buckets_for, read_info
+from tmu.data.info import SplitRule, buckets_for, read_info
 from tmu.data.keys import Keys
+from tmu.data.readers import Reader, get_reader
 from tmu.data.store import RecordStore
 from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import canonical_json
@@ -264,6 +265,26 @@ def test_the_room_is_light():
 )
 def test_larger_pictures_make_more_shards(records, pixels, buckets):
     assert buckets_for(records, pixels) == buckets
+
+
+def test_a_tenth_is_held_out_unless_the_reader_knows_better(tmp_path, made, keys):
+    class Plain(made):
+        split_rule = Reader.split_rule
+
+    splits = import_records(Plain(1000), tmp_path / "plain", keys, n_buckets=1).splits
+    assert [round(splits[name]["records"] / 1000, 1) for name in ("train", "holdout", "test")] == [0.8, 0.1, 0.1]
+    import_records(get_reader("digits"), tmp_path / "digits", keys, n_buckets=1)
+    assert read_info(tmp_path / "digits").split_rule == SplitRule(holdout=0.25, test=0.25)
+
+
+def test_an_import_that_replaces_splits_as_the_store_before(tmp_path, made, keys):
+    first = {"holdout": 0.3, "test": 0.2, "split_seed": 5, "split_by": "subject"}
+    import_records(made(), tmp_path / "d", keys, **first)
+    splits = RecordStore.open(tmp_path / "d").index().splits
+    import_records(made(), tmp_path / "d", keys, replace=True)
+    assert (RecordStore.open(tmp_path / "d").index().splits == splits).all()
+    import_records(made(), tmp_path / "d", keys, replace=True, test=0.4)
+    assert read_info(tmp_path / "d").split_rule == SplitRule(holdout=0.3, test=0.4, seed=5, by="subject")
 
 
 def test_the_number_of_shards_is_as_told_or_by_size(tmp_path, made, keys):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from tmu.config import Config
+from tmu.data.info import SplitRule
 from tmu.data.records import Record
 from tmu.errors import ConfigError
 from tmu.plugins import READERS, Plugin, brought, plugins
@@ -23,11 +24,12 @@ class Reader(ABC):
     """A dataset as a stream of records.
 
     `simulated`: no record is about a person who could ask for deletion, so that the public demonstration secret
-    will do.
+    will do. `split_rule`: where neither the source nor the user says how to split.
     """
 
     name: ClassVar[str]
     simulated: ClassVar[bool]
+    split_rule: ClassVar[SplitRule] = SplitRule()
     Options: ClassVar[type[Config]]
 
     def __init__(self, options: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tmu.config import Config
+from tmu.data.info import SplitRule
 from tmu.data.readers import Reader, reader
 from tmu.data.records import Record
 
@@ -28,6 +29,8 @@ class Digits(Reader):
     """See the module."""
 
     simulated = True
+    # few records: a tenth would be too few to learn a twin from, or to test on
+    split_rule = SplitRule(holdout=0.25, test=0.25)
     Options = DigitsOptions
 
     def classes(self) -> list[str]:
