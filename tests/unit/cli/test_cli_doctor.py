@@ -39,8 +39,26 @@ def _findings(home: Path, code: int) -> dict[str, dict]:
 def test_a_fresh_workspace_is_well_but_has_no_data(place: Workspace) -> None:
     found = _findings(place.root, 0)
     assert found["data"]["state"] == "warn"
-    assert {each["state"] for name, each in found.items() if name not in ("data", "disk")} == {"ok"}
+    assert found["issuer"]["state"] == "warn"
+    assert {each["state"] for name, each in found.items() if name not in ("data", "disk", "issuer")} == {"ok"}
     assert {"prefect", "mlflow", "dvc", "fastapi", "sqlalchemy"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "lacks"),
+    [
+        ("", "warn", "who issues them and where to ask"),
+        ('issuer = "Museum"\n', "warn", "where to ask"),
+        ('issuer = "Museum"\nissuer_contact = "privacy desk"\n', "ok", ""),
+    ],
+)
+def test_who_issues_certificates_is_asked_for_before_one_is_issued(
+    place: Workspace, settings: str, state: str, lacks: str
+) -> None:
+    (place.root / "tmu.toml").write_text(settings)
+    check = _findings(place.root, 0)["issuer"]
+    assert (check["state"], lacks in check["text"]) == (state, True)
+    assert ("`issuer_contact = " in check["hint"], "`issuer = " in check["hint"]) == (state == "warn", not settings)
 
 
 def test_no_workspace_fails_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
