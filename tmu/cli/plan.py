@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tmu.refs import DataRef
     from tmu.workspace import Workspace
 
+_UNMEASURED = "Threads: `auto`, not measured yet; the forecast is for one. The first training measures."
+
 
 def plan(
     subjects: Subjects = [],  # noqa: B006 - Typer copies it
@@ -107,10 +109,12 @@ def plan_json(plan: "Resolved") -> dict[str, Any]:
 
 def shown_plan(plan: "Plan", workspace: "Workspace") -> list[Any]:
     """The plan for people: what goes, the method, why, what the ways are forecast to cost, what a certificate lacks."""
+    from tmu.compute.threads import threads_known
     from tmu.steps.unnamed_issuer import unnamed_issuer
 
+    unknown = _UNMEASURED if plan.choice.forecast and threads_known(workspace) is None else None
     lacks = unnamed_issuer(workspace.settings)
-    return [*_shown_way(plan), *([Text(lacks, "yellow")] if lacks else [])]
+    return [*_shown_way(plan), *([unknown] if unknown else []), *([Text(lacks, "yellow")] if lacks else [])]
 
 
 def _shown_way(plan: "Plan") -> list[Any]:
