@@ -12,7 +12,7 @@ from tmu import manifest
 from tmu.errors import StorageError
 from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable, write_atomic
 from tmu.stores.lock import locked
-from tmu.stores.owner import MARK, home_of, refuse_another
+from tmu.stores.owner import MARK, home_of, owner_of, refuse_another
 from tmu.stores.purged import PurgedArtifacts, PurgedError
 from tmu.stores.source import FolderSource, Source
 
@@ -48,7 +48,7 @@ class Artifacts(ABC):
             return
         self._ours.discard(MARK)  # a purge may have found nobody's there, and another one's is there by now
         self.refuse_foreign()
-        found, mine = self._mark(MARK), home_of(self.workspace).owner.as_bytes()
+        found, mine = self._mark(MARK), owner_of(self.workspace).as_bytes()
         if found != mine:
             self._put_mark(mine, found)
             self._ours.discard(MARK)

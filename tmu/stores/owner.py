@@ -77,20 +77,21 @@ class Home(Config):
 
 
 def home_of(root: Path) -> Home:
-    """The workspace at a folder; its id is made at the first call, and moves with `.tmu`."""
+    """The workspace at a folder, for who only looks; one that never wrote has an id of the moment."""
     root = root.resolve()
     path = root / ".tmu" / "owner.json"
-    with locked(path.with_suffix(".lock")):
-        known = _read(path) if path.exists() else Home(id=secrets.token_hex(16), path=str(root))
-        home = known.at(root)
-        if home is not known or not path.exists():
-            write_atomic(path, home.model_dump_json(indent=2).encode())
-        return home
+    return (_read(path) if path.exists() else Home(id=secrets.token_hex(16), path=str(root))).at(root)
 
 
 def owner_of(root: Path) -> Owner:
-    """The same as a mark names it."""
-    return home_of(root).owner
+    """As a mark names it; id and place are written down, and move with `.tmu`."""
+    path = root.resolve() / ".tmu" / "owner.json"
+    with locked(path.with_suffix(".lock")):
+        home = home_of(root)
+        content = home.model_dump_json(indent=2).encode()
+        if not path.exists() or path.read_bytes() != content:
+            write_atomic(path, content)
+        return home.owner
 
 
 def read_owner(raw: bytes, where: str) -> Owner:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli_tools import listing
 from tests.purge_tools import erased, scope
 from tests.unit.purge.test_place_artifacts import bucket, made, place, versions  # noqa: F401 - fixtures
 from tmu.cli.upkeep import owner
@@ -122,8 +123,10 @@ def refused(workspace: Workspace, uri: str) -> None:
 def test_a_copy_neither_writes_to_nor_purges_the_store_of_its_original(outside, tmp_path):
     first, uri, digest = outside
     copy = copied(first, tmp_path / "copy")
-    refused(copy, uri)
+    before = listing(copy.root)
     assert owner(Workspace.open(copy.root)).state == "fail"
+    assert listing(copy.root) == before  # the doctor changes nothing
+    refused(copy, uri)
     assert first.artifacts.fetch(uri, digest) and made(Workspace.open(first.root), "c")
     assert owner(Workspace.open(first.root)).state == "ok"
 
