@@ -11,6 +11,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.search.report import Outcome
 from tmu.steps.issue_certificate import Issued
 from tmu.steps.stored_certificate import stored
+from tmu.steps.unnamed_issuer import unnamed_issuer
 from tmu.workspace import Workspace
 
 _SHOWN = 10  # files on the page of a batch; the others are fetched
@@ -30,6 +31,9 @@ def certified(workspace: Workspace, deletion: Deletion, observer: Observer, chec
         report = search_deletion(workspace, deletion)
         if report is not None and report.outcome is Outcome.PASS:
             keys_destroyed(workspace, deletion)
+    lacks = unnamed_issuer(workspace.settings)
+    if lacks is not None:
+        tell(lacks)
     requests = observer.work.requests if observer.work else ()
     issued = issue_certificate(workspace, deletion, requests, checked)
     written = [each for each in issued if isinstance(each, Issued)][:_SHOWN]

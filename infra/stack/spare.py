@@ -6,7 +6,8 @@ listens to nothing else, and ends with its worker. The worker checks a run befor
 without.
 
 A spare is not taken where it could do otherwise than a new process: another command, folder or environment, or sources
-or packages that changed since it was started (a run's manifest names the sources as they lie on the disk).
+or packages that changed since it was started (a run's manifest names the sources as they lie on the disk). What only it
+can know, which files of packages it imported, it looks at itself (`spare_main`).
 """
 
 import json

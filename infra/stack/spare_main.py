@@ -1,4 +1,7 @@
-"""A process of `spare.py`: imports what a deletion needs, waits for a run on its standard input, and carries it out."""
+"""A process of `spare.py`: imports what a deletion needs, waits for a run on its standard input, and carries it out.
+
+Where a file that it imported is another one by then, or is gone, it becomes a new process, which imports what is there.
+"""
 
 import gc
 import importlib
@@ -7,7 +10,9 @@ import os
 import runpy
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 ENGINE = "prefect.engine"
 WARM = (
@@ -48,14 +53,36 @@ def prepare() -> None:
     gc.freeze()  # a run need not go through a million objects of modules each time that it looks for garbage
 
 
+def imported() -> list[str]:
+    """The files of all modules that were imported."""
+    files = (getattr(module, "__dict__", {}).get("__file__") for module in [*sys.modules.values()])
+    return sorted({file for file in files if isinstance(file, str)})
+
+
+def facts(files: Sequence[str]) -> list[tuple[int, int, int] | None]:
+    """What changes when a file is written or replaced; None for one that is not there."""
+    return [*map(_facts, files)]
+
+
+def _facts(file: str) -> tuple[int, int, int] | None:
+    with suppress(OSError):
+        found = Path(file).stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
 def main() -> None:
     """Wait for the environment of a run, as JSON. Without one the worker is gone, or needs no spare."""
     prepare()
+    files = imported()
+    then = facts(files)
     given = sys.stdin.buffer.read()
     if not given:
         return
     os.environ.clear()
     os.environ.update(json.loads(given))
+    if facts(files) != then:
+        os.execv(sys.executable, [sys.executable, "-m", ENGINE])  # noqa: S606 - no shell is wanted
     sys.argv = [ENGINE]
     warnings.filterwarnings("ignore", message=".*found in sys.modules", category=RuntimeWarning, module="runpy")
     runpy.run_module(ENGINE, run_name="__main__", alter_sys=True)

@@ -83,7 +83,7 @@ def test_risk_method_and_price_are_the_first_lines_of_the_approval() -> None:
     assert lines[0].startswith("> ⚠️ **A check will refuse `tmu-soft`: class `7` has no hold-out record.")
     assert lines[1] == f"> ⚠️ **{BODY['warnings'][0]}**"
     assert lines[2].startswith("**Likely method:** `retrain` (exact retraining), in place of `tmu-soft`")
-    assert lines[3].startswith("**Risk:** high. **Price:** 2,092 record visits for the retraining.")
+    assert lines[3].startswith("**Risk:** low. **Price:** 2,092 record visits for the retraining.")
     assert lines[4] == "**Erased:** 65 records in 1 shard: 34 train (4 of `0`, 30 of `7`), 17 test, 14 holdout."
     assert lines[5].startswith("**Purge:** Nothing that the deletion leaves behind is destroyed")  # an older plan
     assert lines[6] == "**Stays:**" and lines[7].startswith("- ")

@@ -22,7 +22,7 @@ from tmu.errors import ConfigError, DataError, StorageError
 from tmu.files import write_atomic
 from tmu.refs import AuditRef, DataRef, ForgetRef, ModelRef, StatisticsRef
 from tmu.ridge.stored import NAME, to_bytes
-from tmu.search import models as searched
+from tmu.search import weights as searched
 from tmu.steps import audit_by_recomputation as recomputation
 from tmu.steps import exact_problem as problems
 from tmu.steps import ridge_statistics, verify_all
@@ -221,8 +221,8 @@ def test_the_regular_check_sees_a_changed_byte(world: World) -> None:
 
 def test_the_independent_search_takes_statistics_for_what_learned(world: World) -> None:
     folder = world.workspace.artifacts.fetch(world.statistics.uri, world.statistics.digest)
-    assert searched._is_weights(folder / NAME)
-    assert not searched._is_weights(folder / "manifest.json")
+    assert searched.is_weights(folder / NAME)
+    assert not searched.is_weights(folder / "manifest.json")
 
 
 def test_the_verbs_take_a_person_out_and_prove_it(world: World) -> None:

@@ -41,6 +41,11 @@ def missing_paths(text: str) -> list[str]:
     return [path for path in paths if not (ROOT / path).exists()]
 
 
+def from_an_index(text: str) -> list[str]:
+    """Our own packages where a page installs one by its name: none is on an index."""
+    return re.findall(r"pip install [^\n`#]*?\"?(?<![\w./-])(tmu)\b", text)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(page):
     assert broken_links(page.read_text(), page.parent) == []
@@ -51,7 +56,13 @@ def test_every_path_in_backticks_is_in_the_repository(page):
     assert missing_paths(page.read_text()) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_nothing_of_ours_is_installed_from_an_index_that_has_it_not(page):
+    assert from_an_index(page.read_text()) == []
+
+
 def test_planted_faults_are_found():
+    assert from_an_index('pip install tmu-verify[time], pip install "tmu", pip install ./verifier, ray') == ["tmu"] * 2
     text = "[a](docs/absent.md) [b](docs/cli.md#no-such-heading) [c](docs/cli.md#exit-codes) [d](https://x.org/y)"
     assert broken_links(text, ROOT) == ["docs/absent.md", "docs/cli.md#no-such-heading"]
     assert missing_paths("`tmu/absent.py`, `tmu/check.py`, `tmu/*/x.py`, `data/store.json`") == ["tmu/absent.py"]

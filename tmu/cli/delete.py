@@ -54,7 +54,7 @@ def delete(
     selection = _selected(workspace, subjects, records, file, copies=copies)
     if dry_run:
         plan = planned(workspace, selection, method)
-        output.emit(plan_json(plan), lambda: [*shown_plan(plan), "Nothing was changed."])
+        output.emit(plan_json(plan), lambda: [*shown_plan(plan, workspace), "Nothing was changed."])
     elif has_ledger(workspace):
         _by_ledger(workspace, asked_of(selection), method, yes=yes, audit=not no_audit)
     else:
@@ -116,7 +116,7 @@ def _acknowledged(workspace: "Workspace", selection: Selection, method: str | No
         output.note("This request was interrupted before: resuming it.")
         return resumed(workspace, same.id, method=method, audited=audit).id
     plan = planned(workspace, selection, method)
-    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan))
+    confirm(f"Erase {sizes(plan, len(selection.subjects))} from data and model?", yes, shown_plan(plan, workspace))
     return acknowledge(workspace, plan, asked, audited=audit).id
 
 

@@ -96,7 +96,7 @@ def _workspace() -> list[Check]:
     except TmuError as error:
         return [Check("workspace", "fail", error.what, error.hint)]
     checks = [Check("workspace", "ok", str(workspace.root)), _writable(workspace), _secret(workspace)]
-    checks += [upkeep.permissions(workspace), upkeep.movable(workspace)]
+    checks += [upkeep.permissions(workspace), upkeep.movable(workspace), upkeep.owner(workspace)]
     checks += [
         _data(workspace),
         _recipe(workspace),
@@ -105,6 +105,7 @@ def _workspace() -> list[Check]:
         upkeep.references(workspace),
         _registry(workspace),
         upkeep.service(workspace),
+        upkeep.issuer(workspace),
         *_requests(workspace),
         _snapshots(workspace),
         *_servers(workspace),

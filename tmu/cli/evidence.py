@@ -99,9 +99,13 @@ def letter(
     Examples: [bold]tmu letter 0123456789abcdef[/] · [bold]tmu letter 0123456789abcdef --markdown[/]
     """
     from tmu.evidence.letter import letter_markdown, letter_text
+    from tmu.steps.unnamed_issuer import unnamed_issuer
     from tmu.steps.write_letter import letter_of
 
-    facts = letter_of(open_workspace(), request)
+    workspace = open_workspace()
+    facts, lacks = letter_of(workspace, request), unnamed_issuer(workspace.settings)
+    if lacks is not None:
+        output.note(lacks)
     text = letter_markdown(facts) if markdown else letter_text(facts)
     output.emit(facts.model_dump() | {"text": text}, lambda: [text.rstrip("\n")])
 

@@ -2,18 +2,23 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
+from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
+from typing import Any
 
 from tmu.check import Check
 from tmu.errors import StorageError
 from tmu.files import digest_of, read_json, write_json
+from tmu.words import counted
 
 _LEAST, _BEYOND = (3, 11), (3, 14)
 _IMPORTED = ("torch", "torchvision", "prefect", "mlflow", "dvc")
+_CODE = (".py", ".so")
 _SITES = ("site-packages", "dist-packages")
 _HINT = "Install as the lock file says: `make setup`, or `pip install --require-hashes --no-deps -r requirements.lock`"
 
@@ -54,7 +59,11 @@ def _pinned(pin: tuple[str, str]) -> Check:
 
 
 def _imports(note: Path | None) -> list[Check]:
-    stamp = _stamp()
+    code = {name: _files(name) for name in _IMPORTED}
+    lost = {name: gone for name, files in code.items() if (gone := [file for file, at in files.items() if at is None])}
+    if lost:
+        return [_cut(name, lost[name]) if name in lost else _importable(name) for name in _IMPORTED]
+    stamp = _stamp(code)
     if note is not None and _noted(note) == stamp:
         return [Check(f"import {name}", "ok", "worked; nothing was installed since") for name in _IMPORTED]
     checks = [*map(_importable, _IMPORTED)]
@@ -64,14 +73,39 @@ def _imports(note: Path | None) -> list[Check]:
     return checks
 
 
-def _stamp() -> str:
-    """What changes with Python, with where it finds them, and with any package that is installed or removed."""
+def _cut(name: str, gone: list[str]) -> Check:
+    """Importing would not tell of what is imported only when it is needed."""
+    return Check(f"import {name}", "fail", f"{counted(len(gone), 'file')} of it gone, such as {gone[0]}", _HINT)
+
+
+def _files(name: str) -> dict[str, tuple[int, int] | None]:
+    """Size and time of each file of a package's code, by the list that came with it; None for one that is not there."""
+    try:
+        of = distribution(name)
+    except PackageNotFoundError:
+        return {}
+    root = str(of.locate_file(""))
+    names = (line.partition(",")[0] for line in (of.read_text("RECORD") or "").splitlines())  # none has a comma in it
+    return {file: _facts(f"{root}/{file}") for file in names if file.endswith(_CODE)}
+
+
+def _facts(path: str) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = os.stat(path)  # noqa: PTH116 - of thousands
+        return found.st_size, found.st_mtime_ns
+    return None
+
+
+def _stamp(code: Mapping[str, Any]) -> str:
+    """What changes with Python, with where it finds them, with any package that is installed or removed, and with any
+    file of their code (`_files` by name).
+    """
     folders = [Path(sysconfig.get_paths()[name]) for name in ("purelib", "platlib")]
     folders += [Path(each) for each in sys.path if Path(each).name in _SITES]  # the system's and the user's, too
     files = [Path(spec.origin) for spec in map(importlib.util.find_spec, _IMPORTED) if spec and spec.origin]
     looked = dict.fromkeys((*folders, *files, *(path.parent for path in files)))  # of a package, also its own folder
     facts = [(str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in looked if path.exists()]
-    return digest_of([sys.executable, sys.version, _IMPORTED, facts])
+    return digest_of([sys.executable, sys.version, _IMPORTED, facts, code])
 
 
 def _noted(note: Path) -> str | None:

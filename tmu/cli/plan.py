@@ -11,9 +11,11 @@ from tmu.cli.selection import File, Records, Selection, Subjects, WithCopies, al
 from tmu.cli.workspace import Data, Out, data_of, open_workspace, out_of, untouched
 
 if TYPE_CHECKING:
-    from tmu.deletion.plan import Asked, Choice, Plan, Resolved
+    from tmu.deletion.plan import Asked, Choice, Plan, Resolved, Risk
     from tmu.refs import DataRef
     from tmu.workspace import Workspace
+
+_UNMEASURED = "Threads: `auto`, not measured yet; the forecast is for one. The first training measures."
 
 
 def plan(
@@ -53,7 +55,8 @@ def plan(
         from tmu.steps.acknowledge import forget_set
 
         value["forget"] = forget_set(workspace, made, target).model_dump()
-    output.emit(value, lambda: [*shown_plan(made), *([f"Forget set: {target}"] if target else [])])
+    written = [f"Forget set: {target}"] if target else []
+    output.emit(value, lambda: [*shown_plan(made, workspace), *written])
 
 
 def erase(
@@ -104,8 +107,17 @@ def plan_json(plan: "Resolved") -> dict[str, Any]:
     return value | ({"hash": plan.hash} if hasattr(plan, "hash") else {})
 
 
-def shown_plan(plan: "Plan") -> list[Any]:
-    """The plan for people: what goes, the method, why, and what the ways are forecast to cost."""
+def shown_plan(plan: "Plan", workspace: "Workspace") -> list[Any]:
+    """The plan for people: what goes, the method, why, what the ways are forecast to cost, what a certificate lacks."""
+    from tmu.compute.threads import threads_known
+    from tmu.steps.unnamed_issuer import unnamed_issuer
+
+    unknown = _UNMEASURED if plan.choice.forecast and threads_known(workspace) is None else None
+    lacks = unnamed_issuer(workspace.settings)
+    return [*_shown_way(plan), *([unknown] if unknown else []), *([Text(lacks, "yellow")] if lacks else [])]
+
+
+def _shown_way(plan: "Plan") -> list[Any]:
     from tmu.deletion.plan import RETRAIN
     from tmu.steps.plan_facts import facts_of, worded_share
 
@@ -122,12 +134,20 @@ def shown_plan(plan: "Plan") -> list[Any]:
             said = "" if share is None else worded_share(share)
             basis = "measured" if cost.measured else "estimate"
             rows.add_row(Text(_part(name, choice)), seconds, said, f"{cost.visits:,}", basis)
-        audits = f"{choice.risk.failed} of the last {choice.risk.audits} audits failed"
-        audits += f", {choice.risk.inconclusive} could tell nothing" * bool(choice.risk.inconclusive)
         lines += [rows, f"Price: {facts.price}."]
         lines += [Text(each, "yellow") for each in facts.warnings if each not in plan.warnings]
-        lines.append(f"Risk: {choice.risk.level} ({audits if choice.risk.audits else 'not audited here yet'}).")
+        lines.append(f"Risk: {facts.risk} ({_ground(choice.risk, exact=facts.likely == RETRAIN)}).")
     return lines
+
+
+def _ground(risk: "Risk", exact: bool) -> str:
+    """What the level of the risk rests on. exact: the model is retrained."""
+    if exact:
+        return "exact retraining never sees the records; what it costs is time"
+    if not risk.audits:
+        return "not audited here yet"
+    unsure = f", {risk.inconclusive} could tell nothing" * bool(risk.inconclusive)
+    return f"{risk.failed} of the last {risk.audits} audits failed{unsure}"
 
 
 def _part(name: str, choice: "Choice") -> str:
@@ -135,7 +155,7 @@ def _part(name: str, choice: "Choice") -> str:
     if name in ("networks", "twin problems"):
         return f"  {name}, once"
     if name == "references":
-        return f"references: 1/{choice.among} of"
+        return f"references: 1/{choice.among} of" if choice.among else "references"
     return f"{name} in all" if f"{name} alone" in choice.forecast else name
 
 

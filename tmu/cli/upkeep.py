@@ -8,6 +8,9 @@ from tmu.errors import ModelError, TmuError
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
 
+_SHARED = ("mlflow_uri", "mlflow_database", "dvc_remote", "ledger", "heads_s3", "suppression", "evidence")
+"""Settings of stores outside of the workspace, which a copy has, too."""
+
 
 def permissions(workspace: "Workspace") -> Check:
     """Whether anybody but the owner can enter the workspace, or read what tmu and DVC keep in it."""
@@ -39,6 +42,35 @@ def movable(workspace: "Workspace") -> Check:
 def _set_up(workspace: "Workspace") -> str:
     workspace.versions.init()
     return "DVC's settings are relative now"
+
+
+def owner(workspace: "Workspace") -> Check:
+    """Whether the artifact store is this workspace's, and whether it is a copy of one that is still there."""
+    from tmu.stores.owner import home_of
+
+    name = "owner"
+    try:
+        workspace.artifacts.refuse_foreign()
+        home = home_of(workspace.root)
+    except TmuError as error:
+        return Check(name, "fail", error.what, error.hint)
+    named = [setting for setting in _SHARED if getattr(workspace.settings, setting)]
+    if home.copy_of is None or not named or not home.lives_at(home.copy_of):
+        return Check(name, "ok", "the artifact store is this workspace's, or nobody's yet")
+    text = f"this workspace is a copy of the one in {home.copy_of}, which may use the same {', '.join(named)}"
+    hint = "Name others in tmu.toml before you delete here; for a DVC remote, name the original in `dvc_projects`."
+    return Check(name, "warn", text, hint)
+
+
+def issuer(workspace: "Workspace") -> Check:
+    """Whether certificates and letters say who issues them."""
+    from tmu.steps.unnamed_issuer import unnamed_issuer
+
+    lacks = unnamed_issuer(workspace.settings)
+    if lacks is None:
+        return Check("issuer", "ok", "certificates and letters name who issues them")
+    what, _, hint = lacks.partition(". ")
+    return Check("issuer", "warn", f"{what}.", hint)
 
 
 def decoder(workspace: "Workspace") -> Check:

@@ -51,6 +51,11 @@ def threads_of(workspace: "Workspace") -> int:
 
     Raises DataError where it would measure and there are no data, whose shape counts.
     """
+    return threads_known(workspace) or _measured(workspace).threads
+
+
+def threads_known(workspace: "Workspace") -> int | None:
+    """`threads_of` for who only looks: None where it would measure."""
     settings = workspace.settings
     if isinstance(settings.threads, int):
         return settings.threads
@@ -59,7 +64,7 @@ def threads_of(workspace: "Workspace") -> int:
     if settings.compute_ranks > 1 or pick_device(settings.device).type != "cpu":
         return 1
     found = recorded(workspace)
-    return found.threads if found else _measured(workspace).threads
+    return found.threads if found else None
 
 
 def threads_apart(settings: "Settings") -> int:

@@ -90,6 +90,10 @@ class Keys:
         """HMAC (64 hex digits) of a forget set's canonical JSON, by which it is addressed."""
         return self._mac(b"forget\0" + canonical).hex()
 
+    def records(self, canonical: bytes) -> str:
+        """HMAC (64 hex digits) of the canonical JSON of the record keys that a plan touches."""
+        return self._mac(b"records\0" + canonical).hex()
+
     def picture(self, pixels: bytes) -> str:
         """The key (32 hex digits) of a picture, from the digest of its pixels (`tmu/data/pixel_digests.py`)."""
         return self._mac(b"picture\0" + pixels)[:KEY_BYTES].hex()

@@ -91,8 +91,9 @@ class Choice(Config):
     """The method and what it rests on. asked: a method or `auto`. forecast: costs by way; empty where no model has
     learned the records, so that nothing is to be unlearned. pays_from: the deletion from which on the references have
     paid for themselves (None: never, or none are used); deletions: those that they served before this one. to_fit:
-    they have still to be fitted; problems_to_fit: the twin problems on them have. among: requests that share both.
-    notes: sentences on when the references must be fitted anew.
+    they have still to be fitted; problems_to_fit: the twin problems on them have. among: requests that share both; None
+    in plans of an earlier version, and where none are used. notes: sentences on when the references must be fitted
+    anew.
     """
 
     asked: str
@@ -104,7 +105,7 @@ class Choice(Config):
     deletions: int = 0
     to_fit: bool = False
     problems_to_fit: bool = False
-    among: int = 1
+    among: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -112,9 +113,10 @@ class Resolved(Config):
     """What a request touches in one data revision. All keys are HMACs.
 
     records: all record keys to erase, sorted. They are not part of what is stored: the forget set holds them, and
-    `records_digest` pins them. by_split, by_class (training records): counts. shards: buckets touched. stays: sentences
-    about what the request does not reach. retires: classes (positions) that go as a whole: the model loses their
-    outputs; `by_class` does not name them, since a class can be a person.
+    `records_digest` pins them, a MAC under the secret of the keys (`tmu/steps/store_keys.py`), and `id` follows from
+    it. by_split, by_class (training records): counts. shards: buckets touched. stays: sentences about what the request
+    does not reach. retires: classes (positions) that go as a whole: the model loses their outputs; `by_class` does not
+    name them, since a class can be a person.
     """
 
     id: str

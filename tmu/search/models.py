@@ -1,7 +1,8 @@
 """Every model that can be loaded, wherever its weights lie, and whether it learned the person.
 
 What a model learned is concluded from manifests: the data revision it was trained on, the forget set it was trained
-without, the model it was made from. A model of which no manifest says that is named as one that cannot be told.
+without, the model it was made from. A file that holds the tensors of such a model is one, too, however it was written.
+A model of which no manifest says that is named as one that cannot be told.
 """
 
 import json
@@ -17,9 +18,9 @@ from tmu.search.inventory import Inventory
 from tmu.search.look import Seen, Thing
 from tmu.search.report import Learned, Model
 from tmu.search.revisions import Revisions
+from tmu.search.weights import is_weights, tensors_of
 
 _OTHERS = (".pt", ".pth", ".pt2", ".ckpt", ".onnx", ".pkl", ".joblib", ".keras", ".h5")
-_PARAMETER = re.compile(r"(^|\.)(weight|bias|running_mean|num_batches_tracked|sums)$")
 _LOGGED = re.compile(r"(?:^|/)(m-[0-9a-f]{32})/")
 _NOTE = re.compile(r"(?:^|/)\.tmu/purged/[^/]+/[^/]+\.json$")
 _MOST_JSON = 1 << 26
@@ -38,6 +39,7 @@ class Models:
     _forgets: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> records
     _forget_folders: dict[str, set[str]] = field(default_factory=dict)  # manifest's digest -> folders
     _at_home: set[str] = field(default_factory=set)  # weights that lie elsewhere than in a temporary folder
+    _tensors: dict[str, str] = field(default_factory=dict)  # weights -> digest of the tensors in them
     _versions: dict[str, set[str]] = field(default_factory=dict)  # logged model or weights -> models:/NAME/N
 
     def __post_init__(self) -> None:
@@ -48,8 +50,10 @@ class Models:
         name = thing.address.rpartition("/")[2]
         folder = thing.address.rpartition("/")[0]
         shown = f"{address} ({thing.version})" if thing.version else address
-        if _is_weights(thing.path) or name.endswith(_OTHERS):
+        if is_weights(thing.path) or name.endswith(_OTHERS):
             self._names.setdefault(seen.sha256, set()).add(shown)
+            if seen.sha256 not in self._tensors:
+                self._tensors[seen.sha256] = tensors_of(thing.path)
             if thing.haystack != Temporary.name:
                 self._at_home.add(seen.sha256)
             logged = _LOGGED.search(thing.address)
@@ -112,18 +116,30 @@ class Models:
         names = set(self._names[weights]) | self._versions.get(weights, set())
         for name in list(names):
             names |= self._versions.get(name.removeprefix("models:/"), set())
-        claim = self._claims.get(weights)
-        learned, source = self._learned(weights, frozenset())
+        known = self._known(weights)
+        claim = self._claims.get(known)
+        learned, source = self._learned(known, frozenset())
         return Model(
             weights=weights,
+            tensors=self._tensors.get(weights, ""),
             names=tuple(sorted(names)),
             role=claim.stage if claim else "",
             data=claim.data if claim else "",
             learned=learned,
-            source=source,
+            source=source if known == weights else f"its tensors are those of {known[:12]}: {source}",
             why=_ELSEWHERE if claim is not None and claim.stage == _START else "",
-            foreign=claim is None and weights not in self._at_home,
+            foreign=claim is None and known == weights and weights not in self._at_home,
         )
+
+    def _known(self, weights: str) -> str:
+        """The weights with the same tensors of which something is known: itself, another file, the inventory's."""
+        if weights in self._claims or not self._tensors.get(weights):
+            return weights
+        told = {model.weights: model.tensors for model in self.inventory.models} if self.inventory else {}
+        if weights in told:
+            return weights
+        alike = {each for each, tensors in (self._tensors | told).items() if tensors == self._tensors[weights]}
+        return min(alike & (self._claims.keys() | told.keys()), default=weights)
 
     def _learned(self, weights: str, asked: frozenset[str]) -> tuple[Learned, str]:
         for model in self.inventory.models if self.inventory else ():
@@ -176,18 +192,6 @@ def versions_in(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, str, str
     for name, version, source, weights in rows:
         logged = re.search(r"m-[0-9a-f]{32}", str(source or ""))
         yield str(name), str(version), logged[0] if logged else "", str(weights or "")
-
-
-def _is_weights(path: Path) -> bool:
-    """Whether a file is a safetensors file with the parameters of a network, or the sums that a head is solved from."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            head = file.read(min(size, _MOST_JSON)) if 2 < size < _MOST_JSON else b""
-        header = json.loads(head) if head[:1] == b"{" else {}
-    except (OSError, ValueError):
-        return False
-    return any(_PARAMETER.search(name) for name in header)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -101,11 +101,13 @@ class Haystack(Config):
 class Model(Config):
     """One model that can be loaded. names: every address of these weights, `models:/NAME/N` among them.
 
-    weights: SHA-256. source: from what `learned` was concluded. why, until: as in `Hit`, where it stays by a rule.
-    foreign: it lies in temporary folders alone, and no manifest says how it was made.
+    weights: SHA-256. tensors: of what is in them, however the file was written; empty where only code could read it.
+    source: from what `learned` was concluded. why, until: as in `Hit`, where it stays by a rule. foreign: it lies in
+    temporary folders alone, and no manifest says how it was made.
     """
 
     weights: str
+    tensors: str = ""
     names: tuple[str, ...]
     foreign: bool = False
     role: str = ""

@@ -77,7 +77,8 @@ class Chooser:
             method, said = RETRAIN, f"`{self._method}` failed {failed} of its last {len(recent)} audits."
         elif self._asked == AUTO:
             said = _OFFERED
-        risk = Risk(level="high" if failed >= TOO_MANY else "low", audits=len(recent), failed=failed)
+        doubted = method != RETRAIN and failed >= TOO_MANY
+        risk = Risk(level="high" if doubted else "low", audits=len(recent), failed=failed)
         costs = shown(forecast, method)
         return Choice(asked=self._asked, method=method, reason=f"{said} {_BY_EQUALITY}", forecast=costs, risk=risk)
 
@@ -184,6 +185,7 @@ def decide(
     else:
         chosen, reason = method, f"`{method}` is not more expensive than retraining: {_compared(forecast, method)}"
     level = "high" if refusal or failed >= TOO_MANY else ("low" if unsure < len(recent) else "unknown")
+    level = "low" if chosen == RETRAIN else level  # it never sees the records, whatever became of another method
     told = {"audits": len(recent), "failed": failed, "inconclusive": unsure}
     risk = Risk(level=level, **told, refusal=refusal, classes=mix.as_json() if mix else None)
     shared = ("pays_from", "deletions", "to_fit", "problems_to_fit", "among")

@@ -14,7 +14,7 @@ from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
 from tmu.files import read_json
 from tmu.provenance import code_digest, hardware
-from tmu.steps.making import lane_apart, lane_of
+from tmu.steps.making import lane_apart, lane_known
 from tmu.steps.references_table import recipe_of
 from tmu.steps.train_ranks import ranks_of
 from tmu.steps.unlearn_model import code_of
@@ -48,7 +48,7 @@ class History:
         here = hardware()
         self._params = params
         self._machine = {name: here[name] for name in _SAME}
-        self._lanes = {"train": lane_of(workspace, params.train), "twin": lane_of(workspace, params.twin.train)}
+        self._lanes = {"train": lane_known(workspace, params.train), "twin": lane_known(workspace, params.twin.train)}
         self._lanes["apart"] = lane_apart(workspace, params.train)  # of the references
         self._lanes["whole"] = self._lanes["train"] | ranks_of(workspace)  # of originals, golds and retrained models
         self._model = params.model.made_of()

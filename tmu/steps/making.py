@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tmu import manifest
-from tmu.compute.threads import threads_apart, threads_of
+from tmu.compute.threads import threads_apart, threads_known, threads_of
 from tmu.config import TrainConfig
 from tmu.files import digest_of, new_folder
 from tmu.provenance import code_digest, hardware, now
@@ -27,6 +27,11 @@ def identity_of(stage: str, code: tuple[str, ...], **inputs: Any) -> dict[str, A
 def lane_of(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:
     """What else decides the bits of a training: device, precision as resolved there, number of threads."""
     return _lane(workspace, recipe, threads_of(workspace))
+
+
+def lane_known(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:
+    """`lane_of` for who only looks: with one thread where their number is still to be measured."""
+    return _lane(workspace, recipe, threads_known(workspace) or 1)
 
 
 def lane_apart(workspace: Workspace, recipe: TrainConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tmu.data.index import Index
 from tmu.data.info import RETIRED
+from tmu.data.keys import Keys
 from tmu.data.records import SPLITS
 from tmu.data.store import RecordStore
 from tmu.data.what_stays import what_stays
@@ -24,6 +25,7 @@ from tmu.steps.adopted import ELSEWHERE, adoption_in_service, said_of
 from tmu.steps.choose_method import Chooser
 from tmu.steps.loading import data_folder, data_ref
 from tmu.steps.preflight import check_parameters
+from tmu.steps.store_keys import digest_of_records, keys_of
 from tmu.workspace import Workspace
 
 
@@ -79,16 +81,17 @@ class Planner:
         rows += [_rows_of_records(index, asked.records)] if asked.records else []
         chosen = np.unique(np.concatenate(rows))
         keys, splits = index.keys_at(chosen), index.splits[chosen]
+        mac = digest_of_records(self._keys, keys)
         train = chosen[splits == SPLITS.index("train")]
         by_class = np.bincount(index.labels[train], minlength=len(classes))
         retires = _retiring(self._train, by_class)
         stays = what_stays(self.store, chosen, asked.subjects)
         return Resolved(
-            id=digest_of([self.data.digest, keys])[:16],
+            id=digest_of([self.data.digest, mac])[:16],
             data=self.data,
             subjects=tuple(sorted(set(asked.subjects))),
             records=tuple(keys),
-            records_digest=digest_of(keys),
+            records_digest=mac,
             n_records=len(keys),
             by_split={name: int((splits == code).sum()) for code, name in enumerate(SPLITS)},
             by_class=_counted(classes, by_class, retires),
@@ -117,6 +120,11 @@ class Planner:
         lost = np.array([resolved.by_class.get(name, 0) for name in names])
         _refuse_too_much(self._train, lost, resolved.retires)
         return resolved
+
+    @cached_property
+    def _keys(self) -> Keys:
+        """The secret of the data's keys. Raises ConfigError where it is not here."""
+        return keys_of(self._workspace, self.store.info)
 
     @cached_property
     def _train(self) -> np.ndarray:

@@ -105,7 +105,7 @@ def _risks(choice: Mapping[str, Any]) -> list[str]:
         found.append(f"A check will refuse `{method}`: {refusal}. Exact retraining takes over.")
     elif refusal and refusal not in choice["reason"]:  # nothing refuses a retraining
         found.append(f"The references cannot be used here: {refusal}.")
-    if risk.get("failed", 0) >= TOO_MANY:
+    if risk.get("failed", 0) >= TOO_MANY and method != RETRAIN:
         found.append(
             f"`{method}` failed {risk['failed']} of its last {risk['audits']} audits here. "
             "If it fails again, the retrained model goes into service."
@@ -114,10 +114,12 @@ def _risks(choice: Mapping[str, Any]) -> list[str]:
 
 
 def _level(risk: Mapping[str, Any], likely: str) -> str:
-    """The level as a person reads it; exact retraining has none of its own."""
+    """The level as a person reads it. A retraining never sees the records, whatever speaks against another way."""
     if not risk:
         return "none"
-    return "not known yet" if risk["level"] == "unknown" and likely != RETRAIN else risk["level"]
+    if likely == RETRAIN:
+        return "low"
+    return "not known yet" if risk["level"] == "unknown" else risk["level"]
 
 
 def _price(choice: Mapping[str, Any], likely: str) -> str:

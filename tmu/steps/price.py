@@ -6,8 +6,10 @@ from contextlib import suppress
 from tmu.audit.table import ORIGINAL
 from tmu.config import Config
 from tmu.deletion.deletion import Deletion
+from tmu.deletion.plan import RETRAIN
 from tmu.errors import StorageError
 from tmu.refs import AuditRef, ModelRef, TwinRef
+from tmu.steps.audit_models import GOLD_ROWS
 from tmu.steps.history import History
 from tmu.steps.loading import run_record
 from tmu.steps.plan_facts import worded_seconds, worded_share
@@ -16,10 +18,11 @@ from tmu.workspace import Workspace
 
 
 class Price(Config):
-    """Seconds. request: the model that was made at the request, and one that its audit refused. retraining: the
-    forecast of one; None where nothing here tells. part: the request's part of references and twin; None without them.
-    networks, problems: the references, and the twin problems on them, as a whole: once for many requests. pays_from:
-    the deletion from which on the references have paid for themselves; number: which this one is.
+    """Seconds. request: the model that was made at the request, and one that its audit refused. retraining: what one
+    took, where one was trained, else its forecast; None where nothing here tells. part: the request's part of
+    references and twin; None without them. networks, problems: the references, and the twin problems on them, as a
+    whole: once for many requests. pays_from: the deletion from which on the references have paid for themselves;
+    number: which this one is.
     """
 
     request: float
@@ -73,7 +76,7 @@ def price_of(workspace: Workspace, deletion: Deletion, audit: AuditRef | None) -
         request=_of_models(workspace, deletion),
         audit=sum(_seconds(workspace, ref) for ref in audits) if audits else None,
         **once,
-        retraining=forecast.get("retrain"),
+        retraining=_took(workspace, deletion, audits) or forecast.get(RETRAIN),
         pays_from=choice.pays_from if used else None,
         number=choice.deletions + 1 if used else None,
     )
@@ -87,8 +90,18 @@ def _once(workspace: Workspace, deletion: Deletion, forecast: dict[str, float | 
         if "twin problems" in forecast and deletion.twin is not None:
             once["problems"] = _seconds(workspace, deletion.twin)
     whole = [once[name] for name in once if name == "networks" or "twin problems" in forecast]
-    part = None if None in whole else sum(whole) / deletion.plan.choice.among
-    return once | {"part": part}
+    among = deletion.plan.choice.among
+    if among is None:  # a plan of an earlier version foresees the part and does not tell of how many it is one
+        return once | {"part": forecast.get("references")}
+    return once | {"part": None if None in whole else sum(whole) / among}
+
+
+def _took(workspace: Workspace, deletion: Deletion, audits: list[AuditRef]) -> float | None:
+    """Seconds of the retraining that the deletion needed, or of its audit's gold; None where there was neither."""
+    if deletion.retrained and deletion.unlearned is not None:
+        return _seconds(workspace, deletion.unlearned)
+    records = [run_record(workspace, ref).get("seconds_by_row", {}).get("alone", {}) for ref in audits]
+    return next((float(rows[GOLD_ROWS[0]]) for rows in records if GOLD_ROWS[0] in rows), None)
 
 
 def _of_models(workspace: Workspace, deletion: Deletion) -> float:

@@ -1,8 +1,11 @@
 """The keys under which a record store was built."""
 
+from collections.abc import Iterable
+
 from tmu.data.info import StoreInfo
 from tmu.data.keys import Keys
 from tmu.errors import ConfigError
+from tmu.files import canonical_json
 from tmu.workspace import Workspace
 
 
@@ -25,3 +28,8 @@ def keys_of(workspace: Workspace, info: StoreInfo) -> Keys:
             f"The secret at {workspace.key_file} is not the one of this store.", "Restore it from its backup."
         )
     return found.under(info.id_rule)
+
+
+def digest_of_records(keys: Keys, records: Iterable[str]) -> str:
+    """What stands for record keys (hex) in a plan, and so in its hash: who has the keys alone can confirm no guess."""
+    return keys.records(canonical_json(sorted(records)))

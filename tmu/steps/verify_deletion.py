@@ -1,7 +1,10 @@
 """Verify in the stores what a deletion was to do; nothing that an earlier stage reported is trusted."""
 
+from collections.abc import Collection
+
 from tmu.data.digest import manifest
 from tmu.data.index import Index
+from tmu.data.info import read_info
 from tmu.deletion.deletion import Deletion
 from tmu.errors import DataError
 from tmu.files import digest_of
@@ -9,6 +12,7 @@ from tmu.steps.erase_references import rows_left
 from tmu.steps.erased_keys import erased_keys
 from tmu.steps.loading import data_ref
 from tmu.steps.register_model import dataset_name
+from tmu.steps.store_keys import digest_of_records, keys_of
 from tmu.workspace import Workspace
 
 
@@ -38,14 +42,22 @@ def _records_gone(workspace: Workspace, deletion: Deletion) -> list[str]:
     keys = erased_keys(workspace, deletion)
     if keys is None:
         return ["Its keys are destroyed; before that none of its records was found."]
-    planned = "" if deletion.shredded else deletion.plan.records_digest  # empty in the journal of an older tmu, too
-    _require(planned in ("", digest_of(sorted(keys))), "The forget set is not the one of its plan.")
+    _require(_are_planned(workspace, deletion, keys), "The forget set is not the one of its plan.")
     index = Index.build(workspace.data, buckets=deletion.plan.shards)  # no cached one
     left = len(index.find_records(keys)[0])
     _require(not left, f"{left} of {len(keys)} records are still in the data.")
     rows = rows_left(workspace, keys)
     _require(not rows, f"{rows} rows of the records are still in the references.")
     return [f"None of the {len(keys)} records is in the live data.", "No row of the references is of them."]
+
+
+def _are_planned(workspace: Workspace, deletion: Deletion, keys: Collection[str]) -> bool:
+    """Whether the plan pins these keys, under the secret of the data or one before it; by none in oldest journals."""
+    planned = "" if deletion.shredded else deletion.plan.records_digest
+    if planned in ("", digest_of(sorted(keys))):  # 0.1.0 wrote a digest without a secret
+        return True
+    ring = keys_of(workspace, read_info(workspace.data)).ring
+    return planned in {digest_of_records(each, keys) for each in ring}
 
 
 def content_digest(workspace: Workspace) -> str:

@@ -12,7 +12,7 @@ from tmu import manifest
 from tmu.errors import StorageError
 from tmu.files import discard, link_or_copy, new_folder, refuse_unwritable, write_atomic
 from tmu.stores.lock import locked
-from tmu.stores.owner import MARK, owner_of, refuse_another
+from tmu.stores.owner import MARK, home_of, owner_of, refuse_another
 from tmu.stores.purged import PurgedArtifacts, PurgedError
 from tmu.stores.source import FolderSource, Source
 
@@ -40,13 +40,17 @@ class Artifacts(ABC):
         self._claimed, self._ours = False, set[str]()
 
     def claim(self) -> None:
-        """Put the workspace's mark at the top where there is none. Raises StorageError where it is another's."""
+        """Put the workspace's mark at the top where there is none, or its own from where it was before it moved.
+
+        Raises StorageError where it is another's.
+        """
         if not self.owned or self._claimed:
             return
         self._ours.discard(MARK)  # a purge may have found nobody's there, and another one's is there by now
         self.refuse_foreign()
-        if self._mark(MARK) is None:
-            self._put_mark(owner_of(self.workspace).as_bytes())
+        found, mine = self._mark(MARK), owner_of(self.workspace).as_bytes()
+        if found != mine:
+            self._put_mark(mine, found)
             self._ours.discard(MARK)
             self.refuse_foreign()  # of two that came at once, one was first
         self._claimed = True
@@ -61,7 +65,7 @@ class Artifacts(ABC):
                 continue
             raw = self._mark(name)
             if raw is not None:
-                refuse_another(owner_of(self.workspace), raw, f"{self.where}/{name}")
+                refuse_another(home_of(self.workspace), raw, f"{self.where}/{name}", inside=self._inside)
             if raw is not None or parts:  # where nobody's is, a claim looks again after it put its own
                 self._ours.add(name)
 
@@ -75,8 +79,13 @@ class Artifacts(ABC):
         """The content of a mark by its name below the top; None where there is none."""
 
     @abstractmethod
-    def _put_mark(self, content: bytes) -> None:
-        """Write the mark at the top, unless one is there by then."""
+    def _put_mark(self, content: bytes, found: bytes | None = None) -> None:
+        """Write the mark at the top in place of the one that was found, unless another one is there by then."""
+
+    @property
+    def _inside(self) -> bool:
+        """Whether the store lies in the workspace's folder, and moves and is copied with it."""
+        return False
 
     @abstractmethod
     def find(self, kind: str, key: str) -> Path | None:
@@ -208,10 +217,14 @@ class LocalArtifacts(Artifacts):
         path = self.root / name
         return path.read_bytes() if path.is_file() else None
 
-    def _put_mark(self, content: bytes) -> None:
+    def _put_mark(self, content: bytes, found: bytes | None = None) -> None:
         with locked(self.root / ".lock"):
-            if self._mark(MARK) is None:
+            if self._mark(MARK) == found:
                 write_atomic(self.root / MARK, content)
+
+    @property
+    def _inside(self) -> bool:
+        return self.root.resolve().is_relative_to(self.workspace.resolve())
 
     def refuse_unwritable(self) -> None:
         refuse_unwritable(self.root)

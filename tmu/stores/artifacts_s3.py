@@ -165,8 +165,9 @@ class S3Artifacts(Artifacts):
     def _mark(self, name: str) -> bytes | None:
         return self._get(name)
 
-    def _put_mark(self, content: bytes) -> None:
-        self._put(MARK, content, only_if_absent=True)
+    def _put_mark(self, content: bytes, found: bytes | None = None) -> None:
+        if self._mark(MARK) == found:
+            self._put(MARK, content, only_if_absent=found is None)
 
     def _publish(self, kind: str, key: str, folder: Path) -> None:
         """Upload a finished folder, unless another writer's sound artifact is there: the cache then takes that one."""

@@ -17,7 +17,8 @@ def stamped_at(stamp: Path, roots: Path, data: bytes) -> datetime:
         from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
     except ImportError as error:
         raise Refused(
-            Fault.BAD_TIME_STAMP, "Time stamps need the package rfc3161-client (`tmu-verify[time]`)."
+            Fault.BAD_TIME_STAMP,
+            "Time stamps need rfc3161-client: install `verifier[time]` from the repository (docs/certificate.md).",
         ) from error
     try:
         certificates = load_pem_x509_certificates(read_bytes(roots))

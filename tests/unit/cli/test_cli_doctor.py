@@ -39,8 +39,26 @@ def _findings(home: Path, code: int) -> dict[str, dict]:
 def test_a_fresh_workspace_is_well_but_has_no_data(place: Workspace) -> None:
     found = _findings(place.root, 0)
     assert found["data"]["state"] == "warn"
-    assert {each["state"] for name, each in found.items() if name not in ("data", "disk")} == {"ok"}
+    assert found["issuer"]["state"] == "warn"
+    assert {each["state"] for name, each in found.items() if name not in ("data", "disk", "issuer")} == {"ok"}
     assert {"prefect", "mlflow", "dvc", "fastapi", "sqlalchemy"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "lacks"),
+    [
+        ("", "warn", "who issues them and where to ask"),
+        ('issuer = "Museum"\n', "warn", "where to ask"),
+        ('issuer = "Museum"\nissuer_contact = "privacy desk"\n', "ok", ""),
+    ],
+)
+def test_who_issues_certificates_is_asked_for_before_one_is_issued(
+    place: Workspace, settings: str, state: str, lacks: str
+) -> None:
+    (place.root / "tmu.toml").write_text(settings)
+    check = _findings(place.root, 0)["issuer"]
+    assert (check["state"], lacks in check["text"]) == (state, True)
+    assert ("`issuer_contact = " in check["hint"], "`issuer = " in check["hint"]) == (state == "warn", not settings)
 
 
 def test_no_workspace_fails_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +103,8 @@ def test_imports_that_worked_are_not_tried_again_until_something_is_installed(
     assert _findings(place.root, 0)["import json"]["text"] == "works"
     assert _findings(place.root, 0)["import json"]["text"] == "worked; nothing was installed since"
     assert tried == ["colorsys", "json"]
-    now = installation._stamp()
-    monkeypatch.setattr(installation, "_stamp", lambda: f"{now} and a package")
+    now = installation._stamp({})
+    monkeypatch.setattr(installation, "_stamp", lambda _: f"{now} and a package")
     assert _findings(place.root, 0)["import json"]["text"] == "works"
     write_atomic(place.state("imports.json"), b"[]")
     _findings(place.root, 0)
@@ -97,10 +115,10 @@ def test_the_stamp_of_the_packages_changes_with_each_that_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation.sysconfig, "get_paths", lambda: dict.fromkeys(("purelib", "platlib"), tmp_path))
-    before = installation._stamp()
-    assert installation._stamp() == before
+    before = installation._stamp({})
+    assert installation._stamp({}) == before
     (tmp_path / "new_package").mkdir()
-    assert installation._stamp() != before
+    assert installation._stamp({}) != before
 
 
 def test_the_stamp_changes_with_the_systems_packages_and_with_what_a_package_lost(
@@ -111,11 +129,34 @@ def test_the_stamp_changes_with_the_systems_packages_and_with_what_a_package_los
     (site / "heavy_thing" / "__init__.py").touch()
     monkeypatch.setattr(installation, "_IMPORTED", ("heavy_thing",))
     monkeypatch.setattr(installation.sys, "path", [*installation.sys.path, str(site)])
-    first = installation._stamp()
+    first = installation._stamp({})
     (site / "heavy_thing" / "lib").rmdir()
-    second = installation._stamp()
+    second = installation._stamp({})
     (site / "another.dist-info").mkdir()
-    assert len({first, second, installation._stamp()}) == 3
+    assert len({first, second, installation._stamp({})}) == 3
+
+
+def test_a_file_that_was_lost_or_changed_deep_in_a_package_is_seen(
+    place: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "packages"
+    deep, told = site / "heavything" / "a" / "b" / "deep.py", site / "heavything-1.dist-info"
+    deep.parent.mkdir(parents=True)
+    told.mkdir()
+    (site / "heavything" / "__init__.py").touch()
+    deep.write_text("a = 1")
+    names = ("heavything/__init__.py", "heavything/a/b/deep.py")
+    (told / "RECORD").write_text("".join(f"{name},sha256=x,1\n" for name in names) + "heavything/data.bin,,\n")
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: heavything\nVersion: 1\n")
+    monkeypatch.setattr(installation, "_IMPORTED", ("heavything",))
+    monkeypatch.syspath_prepend(str(site))
+    assert _findings(place.root, 0)["import heavything"]["text"] == "works"
+    assert "nothing was installed" in _findings(place.root, 0)["import heavything"]["text"]
+    deep.write_text("a = 22")
+    assert _findings(place.root, 0)["import heavything"]["text"] == "works"  # it was tried anew
+    deep.unlink()
+    found = _findings(place.root, 1)["import heavything"]
+    assert found["text"] == "1 file of it gone, such as heavything/a/b/deep.py" and "requirements.lock" in found["hint"]
 
 
 def test_an_import_that_failed_is_tried_again(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,8 @@ def test_verbs_that_look_at_data_do_not_wait_for_torch_nor_a_plan_for_anything_e
     workspace = Workspace.create(tmp_path / "w")
     import_records(get_reader("digits"), workspace.data, Keys(DEMO_SECRET), n_buckets=2)
     workspace.versions.commit(workspace.data)
-    write_json(workspace.state("imports.json"), {"imported": installation._stamp()})
+    code = {name: installation._files(name) for name in installation._IMPORTED}
+    write_json(workspace.state("imports.json"), {"imported": installation._stamp(code)})
     verbs = json.dumps(WITHOUT_TORCH + WITH_TORCH_ALONE)
     found = json.loads(_imported(CALLS, str(workspace.root), verbs))
     others = {verb: (HEAVY - {"scipy"}) & set(modules) for verb, modules in found.items()}

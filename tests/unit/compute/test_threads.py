@@ -8,11 +8,12 @@ import torch
 
 from tmu.cli import upkeep
 from tmu.compute import resources_of, threads
-from tmu.compute.threads import Measured, chosen, keep, recorded, threads_apart, threads_of
+from tmu.compute.threads import Measured, chosen, keep, recorded, threads_apart, threads_known, threads_of
 from tmu.config import ModelConfig, Params, TrainConfig
 from tmu.errors import ConfigError, DataError
 from tmu.settings import Settings, load_settings
-from tmu.steps.making import lane_apart, lane_of
+from tmu.steps.history import History
+from tmu.steps.making import lane_apart, lane_known, lane_of
 from tmu.workspace import Workspace, untouched
 
 TINY = Params(
@@ -106,6 +107,17 @@ def test_who_only_looks_writes_nothing_and_a_replay_computes_as_recorded(tmp_pat
     replaying = untouched(place(tmp_path), tmp_path / "other")
     keep(replaying, Measured(threads=1))
     assert (threads_of(replaying), threads_of(place(tmp_path))) == (1, 2)
+
+
+def test_a_plan_measures_nothing_and_forecasts_for_one_thread_until_a_training_has_measured(tmp_path, measurements):
+    first = place(tmp_path)
+    assert (threads_known(first), lane_known(first, TINY.train)["threads"]) == (None, 1)
+    assert History(first, TINY).seconds_per_visit() is None
+    assert measurements == [] and not (tmp_path / ".tmu" / "threads.json").exists()
+    threads_of(first)
+    assert (threads_known(first), lane_known(first, TINY.train)) == (2, lane_of(first, TINY.train))
+    assert threads_known(place(tmp_path, threads=3)) == 3
+    assert threads_known(place(tmp_path, compute_backend="torchrun", compute_ranks=2)) == 1
 
 
 def test_doctor_tells_the_number_and_does_not_measure(tmp_path, measurements):

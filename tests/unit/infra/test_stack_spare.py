@@ -1,6 +1,7 @@
 """The process in waiting: it serves a run only where a new process would do the same, and nothing else reaches it."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -141,6 +142,31 @@ def test_it_carries_out_the_engine_in_the_environment_that_it_was_given() -> Non
     )
     assert done.returncode == 1
     assert "Invalid flow run id" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("change", "said"), [("none", "old"), ("changed", "new"), ("lost", "No module named 'deep")])
+def test_where_a_file_that_it_imported_is_another_by_then_it_becomes_a_new_process(
+    tmp_path: Path, change: str, said: str
+) -> None:
+    (tmp_path / "deep").mkdir()
+    module = tmp_path / "deep" / "er.py"
+    module.write_text("VALUE = 'old'")
+    (tmp_path / "engine.py").write_text("import deep.er; print(deep.er.VALUE)")
+    acts = {"none": "None", "changed": f"open({str(module)!r}, 'w').write('VALUE = \"new\"  ')"}
+    acts["lost"] = f"__import__('os').unlink({str(module)!r})"
+    code = (
+        "import json, sys, io; from infra.stack import spare_main; sys.dont_write_bytecode = True\n"
+        f"sys.path.insert(0, {str(tmp_path)!r}); spare_main.ENGINE = 'engine'\n"
+        "spare_main.prepare = lambda: __import__('deep.er')\n"
+        "given = sys.stdin.buffer.read()\n"
+        f"class Run:\n    def read(self):\n        {acts[change]}\n        return given\n"
+        "sys.stdin = type('', (), {'buffer': Run()}); spare_main.main()"
+    )
+    environment = json.dumps({"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]})
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=environment, capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert said in done.stdout + done.stderr
 
 
 def test_what_it_imports_beforehand_exists() -> None:

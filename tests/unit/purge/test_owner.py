@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli_tools import listing
 from tests.purge_tools import erased, scope
 from tests.unit.purge.test_place_artifacts import bucket, made, place, versions  # noqa: F401 - fixtures
+from tmu.cli.upkeep import owner
 from tmu.errors import StorageError
 from tmu.purge.places.artifacts import Artifacts
 from tmu.stores.owner import MARK, Owner, owner_of
@@ -93,3 +95,74 @@ def test_a_store_of_an_earlier_version_is_claimed_and_a_moved_workspace_owns_it_
     shutil.move(first.root, tmp_path / "elsewhere")
     moved = Workspace.open(tmp_path / "elsewhere")
     assert moved.artifacts.fetch(uri, digest) and made(moved, "b")
+
+
+def copied(workspace: Workspace, folder: Path) -> Workspace:
+    """As `cp -r` makes it; the store of the folder's case is named by a setting, and lies outside of both."""
+    shutil.copytree(workspace.root, folder, symlinks=True)
+    return Workspace.open(folder)
+
+
+@pytest.fixture
+def outside(place, tmp_path, monkeypatch):  # noqa: F811
+    """A workspace whose store lies outside of it, with an artifact."""
+    if not versions(place):
+        monkeypatch.setenv("TMU_ARTIFACTS", str(tmp_path / "store"))
+    workspace = Workspace.open(place.root)
+    return workspace, *made(workspace, "a")
+
+
+def refused(workspace: Workspace, uri: str) -> None:
+    anew = Workspace.open(workspace.root)
+    store = anew.artifacts
+    for act in (lambda: made(anew, "b"), store.refuse_unwritable, lambda: store.remove(uri)):
+        with pytest.raises(StorageError, match="belongs to another copy of this workspace, in a folder"):
+            act()
+
+
+def test_a_copy_neither_writes_to_nor_purges_the_store_of_its_original(outside, tmp_path):
+    first, uri, digest = outside
+    copy = copied(first, tmp_path / "copy")
+    before = listing(copy.root)
+    assert owner(Workspace.open(copy.root)).state == "fail"
+    assert listing(copy.root) == before  # the doctor changes nothing
+    refused(copy, uri)
+    assert first.artifacts.fetch(uri, digest) and made(Workspace.open(first.root), "c")
+    assert owner(Workspace.open(first.root)).state == "ok"
+
+
+def test_a_workspace_that_moved_takes_its_store_along_and_a_copy_of_it_does_not(outside, tmp_path):
+    first, uri, _ = outside
+    copy = copied(first, tmp_path / "copy")
+    shutil.move(first.root, tmp_path / "moved")  # of the two, nobody can tell who is the original
+    moved = Workspace.open(tmp_path / "moved")
+    assert made(moved, "c") and owner(moved).state == "ok"
+    refused(copy, uri)
+    shutil.move(moved.root, first.root)
+    assert made(Workspace.open(first.root), "d")  # and back again
+    refused(copy, uri)
+
+
+def test_a_copy_with_a_store_of_its_own_owns_it_and_may_move(outside, tmp_path, monkeypatch):
+    first, _, _ = outside
+    copy = copied(first, tmp_path / "copy")
+    monkeypatch.setenv("TMU_ARTIFACTS", str(tmp_path / "own"))
+    assert made(Workspace.open(copy.root), "b")
+    shutil.move(copy.root, tmp_path / "moved")
+    assert made(Workspace.open(tmp_path / "moved"), "c")
+    refused(first, "model/a")
+    monkeypatch.delenv("TMU_ARTIFACTS")
+    assert made(Workspace.open(tmp_path / "moved"), "d")  # inside of it, where the mark was copied, too
+
+
+def test_doctor_warns_of_other_stores_that_a_copy_shares_with_its_original(tmp_path, monkeypatch):
+    first = Workspace.create(tmp_path / "w")
+    made(first, "a")
+    copy = copied(first, tmp_path / "copy")
+    made(copy, "b")
+    assert owner(copy).state == "ok"
+    monkeypatch.setenv("TMU_DVC_REMOTE", "s3://bucket/dvc")
+    check = owner(Workspace.open(copy.root))
+    assert check.state == "warn" and str(first.root) in check.text and "dvc_remote" in check.text
+    shutil.rmtree(first.root)
+    assert owner(Workspace.open(copy.root)).state == "ok"

@@ -56,7 +56,7 @@ def test_a_refusal_that_is_foreseen_is_a_warning_and_makes_retraining_the_likely
     facts = facts_of(plan(choice=choice(level="high", refusal=REFUSAL)))
     (warning,) = facts.warnings
     assert REFUSAL in warning and "Exact retraining takes over" in warning
-    assert (facts.risk, facts.likely, facts.asked) == ("high", "retrain", "tmu-soft")
+    assert (facts.risk, facts.likely, facts.asked) == ("low", "retrain", "tmu-soft")  # it never sees the records
     assert facts.method.startswith("`retrain` (exact retraining), in place of `tmu-soft`")
     assert facts.price == "200 s (estimated) for the retraining"  # not of what will not be used
 
@@ -97,6 +97,11 @@ def test_a_method_that_keeps_failing_is_a_warning() -> None:
     assert facts.warnings == (
         "`tmu-soft` failed 2 of its last 3 audits here. If it fails again, the retrained model goes into service.",
     )
+
+
+def test_a_retraining_bears_no_risk_of_the_method_in_whose_place_it_is() -> None:
+    facts = facts_of(plan(choice=choice("retrain", level="high", failed=2)))  # as 0.1.0 stored it
+    assert (facts.warnings, facts.risk) == ((), "low")
 
 
 def test_the_warnings_of_the_plan_follow() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tmu.deletion.plan import Choice
 from tmu.errors import StorageError
 from tmu.steps import price
 from tmu.steps.price import Price
@@ -48,6 +49,31 @@ def test_what_references_and_twin_problems_took_counts(
     monkeypatch.setattr(price, "read_run", gone)
     assert price._once(None, deletion, foreseen) == {"networks": 39.0, "problems": 1.0, "part": 2.0}
     assert price._once(None, deletion, foreseen | {"networks": None})["part"] is None
+
+
+def test_a_plan_of_an_earlier_version_does_not_tell_of_how_many_requests_the_part_is_one(monkeypatch) -> None:
+    monkeypatch.setattr(price, "read_run", lambda _, ref: {"seconds_total": 60.0})
+    choice = Choice.model_validate({"asked": "tmu-soft", "method": "tmu-soft", "reason": ""})
+    deletion = SimpleNamespace(references="r", twin=None, plan=SimpleNamespace(choice=choice))
+    found = price._once(None, deletion, {"references": 2.0})
+    assert found == {"networks": 60.0, "problems": None, "part": 2.0}  # not all of it
+
+
+@pytest.mark.parametrize(
+    ("retrained", "audits", "took"),
+    [(True, [], 9.0), (False, ["golds"], 7.0), (False, ["table"], None), (False, ["old"], None), (False, [], None)],
+)
+def test_a_retraining_that_was_done_is_what_shares_are_of(monkeypatch, retrained, audits, took) -> None:
+    runs: dict[str, dict[str, Any]] = {
+        "model": {"seconds_total": 9.0},
+        "golds": {"seconds_by_row": {"alone": {"original": 50.0, "gold": 7.0, "second gold": 8.0, "tmu-soft": 0.5}}},
+        "table": {"seconds_by_row": {"alone": {"original": 50.0, "tmu-soft": 0.5}}},
+        "old": {"seconds_total": 1.0},
+    }
+    monkeypatch.setattr(price, "run_record", lambda _, ref: runs[ref])
+    deletion = SimpleNamespace(retrained=retrained, unlearned="model")
+    assert price._took(None, deletion, audits) == took
+    assert price._took(None, SimpleNamespace(retrained=True, unlearned=None), []) is None
 
 
 def test_a_model_that_its_audit_refused_is_paid_too(monkeypatch: pytest.MonkeyPatch) -> None:

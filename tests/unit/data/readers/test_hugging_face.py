@@ -184,6 +184,22 @@ def test_a_damaged_file_is_an_error_of_one_line_wherever_the_damage_is(saved, tm
         assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.parametrize("checksums", [True, False])
+def test_a_flipped_bit_is_seen_by_the_checksums_of_parquet_and_where_there_are_none_not(tmp_path, checksums):
+    """As the documents say: without them another person is read."""
+    path = tmp_path / "train.parquet"
+    how = {"use_dictionary": False, "compression": "none", "write_statistics": False}
+    pq.write_table(table(), path, write_page_checksum=checksums, **how)
+    flipped = path.read_bytes().replace(b"\x02\0\0\0p1", b"\x02\0\0\0q1", 1)
+    assert sum(a != b for a, b in zip(path.read_bytes(), flipped, strict=True)) == 1
+    path.write_bytes(flipped)
+    if not checksums:
+        assert "q1" in {record.subject for record in read(tmp_path)}
+        return
+    with pytest.raises(DataError, match="File 1 of 1 is damaged"):
+        list(read(tmp_path))
+
+
 def test_a_column_that_a_later_file_lacks(tmp_path):
     parquet(tmp_path, "data/train-0.parquet")
     path = tmp_path / "data" / "train-1.parquet"
