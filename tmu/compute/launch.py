@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from tmu import errors
 from tmu.compute.crew import TRIES, Tell
-from tmu.compute.facts import facts
 from tmu.errors import StorageError, TmuError
 from tmu.files import read_json, write_json
 
@@ -59,9 +58,7 @@ def run_ranks(launch: Launch, folder: Path, said: Tell, by: Starter) -> None:
         for number in range(TRIES):
             attempt = folder / f"attempt-{number}"
             attempt.mkdir()
-            write_json(
-                attempt / JOB, asdict(launch) | {"parent": os.getpid(), "folder": str(folder), "facts": facts()}
-            )
+            write_json(attempt / JOB, asdict(launch) | {"parent": os.getpid(), "folder": str(folder)})
             with start(attempt) as ended:
                 done = _follow(ended, attempt / NEWS, said)
             if done:

@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import torch
 
-from tmu.compute.facts import compared
 from tmu.compute.launch import ERROR, JOB, MEETING, NEWS
 from tmu.errors import TmuError
 from tmu.files import read_json, write_json
@@ -37,25 +36,27 @@ def main() -> None:
     launch = read_json(attempt / JOB)
     wanted, started = psutil.Process(launch["parent"]), os.getppid()
     end_unless(lambda: wanted.is_running() and os.getppid() == started)  # the parent, or torchrun: also after kill -9
-    take_part(attempt, rank, torch.device(launch["device"], rank if launch["device"] == "cuda" else None))
+    try:
+        take_part(attempt, rank, torch.device(launch["device"], rank if launch["device"] == "cuda" else None))
+    except Exception as error:
+        leave(error, attempt, rank)
+        raise
 
 
 def take_part(attempt: Path, rank: int, device: torch.device) -> None:
-    """Meet the others and do the work; an error is left for who started the ranks."""
+    """Meet the others and do the work."""
     launch = read_json(attempt / JOB)
-    try:
-        refused = compared(launch["facts"])
-        if refused is not None:
-            raise refused
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-        with joined(rank, launch["ranks"], attempt / MEETING, device) as ranks:
-            seat = Seat(ranks, device, launch["threads"], Path(launch["folder"]))
-            _named(launch["work"])(launch["job"], seat, _teller(attempt / NEWS) if rank == 0 else _silent)
-    except Exception as error:
-        what, hint = (error.what, error.hint) if isinstance(error, TmuError) else ("", "")
-        write_json(attempt / ERROR.format(rank), {"kind": type(error).__name__, "what": what, "hint": hint})
-        raise
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    with joined(rank, launch["ranks"], attempt / MEETING, device) as ranks:
+        seat = Seat(ranks, device, launch["threads"], Path(launch["folder"]))
+        _named(launch["work"])(launch["job"], seat, _teller(attempt / NEWS) if rank == 0 else _silent)
+
+
+def leave(error: Exception, attempt: Path, rank: int) -> None:
+    """An error, for who started the ranks: one of ours whole, of another its kind."""
+    what, hint = (error.what, error.hint) if isinstance(error, TmuError) else ("", "")
+    write_json(attempt / ERROR.format(rank), {"kind": type(error).__name__, "what": what, "hint": hint})
 
 
 def end_unless(wanted: Callable[[], bool]) -> None:

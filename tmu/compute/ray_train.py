@@ -16,15 +16,15 @@ from typing import Any
 
 import psutil
 import ray
-import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from tmu.compute.crew import Resources
+from tmu.compute.facts import compared, facts
 from tmu.compute.launch import JOB, Ended, Launch, Start, exchange
-from tmu.compute.rank import end_unless, take_part
-from tmu.compute.ray_backend import carried
+from tmu.compute.rank import end_unless, leave, take_part
+from tmu.compute.ray_backend import refuse_too_few
 from tmu.compute.ray_cluster import Cluster
 from tmu.errors import ConfigError, StorageError
 
@@ -46,17 +46,6 @@ class RayTrain:
             yield partial(_fit, launch)
 
 
-def refuse_too_few(nodes: list[dict[str, Any]], ranks: int, each: Resources) -> None:
-    """Raise ConfigError where the cluster could never carry so many ranks. each: what a rank takes."""
-    places = carried(nodes, each)
-    if places < ranks:
-        raise ConfigError(
-            f"The Ray cluster carries {places} of {ranks} ranks: each takes {each.threads} threads and "
-            f"{each.gpus:g} GPUs.",
-            "Set `compute_ranks` to what it carries, or add a node.",
-        )
-
-
 class _NoMeeting(Backend):
     """Ranks of a node see all of its GPUs that are theirs; they meet elsewhere."""
 
@@ -75,7 +64,7 @@ def _fit(launch: Launch, attempt: Path) -> Iterator[Ended]:
     each = {"CPU": launch.threads} | ({"GPU": 1} if launch.device == "cuda" else {})
     trainer = TorchTrainer(
         _rank,
-        train_loop_config={"attempt": str(attempt)},
+        train_loop_config={"attempt": str(attempt), "facts": facts()},
         torch_config=_AtTheFile(),
         scaling_config=ScalingConfig(launch.ranks, use_gpu="GPU" in each, resources_per_worker=each),
         run_config=RunConfig(
@@ -119,20 +108,22 @@ def _done(launch: Launch, error: Exception | None) -> bool:
     return error is None
 
 
-def _rank(config: dict[str, str]) -> None:
+def _rank(config: dict[str, Any]) -> None:
     """In a worker of Ray Train. Its errors are left in the folder; Ray sees and logs only that there was one."""
     attempt, rank = Path(config["attempt"]), get_context().get_world_rank()
     if not (attempt / JOB).is_file():
         raise FileNotFoundError(_UNSEEN)
     end_unless((attempt / JOB).is_file)
-    os.environ |= exchange(_interface(ray.util.get_node_ip_address()))
-    kind = ""
-    try:
-        take_part(attempt, rank, get_device())
-    except Exception as error:
-        kind = type(error).__name__
-    if kind:
-        raise RuntimeError(f"{kind} in rank {rank}")
+    failed: Exception | None = compared(config["facts"])
+    if failed is None:
+        os.environ |= exchange(_interface(ray.util.get_node_ip_address()))
+        try:
+            take_part(attempt, rank, get_device())
+        except Exception as error:
+            failed = error
+    if failed is not None:
+        leave(failed, attempt, rank)
+        raise RuntimeError(f"{type(failed).__name__} in rank {rank}")
 
 
 def _interface(address: str) -> str | None:
