@@ -66,7 +66,7 @@ def _fit(launch: Launch, attempt: Path) -> Iterator[Ended]:
         _rank,
         train_loop_config={"attempt": str(attempt), "facts": facts()},
         torch_config=_AtTheFile(),
-        scaling_config=ScalingConfig(launch.ranks, use_gpu="GPU" in each, resources_per_worker=each),
+        scaling_config=ScalingConfig(num_workers=launch.ranks, use_gpu="GPU" in each, resources_per_worker=each),
         run_config=RunConfig(
             name="ray",
             storage_path=str(attempt),
