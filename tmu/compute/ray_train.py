@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import ray
+import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig, get_context
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
@@ -64,7 +65,7 @@ def _fit(launch: Launch, attempt: Path) -> Iterator[Ended]:
     each = {"CPU": launch.threads} | ({"GPU": 1} if launch.device == "cuda" else {})
     trainer = TorchTrainer(
         _rank,
-        train_loop_config={"attempt": str(attempt), "facts": facts()},
+        train_loop_config={"attempt": str(attempt), "device": launch.device, "facts": facts()},
         torch_config=_AtTheFile(),
         scaling_config=ScalingConfig(num_workers=launch.ranks, use_gpu="GPU" in each, resources_per_worker=each),
         run_config=RunConfig(
@@ -118,7 +119,7 @@ def _rank(config: dict[str, Any]) -> None:
     if failed is None:
         os.environ |= exchange(_interface(ray.util.get_node_ip_address()))
         try:
-            take_part(attempt, rank, get_device())
+            take_part(attempt, rank, get_device() if config["device"] == "cuda" else torch.device("cpu"))
         except Exception as error:
             failed = error
     if failed is not None:
