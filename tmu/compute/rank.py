@@ -37,7 +37,7 @@ def main() -> None:
     wanted, started = psutil.Process(launch["parent"]), os.getppid()
     end_unless(lambda: wanted.is_running() and os.getppid() == started)  # the parent, or torchrun: also after kill -9
     try:
-        take_part(attempt, rank, torch.device(launch["device"], rank if launch["device"] == "cuda" else None))
+        take_part(attempt, rank, torch.device("cuda", rank) if launch["device"] == "cuda" else torch.device("cpu"))
     except Exception as error:
         leave(error, attempt, rank)
         raise

@@ -30,6 +30,8 @@ from tmu.compute.ray_cluster import Cluster
 from tmu.errors import ConfigError, StorageError
 
 _GRACE = 30.0  # seconds in which ranks that are called off may end
+# restarts; the types of Ray know its older FailureConfig alone
+_NEVER: dict[str, Any] = {"max_failures": 0, "controller_failure_limit": 0, "max_preemption_failures": 0}
 _UNSEEN = "tmu: this node does not see the workspace"
 
 
@@ -71,7 +73,7 @@ def _fit(launch: Launch, attempt: Path) -> Iterator[Ended]:
         run_config=RunConfig(
             name="ray",
             storage_path=str(attempt),
-            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0),
+            failure_config=FailureConfig(**_NEVER),
         ),
     )
     outcome: list[Exception | None] = []
