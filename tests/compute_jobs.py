@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tmu.errors import DataError
 
 
@@ -57,6 +59,17 @@ def surroundings(job: int, tell: Any) -> tuple[str | None, str | None, bytes]:
 def wait_long(job: int, tell: Any) -> None:
     tell(os.getpid())
     time.sleep(600)
+
+
+def listening() -> set[str]:
+    """The addresses at which this process and all its children listen."""
+    found = set()
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        try:
+            found |= {each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN}
+        except psutil.Error:
+            continue
+    return found
 
 
 def main() -> None:

@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         None, description="file with the token that the Ray cluster at that address asks for"
     )
     compute_gpus_per_item: float = Field(1.0, gt=0, le=1, description="share of one GPU that an item takes")
-    compute_ranks: int = Field(1, ge=1, description="processes of one training under `torchrun`: its world size")
+    compute_ranks: int = Field(1, ge=1, description="processes of one training, by `torchrun` or `ray`: its world size")
 
     # read by the servers of `make up` alone
     stack_id: str | None = Field(None, pattern="^[0-9a-f]{32}$", description="names the processes of one stack")

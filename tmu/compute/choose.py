@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from tmu.compute.crew import Backend, Resources
+from tmu.compute.launch import Starter
 from tmu.compute.local import Local
 from tmu.compute.threads import threads_apart
+from tmu.compute.torchrun import Torchrun
 
 if TYPE_CHECKING:
     from tmu.settings import Settings
@@ -21,6 +23,19 @@ def backend_of(settings: "Settings", *, workers: int | None = None, apart: bool 
 
         return Ray(settings.compute_address, settings.compute_token, most)
     return Local(most, apart)
+
+
+def starter_of(settings: "Settings") -> Starter:
+    """Who starts the ranks of one training. Raises ConfigError where Ray is asked for and not installed."""
+    if settings.compute_backend != "ray":
+        return Torchrun()
+    from tmu.compute.ray_cluster import Cluster
+
+    cluster = Cluster(settings.compute_address, settings.compute_token)
+    cluster.module()
+    from tmu.compute.ray_train import RayTrain
+
+    return RayTrain(cluster)
 
 
 def resources_of(settings: "Settings", device: str, threads: int | None = None) -> Resources:

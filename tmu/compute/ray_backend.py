@@ -57,6 +57,17 @@ def carried(nodes: list[dict[str, Any]], resources: Resources) -> int:
     return total
 
 
+def refuse_too_few(nodes: list[dict[str, Any]], ranks: int, each: Resources) -> None:
+    """Raise ConfigError where the cluster could never carry so many ranks. each: what a rank takes."""
+    places = carried(nodes, each)
+    if places < ranks:
+        raise ConfigError(
+            f"The Ray cluster carries {places} of {ranks} ranks: each takes {each.threads} threads and "
+            f"{each.gpus:g} GPUs.",
+            "Set `compute_ranks` to what it carries, or add a node.",
+        )
+
+
 class RayCrew:
     """Each item is a task that streams what it says, and at last its outcome."""
 

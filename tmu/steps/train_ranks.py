@@ -1,4 +1,4 @@
-"""Train by several ranks (`compute_backend = "torchrun"`): each opens the data revision and computes its part."""
+"""Train by several ranks (`compute_ranks`): each opens the data revision and computes its part."""
 
 import json
 from collections.abc import Callable
@@ -9,19 +9,21 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
+from tmu.compute.choose import starter_of
+from tmu.compute.launch import Launch, run_ranks
 from tmu.compute.rank import Seat
 from tmu.compute.threads import threads_of
-from tmu.compute.torchrun import Launch, run_ranks
 from tmu.config import Config, Params, Seeds, TrainConfig
 from tmu.errors import ConfigError, DataError
-from tmu.files import digest_of, write_atomic
+from tmu.files import digest_of, scratch_folder, write_atomic
 from tmu.models.bundle import Arch
 from tmu.refs import DataRef, ForgetRef
+from tmu.steps.elsewhere import refuse_elsewhere
 from tmu.steps.held_records import held_records
 from tmu.steps.loading import engine, examples, forget_keys, open_without
 from tmu.train import Examples, Fit, fit
 from tmu.train.engine import Progress
-from tmu.train.lane import pick_device
+from tmu.train.lane import pick_device, pick_precision
 from tmu.workspace import Workspace
 
 _START, _END, _REPORT = "start.safetensors", "end.safetensors", "fit"
@@ -42,10 +44,11 @@ def ranks_of(workspace: Workspace) -> dict[str, int]:
     Raises ConfigError where the settings contradict each other.
     """
     settings = workspace.settings
-    if (settings.compute_backend == "torchrun") != (settings.compute_ranks > 1):
+    by, several = settings.compute_backend, settings.compute_ranks > 1
+    if (by == "local" and several) or (by == "torchrun" and not several):
         raise ConfigError(
             f"`compute_ranks` is {settings.compute_ranks}, and `compute_backend` is `{settings.compute_backend}`.",
-            "Several ranks need `torchrun`, and `torchrun` several ranks; docs/compute.md.",
+            "Several ranks need `torchrun` or `ray`, and `torchrun` several ranks; docs/compute.md.",
         )
     return {"ranks": settings.compute_ranks} if settings.compute_ranks > 1 else {}
 
@@ -70,11 +73,12 @@ def training_engine(
             "snapshot": str(workspace.state("snapshots", name)),
             "records": len(learned),
             "held": len(held) if held else 0,
+            "precision": pick_precision(config.precision, pick_device(device)),
         }
         launch = Launch(f"{__name__}:train_part", job, world, device, threads_of(workspace))
-        with workspace.scratch() as folder:
+        with scratch_folder(workspace.state("snapshots"), "ranks") as folder:  # where ranks on other machines see it
             write_atomic(folder / _START, save(dict(model.state_dict())))
-            run_ranks(launch, folder, progress or (lambda *_: None))
+            run_ranks(launch, folder, progress or (lambda *_: None), starter_of(workspace.settings))
             model.load_state_dict(load_file(folder / _END))
             with safe_open(folder / _END, framework="pt") as file:
                 report = Fit(**json.loads(file.metadata()[_REPORT]))
@@ -86,8 +90,9 @@ def training_engine(
 
 def train_part(job: dict[str, Any], seat: Seat, tell: Callable[..., Any]) -> None:
     """In a rank: the whole training, of each batch this rank's part. Rank 0 leaves weights and report."""
-    workspace = Workspace.open(job["home"])
     training = RankedTraining.model_validate(job["training"])
+    refuse_elsewhere(Path(job["home"]), training.params.train.precision, seat.device.type, job["precision"])
+    workspace = Workspace.open(job["home"])
     store, forget = open_without(workspace, training.data, training.forget), training.forget
     without = forget_keys(workspace, forget) if forget else frozenset()
     train = examples(store, "train", without=without)

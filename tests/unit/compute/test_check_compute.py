@@ -1,5 +1,7 @@
 """What `tmu doctor` says of the compute backend."""
 
+import os
+
 import pytest
 
 from tmu.compute import check
@@ -13,6 +15,15 @@ def test_a_local_backend_says_how_many_items_it_carries() -> None:
     assert (found.state, found.text) == ("ok", "local on cpu, 1 items at once")
     ranked = check_compute(Settings(device="cpu", compute_workers=1, compute_backend="torchrun", compute_ranks=3))
     assert ranked.text == "torchrun on cpu, 1 items at once, a training by 3 ranks"
+
+
+def test_ranks_that_this_machine_does_not_carry_fail() -> None:
+    many = 1 + len(os.sched_getaffinity(0))
+    ranked = check_compute(Settings(device="cpu", compute_backend="ray", compute_ranks=many))
+    assert ranked.state == "fail"
+    assert ranked.text.startswith(f"The Ray cluster carries {many - 1} of {many} ranks")
+    one = check_compute(Settings(device="cpu", compute_backend="ray"))
+    assert (one.state, one.text) == ("ok", "a Ray cluster of this machine alone, started when it is needed")
 
 
 def test_a_gpu_that_is_not_there_fails() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tests.compute_jobs import die, die_once, refuse_or_go_on
+from tests.compute_jobs import die, die_once, listening, refuse_or_go_on
 from tmu.compute import Resources, backend_of, facts, ray_cluster, side_by_side
 from tmu.compute.ray_backend import Ray, carried
 from tmu.compute.ray_cluster import Cluster
@@ -89,17 +89,6 @@ def test_a_cluster_of_this_machine(tmp_path: Path) -> None:
         with pytest.raises(DataError) as raised:
             side_by_side(Ray(), refuse_or_go_on, [1, 0], one, lambda *words: heard.append(words))
         assert (raised.value.what, raised.value.hint) == ("A half holds 1 record.", "Add people.")
-        assert _listening() <= LOOPBACK
+        assert listening() <= LOOPBACK
         assert ray.nodes()[0]["NodeManagerAddress"] == "127.0.0.1"
     assert not [each for each in psutil.Process().children(recursive=True) if "raylet" in each.name()]
-
-
-def _listening() -> set[str]:
-    """The addresses at which this process and all its children listen."""
-    found = set()
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        try:
-            found |= {each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN}
-        except psutil.Error:
-            continue
-    return found

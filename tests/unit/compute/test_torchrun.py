@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tests.rank_jobs import trained
-from tmu.compute.torchrun import Launch, run_ranks
+from tmu.compute.launch import Launch, run_ranks
+from tmu.compute.torchrun import Torchrun
 from tmu.errors import ConfigError, DataError, ModelError, StorageError
 from tmu.train.ranks import Ranks
 
@@ -31,7 +32,7 @@ def _history(path: Path) -> list[dict[str, float]]:
 @pytest.mark.slow
 def test_two_ranks_train_one_model(tmp_path: Path) -> None:
     told: list[tuple] = []
-    run_ranks(_launch("train_twice"), tmp_path, lambda *words: told.append(words))
+    run_ranks(_launch("train_twice"), tmp_path, lambda *words: told.append(words), Torchrun())
     for kind in ("norm", "plain"):
         first, second = (tmp_path / f"{kind}-{rank}.safetensors" for rank in (0, 1))
         assert first.read_bytes() == second.read_bytes()  # weights, running statistics and history
@@ -53,8 +54,8 @@ def test_a_lost_rank_is_recovered_to_the_same_bits(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    run_ranks(_launch("train_twice"), whole, lambda *_: None)
-    run_ranks(_launch("lose_a_rank", snapshot=str(tmp_path / "snapshot")), broken, lambda *_: None)
+    run_ranks(_launch("train_twice"), whole, lambda *_: None, Torchrun())
+    run_ranks(_launch("lose_a_rank", snapshot=str(tmp_path / "snapshot")), broken, lambda *_: None, Torchrun())
     assert (broken / "lost").exists()
     with safe_open(broken / "norm-0.safetensors", framework="pt") as file:
         assert int(file.metadata()["resumed_at"]) > 0
@@ -66,16 +67,17 @@ def test_a_lost_rank_is_recovered_to_the_same_bits(tmp_path: Path) -> None:
 @pytest.mark.drill
 def test_an_error_of_ours_in_a_rank_is_raised_whole(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as raised:
-        run_ranks(_launch("refuse"), tmp_path, lambda *_: None)
+        run_ranks(_launch("refuse"), tmp_path, lambda *_: None, Torchrun())
     assert raised.value.hint == "Lower `lr`."
 
 
 @pytest.mark.drill
 def test_ranks_end_with_who_started_them_also_by_kill(tmp_path: Path) -> None:
     starts = (
-        "from pathlib import Path; from tmu.compute.torchrun import Launch, run_ranks; "
+        "from pathlib import Path; from tmu.compute.launch import Launch, run_ranks; "
+        "from tmu.compute.torchrun import Torchrun; "
         f"launch = Launch('tests.rank_jobs:wait_long', {{}}, 2, 'cpu', 1); "
-        f"run_ranks(launch, Path({str(tmp_path)!r}), lambda *pids: print(*pids, flush=True))"
+        f"run_ranks(launch, Path({str(tmp_path)!r}), lambda *pids: print(*pids, flush=True), Torchrun())"
     )
     parent = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -88,13 +90,13 @@ def test_ranks_end_with_who_started_them_also_by_kill(tmp_path: Path) -> None:
 def test_ranks_that_are_lost_again_and_again_are_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(StorageError, match="A rank of the training ended before its time, 3 times"):
-        run_ranks(_launch("train_twice"), tmp_path, lambda *_: None)
+        run_ranks(_launch("train_twice"), tmp_path, lambda *_: None, Torchrun())
 
 
 def test_more_ranks_than_gpus_are_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigError, match="There are 1 GPUs for 2 ranks"):
-        run_ranks(Launch("x:y", {}, 2, "cuda", 1), tmp_path, lambda *_: None)
+        run_ranks(Launch("x:y", {}, 2, "cuda", 1), tmp_path, lambda *_: None, Torchrun())
     assert list(tmp_path.iterdir()) == []
 
 
