@@ -1,5 +1,6 @@
 """The search: find what belongs to the person, look at everything, ask for the old versions, name every model."""
 
+import hashlib
 import shutil
 import tempfile
 import time
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from tmu import __version__
 from tmu.files import abandoned, scratch_folder
@@ -79,12 +81,12 @@ def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
 def survey(workspace: Workspace, task: Task) -> Inventory:
     """The inventory alone, with as much of a search as it needs: nothing else of what is found would be kept.
 
-    Versions of objects and live shards are looked at for the person, all other files for models and manifests. Tables
-    and the files of a database's server tell no inventory anything.
+    Versions of objects and live shards are looked at for the person, all other files for models and manifests. Of what
+    lies here with the same bytes no version is fetched. Tables and a database server's files tell an inventory nothing.
     """
     started = _now()
     with _scratch(workspace) as scratch:
-        run = _Run(Ground(workspace, scratch, task.also, task.own), task)
+        run = _Run(Ground(workspace, scratch, task.also, task.own, here={}), task)
         run.derive()
         run.survey()
         return run.inventory(started)
@@ -130,6 +132,7 @@ class _Run:
             try:
                 with thing.path.open("rb") as file:
                     head = file.read(4)
+                    self._note_here(thing, file)
                 if head not in HEADS:
                     continue
                 digests = Looker.digests(thing.path)
@@ -146,6 +149,13 @@ class _Run:
                     self.revisions.note_shard(digests.md5, rows)
                     found.append(rows)
         self.sought = self.sought.joined(of_rows(found))
+
+    def _note_here(self, thing: Thing, file: BinaryIO) -> None:
+        """Note by its digest what lies on this machine itself, where that is of use."""
+        if self.ground.here is not None and not thing.version:
+            file.seek(0)
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            self.ground.here[digest.hexdigest(), file.tell()] = thing.path
 
     def look(self) -> None:
         """Second look: everything, for everything."""

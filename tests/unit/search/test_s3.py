@@ -124,8 +124,18 @@ def test_the_inventory_alone_is_that_of_a_whole_search(
     task = Task(needles_of(stored, Given(subjects=(PERSON,))))
     _, whole = search(stored, task)
     assert whole.holders and whole.models and whole.alike and whole.needles.pictures  # all that it may tell
+    fetched: list[str] = []
+    real = store_of_objects._fetched
+
+    def counted(client: Any, bucket: str, each: dict[str, Any], path: Path) -> str:
+        fetched.append(each["Key"])
+        return real(client, bucket, each, path)
+
+    monkeypatch.setattr(store_of_objects, "_fetched", counted)
     alone = survey(stored, task)
     assert alone.model_copy(update={"taken": whole.taken}) == whole
+    assert "artifacts/x" in fetched
+    assert "artifacts/model/a/weights.safetensors" not in fetched  # the listing tells that its bytes lie here
 
 
 def test_a_version_of_which_the_store_does_not_say_that_it_is_gone_is_no_pass(
