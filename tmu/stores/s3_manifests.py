@@ -21,13 +21,12 @@ class Manifests:
     def among(self, listed: Iterator[dict[str, Any]], start: str) -> dict[str, bytes]:
         """The bytes of each manifest among the objects listed, by its artifact's key below `start` (`prefix/kind/`)."""
         tags = {each["Key"]: each["ETag"] for each in listed if _is_manifest(each["Key"], start)}
-        lacking = [key for key, tag in tags.items() if key not in self._known or self._known[key][0] != tag]
-        for key, found in zip(lacking, side_by_side(self._get, lacking), strict=True):
-            self._known.pop(key, None)
-            if found is not None:
-                self._known[key] = found
-        there = sorted(tags.keys() & self._known.keys())
-        return {key.removeprefix(start).partition("/")[0]: self._known[key][1] for key in there}
+        known = {key: had for key in tags if (had := self._known.get(key)) is not None and had[0] == tags[key]}
+        lacking = [key for key in tags if key not in known]
+        fetched = zip(lacking, side_by_side(self._get, lacking), strict=True)
+        known |= {key: found for key, found in fetched if found is not None}
+        self._known |= known
+        return {key.removeprefix(start).partition("/")[0]: known[key][1] for key in sorted(known)}
 
 
 def _is_manifest(key: str, start: str) -> bool:

@@ -9,7 +9,7 @@ _Given, _Found = TypeVar("_Given"), TypeVar("_Found")
 
 
 def side_by_side(ask: Callable[[_Given], _Found], given: Iterable[_Given]) -> list[_Found]:
-    """The answers in the order of what was given. Raises the first error in that order, when all have ended."""
+    """The answers in the order of what was given. Raises the first error in that order, when none is under way."""
     asked = list(given)
     if len(asked) < 2:
         return [ask(each) for each in asked]
