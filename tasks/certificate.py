@@ -13,9 +13,9 @@ from tmu.workspace import Workspace
 
 
 @step_task("inventory-deletion", cached=False)
-def inventory_of(workspace: Workspace, deletion: Deletion) -> int:
-    """The independent search before the purge; how many places hold something."""
-    return searching.inventory_of(workspace, deletion)
+def inventory_of(workspace: Workspace, deletion: Deletion) -> None:
+    """The independent search before the purge: its inventory."""
+    searching.inventory_of(workspace, deletion)
 
 
 @step_task("search-deletion", cached=False)

@@ -23,7 +23,7 @@ _SMALL = {  # a few dozen connections and some hundred short transactions a seco
     "max_connections": "100",
     "work_mem": "2MB",
     "maintenance_work_mem": "32MB",
-    "max_wal_size": "256MB",
+    "max_wal_size": "64MB",
     "max_worker_processes": "2",
     "max_parallel_workers": "0",
     "autovacuum_max_workers": "1",
@@ -57,6 +57,7 @@ def server(stack: Stack) -> Server:
     )
 
 
+_SEGMENT = "1"  # MiB: a deletion overwrites every segment of the write-ahead log, twice, and the search reads them
 _REWRITING = ("pg_switch_wal()", "pg_ls_waldir()")
 
 
@@ -79,6 +80,7 @@ def _make_cluster(stack: Stack, data: Path) -> None:
         password.flush()
         own(Path(password.name))
         options = ["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"]
+        options += [f"--wal-segsize={_SEGMENT}"]
         initdb = [str(postgres(data) / "initdb"), "--pwfile", password.name, "--data-checksums", *options]
         call([*initdb, "-D", str(building)], user=postgres_user(), env=stack.environment("initdb"))
     building.rename(data)

@@ -49,6 +49,10 @@ def prepare() -> None:
         from tmu.stores.s3_access import S3Access
 
         S3Access("http://127.0.0.1").client()  # it asks nobody; botocore reads its description of S3 for the first one
+    with suppress(Exception):
+        from tmu.evidence.sbom import installed
+
+        installed()  # a spare is not taken once a package was installed or removed
     gc.collect()
     gc.freeze()  # a run need not go through a million objects of modules each time that it looks for garbage
 

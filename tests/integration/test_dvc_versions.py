@@ -230,7 +230,8 @@ def test_a_process_that_had_waited_does_what_a_new_one_does(small, monkeypatch):
     started = []
     real = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda *given, **how: started.append(given) or real(*given, **how))
-    with versions.made_ready(3):
+    with versions.made_ready(4):
+        assert "".join(f"{name}={value}\n" for name, value in versions.settings.items()).strip() == plain.strip()
         assert versions._dvc("config", "--list") == plain
         more.write_text("x")
         assert versions.commit(Path("data")) == dvc_digest(versions.root / "data") != digest

@@ -255,6 +255,12 @@ def test_a_broken_plugin_is_named_with_its_cause_and_all_else_works(install, sou
     assert all(cause in each.error and each.source == "acme-forget 1.0" for each in found)
 
 
+def test_where_there_is_no_plugin_none_is_broken_and_nothing_is_imported(monkeypatch):
+    monkeypatch.setattr("tmu.cli.catalogue.claims", lambda group: {})
+    monkeypatch.setattr("tmu.cli.catalogue.entries", lambda kind: pytest.fail(f"the {kind} were imported"))
+    assert broken() == []
+
+
 def test_a_module_that_is_no_method_is_refused_by_what_it_lacks(install):
     install(FILES | {"method.py": "NEEDS_TWIN = False\nNEEDS_HOLDOUT = False\n"})
     with pytest.raises(ConfigError, match="has no `Options` and no `unlearn`"):

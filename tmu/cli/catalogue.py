@@ -9,7 +9,8 @@ from tmu.config import Config
 from tmu.plugins import METHODS, METRICS, MODELS, READERS, Plugin, claims, faults, plugins
 
 BUILT_IN = "built in"
-KINDS = ("methods", "metrics", "readers", "models")
+_GROUPS = {"methods": METHODS, "metrics": METRICS, "readers": READERS, "models": MODELS}
+KINDS = tuple(_GROUPS)
 
 
 class Entry(Config):
@@ -27,8 +28,8 @@ def entries(kind: str) -> list[Entry]:
 
 
 def broken() -> list[Entry]:
-    """The plugins that cannot be used."""
-    return [each for kind in KINDS for each in entries(kind) if each.error]
+    """The plugins that cannot be used. A kind that has none is not looked at: that would import all of tmu's own."""
+    return [each for kind, group in _GROUPS.items() if claims(group) for each in entries(kind) if each.error]
 
 
 def _methods() -> list[Entry]:

@@ -5,8 +5,9 @@ Versions are those that are installed; digests are those of the lock file, of al
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -29,13 +30,24 @@ def bill_of_materials(at: str, lock: Path | None) -> bytes:
     one.
     """
     hashes = _locked(lock.read_text()) if lock is not None and lock.is_file() else {}
-    return made_of(distributions(), at, hashes)
+    return made_of(installed(), at, hashes)
 
 
-def made_of(found: Iterable[Distribution], at: str, hashes: dict[str, list[str]]) -> bytes:
-    """Of these distributions. hashes: SHA-256 by `name==version`."""
+@cache
+def installed() -> frozenset[tuple[str, str]]:
+    """Name and version of what this process can import, read once in its life: it is what was there at its start."""
+    return pinned(distributions())
+
+
+def pinned(found: Iterable[Distribution]) -> frozenset[tuple[str, str]]:
+    """Name and version of distributions, each once."""
     named = ((each.metadata["Name"], each) for each in found)  # each access reads and parses the whole file anew
-    pins = sorted({(_plain(name), each.version) for name, each in named if name})
+    return frozenset((_plain(name), each.version) for name, each in named if name)
+
+
+def made_of(found: Collection[tuple[str, str]], at: str, hashes: dict[str, list[str]]) -> bytes:
+    """Of these names and versions. hashes: SHA-256 by `name==version`."""
+    pins = sorted(found)
     parts = [_component(name, version, hashes.get(f"{name}=={version}", [])) for name, version in pins if name != "tmu"]
     bom = Bom(components=parts, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, digest_of([at, pins])))
     bom.metadata.timestamp = datetime.fromisoformat(at)

@@ -14,7 +14,7 @@ from tmu.ledger import engine as database
 from tmu.ledger.schema import forget_entries, holds, plans, request_keys, requests
 
 TABLES = (request_keys, forget_entries, holds, plans, requests)
-_MOST_SEGMENTS = 256
+_MOST_SEGMENTS = 1024
 _SEGMENT = "'^[0-9A-F]{24}$'"
 _ARCHIVED = "SELECT current_setting('archive_mode') <> 'off'"
 _REPLICATED = "SELECT EXISTS (SELECT 1 FROM pg_replication_slots)"

@@ -34,8 +34,29 @@ class Copy:
     lock: Lock = _FREE
 
 
-def copies(workspace: Workspace, uri: str) -> Iterator[Copy]:
-    """All that is left of an artifact, what decides whether it is found first."""
+class Listed:
+    """The versions of an artifact store in S3 as they are now, one listing a kind; elsewhere there are none."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._store = workspace.artifacts
+        self._kinds: dict[str, dict[str, list[Version]]] = {}
+
+    def of(self, uri: str) -> list[Version]:
+        """Of one artifact (`kind/key`)."""
+        return self.by_artifact(uri.partition("/")[0]).get(uri, [])
+
+    def by_artifact(self, kind: str) -> dict[str, list[Version]]:
+        """Of all artifacts of a kind, by address."""
+        if kind not in self._kinds:
+            found = self._kinds[kind] = dict[str, list[Version]]()
+            store = self._store
+            for version in store.versions.under(store.key(kind) + "/") if isinstance(store, S3Artifacts) else ():
+                found.setdefault(store.address(version.key), []).append(version)
+        return self._kinds[kind]
+
+
+def copies(workspace: Workspace, uri: str, listed: Listed | None = None) -> Iterator[Copy]:
+    """All that is left of an artifact, what decides whether it is found first. listed: None: it is listed by itself."""
     store = workspace.artifacts
     if uri.startswith("file:"):
         if _stage_folder(workspace, uri).exists():
@@ -44,7 +65,7 @@ def copies(workspace: Workspace, uri: str) -> Iterator[Copy]:
         if store.folder(*uri.split("/", 1)).exists():
             yield Copy(uri)
     elif isinstance(store, S3Artifacts):
-        found = list(store.versions.under(store.key(uri) + "/"))
+        found = list(listed.of(uri) if listed else store.versions.under(store.key(uri) + "/"))
         found.sort(key=lambda each: (each.key != store.key(f"{uri}/{manifest.MANIFEST}"), each.key, each.id))
         yield from (Copy(each.key, each.id, store.versions.lock(each)) for each in found)
         if store.cache.folder(*uri.split("/", 1)).exists():

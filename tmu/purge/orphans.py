@@ -12,7 +12,7 @@ from tmu.deletion.deletion import Stage
 from tmu.deletion.journal import Journal
 from tmu.lineage.kinds import KINDS
 from tmu.provenance import now
-from tmu.purge.artifact_store import Copy
+from tmu.purge.artifact_store import Copy, Listed
 from tmu.stores.artifacts_s3 import S3Artifacts
 from tmu.stores.s3_versions import Version
 from tmu.workspace import Workspace
@@ -20,7 +20,7 @@ from tmu.workspace import Workspace
 _ELSEWHERE = ("forget", "data")  # forget sets go last; data lie in DVC's stores
 
 
-def orphans(workspace: Workspace, request: str, but: Collection[str] = ()) -> Iterator[Copy]:
+def orphans(workspace: Workspace, request: str, listed: Listed, but: Collection[str] = ()) -> Iterator[Copy]:
     """All of them, of every kind but forget sets; in a folder there are none. request: the deletion.
 
     but: addresses (`kind/key`) that are passed by.
@@ -31,10 +31,7 @@ def orphans(workspace: Workspace, request: str, but: Collection[str] = ()) -> It
     if not isinstance(store, S3Artifacts) or erased is None:
         return
     for kind in sorted({each.artifact for each in KINDS if each.artifact} - {*_ELSEWHERE}):
-        groups: dict[str, list[Version]] = {}
-        for version in store.versions.under(store.key(kind) + "/"):
-            groups.setdefault(store.address(version.key), []).append(version)
-        for uri, versions in groups.items():
+        for uri, versions in listed.by_artifact(kind).items():
             decider = store.key(f"{uri}/{manifest.MANIFEST}")
             if uri in but or any(each.key == decider and each.latest and not each.marker for each in versions):
                 continue

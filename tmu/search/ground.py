@@ -30,8 +30,10 @@ class Ground:
     """scratch: a private folder. also: further folders to look at. own: files of the verifier, which are not looked at.
 
     shards: look for shards and listings alone: of large other objects in S3 only the first bytes are fetched.
+    tables: look at tables and at the files of a database's server, too.
     copies: small objects' versions that the first look fetched into `scratch`, for the second: path, and what the
-    store tells beside the bytes.
+    store tells beside the bytes. told: by its address, what a server told the first look. here: for an inventory alone,
+    files of this machine by MD5 and size: an object of which the listing tells the same is not fetched.
     """
 
     workspace: Workspace
@@ -39,7 +41,10 @@ class Ground:
     also: tuple[Path, ...] = ()
     own: tuple[Path, ...] = ()
     shards: bool = False
+    tables: bool = True
     copies: dict[Path, str] = field(default_factory=dict)
+    told: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    here: dict[tuple[str, int], Path] | None = None
 
     @property
     def root(self) -> Path:

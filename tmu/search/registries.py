@@ -73,12 +73,12 @@ def _asked(uri: str, ground: Ground) -> Iterator[tuple[Any, ...]]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    from tmu.search.haystacks.mlflow_server import rows_of
+    from tmu.search.haystacks.mlflow_server import told_by
     from tmu.stores.mlflow_login import log_in
 
     log_in(ground.workspace.settings)
     try:
-        versions = rows_of(MlflowClient(tracking_uri=uri))["versions"]
+        versions = told_by(MlflowClient(tracking_uri=uri), uri, ground)["versions"]
     except MlflowException as error:
         raise OSError(str(error)) from error
     for each in versions:

@@ -1,13 +1,16 @@
 """The search: find what belongs to the person, look at everything, ask for the old versions, name every model."""
 
+import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from tmu import __version__
 from tmu.files import abandoned, scratch_folder
@@ -26,6 +29,8 @@ from tmu.search.sought import Rows, Shards, of_rows, shape_of
 from tmu.workspace import Workspace
 
 Progress = Callable[[int, int | None], None]
+_LIVE = "data"  # the haystack of the shards as they are now
+_AT_ONCE = 8  # versions that the store is asked for
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,20 @@ def search(workspace: Workspace, task: Task) -> tuple[SearchReport, Inventory]:
         return report, run.inventory(started)
 
 
+def survey(workspace: Workspace, task: Task) -> Inventory:
+    """The inventory alone, with as much of a search as it needs: nothing else of what is found would be kept.
+
+    Versions of objects and live shards are looked at for the person, all other files for models and manifests. Of what
+    lies here with the same bytes no version is fetched. Tables and a database server's files tell an inventory nothing.
+    """
+    started = _now()
+    with _scratch(workspace) as scratch:
+        run = _Run(Ground(workspace, scratch, task.also, task.own, here={}), task)
+        run.derive()
+        run.survey()
+        return run.inventory(started)
+
+
 def _scratch(workspace: Workspace) -> AbstractContextManager[Path]:
     """A private folder for copies. Those that killed searches of this workspace left behind go first."""
     folder, name = Path(tempfile.gettempdir()), f"{workspace.scratch_name}-search"
@@ -107,18 +126,19 @@ class _Run:
         found: list[Rows] = []
         seen: set[str] = set()
         reader = Shards(self.sought.records, self.sought.subjects, shape)
-        for thing in self._everything(replace(self.ground, shards=True)):
+        for thing in self._everything(replace(self.ground, shards=True, tables=False)):
             if not isinstance(thing, Thing):
                 continue
             try:
                 with thing.path.open("rb") as file:
                     head = file.read(4)
+                    self._note_here(thing, file)
                 if head not in HEADS:
                     continue
                 digests = Looker.digests(thing.path)
             except OSError:
                 continue  # the second look says so
-            if thing.haystack == "data":
+            if thing.haystack == _LIVE:
                 self._live.add(digests.md5)
             if head == LISTING:
                 self.revisions.note_listing(digests.md5, thing.path.read_bytes())
@@ -129,6 +149,13 @@ class _Run:
                     self.revisions.note_shard(digests.md5, rows)
                     found.append(rows)
         self.sought = self.sought.joined(of_rows(found))
+
+    def _note_here(self, thing: Thing, file: BinaryIO) -> None:
+        """Note by its digest what lies on this machine itself, where that is of use."""
+        if self.ground.here is not None and not thing.version:
+            file.seek(0)
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            self.ground.here[digest.hexdigest(), file.tell()] = thing.path
 
     def look(self) -> None:
         """Second look: everything, for everything."""
@@ -146,6 +173,19 @@ class _Run:
                 self.unread.append(NotLookedAt(haystack=each.haystack, address=address, why=why))
                 continue
             self._count(each.haystack, each.address, seen, time.monotonic() - begun)
+        note_versions(self.ground, self.models, self.unread)
+
+    def survey(self) -> None:
+        """Second look, for the inventory alone. What cannot be read is said by the search after the purge."""
+        looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
+        for each in self._everything(replace(self.ground, tables=False)):
+            with suppress(Exception):
+                if not isinstance(each, Thing):
+                    continue
+                if each.version or each.haystack == _LIVE:
+                    self._look_at(looker, each)
+                elif each.path.stat().st_size:
+                    self.models.note(each, looker.digests(each.path), looker.redacted(each.address))
         note_versions(self.ground, self.models, self.unread)
 
     def _look_at(self, looker: Looker, each: Thing | Table) -> Seen:
@@ -205,15 +245,15 @@ class _Run:
         if self.task.before is None or not self.task.before.holders:
             return ()
         client, _ = s3_client(self.ground.workspace)
-        looker = Looker(self.sought, self.ground.scratch)
-        return tuple(
-            OldVersion(
-                address=looker.redacted(f"s3://{each.bucket}/{each.key}"),
-                version=each.version,
-                answer=answer_of(client, each.bucket, each.key, each.version),
+        looker, holders = Looker(self.sought, self.ground.scratch), self.task.before.holders
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = pool.map(lambda each: answer_of(client, each.bucket, each.key, each.version), holders)
+            return tuple(
+                OldVersion(
+                    address=looker.redacted(f"s3://{each.bucket}/{each.key}"), version=each.version, answer=answer
+                )
+                for each, answer in zip(holders, answers, strict=True)
             )
-            for each in self.task.before.holders
-        )
 
     def inventory(self, taken: str) -> Inventory:
         """For the search after."""

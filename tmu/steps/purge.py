@@ -4,17 +4,20 @@ A store that refuses fails its own traces alone; at the end of the step it is na
 leads to the person (keys) goes only when everything else is gone.
 """
 
+from itertools import chain
+
 from tmu.deletion.deletion import Deletion, Stage
 from tmu.errors import RequestError, StorageError
 from tmu.provenance import now
 from tmu.purge.acting import Acting, Report
 from tmu.purge.in_service import in_service
-from tmu.purge.place import LAST, by_order
+from tmu.purge.place import LAST, Place, by_order
 from tmu.purge.record import Record, find_record, write_record
 from tmu.purge.scope import Scope
 from tmu.purge.trace import Trace
 from tmu.steps.ledger.legal_hold import refuse_purge
 from tmu.steps.purge_scope import scope_of
+from tmu.stores.side_by_side import side_by_side
 from tmu.workspace import Workspace
 
 
@@ -102,17 +105,31 @@ def scrub_purge(workspace: Workspace, request: str) -> Record:
 
 
 def _looked(workspace: Workspace, record: Record) -> Record:
-    """The record with what all stores hold now."""
-    if record.scope is None:
+    """The record with what all stores hold now.
+
+    They are looked at side by side; those of one module in turn, since they share what they read.
+    """
+    scope = record.scope
+    if scope is None:
         return record
-    found: list[Trace] = []
-    away, all_places = {}, [place for group in by_order(workspace).values() for place in group]
+    all_places = [place for group in by_order(workspace).values() for place in group]
+    modules: dict[str, list[Place]] = {}
     for place in all_places:
-        try:
-            found += list(place.find(record.scope))
-        except StorageError as error:
-            away[place.name] = error.what
-    return record.found([place.name for place in all_places], found, away)
+        modules.setdefault(type(place).__module__, []).append(place)
+    several = side_by_side(lambda group: [_found_in(place, scope) for place in group], modules.values())
+    found = {id(place): what for place, what in zip(chain(*modules.values()), chain(*several), strict=True)}
+    in_order = [(place.name, found[id(place)]) for place in all_places]
+    away = {name: what.what for name, what in in_order if isinstance(what, StorageError)}
+    traces = [each for _, what in in_order if not isinstance(what, StorageError) for each in what]
+    return record.found([place.name for place in all_places], traces, away)
+
+
+def _found_in(place: Place, scope: Scope) -> list[Trace] | StorageError:
+    """All traces in one store, or why it does not answer."""
+    try:
+        return list(place.find(scope))
+    except StorageError as error:
+        return error
 
 
 def _planned(workspace: Workspace, request: str) -> Record:

@@ -16,15 +16,14 @@ from tmu.workspace import Workspace
 _RECORD = "the purge's record and the journal: their keys are destroyed as soon as the search has passed"
 
 
-def inventory_of(workspace: Workspace, deletion: Deletion) -> int:
+def inventory_of(workspace: Workspace, deletion: Deletion) -> None:
     """Before the purge: find everything independently, so that the search after it knows old versions and models.
 
-    Returns how many places hold something; 0 where no purge is planned or its keys are destroyed already.
+    Nothing where no purge is planned, or its keys are destroyed already.
     """
     record = find_record(workspace, deletion.id)
-    if record is None or not record.has_keys or record.verified:
-        return 0
-    return take_inventory(workspace, _erased(workspace, record, deletion))
+    if record is not None and record.has_keys and not record.verified:
+        take_inventory(workspace, _erased(workspace, record, deletion))
 
 
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:

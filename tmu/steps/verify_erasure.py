@@ -12,7 +12,7 @@ from tmu.search import inventory as inventories
 from tmu.search.declared import Declared
 from tmu.search.needles import Needles, of_keys
 from tmu.search.report import Outcome, SearchReport
-from tmu.search.search import Task, search
+from tmu.search.search import Task, search, survey
 from tmu.search.sought import secrets_of
 from tmu.workspace import Workspace
 
@@ -28,14 +28,13 @@ class Erased(Config):
     rules: tuple[Declared, ...] = ()
 
 
-def take_inventory(workspace: Workspace, erased: Erased) -> int:
-    """Search before the purge; returns how many places hold something. What an earlier call took is kept."""
+def take_inventory(workspace: Workspace, erased: Erased) -> None:
+    """Search before the purge, as much as the search after it needs. What an earlier call took is kept."""
     path = _inventory(workspace, erased.request)
     if path.exists():
-        return len(inventories.load(path).needles.forms)
-    report, inventory = search(workspace, Task(needles=_needles(workspace, erased), rules=erased.rules))
-    inventories.save(inventory, path)
-    return len(report.left)
+        inventories.load(path)  # refuses one that others may read
+        return
+    inventories.save(survey(workspace, Task(needles=_needles(workspace, erased), rules=erased.rules)), path)
 
 
 def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:

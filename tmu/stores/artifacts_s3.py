@@ -21,7 +21,9 @@ from tmu.stores.artifacts import Artifacts, Held, LocalArtifacts
 from tmu.stores.lock import locked
 from tmu.stores.owner import MARK
 from tmu.stores.s3_access import S3Access, put, refusals
+from tmu.stores.s3_manifests import Manifests
 from tmu.stores.s3_versions import S3Versions
+from tmu.stores.side_by_side import side_by_side
 from tmu.stores.source import S3Source, Source
 
 _ABSENT = ("NoSuchKey", "404")
@@ -73,14 +75,11 @@ class S3Artifacts(Artifacts):
     def manifests(self, kind: str) -> list[Held]:
         found, start = [], self.key(kind) + "/"
         with self._refusals():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=start, Delimiter="/"
-            )
-            keys = [each["Prefix"][len(start) : -1] for page in pages for each in page.get("CommonPrefixes", ())]
-        for key in sorted(keys):
-            raw = self._get(f"{kind}/{key}/{manifest.MANIFEST}")
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start)
+            listed = [each for page in pages for each in page.get("Contents", ())]
+        for key, raw in self._manifests.among(listed, start).items():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                said = json.loads(raw) if raw else {}
+                said = json.loads(raw)
                 content = {"kind": said["kind"], "identity": dict(said["identity"]), "files": dict(said["files"])}
                 found.append(Held(f"{kind}/{key}", hashlib.sha256(raw).hexdigest(), content))
         return found
@@ -97,11 +96,14 @@ class S3Artifacts(Artifacts):
         ours = (folder / manifest.MANIFEST).read_bytes()
         content = hashlib.sha256(ours).hexdigest()
         before, local = source.manifest["files"], source.uri.startswith("file:")
-        for name, digest in manifest.read(folder)["files"].items():
+
+        def store(name: str, digest: str) -> None:
             if before.get(name) == digest and not local:
                 self._copy(f"{source.uri}/{source.digest}/{name}", f"{kind}/{key}/{content}/{name}")
             else:
                 self._put(f"{kind}/{key}/{content}/{name}", (folder / name).read_bytes())
+
+        side_by_side(lambda each: store(*each), manifest.read(folder)["files"].items())
         if (folder / manifest.RUN).exists():
             self._put(f"{kind}/{key}/{content}/{manifest.RUN}", (folder / manifest.RUN).read_bytes())
         self._put(f"{kind}/{key}/{manifest.MANIFEST}", ours)
@@ -176,9 +178,8 @@ class S3Artifacts(Artifacts):
         if theirs not in (None, ours) and self.find(kind, key):
             return
         content = hashlib.sha256(ours).hexdigest()
-        for name in [*manifest.read(folder)["files"], manifest.RUN]:
-            if (folder / name).exists():
-                self._put(f"{kind}/{key}/{content}/{name}", (folder / name).read_bytes())
+        names = [name for name in (*manifest.read(folder)["files"], manifest.RUN) if (folder / name).exists()]
+        side_by_side(lambda name: self._put(f"{kind}/{key}/{content}/{name}", (folder / name).read_bytes()), names)
         self._put(decider, ours, only_if_absent=theirs is None)
         self.find(kind, key)
 
@@ -186,8 +187,9 @@ class S3Artifacts(Artifacts):
         content = hashlib.sha256(wanted).hexdigest()
         with contextlib.suppress(_Unsound), new_folder(self.cache.folder(kind, key)) as building:
             write_atomic(building / manifest.MANIFEST, wanted)
-            for name in [*_listed(building), manifest.RUN]:
-                data = self._get(f"{kind}/{key}/{content}/{name}")
+            names = [*_listed(building), manifest.RUN]
+            contents = side_by_side(lambda name: self._get(f"{kind}/{key}/{content}/{name}"), names)
+            for name, data in zip(names, contents, strict=True):
                 if data is not None:
                     write_atomic(building / name, data)
             _sound(manifest.check, building, kind)
@@ -195,9 +197,15 @@ class S3Artifacts(Artifacts):
         return None
 
     def _get(self, name: str) -> bytes | None:
+        found = self._tagged(self.key(name))
+        return found and found[1]
+
+    def _tagged(self, key: str) -> tuple[str, bytes] | None:
+        """The entity tag and the bytes of an object; None where it is gone."""
         with self._refusals() as ignored:
             ignored.extend(_ABSENT)
-            return self._client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            return answer.get("ETag", ""), answer["Body"].read()
         return None
 
     def _put(self, name: str, data: bytes, only_if_absent: bool = False) -> None:
@@ -227,6 +235,10 @@ class S3Artifacts(Artifacts):
     def versions(self) -> S3Versions:
         """All versions of the bucket's objects, for what has to go for good."""
         return S3Versions(self.bucket, self.access)
+
+    @cached_property
+    def _manifests(self) -> Manifests:
+        return Manifests(self._tagged)
 
     @cached_property
     def _client(self) -> Any:

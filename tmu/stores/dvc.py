@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -44,15 +45,22 @@ class DvcVersions:
         self._access = access or S3Access()
         self._site_cache = self.root / _SITE_CACHE
         self._waiting = Waiting()
+        self._asked: Future[dict[str, str]] | None = None
 
     @contextmanager
     def made_ready(self, commands: int) -> Iterator[None]:
-        """Inside, so many commands find DVC's imports done, which takes half a second each otherwise."""
+        """Inside, so many commands find DVC's imports done, which takes half a second each otherwise.
+
+        The first one asks for DVC's settings, while other work goes on.
+        """
         self._waiting.start(commands)
-        try:
-            yield
-        finally:
-            self._waiting.close()
+        with ThreadPoolExecutor(1) as pool:
+            self._asked = pool.submit(self._ask)
+            try:
+                yield
+            finally:
+                self._asked.exception()  # whoever needs them was told
+                self._waiting.close()
 
     def init(self) -> None:
         """Make `root` a DVC repository with our settings; may be repeated.
@@ -108,6 +116,9 @@ class DvcVersions:
     @cached_property
     def settings(self) -> dict[str, str]:
         """DVC's own settings with all paths absolute, such as `cache.dir` and `remote.storage.url`."""
+        return self._asked.result() if self._asked else self._ask()
+
+    def _ask(self) -> dict[str, str]:
         lines = (line.partition("=") for line in self._dvc("config", "--list").splitlines())
         return {name: value for name, _, value in lines}
 

@@ -35,8 +35,7 @@ class Waiting:
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str] | None:
         """What a command of DVC's came to; None where no process waits for one."""
-        while self._processes:
-            process = self._processes.pop()
+        while (process := self._taken()) is not None:
             asked = {"arguments": [*arguments], "folder": str(folder), "environment": dict(environment)}
             try:
                 said, complained = process.communicate(json.dumps(asked))
@@ -50,8 +49,14 @@ class Waiting:
 
     def close(self) -> None:
         """End those that are left."""
-        while self._processes:
-            self._processes.pop().communicate("")
+        while (process := self._taken()) is not None:
+            process.communicate("")
+
+    def _taken(self) -> subprocess.Popen[str] | None:
+        """One that waits; two threads may ask at once."""
+        with suppress(IndexError):
+            return self._processes.pop()
+        return None
 
 
 def main() -> int:

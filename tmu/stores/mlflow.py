@@ -177,7 +177,7 @@ class ModelRegistry:
         """Copy a folder (an audit's report and figures) below `artifact_path` of the version's run."""
         with self.connected() as client:
             uri = client.get_run(version.run_id).info.artifact_uri
-            mlflow_versions.repository(uri, self.uri).log_artifacts(str(folder), artifact_path)
+            mlflow_versions.store_files(mlflow_versions.repository(uri, self.uri), folder, artifact_path)
 
     def log_table(
         self,

@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tmu.files import digest_of, scratch_folder, sha256_file
 from tmu.stores.mlflow_gone import PURGED
 from tmu.stores.mlflow_package import mlflow_folder
+from tmu.stores.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -102,7 +103,7 @@ def log_model(
     with scratch_folder(home) as scratch:
         folder = mlflow_folder(scratch, bundle, arch, run_id, model.model_id)
         files = listing(folder)
-        repository(model.artifact_location, client.tracking_uri).log_artifacts(str(folder))
+        store_files(repository(model.artifact_location, client.tracking_uri), folder)
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model.model_id, {FILES: json.dumps(files, sort_keys=True), DIGEST: digest_of(files)}
@@ -119,6 +120,21 @@ def repository(uri: str, tracking_uri: str) -> "ArtifactRepository":
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(uri, tracking_uri=tracking_uri)
+
+
+def store_files(target: "ArtifactRepository", folder: Path, below: str = "") -> None:
+    """Store all files of a folder below a path; several at a time where each is a request to a server."""
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    if isinstance(target, LocalArtifactRepository):
+        target.log_artifacts(str(folder), below or None)
+        return
+
+    def store(path: Path) -> None:
+        place = PurePosixPath(below, path.parent.relative_to(folder).as_posix()).as_posix()
+        target.log_artifact(str(path), None if place == "." else place)
+
+    side_by_side(store, sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def create(client: "MlflowClient", uri: str, dataset: str, model_id: str, run_id: str, tags: dict[str, str]) -> Version:

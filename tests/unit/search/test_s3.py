@@ -24,7 +24,7 @@ from tmu.search.haystacks import s3 as store_of_objects
 from tmu.search.haystacks.s3 import Buckets, places_of
 from tmu.search.needles import Needles
 from tmu.search.report import By, Learned, Outcome, SearchReport
-from tmu.search.search import Task, search
+from tmu.search.search import Task, search, survey
 from tmu.search.sought import Given, needles_of
 from tmu.settings import Settings
 from tmu.workspace import Workspace
@@ -103,6 +103,39 @@ def test_the_search_after_asks_for_the_versions_of_before(stored: Workspace, nee
     s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=first)
     report = at(elsewhere, needles, before=inventory)
     assert (report.outcome, [each.gone for each in report.old_versions]) == (Outcome.PASS, [True])
+
+
+def test_the_inventory_alone_is_that_of_a_whole_search(
+    stored: Workspace, planted_shard: ShardTable, tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shard(tmp_path / "shard", planted_shard)
+    identity = {"stage": "gold", "data": "0" * 32 + ".dir", "forget": "", "original": ""}
+    weights = save({"fc.weight": np.zeros((2, 2), np.float32)})
+    files = {"weights.safetensors": hashlib.sha256(weights).hexdigest()}
+    model = {"weights.safetensors": weights, "manifest.json": json.dumps({"identity": identity, "files": files})}
+    for name, content in model.items():
+        s3.put_object(Bucket="store", Key=f"artifacts/model/a/{name}", Body=content)
+    s3.put_object(Bucket="store", Key="dvc/files/md5/aa/bb", Body=(tmp_path / "shard").read_bytes())
+    s3.put_object(Bucket="store", Key="artifacts/x", Body=KEYS.record(RECORDS[7]).encode())
+    s3.delete_object(Bucket="store", Key="artifacts/x")
+    write_shard(shard_path(stored.data, 1), shard(["like"], ["dora"], PLANTED[:1]))
+    (stored.root / "copy.safetensors").write_bytes(weights)
+    (stored.root / "empty").touch()
+    task = Task(needles_of(stored, Given(subjects=(PERSON,))))
+    _, whole = search(stored, task)
+    assert whole.holders and whole.models and whole.alike and whole.needles.pictures  # all that it may tell
+    fetched: list[str] = []
+    real = store_of_objects._fetched
+
+    def counted(client: Any, bucket: str, each: dict[str, Any], path: Path) -> str:
+        fetched.append(each["Key"])
+        return real(client, bucket, each, path)
+
+    monkeypatch.setattr(store_of_objects, "_fetched", counted)
+    alone = survey(stored, task)
+    assert alone.model_copy(update={"taken": whole.taken}) == whole
+    assert "artifacts/x" in fetched
+    assert "artifacts/model/a/weights.safetensors" not in fetched  # the listing tells that its bytes lie here
 
 
 def test_a_version_of_which_the_store_does_not_say_that_it_is_gone_is_no_pass(

@@ -38,6 +38,28 @@ def test_manifests_tell_address_digest_and_identity(store) -> None:
     assert store.manifests("model") == []
 
 
+def test_a_manifest_in_s3_is_fetched_again_only_where_the_listing_tells_a_change(bucket, tmp_path, monkeypatch) -> None:
+    store, other = s3(tmp_path / "one"), s3(tmp_path / "two")
+    make(store), make(store, "k2")
+    fetched: list[str] = []
+    real = store._tagged
+    monkeypatch.setattr(store._manifests, "_get", lambda key: fetched.append(key) or real(key))
+    assert [held.uri for held in store.manifests("references")] == ["references/k1", "references/k2"]
+    assert fetched == []
+    other.remove("references/k1")
+    with other.create("references", "k2", LATER):
+        pass
+    other.versions.destroy(other.versions.of("tmu/references/k2/manifest.json"))
+    with other.create("references", "k3", LATER):
+        pass
+    assert [held.uri for held in store.manifests("references")] == ["references/k3"]
+    bucket.put_object(
+        Key="tmu/references/k3/manifest.json", Body=b'{"kind": "references", "identity": {}, "files": {}}'
+    )
+    (held,) = store.manifests("references")
+    assert (held.manifest["identity"], fetched) == ({}, 2 * ["tmu/references/k3/manifest.json"])
+
+
 def test_only_the_wanted_files_are_looked_at(tmp_path) -> None:
     store = LocalArtifacts(tmp_path / "artifacts", tmp_path)
     held = make(store)

@@ -9,7 +9,7 @@ from tmu.files import abandoned, discard
 from tmu.lineage.learners import Learner, artifacts, learners, stage_folders
 from tmu.lineage.revisions import Revisions, freed_by
 from tmu.lineage.served import served, served_elsewhere
-from tmu.purge.artifact_store import Copy, copies, destroy
+from tmu.purge.artifact_store import Copy, Listed, copies, destroy
 from tmu.purge.in_service import WHY, WHY_ELSEWHERE
 from tmu.purge.orphans import orphans
 from tmu.purge.retention import stays
@@ -50,12 +50,12 @@ class Artifacts:
         """
         models = self._models(scope)
         serving = self._serving(scope, models.values())
-        addresses = sorted({*scope.artifacts, *models, *self._answers(scope)})
+        addresses, listed = sorted({*scope.artifacts, *models, *self._answers(scope)}), Listed(self._workspace)
         for uri in addresses:
             action, why, until = self._action(scope, models.get(uri), serving)
-            for copy in copies(self._workspace, uri):
+            for copy in copies(self._workspace, uri, listed):
                 yield self._trace(copy, uri, action, why, until)
-        for copy in orphans(self._workspace, scope.request, but=addresses):
+        for copy in orphans(self._workspace, scope.request, listed, but=addresses):
             yield self._trace(copy, copy.address, Action.DESTROY, _ORPHAN, "")
 
     def purge(self, scope: Scope, trace: Trace) -> None:

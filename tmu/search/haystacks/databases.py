@@ -28,8 +28,10 @@ class Databases:
                 yield from _sqlite(ground, name, url.database)
                 continue
             servers += [url] if url.get_backend_name() == "postgresql" else []
-            yield from _tables(name, url)
-        yield from _raw_files(ground, servers)
+            if ground.tables:
+                yield from _tables(name, url)
+        if ground.tables:
+            yield from _raw_files(ground, servers)
         yield from _prefect_home(ground)
 
     def accesses(self, ground: Ground) -> Iterator[Access]:

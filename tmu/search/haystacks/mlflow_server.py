@@ -37,8 +37,8 @@ class MlflowServer:
         log_in(ground.workspace.settings)
         client = MlflowClient(tracking_uri=uri)
         try:
-            told = rows_of(client)
-            for kind, rows in told.items():
+            told = told_by(client, uri, ground)
+            for kind, rows in told.items() if ground.tables else ():
                 text = json.dumps(rows, ensure_ascii=False, default=str).encode()
                 yield Table(self.name, f"{uri}/{kind}", iter([Part(inside=kind, data=text)]))
             if not ground.workspace.settings.mlflow_artifacts:
@@ -51,6 +51,13 @@ class MlflowServer:
         uri = ground.workspace.settings.mlflow_uri
         if uri and uri.startswith("http"):
             yield Access(store="MLflow server", can_write=True, how="its one login may write")
+
+
+def told_by(client: Any, uri: str, ground: Ground) -> dict[str, list[Any]]:
+    """What `rows_of` gives, asked once a search."""
+    if uri not in ground.told:
+        ground.told[uri] = rows_of(client)
+    return ground.told[uri]
 
 
 def rows_of(client: Any) -> dict[str, list[Any]]:

@@ -99,7 +99,11 @@ def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) 
         if ground.shards:
             _copy(client, ground, bucket, page.get("Versions", ()))
         for each in page.get("Versions", ()):
-            if ground.shards and not _may_tell(client, ground, bucket, each):
+            here = _here(ground, each)
+            if ground.shards and (here or not _may_tell(client, ground, bucket, each)):
+                continue
+            if here:
+                yield Thing(name, f"s3://{bucket}/{each['Key']}", here, each["VersionId"], each["Key"])
                 continue
             yield from _version(client, ground, name, bucket, each)
         for each in page.get("DeleteMarkers", ()):  # it has no bytes; its name may lead to the person
@@ -109,12 +113,18 @@ def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) 
             yield Thing(name, address, path, each["VersionId"], each["Key"], "delete marker")
 
 
+def _here(ground: Ground, each: dict[str, Any]) -> Path | None:
+    """A file of this machine with the bytes of a version, by what the listing tells of it; None where it is fetched."""
+    path = (ground.here or {}).get((each["ETag"].strip('"'), each["Size"]))
+    return path if path is not None and path.is_file() and path.stat().st_size == each["Size"] else None
+
+
 def _copy(client: Any, ground: Ground, bucket: str, versions: Sequence[dict[str, Any]]) -> None:
     """Fetch small versions once for both looks, several at a time. One without an id may change between them."""
     room = _MOST - sum(path.stat().st_size for path in ground.copies)
     wanted = []
     for each in versions:
-        if each["Size"] <= min(_SMALL, room) and each["VersionId"] != "null":
+        if each["Size"] <= min(_SMALL, room) and each["VersionId"] != "null" and not _here(ground, each):
             wanted.append(each)
             room -= each["Size"]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
