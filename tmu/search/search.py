@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from tmu import __version__
@@ -14,11 +15,12 @@ from tmu.files import abandoned, scratch_folder
 from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, stated, unread_by_rule
 from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
-from tmu.search.haystacks.s3 import answer_of
+from tmu.search.haystacks.s3 import Buckets, NoAnswerError, answer_of
 from tmu.search.inventory import Holder, Inventory
 from tmu.search.look import HEADS, LISTING, Looker, Seen, Thing
 from tmu.search.models import Models
 from tmu.search.needles import Needles
+from tmu.search.passing import may_pass
 from tmu.search.registries import note_versions
 from tmu.search.report import By, Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
 from tmu.search.revisions import Revisions
@@ -91,6 +93,7 @@ class _Run:
     hits: list[Hit] = field(default_factory=list)
     unread: list[NotLookedAt] = field(default_factory=list)
     holders: dict[Holder, None] = field(default_factory=dict)
+    _missed: list[NotLookedAt] = field(default_factory=list)
     _alike: dict[str, None] = field(default_factory=dict)
     _done: int = 0
 
@@ -108,6 +111,8 @@ class _Run:
         seen: set[str] = set()
         reader = Shards(self.sought.records, self.sought.subjects, shape)
         for thing in self._everything(replace(self.ground, shards=True)):
+            if isinstance(thing, NotLookedAt) and thing.may_pass:
+                self._missed.append(thing)  # what it would have told is missing, even if the second look succeeds
             if not isinstance(thing, Thing):
                 continue
             try:
@@ -133,7 +138,7 @@ class _Run:
     def look(self) -> None:
         """Second look: everything, for everything."""
         looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
-        for each in self._everything(self.ground):
+        for each in chain(self._missed, self._everything(self.ground)):
             begun = time.monotonic()
             if isinstance(each, NotLookedAt):
                 self.unread.append(each.model_copy(update={"address": looker.redacted(each.address)}))
@@ -143,7 +148,8 @@ class _Run:
             except Exception as error:  # whatever it was, it must not pass for "nothing there"
                 why = f"it cannot be read ({type(error).__name__})"
                 address = looker.redacted(each.address)
-                self.unread.append(NotLookedAt(haystack=each.haystack, address=address, why=why))
+                passing = may_pass(error)
+                self.unread.append(NotLookedAt(haystack=each.haystack, address=address, why=why, may_pass=passing))
                 continue
             self._count(each.haystack, each.address, seen, time.monotonic() - begun)
         note_versions(self.ground, self.models, self.unread)
@@ -201,19 +207,21 @@ class _Run:
             self.holders[Holder(bucket=bucket, key=key, version=hit.version)] = None
 
     def old_versions(self) -> tuple[OldVersion, ...]:
-        """What the store says today of each version that held something before."""
+        """What the store says today of each version that held something before. Without an answer it is not known."""
         if self.task.before is None or not self.task.before.holders:
             return ()
         client, _ = s3_client(self.ground.workspace)
-        looker = Looker(self.sought, self.ground.scratch)
-        return tuple(
-            OldVersion(
-                address=looker.redacted(f"s3://{each.bucket}/{each.key}"),
-                version=each.version,
-                answer=answer_of(client, each.bucket, each.key, each.version),
-            )
-            for each in self.task.before.holders
-        )
+        looker, found = Looker(self.sought, self.ground.scratch), []
+        for each in self.task.before.holders:
+            address = looker.redacted(f"s3://{each.bucket}/{each.key}")
+            try:
+                answer = answer_of(client, each.bucket, each.key, each.version)
+            except NoAnswerError as error:
+                address, why = f"{address} ({each.version})", f"whether it is gone is not known: {error}"
+                self.unread.append(NotLookedAt(haystack=Buckets.name, address=address, why=why, may_pass=True))
+                continue
+            found.append(OldVersion(address=address, version=each.version, answer=answer))
+        return tuple(found)
 
     def inventory(self, taken: str) -> Inventory:
         """For the search after."""
@@ -225,6 +233,7 @@ class _Run:
             covers=self.models.covers(),
             models=self.models.told(),
             alike=tuple(self._alike),
+            unanswered=tuple(each for each in self.unread if each.may_pass),
         )
 
     def _everything(self, ground: Ground) -> Iterator[Found]:
