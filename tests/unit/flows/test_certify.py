@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows import report
+from flows import purge, report
 from flows.certify import certified
 from infra.prefect_ops import reconcile
 from tasks import certificate
@@ -196,3 +196,16 @@ def test_an_inventory_that_an_outage_cut_short_is_added_to(
     assert (store.searches, waited) == (2, RETRY_DELAYS[:1])
     certificate.inventory_of(workspace, deletion)
     assert store.searches == 2  # a whole one is kept
+
+
+def test_a_purge_does_not_wait_for_ever_for_its_inventory(
+    workspace: Workspace, deletion: Deletion, waited: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, acted = Store(99), list[str]()
+    monkeypatch.setattr("tmu.search.search.all_haystacks", lambda: [store])
+    record = find_record(workspace, deletion.id)
+    monkeypatch.setattr(purge, "plan_purge", lambda *_: record)
+    monkeypatch.setattr(purge, "act_purge", lambda _, request: acted.append(request))
+    monkeypatch.setattr(purge, "check_purge", lambda *_: record)
+    purge.purged(workspace, deletion)
+    assert (store.searches, waited, acted) == (4, RETRY_DELAYS, [deletion.id])

@@ -277,3 +277,19 @@ def test_a_store_that_does_not_say_whether_a_version_is_gone_is_asked_again(
         report = at(stored, needles, before=inventory)
     assert (report.outcome, report.old_versions, len(report.unanswered)) == (Outcome.UNKNOWN, (), 1)
     assert at(stored, needles, before=inventory).outcome is Outcome.PASS
+
+
+def test_an_inventory_is_added_to_where_the_store_was_away(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went between the two searches is asked for, too."""
+    first = s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)["VersionId"]
+    monkeypatch.setattr(store_of_objects, "_SMALL", 0)
+    with monkeypatch.context() as patch:
+        failing(patch, "_may_tell", 1, 503)
+        earlier = search(stored, Task(needles))[1]
+    assert len(earlier.unanswered) == 1
+    s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=first)
+    second = s3.put_object(Bucket="store", Key="artifacts/b", Body=KEY)["VersionId"]
+    found = search(stored, Task(needles, before=earlier))[1].with_earlier(earlier)
+    assert ([each.version for each in found.holders], found.unanswered) == ([first, second], ())
