@@ -91,6 +91,17 @@ def searching(workspace: Workspace, deletion: Deletion, monkeypatch: pytest.Monk
     return searching
 
 
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    """The time by which another search is due or not."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone: Any = None) -> datetime:
+            return now
+
+    monkeypatch.setattr("tmu.steps.reissue_certificate.datetime", Clock)
+
+
 def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
     (outcome,) = certified(workspace, deletion, (), [])
     return outcome
@@ -126,6 +137,7 @@ def test_after_the_last_retry_reconcile_searches_again_and_certifies(
     store = searching(away=4)
     assert "validation ended with UNKNOWN" in told(workspace, deletion)["why"]
     assert (store.searches, waited) == (4, RETRY_DELAYS)
+    set_clock(monkeypatch, datetime.now(UTC) + timedelta(hours=1))
     assert [(each.deletion.id, each.requests) for each in unanswered(workspace)] == [(deletion.id, ())]
     sealed: list[tuple[str, ...]] = []
     monkeypatch.setattr("flows.sealed.sealed", lambda _, requests: sealed.append(requests))
@@ -151,12 +163,7 @@ def test_a_place_that_never_answers_is_asked_less_and_less(
     monkeypatch.setattr("tmu.steps.reissue_certificate.Journal.known", lambda *_: late)
 
     def due(hours: float) -> bool:
-        class Clock(datetime):
-            @classmethod
-            def now(cls, zone: Any = None) -> datetime:
-                return datetime.fromtimestamp((looked + timedelta(hours=hours)).timestamp(), UTC)
-
-        monkeypatch.setattr("tmu.steps.reissue_certificate.datetime", Clock)
+        set_clock(monkeypatch, looked + timedelta(hours=hours))
         return bool(unanswered(workspace))
 
     assert (due(0.9), due(1.1)) == (False, True)
