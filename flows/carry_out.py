@@ -184,7 +184,7 @@ def _ended(workspace: Workspace, deletion: Deletion, observer: Observer, service
         deletion = purged(workspace, deletion)
     observer.reach(State.VERIFYING)
     checked = verify_deletion(workspace, deletion) if service != UNAUDITED else []
-    certificates = certified(workspace, deletion, observer, checked)
+    certificates = certified(workspace, deletion, observer.requests, checked)
     deletion = Journal(workspace).advance(deletion, Stage.COMPLETED)
     return _told(workspace, deletion, price) | {"checked": checked, "certificates": certificates}
 

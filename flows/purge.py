@@ -7,6 +7,7 @@ from tmu.deletion.deletion import Deletion
 from tmu.deletion.journal import Journal
 from tmu.ledger.errors import HeldError
 from tmu.steps.purge import refuse_left
+from tmu.steps.search_deletion import UnansweredError
 from tmu.words import counted
 from tmu.workspace import Workspace
 
@@ -19,7 +20,10 @@ def purged(workspace: Workspace, deletion: Deletion) -> Deletion:
     tell("Looking for what the deletion left behind")
     record = plan_purge(workspace, deletion)
     deletion = Journal(workspace).advance(deletion, deletion.stage, purged=record.summary())
-    inventory_of(workspace, deletion)
+    try:
+        inventory_of(workspace, deletion)
+    except UnansweredError as error:  # the purge cannot wait for ever; the search after it may know less
+        tell(error.what)
     found = f"{counted(len(record.left), 'trace')} in {counted(len(record.places), 'store')}"
     tell(f"Purging {found}; {len(record.stays):,} stay by rule")
     try:

@@ -14,14 +14,16 @@ from tmu.workspace import Workspace
 
 @step_task("inventory-deletion", cached=False)
 def inventory_of(workspace: Workspace, deletion: Deletion) -> None:
-    """The independent search before the purge: its inventory."""
-    searching.inventory_of(workspace, deletion)
+    """The independent search before the purge. Raises UnansweredError: it is tried again."""
+    searching.refuse_unanswered(searching.inventory_of(workspace, deletion))
 
 
 @step_task("search-deletion", cached=False)
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:
-    """The independent search for what the deletion was about."""
-    return searching.search_deletion(workspace, deletion)
+    """The independent search for what the deletion was about. Raises UnansweredError: it is tried again."""
+    report = searching.search_deletion(workspace, deletion)
+    searching.refuse_unanswered(report.unanswered if report else ())
+    return report
 
 
 @step_task("tell-consumers", cached=False)
@@ -34,5 +36,10 @@ def tell_of_purge(workspace: Workspace, deletion: Deletion) -> None:
 def issue_certificate(
     workspace: Workspace, deletion: Deletion, requests: Sequence[str], found: Sequence[str]
 ) -> list[Issued | NotIssued]:
-    """A certificate for each request that the deletion serves, or why there is none."""
-    return issuing.issue_certificate(workspace, deletion, requests, found)
+    """A certificate for each request that the deletion serves, or why there is none.
+
+    Raises NotYetIssuedError where a store refused: it is tried again.
+    """
+    issued = issuing.issue_certificate(workspace, deletion, requests, found)
+    issuing.refuse_not_yet(issued)
+    return issued

@@ -2,7 +2,8 @@
 
 Prefect's own view is put right first (runs whose process is gone), then the ledger decides: a
 batch whose last attempt nobody is at work on is taken up again, once all stores answer. What a person cancelled waits
-for the next nightly batch.
+for the next nightly batch. Where nothing is to be done, a certificate that is missing because stores did not answer the
+independent search is seen to.
 """
 
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from tasks.watch import reconcile, send_notifications
 from tmu.ledger.batches import Lane
 from tmu.steps.ledger.batch import Waiting, approved, open_work
 from tmu.steps.reconcile import stores_answer
+from tmu.steps.reissue_certificate import unanswered
 from tmu.workspace import Workspace
 
 NIGHTLY = "nightly-batch/nightly-batch"
@@ -43,6 +45,8 @@ def reconcile_flow(
         righted = reconcile(workspace)
         found |= {"alias restored to version": righted.alias, "abandoned MLflow runs ended": righted.runs}
         found["started"] = _set_going(workspace, waiting)
+        if waiting is None and not found["started"]:
+            found["searched again"] = _certify(workspace)
     send_notifications(workspace)
     tell(", ".join(f"{name}: {value}" for name, value in found.items()))
     rows = [{"what": name, "found": str(value)} for name, value in found.items()]
@@ -71,6 +75,19 @@ def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:
         return None
     run_deployment(NIGHTLY if lane == "normal" else URGENT, parameters={"lane": lane}, timeout=0, as_subflow=False)
     return f"batch {waiting.batch}" if waiting else "urgent requests"
+
+
+def _certify(workspace: Workspace) -> int:
+    """Search again for the first deletion that waits for it, issue its certificates and seal them; how many waited."""
+    due = unanswered(workspace)
+    if due:
+        from flows.certify import certified  # they need torch, and this flow seldom needs them
+        from flows.sealed import sealed
+
+        deletion, requests = due[0]
+        certified(workspace, deletion, requests, [])
+        sealed(workspace, requests or (deletion.id,))
+    return len(due)
 
 
 def _lane(workspace: Workspace, waiting: Waiting | None) -> Lane | None:

@@ -27,7 +27,7 @@ class Verdict:
     seconds_to_complete: float = 0.0
     seconds: float = 0.0
     log: list[dict[str, Any]] = field(default_factory=list)
-    skipped: str | None = None
+    skipped: str = ""
 
     @property
     def survived(self) -> bool:
@@ -42,8 +42,8 @@ class Verdict:
 def run(ground: Field, cell: Cell) -> Verdict:
     """Run a cell. What goes wrong in the running of it makes it red, too."""
     began, verdict = time.monotonic(), Verdict(cell)
-    if cell.fault == "disk" and ground.no_disk:
-        verdict.skipped = f"no disk to fill: {ground.no_disk}"
+    verdict.skipped = cannot_be_run(ground, cell)
+    if verdict.skipped:
         return verdict
     try:
         _extra(ground, verdict) if str(cell) in EXTRA else _disturbed(ground, verdict)
@@ -51,6 +51,15 @@ def run(ground: Field, cell: Cell) -> Verdict:
         verdict.wrong["the cell itself"] = f"{type(error).__name__}: {error}"[:500]
     verdict.seconds = round(time.monotonic() - began, 2)
     return verdict
+
+
+def cannot_be_run(ground: Field, cell: Cell) -> str:
+    """Why a cell cannot be run here; empty where it can."""
+    if cell.fault == "disk" and ground.no_disk:
+        return f"no disk to fill: {ground.no_disk}"
+    if cell.fault == "s3" and ground.servers.stack.settings.s3_server == "moto":
+        return "the S3 store is moto, whose objects end with its process: install Ceph (`infra/install.sh`)"
+    return ""
 
 
 def undisturbed(ground: Field) -> Verdict:

@@ -13,6 +13,8 @@ ALIKE = (
 TOMBSTONE = "the tombstone of what was erased, in a shard of the current revision: it keeps the person from coming back"
 SUPPRESSION = "the suppression list: keyed hashes that keep the person from coming back"
 STATED = "the operator states: "
+STORE_DISK = ".tmu/stack/ceph/osd/block"
+FREE_BLOCKS = "free blocks of a disk are not reached; wipe the disk when it is taken out of use"
 _LIST = re.compile(r"(^|/)(tombstones\.jsonl|suppression/[^/]+)$")
 
 
@@ -34,9 +36,12 @@ class Declared(Config):
 
 
 def stated(settings: Settings) -> tuple[Declared, ...]:
-    """What the settings declare: the files of a PostgreSQL server, where the operator states what is left in them."""
-    said = settings.postgres_statement
-    return (Declared(what=f"{FILES}/", why=f"{STATED}{said}"),) if said else ()
+    """What the settings declare: the files of a PostgreSQL server, where the operator states what is left in them; the
+    disk of the S3 store, where `make up` started one on this machine.
+    """
+    said, disk = settings.postgres_statement, settings.s3_server == "ceph"
+    files = (Declared(what=f"{FILES}/", why=f"{STATED}{said}"),) if said else ()
+    return (*files, Declared(what=STORE_DISK, why=FREE_BLOCKS)) if disk else files
 
 
 def is_suppression_list(address: str) -> bool:

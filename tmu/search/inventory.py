@@ -11,7 +11,7 @@ from tmu.config import Config
 from tmu.errors import ConfigError
 from tmu.files import write_atomic
 from tmu.search.needles import Needles
-from tmu.search.report import Model
+from tmu.search.report import Model, NotLookedAt
 
 
 class Holder(Config):
@@ -32,7 +32,8 @@ class Revision(Config):
 class Inventory(Config):
     """revisions: by digest. covers: by digest of a forget set, whether it holds all the person's training records.
 
-    alike: pictures of other people's records in the live data that equal or look like one of the person's.
+    alike: pictures of other people's records in the live data that equal or look like one of the person's. unanswered:
+    places that did not answer, and may later.
     """
 
     taken: str
@@ -42,6 +43,20 @@ class Inventory(Config):
     covers: dict[str, bool] = Field(default_factory=dict)
     models: tuple[Model, ...] = ()
     alike: tuple[str, ...] = ()
+    unanswered: tuple[NotLookedAt, ...] = ()
+
+    def with_earlier(self, earlier: "Inventory | None") -> "Inventory":
+        """With what an earlier one, of a search that this one was told of, knew besides."""
+        if earlier is None:
+            return self
+        models = {each.weights: each for each in (*earlier.models, *self.models)}
+        return self.model_copy(
+            update={
+                "holders": tuple(dict.fromkeys((*earlier.holders, *self.holders))),
+                "models": tuple(models.values()),
+                "alike": tuple(dict.fromkeys((*earlier.alike, *self.alike))),
+            }
+        )
 
 
 def save(inventory: Inventory, path: Path) -> None:

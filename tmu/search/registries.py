@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from tmu.search.ground import Ground
 from tmu.search.models import Models, versions_in
+from tmu.search.passing import may_pass
 from tmu.search.report import NotLookedAt
 
 _SQL = (
@@ -29,7 +30,8 @@ def note_versions(ground: Ground, models: Models, unread: list[NotLookedAt]) -> 
             models.note_version(name, version, logged, weights)
     except (sqlite3.Error, exc.SQLAlchemyError, OSError, ImportError) as error:
         why = f"the registry cannot be asked ({type(error).__name__})"
-        unread.append(NotLookedAt(haystack="MLflow database", address="model_versions", why=why))
+        passing = may_pass(error)
+        unread.append(NotLookedAt(haystack="MLflow database", address="model_versions", why=why, may_pass=passing))
 
 
 def _rows(ground: Ground) -> Iterator[tuple[Any, ...]]:

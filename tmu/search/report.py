@@ -132,11 +132,15 @@ class OldVersion(Config):
 
 
 class NotLookedAt(Config):
-    """What could not be read; with one of these nothing can pass, unless a rule (`rule`, `until`) accepts it."""
+    """What could not be read; with one of these nothing can pass, unless a rule (`rule`, `until`) accepts it.
+
+    may_pass: whether the cause may: another search, later, may look there (`passing.py`).
+    """
 
     haystack: str
     address: str
     why: str
+    may_pass: bool = False
     rule: str = ""
     until: str = ""
 
@@ -185,6 +189,13 @@ class SearchReport(Config):
         unsought = not (self.needles.keys or self.needles.pictures or self.needles.files)
         unread = any(not each.rule for each in self.not_looked_at)
         return Outcome.UNKNOWN if untold or unsought or unread else Outcome.PASS
+
+    @property
+    def unanswered(self) -> tuple[NotLookedAt, ...]:
+        """Places for which another search is worth while: they did not answer, and nothing was found elsewhere."""
+        if self.outcome is not Outcome.UNKNOWN:
+            return ()
+        return tuple(each for each in self.not_looked_at if each.may_pass and not each.rule)
 
     def as_json(self) -> dict[str, object]:
         """All fields and what follows from them: `outcome`, `read_only`, `hits_by_haystack`."""

@@ -6,22 +6,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from io import BufferedReader
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from tmu import __version__
 from tmu.files import abandoned, scratch_folder
 from tmu.search.declared import ALIKE, TOMBSTONE, Declared, hit_by_rule, model_by_rule, stated, unread_by_rule
 from tmu.search.ground import Found, Ground, Table, account, s3_client
 from tmu.search.haystacks import all_haystacks
-from tmu.search.haystacks.s3 import answer_of
+from tmu.search.haystacks.s3 import Buckets, NoAnswerError, answer_of
 from tmu.search.inventory import Holder, Inventory
 from tmu.search.look import HEADS, LISTING, Looker, Seen, Thing
 from tmu.search.models import Models
 from tmu.search.needles import Needles
+from tmu.search.passing import may_pass
 from tmu.search.registries import note_versions
 from tmu.search.report import By, Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
 from tmu.search.revisions import Revisions
@@ -110,6 +114,7 @@ class _Run:
     hits: list[Hit] = field(default_factory=list)
     unread: list[NotLookedAt] = field(default_factory=list)
     holders: dict[Holder, None] = field(default_factory=dict)
+    _missed: list[NotLookedAt] = field(default_factory=list)
     _alike: dict[str, None] = field(default_factory=dict)
     _done: int = 0
 
@@ -127,6 +132,8 @@ class _Run:
         seen: set[str] = set()
         reader = Shards(self.sought.records, self.sought.subjects, shape)
         for thing in self._everything(replace(self.ground, shards=True, tables=False)):
+            if isinstance(thing, NotLookedAt) and thing.may_pass:
+                self._missed.append(thing)  # what it would have told is missing, even if the second look succeeds
             if not isinstance(thing, Thing):
                 continue
             try:
@@ -150,7 +157,7 @@ class _Run:
                     found.append(rows)
         self.sought = self.sought.joined(of_rows(found))
 
-    def _note_here(self, thing: Thing, file: BinaryIO) -> None:
+    def _note_here(self, thing: Thing, file: BufferedReader) -> None:
         """Note by its digest what lies on this machine itself, where that is of use."""
         if self.ground.here is not None and not thing.version:
             file.seek(0)
@@ -160,33 +167,43 @@ class _Run:
     def look(self) -> None:
         """Second look: everything, for everything."""
         looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
-        for each in self._everything(self.ground):
+        for each in chain(self._missed, self._everything(self.ground)):
             begun = time.monotonic()
             if isinstance(each, NotLookedAt):
-                self.unread.append(each.model_copy(update={"address": looker.redacted(each.address)}))
+                self._cannot(each.haystack, looker.redacted(each.address), each.why, may_pass=each.may_pass)
                 continue
             try:
                 seen = self._look_at(looker, each)
             except Exception as error:  # whatever it was, it must not pass for "nothing there"
-                why = f"it cannot be read ({type(error).__name__})"
-                address = looker.redacted(each.address)
-                self.unread.append(NotLookedAt(haystack=each.haystack, address=address, why=why))
+                self._unreadable(looker, each, error)
                 continue
             self._count(each.haystack, each.address, seen, time.monotonic() - begun)
         note_versions(self.ground, self.models, self.unread)
 
     def survey(self) -> None:
-        """Second look, for the inventory alone. What cannot be read is said by the search after the purge."""
+        """Second look, for the inventory alone."""
         looker = Looker(self.sought, self.ground.scratch, shape_of(self.ground.workspace))
-        for each in self._everything(replace(self.ground, tables=False)):
-            with suppress(Exception):
-                if not isinstance(each, Thing):
-                    continue
+        for each in chain(self._missed, self._everything(replace(self.ground, tables=False))):
+            if isinstance(each, NotLookedAt):
+                self._cannot(each.haystack, looker.redacted(each.address), each.why, may_pass=each.may_pass)
+            if not isinstance(each, Thing):
+                continue
+            try:
                 if each.version or each.haystack == _LIVE:
                     self._look_at(looker, each)
                 elif each.path.stat().st_size:
                     self.models.note(each, looker.digests(each.path), looker.redacted(each.address))
+            except Exception as error:  # the search after the purge says so; an outage is over by then
+                self._unreadable(looker, each, error)
         note_versions(self.ground, self.models, self.unread)
+
+    def _unreadable(self, looker: Looker, each: Thing | Table, error: Exception) -> None:
+        why = f"it cannot be read ({type(error).__name__})"
+        self._cannot(each.haystack, looker.redacted(each.address), why, may_pass=may_pass(error))
+
+    def _cannot(self, haystack: str, address: str, why: str, *, may_pass: bool) -> None:
+        """Note what is not looked at, by its redacted address."""
+        self.unread.append(NotLookedAt(haystack=haystack, address=address, why=why, may_pass=may_pass))
 
     def _look_at(self, looker: Looker, each: Thing | Table) -> Seen:
         address = looker.redacted(each.address)
@@ -241,19 +258,23 @@ class _Run:
             self.holders[Holder(bucket=bucket, key=key, version=hit.version)] = None
 
     def old_versions(self) -> tuple[OldVersion, ...]:
-        """What the store says today of each version that held something before."""
+        """What the store says today of each version that held something before. Without an answer it is not known."""
         if self.task.before is None or not self.task.before.holders:
             return ()
         client, _ = s3_client(self.ground.workspace)
-        looker, holders = Looker(self.sought, self.ground.scratch), self.task.before.holders
+        client, _ = s3_client(self.ground.workspace)
+        holders = self.task.before.holders
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = pool.map(lambda each: answer_of(client, each.bucket, each.key, each.version), holders)
-            return tuple(
-                OldVersion(
-                    address=looker.redacted(f"s3://{each.bucket}/{each.key}"), version=each.version, answer=answer
-                )
-                for each, answer in zip(holders, answers, strict=True)
-            )
+            answers = list(pool.map(partial(_answer, client), holders))
+        looker, found = Looker(self.sought, self.ground.scratch), []
+        for each, (answer, why) in zip(holders, answers, strict=True):
+            address = looker.redacted(f"s3://{each.bucket}/{each.key}")
+            if answer is not None:
+                found.append(OldVersion(address=address, version=each.version, answer=answer))
+                continue
+            why = f"whether it is gone is not known: {why}"
+            self._cannot(Buckets.name, f"{address} ({each.version})", why, may_pass=True)
+        return tuple(found)
 
     def inventory(self, taken: str) -> Inventory:
         """For the search after."""
@@ -265,6 +286,7 @@ class _Run:
             covers=self.models.covers(),
             models=self.models.told(),
             alike=tuple(self._alike),
+            unanswered=tuple(each for each in self.unread if each.may_pass),
         )
 
     def _everything(self, ground: Ground) -> Iterator[Found]:
@@ -286,6 +308,14 @@ class _Run:
                 "seconds": round(known.seconds + seconds, 6),
             }
         )
+
+
+def _answer(client: Any, holder: Holder) -> tuple[str | None, str]:
+    """What a store says of a version; None and why where it does not answer."""
+    try:
+        return answer_of(client, holder.bucket, holder.key, holder.version), ""
+    except NoAnswerError as error:
+        return None, str(error)
 
 
 def _principal(ground: Ground) -> Principal:

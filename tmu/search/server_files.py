@@ -11,6 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from tmu.search.passing import may_pass
+
 NAME = "PostgreSQL files"
 _DATABASE = (
     "SELECT oid, (SELECT system_identifier FROM pg_control_system()) FROM pg_database "
@@ -34,10 +36,16 @@ def server_of(url: sa.URL) -> str:
 def why_not_read(folder: Path, urls: Iterable[sa.URL]) -> str:
     """Why a folder's files do not stand for those of the databases' server; empty where they do.
 
-    By the server's own number, too: the first database of each server has the same oid.
+    By the server's own number, too: the first database of each server has the same oid. Raises DBAPIError where the
+    server does not answer, and may later.
     """
     for url in urls:
-        found = _asked(url, _DATABASE)
+        try:
+            found = _first(url, _DATABASE)
+        except (exc.SQLAlchemyError, OSError) as error:
+            if isinstance(error, exc.DBAPIError) and may_pass(error):
+                raise
+            found = None
         if found is None or found[1] != _number_in(folder) or not (folder / "base" / str(found[0])).is_dir():
             return "the folder in setting `postgres_data` is not that of this server"
     return ""
@@ -68,11 +76,17 @@ def told_of(urls: Iterable[sa.URL]) -> str:
 
 
 def _asked(url: sa.URL, query: str) -> sa.Row | None:
-    """The answer's first row, in a transaction that only reads; None where the server refuses."""
+    """The answer's first row; None where the server refuses."""
+    with suppress(exc.SQLAlchemyError, OSError):
+        return _first(url, query)
+    return None
+
+
+def _first(url: sa.URL, query: str) -> sa.Row | None:
+    """The answer's first row, in a transaction that only reads."""
     engine = sa.create_engine(url, connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"})
     try:
-        with suppress(exc.SQLAlchemyError, OSError), engine.connect() as connection:
+        with engine.connect() as connection:
             return connection.execution_options(postgresql_readonly=True).exec_driver_sql(query).first()
-        return None
     finally:
         engine.dispose()

@@ -49,11 +49,27 @@ class Issued(Config):
 
 
 class NotIssued(Config):
-    """Why there is no certificate, and what to do."""
+    """Why there is no certificate, and what to do. may_pass: a store or an authority refused, and may not next time."""
 
     request: str
     why: str
     hint: str
+    may_pass: bool = False
+
+
+class NotYetIssuedError(StorageError):
+    """A certificate is not issued, and may be next time. issued: what became of each request."""
+
+    def __init__(self, issued: Sequence[Issued | NotIssued], refused: NotIssued) -> None:
+        self.issued = list(issued)
+        super().__init__(refused.why, refused.hint)
+
+
+def refuse_not_yet(issued: Sequence[Issued | NotIssued]) -> None:
+    """Raise NotYetIssuedError where another try may issue what this one did not."""
+    for each in issued:
+        if isinstance(each, NotIssued) and each.may_pass:
+            raise NotYetIssuedError(issued, each)
 
 
 def issue_certificate(
@@ -91,7 +107,8 @@ def _tried(
             evidence.attach_all(ledger, [request], "certificate", issued.path, issued.sha256, SYSTEM)
         return issued
     except TmuError as error:
-        return NotIssued(request=request, why=error.what, hint=error.hint)
+        passing = isinstance(error, StorageError)
+        return NotIssued(request=request, why=error.what, hint=error.hint, may_pass=passing)
 
 
 def gathered(

@@ -1,5 +1,8 @@
 """Issue a certificate that is missing after the deletion's end: once its purge and its search have passed."""
 
+from datetime import UTC, datetime
+from typing import NamedTuple
+
 import sqlalchemy as sa
 
 from tmu.deletion.deletion import Deletion, Stage
@@ -7,12 +10,49 @@ from tmu.deletion.journal import Journal
 from tmu.errors import GateError, RequestError
 from tmu.ledger.place import has_ledger, opened
 from tmu.ledger.schema import requests
+from tmu.ledger.states import State
 from tmu.purge.record import find_record
 from tmu.search.report import Outcome
 from tmu.steps.issue_certificate import Issued, NotIssued, issue_certificate
 from tmu.steps.purge import scrub_purge
 from tmu.steps.search_deletion import search_deletion
+from tmu.steps.verify_erasure import open_searches, report_of
 from tmu.workspace import Workspace
+
+
+class Unanswered(NamedTuple):
+    """A completed deletion that has no certificate because places did not answer its search. requests: the ledger's."""
+
+    deletion: Deletion
+    requests: tuple[str, ...]
+
+
+def unanswered(workspace: Workspace) -> list[Unanswered]:
+    """Those for which another search is due. One that is unanswered again waits as long again as it has waited so far.
+
+    So a place that never answers is asked less and less often. What a search cannot know for a lasting cause is left to
+    a person.
+    """
+    found = (Journal(workspace).known(each) for each in open_searches(workspace))
+    due = [each for each in found if each is not None and _is_due(workspace, each, datetime.now(UTC))]
+    return [Unanswered(each, _requests_of(workspace, each)) for each in due]
+
+
+def _is_due(workspace: Workspace, deletion: Deletion, now: datetime) -> bool:
+    report = report_of(workspace, deletion.id)
+    if deletion.stage is not Stage.COMPLETED or report is None or not report.unanswered:
+        return False
+    ended, looked = (datetime.fromisoformat(at) for at in (deletion.times[Stage.COMPLETED], report.finished))
+    return now >= looked + (looked - ended)
+
+
+def _requests_of(workspace: Workspace, deletion: Deletion) -> tuple[str, ...]:
+    batch = deletion.asked.batch
+    if not batch:
+        return ()
+    with opened(workspace) as ledger, ledger.read() as connection:
+        mine = sa.select(requests.c.id).where(requests.c.batch_id == batch, requests.c.state == State.COMPLETED)
+        return tuple(connection.scalars(mine.order_by(requests.c.id)))
 
 
 def issue_of(workspace: Workspace, request: str) -> Issued:

@@ -1,29 +1,48 @@
 """The independent search for what a deletion was about: from the purge's record, as long as it holds the keys."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from tmu.deletion.deletion import Deletion
+from tmu.errors import StorageError
 from tmu.lineage.learners import learners
 from tmu.lineage.served import registered
 from tmu.purge.record import Record, find_record
 from tmu.purge.trace import Holds, Trace
 from tmu.search.declared import Declared
-from tmu.search.report import Outcome, SearchReport
+from tmu.search.report import NotLookedAt, Outcome, SearchReport
 from tmu.steps.verify_erasure import Erased, drop_inventory, report_of, take_inventory, verify_erasure
 from tmu.stores.artifacts_s3 import S3Artifacts
+from tmu.words import counted
 from tmu.workspace import Workspace
 
 _RECORD = "the purge's record and the journal: their keys are destroyed as soon as the search has passed"
 
 
-def inventory_of(workspace: Workspace, deletion: Deletion) -> None:
+class UnansweredError(StorageError):
+    """Places did not answer while the search looked, and may later."""
+
+
+def refuse_unanswered(places: Sequence[NotLookedAt]) -> None:
+    """Raise UnansweredError naming the stores of these places, if there are any."""
+    if places:
+        stores = ", ".join(dict.fromkeys(f"{each.haystack} ({each.why})" for each in places))
+        raise UnansweredError(
+            f"The independent search could not look at {counted(len(places), 'place')}: {stores}.",
+            "It is tried again; once the stores answer, `tmu certificate issue` does so, too.",
+        )
+
+
+def inventory_of(workspace: Workspace, deletion: Deletion) -> tuple[NotLookedAt, ...]:
     """Before the purge: find everything independently, so that the search after it knows old versions and models.
 
-    Nothing where no purge is planned, or its keys are destroyed already.
+    Returns the places that did not answer: another call looks there again. None where no purge is planned or its keys
+    are destroyed already.
     """
     record = find_record(workspace, deletion.id)
-    if record is not None and record.has_keys and not record.verified:
-        take_inventory(workspace, _erased(workspace, record, deletion))
+    if record is None or not record.has_keys or record.verified:
+        return ()
+    return take_inventory(workspace, _erased(workspace, record, deletion)).unanswered
 
 
 def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | None:

@@ -10,6 +10,7 @@ from tmu.config import Config
 from tmu.files import read_json, write_json
 from tmu.search import inventory as inventories
 from tmu.search.declared import Declared
+from tmu.search.inventory import Inventory
 from tmu.search.needles import Needles, of_keys
 from tmu.search.report import Outcome, SearchReport
 from tmu.search.search import Task, search, survey
@@ -28,13 +29,16 @@ class Erased(Config):
     rules: tuple[Declared, ...] = ()
 
 
-def take_inventory(workspace: Workspace, erased: Erased) -> None:
-    """Search before the purge, as much as the search after it needs. What an earlier call took is kept."""
+def take_inventory(workspace: Workspace, erased: Erased) -> Inventory:
+    """Search before the purge. What an earlier call took is kept, and added to where places did not answer it."""
     path = _inventory(workspace, erased.request)
-    if path.exists():
-        inventories.load(path)  # refuses one that others may read
-        return
-    inventories.save(survey(workspace, Task(needles=_needles(workspace, erased), rules=erased.rules)), path)
+    earlier = inventories.load(path) if path.exists() else None
+    if earlier is not None and not earlier.unanswered:
+        return earlier
+    task = Task(needles=_needles(workspace, erased), before=earlier, rules=erased.rules)
+    inventory = survey(workspace, task).with_earlier(earlier)
+    inventories.save(inventory, path)
+    return inventory
 
 
 def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
@@ -53,6 +57,11 @@ def verify_erasure(workspace: Workspace, erased: Erased) -> SearchReport:
 def drop_inventory(workspace: Workspace, request: str) -> None:
     """Destroy a request's inventory: it leads to the person. Again changes nothing."""
     _inventory(workspace, request).unlink(missing_ok=True)
+
+
+def open_searches(workspace: Workspace) -> list[str]:
+    """The deletions, by id, of which no search has passed since their inventory was taken."""
+    return sorted(path.name.split(".")[0] for path in workspace.state("searches").glob("[!.]*.inventory.json"))
 
 
 def report_of(workspace: Workspace, request: str) -> SearchReport | None:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from safetensors.numpy import save
 
@@ -262,3 +263,66 @@ def test_files_of_an_mlflow_server_are_read_where_they_lie(stored: Workspace, s3
     assert [*mlflow_server._sources(told, ground)] == ["runs:/two/"]
     nowhere = Ground(Workspace(stored.root, Settings()), tmp_path)
     assert [*mlflow_server._sources(told, nowhere)] == ["runs:/one/", "runs:/two/", "models:/m"]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, times: int, status: int) -> None:
+    """The first calls of a function of the haystack are answered so by the store."""
+    real, left = getattr(store_of_objects, name), [times]
+
+    def called(*arguments: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            answer = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(answer, "GetObject")
+        return real(*arguments)
+
+    monkeypatch.setattr(store_of_objects, name, called)
+
+
+@pytest.mark.parametrize(("status", "again"), [(503, True), (403, False)])
+def test_what_only_the_second_look_could_read_is_looked_at_again(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch, status: int, again: bool
+) -> None:
+    """The first look learns revisions and pictures: where the store was away, the second one knows too little."""
+    s3.put_object(Bucket="store", Key="dvc/a", Body=b"x" * 9)
+    monkeypatch.setattr(store_of_objects, "_SMALL", 0)
+    failing(monkeypatch, "_may_tell", 1, status)
+    report = at(stored, needles)
+    assert (report.outcome is Outcome.UNKNOWN, len(report.unanswered)) == (again, int(again))
+    assert at(stored, needles).outcome is Outcome.PASS
+
+
+def test_a_store_that_does_not_say_whether_a_version_is_gone_is_asked_again(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)["VersionId"]
+    inventory = search(stored, Task(needles))[1]
+    s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=first)
+    client = boto3.client("s3")
+    answer = {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+
+    def away(**_: Any) -> None:
+        raise ClientError(answer, "HeadObject")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "head_object", away)
+        patch.setattr("tmu.search.search.s3_client", lambda _: (client, ""))
+        report = at(stored, needles, before=inventory)
+    assert (report.outcome, report.old_versions, len(report.unanswered)) == (Outcome.UNKNOWN, (), 1)
+    assert at(stored, needles, before=inventory).outcome is Outcome.PASS
+
+
+def test_an_inventory_is_added_to_where_the_store_was_away(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went between the two searches is asked for, too."""
+    first = s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)["VersionId"]
+    monkeypatch.setattr(store_of_objects, "_SMALL", 0)
+    with monkeypatch.context() as patch:
+        failing(patch, "_may_tell", 1, 503)
+        earlier = search(stored, Task(needles))[1]
+    assert len(earlier.unanswered) == 1
+    s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=first)
+    second = s3.put_object(Bucket="store", Key="artifacts/b", Body=KEY)["VersionId"]
+    found = search(stored, Task(needles, before=earlier))[1].with_earlier(earlier)
+    assert ([each.version for each in found.holders], found.unanswered) == ([first, second], ())

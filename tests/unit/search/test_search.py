@@ -13,6 +13,7 @@ from safetensors.numpy import save
 
 from bench.erasure.planted import PERSON
 from tests.unit.search.conftest import KEYS, PLANTED, RECORDS, shard, strangers
+from tmu.certificate.checked import accepted_unread
 from tmu.data.digest import md5_file
 from tmu.data.info import shard_path
 from tmu.data.shards import ShardTable, write_shard
@@ -443,3 +444,22 @@ def test_copies_that_a_killed_search_left_behind_go_and_those_of_a_living_one_st
         (folder / "copy-0").write_text(KEY)
     search(workspace, Task(Needles(subjects=(KEY,))))
     assert list(temporary.iterdir()) == [living]  # this search's own is gone, too
+
+
+@pytest.mark.parametrize(
+    ("server", "outcome"), [("ceph", Outcome.PASS), ("moto", Outcome.FAILED), (None, Outcome.FAILED)]
+)
+def test_the_disk_of_the_s3_store_is_named_and_not_taken_for_a_file(
+    workspace: Workspace, needles: Needles, server: str | None, outcome: Outcome
+) -> None:
+    """Its free blocks hold what was destroyed. The name alone hides nothing: there must be such a store."""
+    disk = workspace.root / ".tmu" / "stack" / "ceph" / "osd" / "block"
+    disk.parent.mkdir(parents=True)
+    disk.write_bytes(b"x" + KEYS.subject(PERSON).encode())
+    found = search(Workspace(workspace.root, Settings(s3_server=server)), Task(needles))[0]
+    assert found.outcome is outcome
+    if outcome is Outcome.PASS:
+        (named,) = accepted_unread(found)
+        assert "until the store writes over them" in named.what and "wipe the disk" in named.restore
+        (disk.parent / "other").write_bytes(disk.read_bytes())
+        assert search(Workspace(workspace.root, Settings(s3_server=server)), Task(needles))[0].outcome is Outcome.FAILED

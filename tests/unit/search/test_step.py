@@ -22,7 +22,7 @@ ERASED = Erased(request="r1", records=tuple(map(KEYS.record, RECORDS)), subjects
 
 def test_the_step_takes_an_inventory_and_destroys_it_when_the_search_passes(workspace: Workspace) -> None:
     (workspace.root / "x").write_text(KEY)
-    take_inventory(workspace, ERASED)
+    assert not take_inventory(workspace, ERASED).unanswered
     inventory = workspace.state("searches", "r1.inventory.json")
     assert inventory.stat().st_mode & 0o777 == 0o600
     assert verify_erasure(workspace, ERASED).outcome is Outcome.FAILED

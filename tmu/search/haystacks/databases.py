@@ -12,6 +12,7 @@ from tmu.search import databases, server_files
 from tmu.search.ground import Found, Ground, Table
 from tmu.search.haystacks.walk import files_below
 from tmu.search.look import Thing
+from tmu.search.passing import may_pass
 from tmu.search.report import Access, NotLookedAt
 
 
@@ -76,7 +77,8 @@ def _tables(name: str, url: sa.URL) -> Iterator[Found]:
         for table, parts in databases.tables_of(engine):
             yield Table(name, f"{url.database}/{table}", parts)
     except (exc.SQLAlchemyError, OSError) as error:
-        yield NotLookedAt(haystack=name, address=shown, why=f"the database refuses ({type(error).__name__})")
+        why = f"the database refuses ({type(error).__name__})"
+        yield NotLookedAt(haystack=name, address=shown, why=why, may_pass=may_pass(error))
     finally:
         engine.dispose()
 
@@ -88,7 +90,12 @@ def _raw_files(ground: Ground, urls: list[sa.URL]) -> Iterator[Found]:
         servers.setdefault(server_files.server_of(url), []).append(url)
     readable = folder is not None and os.access(folder, os.R_OK | os.X_OK)
     for server, mine in servers.items():
-        why = server_files.why_not_read(folder, mine) if folder is not None and readable else ""
+        try:
+            why = server_files.why_not_read(folder, mine) if folder is not None and readable else ""
+        except exc.DBAPIError as error:
+            why = f"the server does not say whether they are its own ({type(error).__name__})"
+            yield NotLookedAt(haystack=server_files.NAME, address=server, why=why, may_pass=True)
+            continue
         if why or not readable:
             told = server_files.told_of(mine)
             yield NotLookedAt(haystack=server_files.NAME, address=server, why=f"{why}; {told}" if why else told)

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tmu.search.containers import Part
 from tmu.search.ground import Found, Ground, Table, s3_client
 from tmu.search.haystacks.walk import files_below
+from tmu.search.passing import may_pass
 from tmu.search.report import Access, NotLookedAt
 from tmu.stores.mlflow_login import log_in
 
@@ -44,7 +45,8 @@ class MlflowServer:
             if not ground.workspace.settings.mlflow_artifacts:
                 yield from _files(told, ground, self.name, uri)
         except MlflowException as error:
-            yield NotLookedAt(haystack=self.name, address=uri, why=f"it refuses ({error.error_code})")
+            why = f"it refuses ({error.error_code})"
+            yield NotLookedAt(haystack=self.name, address=uri, why=why, may_pass=may_pass(error))
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
         """MLflow has one login, which may write."""
@@ -127,8 +129,7 @@ def _files(told: dict[str, list[Any]], ground: Ground, name: str, uri: str) -> I
             yield from files_below(folder, lambda _: name, f"{source}/")
         except (mlflow.exceptions.MlflowException, OSError) as error:
             if "not found" not in str(error).lower() and "no such" not in str(error).lower():
-                yield NotLookedAt(
-                    haystack=name, address=source, why=f"its files cannot be had ({type(error).__name__})"
-                )
+                why = f"its files cannot be had ({type(error).__name__})"
+                yield NotLookedAt(haystack=name, address=source, why=why, may_pass=may_pass(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)

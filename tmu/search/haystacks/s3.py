@@ -14,6 +14,7 @@ from tmu.files import digest_of
 from tmu.search.ground import Found, Ground, s3_client
 from tmu.search.haystacks.folders import dvc_settings
 from tmu.search.look import HEADS, Thing
+from tmu.search.passing import may_pass
 from tmu.search.report import Access, NotLookedAt
 
 _SMALL, _MOST, _AT_ONCE = 1 << 20, 1 << 28, 8
@@ -24,6 +25,10 @@ _NAMES = {
     "mlflow_artifacts": "MLflow artifacts",
     "heads_s3": "heads of the log",
 }
+
+
+class NoAnswerError(Exception):
+    """The store did not answer, and may later."""
 
 
 class Buckets:
@@ -42,7 +47,7 @@ class Buckets:
                 yield from _versions(client, ground, name, bucket, prefix)
                 yield from _uploads(client, name, bucket, prefix)
             except (ClientError, BotoCoreError) as error:
-                yield NotLookedAt(haystack=name, address=f"s3://{bucket}/{prefix}", why=_why(error))
+                yield _not_looked_at(name, f"s3://{bucket}/{prefix}", error)
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
         """By trying what changes nothing even where it is allowed: a part of an upload that there is not, and the
@@ -79,13 +84,16 @@ def places_of(ground: Ground) -> list[tuple[str, tuple[str, str]]]:
 
 
 def answer_of(client: Any, bucket: str, key: str, version: str) -> str:
-    """What the store says of one version: `there`, or the code of its refusal, such as `404` or `NoSuchVersion`."""
+    """What the store says of one version: `there`, or the code of its refusal, such as `404` or `NoSuchVersion`.
+
+    Raises NoAnswerError where it does not answer.
+    """
     try:
         client.head_object(Bucket=bucket, Key=key, VersionId=version)
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
-    except BotoCoreError as error:
-        return type(error).__name__
+    except (ClientError, BotoCoreError) as error:
+        if may_pass(error):
+            raise NoAnswerError(_why(error)) from error
+        return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
     return "there"
 
 
@@ -100,12 +108,10 @@ def _versions(client: Any, ground: Ground, name: str, bucket: str, prefix: str) 
             _copy(client, ground, bucket, page.get("Versions", ()))
         for each in page.get("Versions", ()):
             here = _here(ground, each)
-            if ground.shards and (here or not _may_tell(client, ground, bucket, each)):
-                continue
-            if here:
+            if here is None:
+                yield from _version(client, ground, name, bucket, each)
+            elif not ground.shards:
                 yield Thing(name, f"s3://{bucket}/{each['Key']}", here, each["VersionId"], each["Key"])
-                continue
-            yield from _version(client, ground, name, bucket, each)
         for each in page.get("DeleteMarkers", ()):  # it has no bytes; its name may lead to the person
             path = ground.scratch / "marker"
             path.write_bytes(b"")
@@ -146,22 +152,21 @@ def _copy_of(ground: Ground, bucket: str, each: dict[str, Any]) -> Path:
 
 
 def _may_tell(client: Any, ground: Ground, bucket: str, each: dict[str, Any]) -> bool:
-    """Whether an object begins as a shard or a listing does; the second look says what cannot be read."""
+    """Whether an object begins as a shard or a listing does."""
     copy = _copy_of(ground, bucket, each)
     if copy in ground.copies:
         with copy.open("rb") as file:
             return file.read(4) in HEADS
-    try:
-        answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"], Range="bytes=0-3")
-        return answer["Body"].read() in HEADS
-    except (ClientError, BotoCoreError):
-        return False
+    answer = client.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"], Range="bytes=0-3")
+    return answer["Body"].read() in HEADS
 
 
 def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str, Any]) -> Iterator[Found]:
     address, path, copy = f"s3://{bucket}/{each['Key']}", ground.scratch / "object", _copy_of(ground, bucket, each)
     facts = ground.copies.get(copy) if ground.shards else ground.copies.pop(copy, None)
     try:
+        if ground.shards and not _may_tell(client, ground, bucket, each):
+            return
         if facts is None:
             facts = _fetched(client, bucket, each, path)
         elif ground.shards:
@@ -170,7 +175,7 @@ def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str
             copy.replace(path)
         yield Thing(name, address, path, each["VersionId"], each["Key"], facts)
     except (ClientError, BotoCoreError) as error:
-        yield NotLookedAt(haystack=name, address=f"{address} ({each['VersionId']})", why=_why(error))
+        yield _not_looked_at(name, f"{address} ({each['VersionId']})", error)
     finally:
         path.unlink(missing_ok=True)
 
@@ -209,6 +214,10 @@ def _can_write(client: Any, bucket: str) -> tuple[bool | None, str]:
     said = [can for can, _ in answers]
     can_write = True if True in said else (None if None in said else False)
     return can_write, " and ".join(how for _, how in answers)
+
+
+def _not_looked_at(name: str, address: str, error: Exception) -> NotLookedAt:
+    return NotLookedAt(haystack=name, address=address, why=_why(error), may_pass=may_pass(error))
 
 
 def _why(error: Exception) -> str:

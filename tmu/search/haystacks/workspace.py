@@ -1,12 +1,19 @@
-"""The workspace: every file below it, whichever program made it."""
+"""The workspace: every file below it, whichever program made it.
+
+All but one: the disk of the S3 store of `make up`. As on any disk, blocks of what was destroyed lie there until they
+are written over. What the store still has is read through S3. The report names the disk, and a rule accepts it.
+"""
 
 import os
 from collections.abc import Iterator
 
+from tmu.search.declared import STORE_DISK
 from tmu.search.ground import Found, Ground
 from tmu.search.haystacks.walk import files_below
-from tmu.search.report import Access
+from tmu.search.look import Thing
+from tmu.search.report import Access, NotLookedAt
 
+_BLOCKS = "blocks of destroyed objects lie there until the store writes over them; what it has is read through S3"
 _PLACES = (
     ("data/", "data"),
     (".dvc/cache/", "DVC cache"),
@@ -33,8 +40,13 @@ class WorkspaceFiles:
     name = "workspace"
 
     def found(self, ground: Ground) -> Iterator[Found]:
-        """All files, in the order of the folder."""
-        yield from files_below(ground.root, place_of)
+        """All files, in the order of the folder; of the S3 store's disk that it is there."""
+        disk = ground.root / STORE_DISK if ground.workspace.settings.s3_server == "ceph" else None
+        for each in files_below(ground.root, place_of):
+            if isinstance(each, Thing) and disk is not None and each.path == disk:
+                yield NotLookedAt(haystack="disk of the S3 store", address=each.address, why=_BLOCKS)
+            else:
+                yield each
 
     def accesses(self, ground: Ground) -> Iterator[Access]:
         """Whether this account may write there; the search itself writes nothing."""
