@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tmu.errors import ConfigError, RequestError, TmuError
 
+INTERRUPTED = 130  # the exit code of a Ctrl-C
 _DETAILS = 30  # lines of an error's details on a terminal, at most
 
 Report = Callable[[int, int | None], None]
@@ -70,6 +71,16 @@ def emit_fault(error: Exception) -> None:
     hint = "Run the same command with TMU_DEBUG=1 for the traceback, and report it."
     if MODE.json:
         facts = {"type": type(error).__name__, "what": what, "hint": hint, "exit_code": 1}
+        typer.echo(json.dumps({"error": facts}, indent=2))
+        return
+    _complain(f"{what} {hint}")
+
+
+def emit_interrupt() -> None:
+    """One line for a Ctrl-C: what the same command does then."""
+    what, hint = "Interrupted.", "Run the same command again: it goes on from what was kept, or starts over."
+    if MODE.json:
+        facts = {"type": "KeyboardInterrupt", "what": what, "hint": hint, "exit_code": INTERRUPTED}
         typer.echo(json.dumps({"error": facts}, indent=2))
         return
     _complain(f"{what} {hint}")

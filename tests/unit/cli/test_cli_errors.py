@@ -94,9 +94,13 @@ def test_an_operating_system_refusal_is_a_storage_error(monkeypatch: pytest.Monk
     assert "The disk is full" in result.stderr
 
 
-def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_exits_130_and_says_what_the_same_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
     _raising(monkeypatch, KeyboardInterrupt())
-    assert CliRunner().invoke(app, ["demo"]).exit_code == 130
+    result = CliRunner().invoke(app, ["demo"])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.startswith("Interrupted. Run the same command again") and result.stderr.count("\n") == 1
+    result = CliRunner().invoke(app, ["demo", "--json"])
+    assert result.exit_code == json.loads(result.stdout)["error"]["exit_code"] == 130
 
 
 def test_an_unknown_option_exits_2() -> None:
