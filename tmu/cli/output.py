@@ -118,7 +118,8 @@ def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) 
     """An empty table in the house's form; the columns of `numbers` are set to the right."""
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in set(numbers) else "left")
+        # folded, not cut: of an address no letter is missing
+        made.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
     return made
 
 
