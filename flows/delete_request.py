@@ -11,7 +11,7 @@ from prefect.flow_runs import suspend_flow_run
 from pydantic import Field
 
 from flows.approval import pause_key, question, show_request, was_asked
-from flows.runs import settle
+from flows.runs import suspending
 from flows.serve_batch import serve
 from flows.tell import tell, telling_of_failures
 from tasks.ledger import decide, plan, receive, status
@@ -116,8 +116,8 @@ def _decided(workspace: Workspace, request: str, state: State) -> State:
             continue  # this attempt's answer was not accepted, and is on record
         if not was_asked(1):
             show_request(workspace, request)
-        settle()
-        answer = suspend_flow_run(question(workspace, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
+        with suspending():
+            answer = suspend_flow_run(question(workspace, request, said), timeout=TWO_WEEKS, key=pause_key(attempt))
         state, said = decide(workspace, request, answer.as_decision())
         if said:
             tell(f"The answer was not accepted: {said}")

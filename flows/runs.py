@@ -1,6 +1,9 @@
 """Flow runs of this server: whether one is still at work, what it is called, and how it gets ready to be suspended."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -13,7 +16,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
+from prefect.flow_engine import BaseFlowRunEngine
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import State
@@ -23,6 +27,8 @@ from tmu.words import counted
 
 BATCHES = "nightly-batch"
 """The flow that serves whatever is approved."""
+_SILENT: set[UUID] = set()
+"""Runs that are being suspended."""
 
 
 def own_run() -> str | None:
@@ -68,14 +74,41 @@ def about_to_serve() -> bool:
     return any(run.state_type is not StateType.SCHEDULED or run.next_scheduled_start_time <= now() for run in runs)
 
 
-def settle(seconds: float = 0.5) -> None:
-    """Let the heartbeats of this run reach the server. Call it before suspending a run.
+@contextmanager
+def suspending(seconds: float = 0.5) -> Iterator[None]:
+    """Suspend the run that calls in this block. Its heartbeats reach the server before, and none leaves any more.
 
     One that arrives after the suspension would start the automation's clock again, and the run that waits for a person
-    would be marked as crashed.
+    would be marked as crashed. Prefect's thread goes on sending until the process has ended the run, which takes long
+    on a busy machine. A run that has its answer already leaves the block as ever, and its heartbeats go on.
     """
     from prefect.events.worker import EventsWorker
 
     time.sleep(seconds / 2)  # the first heartbeat comes from a thread that starts with the run
+    run = UUID(str(flow_run.id))
+    _hush(run)
     EventsWorker.instance().wait_until_empty()
     time.sleep(seconds / 2)
+    try:
+        yield
+    except Pause:
+        raise  # it stays silent to its end
+    except BaseException:
+        _SILENT.discard(run)
+        raise
+    _SILENT.discard(run)
+
+
+def _hush(run: UUID) -> None:
+    """Let no heartbeat of the run leave while it is in `_SILENT`."""
+    _SILENT.add(run)
+    beat = BaseFlowRunEngine._emit_flow_run_heartbeat
+    if getattr(beat, "may_be_silent", False):
+        return
+
+    def may_beat(engine: BaseFlowRunEngine[Any, Any], *event: Any) -> None:
+        if engine.flow_run is None or engine.flow_run.id not in _SILENT:
+            beat(engine, *event)
+
+    may_beat.may_be_silent = True  # type: ignore[attr-defined]
+    BaseFlowRunEngine._emit_flow_run_heartbeat = may_beat  # type: ignore[method-assign]

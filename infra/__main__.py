@@ -70,9 +70,9 @@ def up(
     from infra.stack.status import status
     from infra.stack.up import up as start
 
-    store = s3.value if s3 else None
+    store, home = s3.value if s3 else None, _home(workspace)
     with show.progress() as tell:
-        stack, result = start(workspace.resolve(), s3=store, first_port=first_port, bootstrap=bootstrap, tell=tell)
+        stack, result = start(home, s3=store, first_port=first_port, bootstrap=bootstrap, tell=tell)
     found = status(stack)
     place = f"Workspace {stack.home}"
     words = f"Ready after {result.seconds:.0f} s." if result.started else "Everything was running already."
@@ -176,7 +176,12 @@ def _name_stand_in(stack: Any) -> None:
 def _stack(workspace: Path) -> Any:
     from infra.stack.place import Stack
 
-    return Stack.open(workspace.resolve())
+    return Stack.open(_home(workspace))
+
+
+def _home(workspace: Path) -> Path:
+    # not every shell replaces the ~ of `make up WORKSPACE=~/clinic`
+    return workspace.expanduser().resolve()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def waiting_flow() -> None:
     """Suspends itself as soon as it runs."""
     from prefect.flow_runs import suspend_flow_run
 
-    from flows.runs import settle
+    from flows.runs import suspending
 
-    settle()
-    suspend_flow_run()
+    with suspending():
+        suspend_flow_run()

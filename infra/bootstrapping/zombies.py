@@ -5,7 +5,7 @@ the watch, so every state in which a run sends nothing and yet is well must be n
 that waits for an approval would be marked as crashed (Prefect's own example leaves it out).
 
 A heartbeat that arrives after the state that stops the watch starts it again (Prefect issue 21932). The server refuses
-to crash what has ended; before a suspension, `flows.runs.settle` lets the heartbeats arrive first.
+to crash what has ended; at a suspension, `flows.runs.suspending` lets the heartbeats arrive first and stops them.
 """
 
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ class Stack:
     def open(cls, home: Path) -> "Stack":
         """The stack of a workspace. Raises ConfigError where none was ever started."""
         if not (home / STACK).is_file():
-            raise ConfigError(f"No stack was started in {home} yet.", "Start it: `make up`.")
+            raise ConfigError(f"No stack was started in {home} yet.", f"Start it: `make up WORKSPACE={home}`.")
         return cls(home, load_settings(home))
 
     def need(self, name: str) -> Any:

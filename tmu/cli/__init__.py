@@ -54,7 +54,7 @@ EXIT_CODES = {
     7: "the disk or a store failed, or could not be searched",
     8: "the request is in the ledger and nothing is erased yet",
     9: "the replay needs what was purged; what remains was checked",
-    130: "interrupted",
+    output.INTERRUPTED: "interrupted",
 }
 _ORDER = (
     "init", "data", "model", "train", "references", "twin", "delete", "purge", "verify-erasure", "certificate",
@@ -80,6 +80,9 @@ class Tmu(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError, EOFError):
             raise
+        except KeyboardInterrupt as error:
+            output.emit_interrupt()
+            raise typer.Exit(output.INTERRUPTED) from error
         except Exception as error:
             if os.environ.get("TMU_DEBUG"):
                 raise

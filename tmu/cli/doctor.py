@@ -16,6 +16,7 @@ from tmu.cli.installation import installation
 from tmu.cli.output import Yes
 from tmu.cli.workspace import home, open_workspace
 from tmu.errors import ConfigError, TmuError
+from tmu.words import counted
 
 if TYPE_CHECKING:
     from tmu.workspace import Workspace
@@ -205,7 +206,7 @@ def _registry(workspace: "Workspace") -> Check:
         count = len(versions(workspace))
     except TmuError as error:
         return Check("MLflow", "fail", error.what, error.hint)
-    return Check("MLflow", "ok", f"reachable, {count} versions")
+    return Check("MLflow", "ok", f"reachable, {counted(count, 'version')}")
 
 
 def _answers(uri: str | None) -> bool:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tmu.errors import ConfigError, RequestError, TmuError
 
+INTERRUPTED = 130  # the exit code of a Ctrl-C
 _DETAILS = 30  # lines of an error's details on a terminal, at most
 
 Report = Callable[[int, int | None], None]
@@ -75,6 +76,16 @@ def emit_fault(error: Exception) -> None:
     _complain(f"{what} {hint}")
 
 
+def emit_interrupt() -> None:
+    """One line for a Ctrl-C: what the same command does then."""
+    what, hint = "Interrupted.", "Run the same command again: it goes on from what was kept, or starts over."
+    if MODE.json:
+        facts = {"type": "KeyboardInterrupt", "what": what, "hint": hint, "exit_code": INTERRUPTED}
+        typer.echo(json.dumps({"error": facts}, indent=2))
+        return
+    _complain(f"{what} {hint}")
+
+
 def _complain(line: str) -> None:
     console = Console(stderr=True, highlight=False)
     console.print(" ".join(line.split()), style="red", soft_wrap=True, markup=False)
@@ -107,7 +118,8 @@ def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) 
     """An empty table in the house's form; the columns of `numbers` are set to the right."""
     made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in set(numbers) else "left")
+        # folded, not cut: of an address no letter is missing
+        made.add_column(column, justify="right" if column in set(numbers) else "left", overflow="fold")
     return made
 
 

@@ -10,6 +10,7 @@ from tmu.cli import output
 from tmu.cli.selection import Records, Subjects, asked_in
 from tmu.cli.workspace import open_workspace
 from tmu.errors import ConfigError, GateError, RequestError, StorageError
+from tmu.words import counted
 
 if TYPE_CHECKING:
     from tmu.search.declared import Declared
@@ -112,9 +113,10 @@ def shown(report: "SearchReport") -> Iterator[Any]:
     sought = report.needles
     yield f"{report.outcome}: searched by {report.principal.account}, which {rights}."
     pictures = f"{sought.files} encoded and {sought.pictures} decoded pictures"
-    yield f"Looked for {sought.keys} keys, {sought.ids} ids, {pictures}."
+    yield f"Looked for {counted(sought.keys, 'key')}, {counted(sought.ids, 'id')}, {pictures}."
     if sought.short_ids:
-        yield f"{sought.short_ids} ids are too short to be looked for as they are; their keys were looked for."
+        short = "1 id is" if sought.short_ids == 1 else f"{sought.short_ids:,} ids are"
+        yield f"{short} too short to be looked for in bytes: only keys were."
     yield _haystacks(report)
     if report.hits:
         yield _hits(report)

@@ -142,7 +142,7 @@ def read_info(store: Path) -> StoreInfo:
         return StoreInfo.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f"There is no record store at {store}.", "Import a dataset first, or name its folder."
+            f"There is no record store at {store}.", "Run `tmu data import READER` first, or name its folder."
         ) from error
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"

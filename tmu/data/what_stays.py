@@ -24,7 +24,8 @@ class Stays(Config):
     near: pictures that stay and look like one that goes, by split (`Contents.like`).
 
     alike_people, alike_records: people whose ids differ from a named one by letter case, blanks or width alone, and
-    how many records they have.
+    how many records they have. shared, others: pictures that go and show people who are not named, and how many
+    people these are.
     """
 
     copies: dict[str, int]
@@ -32,6 +33,8 @@ class Stays(Config):
     near: dict[str, int] = Field(default_factory=dict)
     alike_people: int = 0
     alike_records: int = 0
+    shared: int = 0
+    others: int = 0
 
     @property
     def n_near(self) -> int:
@@ -70,8 +73,17 @@ class Stays(Config):
 
     def warnings(self, n_train: int) -> tuple[str, ...]:
         """What the plan must warn of. n_train: training records that go."""
-        if n_train:
+        return (*self._of_others(), *(() if n_train else self._of_no_model()))
+
+    def _of_others(self) -> tuple[str, ...]:
+        if not self.shared:
             return ()
+        pictures, people = counted(self.shared, "picture"), counted(self.others, "person", "people")
+        shows, goes = ("shows", "it goes") if self.shared == 1 else ("show", "they go")
+        are = "is" if self.others == 1 else "are"
+        return (f"{pictures} of these also {shows} {people} who {are} not named: {goes} for all of them.",)
+
+    def _of_no_model(self) -> tuple[str, ...]:
         if self.copies.get("train"):
             pictures = counted(self.copies["train"], "identical picture")
             verb, which = ("is", "it") if self.copies["train"] == 1 else ("are", "them")
@@ -90,13 +102,23 @@ def what_stays(store: RecordStore, positions: np.ndarray, subjects: Collection[s
     people = len(index.people_at(contents.copies_of(positions))) if few else None if by_split.sum() else 0
     others = {other for key in subjects for other in index.alike_to(key)}.difference(subjects)
     records = [index.find_subject(key) for key in sorted(others)]
+    shared, unnamed = _with_others(index, positions, subjects)
     return Stays(
         copies=dict(zip(SPLITS, by_split.tolist(), strict=True)),
         people=people,
         near=_by_split(index, contents.like(positions)),
         alike_people=len(others),
         alike_records=len(np.unique(np.concatenate(records))) if records else 0,
+        shared=shared,
+        others=unnamed,
     )
+
+
+def _with_others(index: Index, positions: np.ndarray, subjects: Collection[str]) -> tuple[int, int]:
+    """Pictures of several people of whom not all are named, and how many people are not."""
+    several = np.intersect1d(positions, index.more_positions)
+    people = [set(index.people_at(several[place : place + 1])).difference(subjects) for place in range(len(several))]
+    return sum(map(bool, people)), len(set().union(*people))
 
 
 def _by_split(index: Index, positions: np.ndarray) -> dict[str, int]:

@@ -8,7 +8,7 @@ from tmu.models.registry import Normalise, architecture, width_option
 
 @architecture("small_resnet")
 def small_resnet(shape: tuple[int, int, int], classes: int, width: int = 16) -> nn.Module:
-    """Three stages of one basic block (He et al. 2016, section 4.2, with n = 1); images of 8x8 to 32x32."""
+    """Three stages of one basic block (He et al. 2016, section 4.2, with n = 1); for small images of 8x8 or more."""
     w = width_option(width)
     return nn.Sequential(
         Normalise(),

@@ -49,9 +49,9 @@ class Listed:
         """Of all artifacts of a kind, by address."""
         if kind not in self._kinds:
             found = self._kinds[kind] = dict[str, list[Version]]()
-            store = self._store
-            for version in store.versions.under(store.key(kind) + "/") if isinstance(store, S3Artifacts) else ():
-                found.setdefault(store.address(version.key), []).append(version)
+            if isinstance(self._store, S3Artifacts):
+                for version in self._store.versions.under(self._store.key(kind) + "/"):
+                    found.setdefault(self._store.address(version.key), []).append(version)
         return self._kinds[kind]
 
 

@@ -17,7 +17,7 @@ from tmu.config import TrainConfig
 from tmu.data.decoded import Decoding
 from tmu.data.keys import key64
 from tmu.data.store import RecordStore
-from tmu.errors import StorageError
+from tmu.errors import DataError, StorageError
 from tmu.files import digest_of
 from tmu.refs import DataRef, ForgetRef, ModelRef, Ref
 from tmu.suppression.shredded_set import shredded_set
@@ -41,7 +41,9 @@ def data_ref(workspace: Workspace, folder: str | None = None) -> DataRef:
 
     path = workspace.root / folder if folder else workspace.data
     if not (path / "store.json").is_file():
-        raise StorageError(f"There is no record store in {path}.", "Run `tmu data import` first.")
+        raise DataError(
+            f"There is no record store at {path}.", "Run `tmu data import READER` first, or name its folder."
+        )
     uri = "data" if path.resolve() == workspace.data.resolve() else f"file:{folder}"
     return DataRef(uri=uri, digest=dvc_digest(path, workspace.md5s if uri == "data" else None))
 

@@ -64,6 +64,19 @@ def test_facts_are_words_and_no_python(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert [line[1].strip() for line in lines] == ["train 3, test 1", "none", "none", "0"]
 
 
+def test_a_long_address_in_a_narrow_table_is_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output.MODE, "json", False)
+    monkeypatch.setenv("COLUMNS", "40")
+    address, rows = "/".join(["data", "shards", "0123456789" * 4]), output.table("store", "address")
+    rows.add_row("a store of three words", address)
+    output.emit(None, lambda: [rows])
+    lines = capsys.readouterr().out.splitlines()
+    column = lines[1].index("address")
+    assert address in "".join(line[column:].strip() for line in lines)
+
+
 def test_json_of_one_call_does_not_stay_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     _raising(monkeypatch, errors.GateError("Too weak.", "Train longer."))
     CliRunner().invoke(app, ["demo", "--json"])
@@ -94,9 +107,13 @@ def test_an_operating_system_refusal_is_a_storage_error(monkeypatch: pytest.Monk
     assert "The disk is full" in result.stderr
 
 
-def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_exits_130_and_says_what_the_same_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
     _raising(monkeypatch, KeyboardInterrupt())
-    assert CliRunner().invoke(app, ["demo"]).exit_code == 130
+    result = CliRunner().invoke(app, ["demo"])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.startswith("Interrupted. Run the same command again") and result.stderr.count("\n") == 1
+    result = CliRunner().invoke(app, ["demo", "--json"])
+    assert result.exit_code == json.loads(result.stdout)["error"]["exit_code"] == 130
 
 
 def test_an_unknown_option_exits_2() -> None:

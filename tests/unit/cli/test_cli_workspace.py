@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli_tools import bad, good
 from tmu import manifest
 from tmu.cli import flow
 from tmu.cli.references import forget_ref, identity, model_ref, twin_ref
@@ -92,3 +93,12 @@ def test_a_flow_is_found_by_name_and_a_missing_one_refused() -> None:
     assert flow.load("delete") is delete
     with pytest.raises(ConfigError, match="`nope` is not installed"):
         flow.load("nope")
+
+
+@pytest.mark.parametrize(
+    "verb", [("train", "original"), ("data", "show"), ("delete", "--subject", "anna", "--dry-run")]
+)
+def test_every_verb_says_the_same_of_a_workspace_without_data(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    good(tmp_path, "init", tmp_path)
+    cause = f"error: There is no record store at {tmp_path}/data."
+    assert bad(tmp_path, *verb, code=4) == f"{cause} Run `tmu data import READER` first, or name its folder.\n"

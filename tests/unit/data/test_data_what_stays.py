@@ -64,6 +64,29 @@ def test_a_picture_that_is_once_there_leaves_nothing(store, keys):
     assert found.sentences == ()
 
 
+@pytest.mark.parametrize(
+    ("named", "counts", "said"),
+    [
+        (["anna"], (2, 2), "2 pictures of these also show 2 people who are not named: they go for all of them."),
+        (["anna", "bert"], (1, 1), "1 picture of these also shows 1 person who is not named: it goes for all of them."),
+        (["anna", "bert", "carl"], (0, 0), None),
+        (["dora"], (0, 0), None),
+    ],
+)
+def test_pictures_of_people_who_are_not_named_are_a_warning(make_store, made, keys, named, counts, said):
+    people = [("anna",), ("anna", "bert"), ("anna", "bert", "carl"), ("dora",), ("dora",), ("emil",)]
+
+    class Shared(made):
+        def records(self):
+            for number, (first, *also) in enumerate(people):
+                image = np.full(self.form, number, np.uint8)
+                yield Record(f"r{number}", first, number % 3, image, "train", tuple(also))
+
+    found = stays(make_store(reader=Shared()), keys, *named)
+    assert (found.shared, found.others) == counts
+    assert found.warnings(3) == ((said,) if said else ())
+
+
 def test_all_copies_at_once_leave_nothing(store, keys):
     assert stays(store, keys, "anna", "bert", "carl").n_copies == 0
 

@@ -95,6 +95,12 @@ def test_the_verbs_say_that_nothing_was_started(tmp_path: Path, verb: str):
     assert "make up" in result.stderr
 
 
+def test_a_tilde_that_the_shell_left_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["status", "--workspace", "~/clinic"])
+    assert f"No stack was started in {tmp_path / 'clinic'} yet." in result.stderr
+
+
 def test_the_logins_are_shown_to_who_may_read_the_settings(stack: Stack):
     shown = CliRunner().invoke(app, ["login", "--workspace", str(stack.home)]).stdout
     exported = CliRunner().invoke(app, ["login", "--export", "--workspace", str(stack.home)]).stdout

@@ -137,6 +137,9 @@ def get_reader(name: str, options: dict[str, Any] | None = None) -> Reader:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"])
         known = ", ".join(cls.Options.model_fields) or "none"
+        if first["type"] == "missing":
+            given = "--root DIR" if option == "root" else f"--option {option}=VALUE"
+            raise ConfigError(f"Reader `{name}` needs the option `{option}`.", f"Give {given}.") from error
         raise ConfigError(
             f"Reader `{name}`, option `{option}`: {first['msg']}.", f"Its options are: {known}."
         ) from error

@@ -5,6 +5,7 @@ row for each of them. Without a CSV, the name of the subfolder is the label. Mes
 names of files, which may name people, are only in an error's `details`, for the terminal.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -84,10 +85,15 @@ class ImageFolder(PictureReader):
     @cached_property
     def _listed(self) -> list[_Listed]:
         if not self.options.root.is_dir():
-            raise DataError(f"There is no folder {self.options.root}.", "Set `root` to the folder of images.")
+            raise DataError(f"There is no folder {self.options.root}.", "Set --root to the folder of images.")
         found = list(self._from_folders() if self.options.subjects is None else self._from_csv(self.options.subjects))
         if not found:
-            raise DataError(f"No images are listed for {self.options.root}.", "Check `root` and the CSV.")
+            raise DataError(f"No images are listed for {self.options.root}.", "Check --root and the CSV.")
+        if not any(os.path.lexists(self.options.root / each.path) for each in found):
+            raise DataError(
+                f"None of the {len(found):,} pictures that the CSV lists is in {self.options.root}.",
+                "Set --root to the folder where the paths of the CSV start.",
+            )
         return found
 
     def _from_folders(self) -> Iterator[_Listed]:

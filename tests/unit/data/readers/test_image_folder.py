@@ -108,6 +108,9 @@ def test_bad_bytes_are_told_by_line_and_kind_and_by_name_in_the_details_alone(pe
 def test_missing_image_and_bad_lines(people):
     with pytest.raises(DataError, match="CSV line 3 is missing"):
         list(listed(people, "a.png,x,p", "nobody.png,y,p"))
+    with pytest.raises(DataError, match=r"None of the 2 pictures that the CSV lists is in .*images") as caught:
+        list(listed(people, "x/a.png,x,p", "x/b.png,y,p"))
+    assert "--root" in caught.value.hint
     with pytest.raises(DataError, match="CSV line 3 has no path or no label"):
         list(listed(people, "a.png,x,p", "b.png,,p"))
     with pytest.raises(DataError, match="CSV line 2 has an unknown split"):

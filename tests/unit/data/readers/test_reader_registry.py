@@ -19,7 +19,7 @@ def test_unknown_reader_lists_the_known_ones():
     [
         ("digits", {"size": 3}, "option `size`.*Its options are: none"),
         ("cifar10", {"root": "x", "trian": 5}, "option `trian`.*Its options are: root, download, train"),
-        ("cifar10", {}, "option `root`"),
+        ("cifar10", {}, "needs the option `root`.*Give --root DIR"),
         ("cifar10", {"root": "x", "train": 0}, "option `train`"),
         ("image-folder", {"root": "x", "mode": "CMYK"}, "option `mode`"),
     ],
