@@ -101,7 +101,11 @@ def letter(
     from tmu.evidence.letter import letter_markdown, letter_text
     from tmu.steps.write_letter import letter_of
 
-    facts = letter_of(open_workspace(), request)
+    workspace = open_workspace()
+    facts = letter_of(workspace, request)
+    unset = [f"`{name}`" for name in ("issuer", "issuer_contact") if name not in workspace.settings.model_fields_set]
+    if unset:
+        output.note(f"Before you send it, set {' and '.join(unset)} in tmu.toml: the letter says `not named` there.")
     text = letter_markdown(facts) if markdown else letter_text(facts)
     output.emit(facts.model_dump() | {"text": text}, lambda: [text.rstrip("\n")])
 
