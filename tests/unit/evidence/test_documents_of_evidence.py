@@ -48,6 +48,13 @@ def told(**changes: object) -> letter.Letter:
     return letter.Letter(**facts | changes)
 
 
+def test_a_letter_about_a_solved_head_tells_of_its_recomputation_and_of_no_test() -> None:
+    said = letter.letter_text(told(exact=True, head_alone=True))
+    assert "computed the layer once more, from the pictures that stay, and it was the same" in said
+    assert "We tested" not in said
+    assert "We tested the new model" in letter.letter_text(told())
+
+
 def test_a_letter_that_nobody_signs_is_not_printed_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
