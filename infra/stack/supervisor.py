@@ -48,7 +48,10 @@ class Supervisor:
         write_atomic(self.conf, configuration(self.stack, servers).encode(), private=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.conf)]
         environment = self.stack.environment(NAME)
-        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+        # its own log is opened before it sets the umask of its configuration
+        done = subprocess.run(
+            command, env=environment, cwd="/", capture_output=True, text=True, check=False, umask=OTHERS
+        )
         deadline = time.monotonic() + 20
         while not self.running():
             if done.returncode or time.monotonic() > deadline:

@@ -166,6 +166,7 @@ def _call(stack: Stack, name: str, command: Sequence[str]) -> None:
     environment = stack.environment(name, **stack.prefect.environment(), PREFECT_HOME=home)
     log = stack.state("logs", f"{name}.log")
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.touch(mode=0o600)
     with log.open("w") as file:
         done = subprocess.run(command, env=environment, cwd=ROOT, stdout=file, stderr=file, check=False)
     if done.returncode:

@@ -88,7 +88,9 @@ def _done(facts: Letter) -> list[str]:
         said.append("A model had learned from them. We changed it so that it no longer knows them.")
     said.append("The earlier model is not used any more.")
     checked = {
-        "passed": "We tested the new model. The test did not find that it still knows your pictures.",
+        "passed": "We checked that: we computed the layer once more, from the pictures that stay, and it was the same."
+        if facts.head_alone
+        else "We tested the new model. The test did not find that it still knows your pictures.",
         "inconclusive": "We tested the new model. The test could not tell whether it still knows your pictures: there "
         "are too few of them for that.",
         "failed": "We tested the new model, and the test found a difference. A person looks into it.",

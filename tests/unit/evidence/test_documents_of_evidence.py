@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cli_tools import good, tmu
 from tests.unit.deletion.test_deletion import DATA, FORGET
 from tmu.config import Params, UnlearnConfig
 from tmu.errors import DataError
@@ -45,6 +46,26 @@ def told(**changes: object) -> letter.Letter:
         "verdict": "passed", "issuer": "Museum", "contact": "privacy desk", "authority": "the authority",
     }  # fmt: skip
     return letter.Letter(**facts | changes)
+
+
+def test_a_letter_about_a_solved_head_tells_of_its_recomputation_and_of_no_test() -> None:
+    said = letter.letter_text(told(exact=True, head_alone=True))
+    assert "computed the layer once more, from the pictures that stay, and it was the same" in said
+    assert "We tested" not in said
+    assert "We tested the new model" in letter.letter_text(told())
+
+
+def test_a_letter_that_nobody_signs_is_not_printed_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tmu.steps.write_letter.letter_of", lambda workspace, request: told())
+    good(tmp_path, "init", tmp_path)
+    assert (
+        'do not say who issues them and where to ask. Write `issuer = "…"`' in tmu(tmp_path, "letter", "case-1").stderr
+    )
+    (tmp_path / "tmu.toml").write_text('issuer = "Museum"\nissuer_contact = "privacy desk"\n')
+    signed = tmu(tmp_path, "letter", "case-1")
+    assert (signed.exit_code, signed.stderr) == (0, "")
 
 
 def test_a_manifest_comes_back_as_it_was_and_a_damaged_one_is_named(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def test_a_child_of_supervisord_writes_files_that_nobody_else_can_read(stack: St
         deadline = time.monotonic() + 30
         while not written.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+        for each in (written, stack.state("logs", "supervisord.log")):
+            assert stat.S_IMODE(each.stat().st_mode) == 0o600
     finally:
         os.umask(before)
         if supervisor.running():

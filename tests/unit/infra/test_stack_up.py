@@ -62,6 +62,16 @@ def test_a_workspace_without_data_is_told_to_import_some(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
+def test_what_a_step_says_is_its_owners_alone(stack: Stack):
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(StorageError, match="`import` failed: error: no disk"):
+            up._call(stack, "import", ["sh", "-c", "echo error: no disk; exit 1"])
+    finally:
+        os.umask(before)
+    assert stack.state("logs", "import.log").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_port_that_somebody_took_is_named(stack: Stack):
     with socket.create_server((LOOPBACK, 0)) as other:
         port = other.getsockname()[1]
