@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from tmu import __version__
 from tmu.files import abandoned, scratch_folder
@@ -150,7 +150,7 @@ class _Run:
                     found.append(rows)
         self.sought = self.sought.joined(of_rows(found))
 
-    def _note_here(self, thing: Thing, file: BinaryIO) -> None:
+    def _note_here(self, thing: Thing, file: BufferedReader) -> None:
         """Note by its digest what lies on this machine itself, where that is of use."""
         if self.ground.here is not None and not thing.version:
             file.seek(0)
