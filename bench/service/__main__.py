@@ -15,6 +15,7 @@ from bench import results
 from bench.service import intake, on_stack, page, planning, starts
 from bench.service.postgres import Postgres, programs
 from bench.stamp import stamp
+from infra.stack.programs import has_ceph
 
 _DATABASE = {"intake": intake.measure, "planning": planning.measure}
 _STACK = {"start": starts.measure, "overhead": on_stack.overhead, "batch": on_stack.batch}
@@ -43,6 +44,8 @@ def run(name: str, sizes: dict[str, int], folder: Path | None = None) -> intake.
         "command": command,
     }
     common |= {"seconds": time.perf_counter() - began, **stamp(threads=1)}
+    if name in _STACK:  # what a deletion waits for most
+        common["hardware"] += f", S3 {'ceph' if has_ceph() else 'moto (a stand-in, in memory)'}"
     stored = [{**common, "metric": metric, "value": value, "unit": unit} for metric, (value, unit) in rows.items()]
     results.add(page.SUITE, stored, folder, cells=True)
     return rows

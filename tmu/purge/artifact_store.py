@@ -47,12 +47,11 @@ class Listed:
 
     def by_artifact(self, kind: str) -> dict[str, list[Version]]:
         """Of all artifacts of a kind, by address."""
-        if kind not in self._kinds:
+        if kind not in self._kinds and isinstance(self._store, S3Artifacts):
             found = self._kinds[kind] = dict[str, list[Version]]()
-            if isinstance(self._store, S3Artifacts):
-                for version in self._store.versions.under(self._store.key(kind) + "/"):
-                    found.setdefault(self._store.address(version.key), []).append(version)
-        return self._kinds[kind]
+            for version in self._store.versions.under(self._store.key(kind) + "/"):
+                found.setdefault(self._store.address(version.key), []).append(version)
+        return self._kinds.get(kind, {})
 
 
 def copies(workspace: Workspace, uri: str, listed: Listed | None = None) -> Iterator[Copy]:

@@ -15,8 +15,10 @@ from tmu.search.needles import Needles
 from tmu.search.pictures import Gallery
 from tmu.search.report import By
 from tmu.search.scan import Buffer, Scanner
+from tmu.search.sparse import pieces
 
 _DEEPEST = 5
+_BLOCK = 1 << 22
 SHARD, LISTING = b"PAR1", b'[{"m'
 HEADS = (SHARD, LISTING)
 """How a shard and a DVC listing begin."""
@@ -79,24 +81,29 @@ class Looker:
         if thing.path.stat().st_size == 0:
             return Seen(hashlib.sha256(b"").hexdigest(), "", 0)
         with thing.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            sha256, md5 = _digests(data)
+            places = pieces(file)
+            sha256, md5 = _digests(data, places)
             known = self._known.get(sha256)
             if known is not None and data[:16] != databases.MARK:  # a database has a log beside it
                 return known
             tally = _Tally()
-            self._content(data, tally, "", 0, False)
+            if len(places) == 1:
+                self._content(data, tally, "", 0, False)
+            for start, end in places if len(places) > 1 else ():
+                with memoryview(data) as whole, whole[start:end] as piece:
+                    self._content(piece, tally, "", 0, False)
             if data[:16] == databases.MARK:
                 for part in databases.sqlite_parts(thing.path, self.scratch):
                     self._part(part, tally, "", 1)
-            seen = _seen(tally, sha256, md5, len(data))
+            seen = _seen(tally, sha256, md5, sum(end - start for start, end in places))
         self._known[sha256] = seen
         return seen
 
     @staticmethod
     def digests(path: Path) -> Seen:
-        """SHA-256, MD5 and size of a file, and nothing else of it."""
+        """SHA-256 (of one with holes: of its pieces), MD5 and size of a file, and nothing else of it."""
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return Seen(*_digests(data), len(data))
+            return Seen(*_digests(data, pieces(file)), len(data))
 
     def look_at_parts(self, found: Iterator[Part]) -> Seen:
         """What the parts hold that something else took out, such as a database."""
@@ -152,14 +159,17 @@ def _seen(tally: _Tally, sha256: str, md5: str, size: int) -> Seen:
     return Seen(sha256, md5, size, found, tuple(tally.unread), tally.opened, tally.images)
 
 
-def _digests(data: mmap.mmap) -> tuple[str, str]:
+def _digests(data: mmap.mmap, places: list[tuple[int, int]]) -> tuple[str, str]:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     named_by_md5 = data[:4] in HEADS
+    if len(places) > 1:  # two files of the same pieces may have them at other places
+        sha256.update(repr(places).encode())
     with memoryview(data) as view:
-        for start in range(0, len(view), 1 << 22):
-            sha256.update(view[start : start + (1 << 22)])
+        for block in (view[at : min(at + _BLOCK, end)] for begin, end in places for at in range(begin, end, _BLOCK)):
+            sha256.update(block)
             if named_by_md5:
-                md5.update(view[start : start + (1 << 22)])
+                md5.update(block)
+            block.release()
     return sha256.hexdigest(), md5.hexdigest() if named_by_md5 else ""
 
 

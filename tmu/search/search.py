@@ -30,6 +30,7 @@ from tmu.search.registries import note_versions
 from tmu.search.report import By, Haystack, Hit, NotLookedAt, OldVersion, Principal, SearchReport, merged
 from tmu.search.revisions import Revisions
 from tmu.search.sought import Rows, Shards, of_rows, shape_of
+from tmu.search.sparse import pieces
 from tmu.workspace import Workspace
 
 Progress = Callable[[int, int | None], None]
@@ -159,7 +160,7 @@ class _Run:
 
     def _note_here(self, thing: Thing, file: BufferedReader) -> None:
         """Note by its digest what lies on this machine itself, where that is of use."""
-        if self.ground.here is not None and not thing.version:
+        if self.ground.here is not None and not thing.version and len(pieces(file)) == 1:
             file.seek(0)
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
             self.ground.here[digest.hexdigest(), file.tell()] = thing.path

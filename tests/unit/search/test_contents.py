@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import sqlite3
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -293,3 +294,19 @@ def test_names_and_keys_go_from_addresses(needles: Needles, tmp_path: Path) -> N
     looker = Looker(needles, tmp_path)
     assert looker.redacted(f"a/{KEY}/{PERSON}.json") == "a/KEY/ID.json"
     assert looker.named(f"a/{KEY}.json") == {By.KEY: frozenset({needles.forms[0].who})}
+
+
+def test_of_a_file_with_holes_all_that_was_written_is_read_and_nothing_else(needles: Needles, tmp_path: Path) -> None:
+    key, size = KEYS.subject(PERSON).encode(), 1 << 33
+    for place in (0, 5 << 20, (1 << 32) + 4090, size - len(key)):
+        path = tmp_path / f"holes-{place}"
+        with path.open("wb") as file:
+            file.truncate(size)
+            file.seek(place)
+            file.write(key)
+        assert 512 * path.stat().st_blocks < 1 << 20, "this file system keeps no holes"
+        began = time.process_time()
+        seen = Looker(needles, tmp_path).look(Thing("test", "holes", path))
+        assert [(by, len(who)) for _, by, who, _ in seen.found] == [(By.KEY, 1)]
+        assert seen.size < 1 << 23 and time.process_time() - began < 2
+        path.unlink()
