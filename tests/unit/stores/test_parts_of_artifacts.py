@@ -49,15 +49,15 @@ def test_a_manifest_in_s3_is_fetched_again_only_where_the_listing_tells_a_change
     other.remove("references/k1")
     with other.create("references", "k2", LATER):
         pass
-    other.versions.destroy(other.versions.of("tmu/references/k2/manifest.json"))
+    other.versions.destroy(other.versions.of("team/tmu/references/k2/manifest.json"))
     with other.create("references", "k3", LATER):
         pass
     assert [held.uri for held in store.manifests("references")] == ["references/k3"]
     bucket.put_object(
-        Key="tmu/references/k3/manifest.json", Body=b'{"kind": "references", "identity": {}, "files": {}}'
+        Key="team/tmu/references/k3/manifest.json", Body=b'{"kind": "references", "identity": {}, "files": {}}'
     )
     (held,) = store.manifests("references")
-    assert (held.manifest["identity"], fetched) == ({}, 2 * ["tmu/references/k3/manifest.json"])
+    assert (held.manifest["identity"], fetched) == ({}, 2 * ["team/tmu/references/k3/manifest.json"])
 
 
 def test_only_the_wanted_files_are_looked_at(tmp_path) -> None:
