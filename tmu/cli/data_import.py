@@ -60,7 +60,7 @@ def import_(
     given = dict(pair(option, "--option") for option in options)
     given |= _named(root=root, subjects=subjects_csv, size=size, fit=fit)
     layout = _named(**_shares(shares, holdout, test), n_buckets=buckets)
-    layout |= {"fold_case": fold_case, "split_by": "subject" if by_subject else "record"}
+    layout |= {"fold_case": fold_case, "split_by": "subject" if by_subject else None}
     workspace, ref = open_workspace(), None
     with output.progress(f"import {reader}") as report:
         rest = {"dataset": dataset, "progress": report, **layout}

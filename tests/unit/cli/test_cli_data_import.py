@@ -70,6 +70,10 @@ def test_what_the_dry_run_shows_is_what_comes(tmp_path: Path, album: list[str]) 
     assert shown["decoder"].startswith("Pillow ") and shown["size"] == "32x32, 3 channels"
     index = home / "data" / "store.json"
     assert json.loads(index.read_text())["split_rule"] == {"holdout": 0.1, "test": 0.2, "seed": 0, "by": "subject"}
+    again = run(home, "import", *album, "--replace", "--dry-run")
+    assert {name: n["records"] for name, n in again["splits"].items()} == {
+        name: n["records"] for name, n in done["splits"].items()
+    }
 
 
 def test_shares_that_change_nothing_are_said(home: Path, tmp_path: Path) -> None:
