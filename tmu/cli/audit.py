@@ -49,7 +49,7 @@ def audit(
     workspace = open_workspace()
     if request:
         summary = completed(workspace, flow.load("audit")(home=str(workspace.root), request=request, golds=golds))
-        output.emit(summary, lambda: shown_outcome(summary))
+        output.emit(summary, lambda: shown_outcome(summary, workspace.root))
         return
     _require(forget=forget, original=original, unlearned=unlearned)
     beside = {"gold": gold, "control": control, "twin": twin}
