@@ -82,11 +82,14 @@ def up(
     )
 
 
+_LOGIN = "`make login` shows the logins of Prefect and MLflow."
+
+
 def _logins(stack: Any, made: bool) -> list[Any]:
-    """The logins, at the first start alone."""
+    """The logins, at the first start alone; later how to see them."""
     from infra.stack import show
 
-    return [show.logins(stack), "This is shown once. `make login` shows it again."] if made else []
+    return [show.logins(stack), "This is shown once. `make login` shows it again."] if made else [_LOGIN]
 
 
 @app.command()

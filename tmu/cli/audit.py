@@ -77,7 +77,7 @@ def audit(
 def _again(workspace: "Workspace", request: str, golds: int) -> None:
     """Audit a deletion once more, beside golds."""
     summary = completed(workspace, flow.load("audit")(home=str(workspace.root), request=request, golds=golds))
-    output.emit(summary, lambda: shown_outcome(summary))
+    output.emit(summary, lambda: shown_outcome(summary, workspace.root))
 
 
 def _by_recomputation(workspace: "Workspace", audited: dict[str, Any], target: str | None) -> "AuditRef":

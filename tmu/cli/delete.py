@@ -122,7 +122,7 @@ def _acknowledged(workspace: "Workspace", selection: Selection, method: str | No
 
 def _carried_out(workspace: "Workspace", request: str) -> None:
     summary: dict[str, Any] = completed(workspace, flow.load("delete")(home=str(workspace.root), request=request))
-    output.emit(summary, lambda: shown_outcome(summary))
+    output.emit(summary, lambda: shown_outcome(summary, workspace.root))
 
 
 def _by_ledger(workspace: "Workspace", asked: "Asked", method: str | None, *, yes: bool, audit: bool) -> None:

@@ -1,5 +1,6 @@
 """`tmu demo`."""
 
+from pathlib import Path
 from typing import Any
 
 from tmu.cli import flow, output
@@ -13,7 +14,9 @@ def demo(as_json: output.Json = False) -> None:
     It runs in a folder of its own (--home, else `demo`), which each run makes anew. Example: [bold]tmu demo[/]
     """
     summary = flow.load("demo")(home())
-    output.emit(summary, lambda: [*shown_outcome(summary), *shown_beside_gold(summary)])
+    output.emit(
+        summary, lambda: [*shown_outcome(summary, Path(home() or "demo").resolve()), *shown_beside_gold(summary)]
+    )
 
 
 def shown_beside_gold(summary: dict[str, Any]) -> list[Any]:

@@ -35,8 +35,8 @@ def read_audit(folder: Path) -> dict[str, Any]:
     return {"table": raw["result"], "verdict": verdict, "report": str(folder / "report.html")} | said
 
 
-def shown_outcome(summary: dict[str, Any]) -> list[Any]:
-    """Table, verdict with its reasons, versions, and where to look next."""
+def shown_outcome(summary: dict[str, Any], home: Path = Path()) -> list[Any]:
+    """Table, verdict with its reasons, versions, and where to look next. home: the workspace, for paths."""
     parts: list[Any] = []
     if "request" in summary:
         parts.append(f"Request {summary['request']} is completed.")
@@ -52,7 +52,8 @@ def shown_outcome(summary: dict[str, Any]) -> list[Any]:
     names = {
         "Versions": _versions(summary),
         "Certificate": ", ".join(
-            each.get("path") or f"none: {each['why']}" for each in summary.get("certificates", [])
+            str(home / each["path"]) if each.get("path") else f"none: {each['why']}"
+            for each in summary.get("certificates", [])
         ),
         "Report": summary.get("report"),
         "MLflow": summary.get("ui"),

@@ -1,5 +1,7 @@
 """What the end of a deletion says of the versions: who serves, and who waits."""
 
+from pathlib import Path
+
 import pytest
 
 from flows.audit_flow import WAITS
@@ -20,3 +22,9 @@ def test_a_version_that_waits_is_not_said_to_be_in_service(waits: bool, said: st
     shown = [str(part) for part in shown_outcome(DONE | {"waits": waits, "verdict": UNSURE, "why": [WAITS] * waits})]
     assert any(part.startswith(f"Versions: {said}") for part in shown)
     assert any("Until then the model stays in service that learned the records." in part for part in shown) is waits
+
+
+def test_the_path_of_a_certificate_can_be_used_from_any_folder() -> None:
+    issued = {"certificates": [{"path": ".tmu/evidence/r1/certificate.json"}, {"why": "the search found something"}]}
+    shown = [str(part) for part in shown_outcome(DONE | issued, Path("/srv/clinic"))]
+    assert "Certificate: /srv/clinic/.tmu/evidence/r1/certificate.json, none: the search found something" in shown
