@@ -20,6 +20,7 @@ from flows.tell import tell
 from infra.prefect_ops.urgent import DEPLOYMENT as URGENT
 from infra.prefect_ops.zombies import crash, crash_orphans, find_zombies
 from tasks.watch import reconcile, send_notifications
+from tmu.errors import TmuError
 from tmu.ledger.batches import Lane
 from tmu.steps.ledger.batch import Waiting, approved, open_work
 from tmu.steps.reconcile import stores_answer
@@ -78,15 +79,21 @@ def _set_going(workspace: Workspace, waiting: Waiting | None) -> str | None:
 
 
 def _certify(workspace: Workspace) -> int:
-    """Search again for the first deletion that waits for it, issue its certificates and seal them; how many waited."""
+    """Search again for the first deletion that waits for it, issue its certificates and seal them; how many waited.
+
+    One that cannot be searched for at all, such as by a damaged inventory, keeps no other waiting.
+    """
     due = unanswered(workspace)
     if due:
         from flows.certify import certified  # they need torch, and this flow seldom needs them
         from flows.sealed import sealed
-
-        deletion, requests = due[0]
-        certified(workspace, deletion, requests, [])
-        sealed(workspace, requests or (deletion.id,))
+    for deletion, requests in due:
+        try:
+            certified(workspace, deletion, requests, [])
+            sealed(workspace, requests or (deletion.id,))
+            break
+        except TmuError as error:
+            tell(f"Deletion {deletion.id} has no certificate yet: {error.what} {error.hint}")
     return len(due)
 
 

@@ -263,7 +263,6 @@ class _Run:
         if self.task.before is None or not self.task.before.holders:
             return ()
         client, _ = s3_client(self.ground.workspace)
-        client, _ = s3_client(self.ground.workspace)
         holders = self.task.before.holders
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             answers = list(pool.map(partial(_answer, client), holders))

@@ -17,6 +17,7 @@ from tmu.purge.scope import Scope
 from tmu.purge.trace import Trace
 from tmu.steps.ledger.legal_hold import refuse_purge
 from tmu.steps.purge_scope import scope_of
+from tmu.steps.verify_erasure import drop_inventory
 from tmu.stores.side_by_side import side_by_side
 from tmu.workspace import Workspace
 
@@ -97,11 +98,13 @@ def refuse_left(record: Record) -> None:
 
 
 def scrub_purge(workspace: Workspace, request: str) -> Record:
-    """Take the keys out of a verified purge's record. Again changes nothing.
+    """Take the keys out of a verified purge's record, then destroy the search's inventory. Again changes nothing.
 
     Raises RequestError before it is verified.
     """
-    return write_record(workspace, _planned(workspace, request).scrubbed())
+    record = write_record(workspace, _planned(workspace, request).scrubbed())
+    drop_inventory(workspace, request)
+    return record
 
 
 def _looked(workspace: Workspace, record: Record) -> Record:

@@ -31,7 +31,7 @@ def unanswered(workspace: Workspace) -> list[Unanswered]:
     """Those for which another search is due. One that is unanswered again waits as long again as it has waited so far.
 
     So a place that never answers is asked less and less often. What a search cannot know for a lasting cause is left to
-    a person.
+    a person. One that passed is here where a crash came before its keys were destroyed: no other search is made then.
     """
     found = (Journal(workspace).known(each) for each in open_searches(workspace))
     due = [each for each in found if each is not None and _is_due(workspace, each, datetime.now(UTC))]
@@ -40,7 +40,9 @@ def unanswered(workspace: Workspace) -> list[Unanswered]:
 
 def _is_due(workspace: Workspace, deletion: Deletion, now: datetime) -> bool:
     report = report_of(workspace, deletion.id)
-    if deletion.stage is not Stage.COMPLETED or report is None or not report.unanswered:
+    if deletion.stage is not Stage.COMPLETED or report is None:
+        return False
+    if not report.unanswered and report.outcome is not Outcome.PASS:
         return False
     ended, looked = (datetime.fromisoformat(at) for at in (deletion.times[Stage.COMPLETED], report.finished))
     return now >= looked + (looked - ended)

@@ -49,9 +49,9 @@ def search_deletion(workspace: Workspace, deletion: Deletion) -> SearchReport | 
     """Search for a deletion's keys; once they are destroyed, the report of the search before. None: there was none."""
     record, earlier = find_record(workspace, deletion.id), report_of(workspace, deletion.id)
     searchable = record is not None and record.has_keys and record.verified
+    if not searchable and earlier is not None and earlier.outcome is Outcome.PASS:
+        drop_inventory(workspace, deletion.id)  # a crash may have left it
     if not searchable or _still_holds(earlier, record):
-        if earlier is not None and earlier.outcome is Outcome.PASS:
-            drop_inventory(workspace, deletion.id)  # a crash may have left it
         return earlier
     return verify_erasure(workspace, _erased(workspace, record, deletion))
 

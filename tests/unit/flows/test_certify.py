@@ -18,7 +18,7 @@ from tests.purge_tools import AFTER, BEFORE
 from tests.service_tools import described_home
 from tests.unit.steps.test_issue_certificate import ended
 from tmu.deletion.deletion import Deletion, Stage
-from tmu.errors import StorageError
+from tmu.errors import ConfigError, StorageError
 from tmu.purge.record import Record, find_record, write_record
 from tmu.purge.scope import Scope
 from tmu.search.ground import Ground
@@ -102,6 +102,10 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
     monkeypatch.setattr("tmu.steps.reissue_certificate.datetime", Clock)
 
 
+def _die(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def told(workspace: Workspace, deletion: Deletion) -> dict[str, Any]:
     (outcome,) = certified(workspace, deletion, (), [])
     return outcome
@@ -145,6 +149,47 @@ def test_after_the_last_retry_reconcile_searches_again_and_certifies(
     assert has_certificate(workspace, deletion.id)
     assert sealed == [(deletion.id,)]
     assert reconcile._certify(workspace) == 0
+
+
+def test_keys_that_a_crash_left_after_the_search_had_passed_are_destroyed_by_reconcile(
+    workspace: Workspace,
+    deletion: Deletion,
+    searching: Callable[..., Store],
+    waited: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = searching(away=0)
+    with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
+        crash.setattr("flows.certify.keys_destroyed", _die)
+        certified(workspace, deletion, (), [])
+    record = find_record(workspace, deletion.id)
+    assert record.has_keys and store.searches == 1
+    write_record(workspace, record.with_(acted="2020-01-01T00:00:00+00:00"))  # before the search, as it is
+    set_clock(monkeypatch, datetime(3000, 1, 2, tzinfo=UTC))
+    monkeypatch.setattr("flows.sealed.sealed", lambda *_: None)
+    assert reconcile._certify(workspace) == 1
+    assert not find_record(workspace, deletion.id).has_keys and store.searches == 1
+    assert has_certificate(workspace, deletion.id)
+    assert not workspace.state("searches", f"{deletion.id}.inventory.json").exists()
+    assert reconcile._certify(workspace) == 0
+
+
+def test_a_deletion_that_cannot_be_searched_for_keeps_no_other_waiting(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def certify(_: Workspace, deletion: Any, *__: Any) -> None:
+        if deletion.id == "damaged":
+            raise ConfigError("It is no inventory.", "Take another.")
+        done.append(deletion.id)
+
+    waiting = [(SimpleNamespace(id=name), ()) for name in ("damaged", "next", "last")]
+    monkeypatch.setattr(reconcile, "unanswered", lambda _: waiting)
+    monkeypatch.setattr("flows.certify.certified", certify)
+    monkeypatch.setattr("flows.sealed.sealed", lambda *_: None)
+    assert reconcile._certify(workspace) == 3
+    assert done == ["next"]
 
 
 def test_a_place_that_never_answers_is_asked_less_and_less(

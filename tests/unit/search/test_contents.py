@@ -3,15 +3,18 @@
 import base64
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
+import os
 import sqlite3
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +32,8 @@ from tmu.data.readers import Reader
 from tmu.data.records import Record
 from tmu.data.shards import ShardTable, write_shard
 from tmu.data.store import RecordStore
+from tmu.files import sha256_file
+from tmu.search import sparse
 from tmu.search.look import Looker, Seen, Thing
 from tmu.search.needles import Needles
 from tmu.search.report import By
@@ -110,8 +115,6 @@ def test_the_encoded_bytes_are_found_whole_and_inside_others(look: Look, photos:
 
 
 def test_the_digest_of_the_encoded_bytes_is_found_in_a_listing(look: Look, photos: Path) -> None:
-    import hashlib
-
     content = (photos / "4.png").read_bytes()
     listing = json.dumps([{"md5": hashlib.md5(content).hexdigest(), "relpath": "4"}])
     assert by(look(listing.encode())) == {By.FILE}
@@ -310,3 +313,26 @@ def test_of_a_file_with_holes_all_that_was_written_is_read_and_nothing_else(need
         assert [(by, len(who)) for _, by, who, _ in seen.found] == [(By.KEY, 1)]
         assert seen.size < 1 << 23 and time.process_time() - began < 2
         path.unlink()
+
+
+def test_a_large_file_without_holes_is_read_as_one_where_no_blocks_are_counted(
+    needles: Needles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(b"\x08\x07x" * (23 << 20) + KEYS.subject(PERSON).encode())
+    real = os.fstat
+
+    def uncounted(
+        handle: int,
+    ) -> SimpleNamespace:  # as many FUSE file systems say it, and ZFS of what it has not written
+        return SimpleNamespace(st_size=real(handle).st_size, st_blocks=0)
+
+    monkeypatch.setattr(sparse.os, "fstat", uncounted)
+    seen = Looker(needles, tmp_path).look(Thing("test", "weights.onnx", path))
+    assert seen.sha256 == sha256_file(path), "a manifest names the model by it"
+    with path.open("rb") as file:
+        file.read(4)
+        assert sparse.pieces(file) == [(0, path.stat().st_size)]
+        file.seek(0)
+        assert hashlib.file_digest(file, "sha256").hexdigest() == seen.sha256
+    assert [by for _, by, _, _ in seen.found] == [By.KEY]

@@ -139,6 +139,22 @@ def test_the_inventory_alone_is_that_of_a_whole_search(
     assert "artifacts/model/a/weights.safetensors" not in fetched  # the listing tells that its bytes lie here
 
 
+def test_a_version_that_went_since_it_was_listed_is_worth_another_search(
+    stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went = s3.put_object(Bucket="store", Key="artifacts/a", Body=b"x" * (2 << 20))["VersionId"]
+    real = store_of_objects._fetched
+
+    def fetched(*given: Any) -> str:
+        s3.delete_object(Bucket="store", Key="artifacts/a", VersionId=went)
+        return real(*given)
+
+    monkeypatch.setattr(store_of_objects, "_fetched", fetched)
+    report = at(stored, needles)
+    assert [each.may_pass for each in report.unanswered] == [True]
+    assert at(stored, needles).outcome is Outcome.PASS
+
+
 def test_a_version_of_which_the_store_does_not_say_that_it_is_gone_is_no_pass(
     stored: Workspace, needles: Needles, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,8 @@ from tmu.search.report import Access, NotLookedAt
 
 _SMALL, _MOST, _AT_ONCE = 1 << 20, 1 << 28, 8
 """Bytes of a version that is fetched once for both looks, bytes of all of them, and fetches at a time."""
+_WENT = ("NoSuchKey", "NoSuchVersion", "404")
+"""What a store says of a version that went since it was listed: another search is not told of it any more."""
 _NAMES = {
     "dvc_remote": "DVC remote",
     "artifacts": "artifact store",
@@ -175,7 +177,9 @@ def _version(client: Any, ground: Ground, name: str, bucket: str, each: dict[str
             copy.replace(path)
         yield Thing(name, address, path, each["VersionId"], each["Key"], facts)
     except (ClientError, BotoCoreError) as error:
-        yield _not_looked_at(name, f"{address} ({each['VersionId']})", error)
+        went = isinstance(error, ClientError) and error.response["Error"]["Code"] in _WENT
+        place = _not_looked_at(name, f"{address} ({each['VersionId']})", error)
+        yield place.model_copy(update={"may_pass": place.may_pass or went})
     finally:
         path.unlink(missing_ok=True)
 
