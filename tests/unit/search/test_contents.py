@@ -324,7 +324,7 @@ def test_a_large_file_without_holes_is_read_as_one_where_no_blocks_are_counted(
 
     def uncounted(
         handle: int,
-    ) -> SimpleNamespace:  # as many FUSE file systems say it, and ZFS of what it has not written
+    ) -> SimpleNamespace:  # as many FUSE file systems say
         return SimpleNamespace(st_size=real(handle).st_size, st_blocks=0)
 
     monkeypatch.setattr(sparse.os, "fstat", uncounted)
