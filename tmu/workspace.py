@@ -224,6 +224,10 @@ def untouched(place: Workspace, scratch: Path) -> Workspace:
         def params(self) -> Params:
             return place.params  # read once: a plan made here is acknowledged there
 
+        @property
+        def key_file(self) -> Path:
+            return place.key_file  # nothing is derived of a secret: it is there, or the people are not known
+
         def state(self, *parts: str) -> Path:
             return scratch.joinpath(*parts)
 

@@ -67,6 +67,20 @@ def test_data_stay_under_their_secret_until_they_are_imported_again(place: Works
     assert good(place.root, "data", "show", "--subject", "person-1")[0]["state"] == "known"
 
 
+def test_a_look_before_a_deletion_knows_real_people_and_plans_the_same_after_a_rotation(place: Workspace) -> None:
+    looks = []
+    for rotate in ((), ("--yes",)):
+        good(place.root, "keys", "rotate", *rotate)
+        for verb in (("plan",), ("delete", "--dry-run"), ("data", "erase", "--dry-run")):
+            looks.append(good(place.root, *verb, "--subject", "person-1"))
+    assert {look["records_digest"] for look in looks} == {looks[0]["records_digest"]}
+    assert {look["n_records"] for look in looks} == {6}
+    assert len({look["hash"] for look in looks if "hash" in look}) == 1
+    place.key_file.unlink()
+    bad(place.root, "plan", "--subject", "person-1")
+    assert not place.key_file.exists()
+
+
 def test_who_was_erased_before_a_rotation_stays_erased_and_is_known_as_such(place: Workspace, pictures: Path) -> None:
     good(place.root, "data", "erase", "--subject", "person-2", "--yes")
     good(place.root, "keys", "rotate", "--yes")
