@@ -77,7 +77,7 @@ def test_a_look_before_a_deletion_knows_real_people_and_plans_the_same_after_a_r
     assert {look["n_records"] for look in looks} == {6}
     assert len({look["hash"] for look in looks if "hash" in look}) == 1
     place.key_file.unlink()
-    bad(place.root, "plan", "--subject", "person-1")
+    assert str(place.key_file) in bad(place.root, "plan", "--subject", "person-1", code=2)
     assert not place.key_file.exists()
 
 
