@@ -253,3 +253,16 @@ def test_one_that_died_while_it_waited_is_made_up_for(small):
             process.kill()
             process.wait()
         assert versions.commit(Path("data")) == digest
+
+
+def test_settings_that_could_not_be_asked_for_are_asked_for_again(small, monkeypatch):
+    versions = DvcVersions(small[0].root)  # one that knows no settings yet
+
+    def away(*_):
+        raise StorageError("DVC was killed.", "Run the same command again.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(versions, "_dvc", away)
+        with versions.made_ready(1), pytest.raises(StorageError, match="was killed"):
+            _ = versions.settings
+    assert versions.settings["core.remote"]

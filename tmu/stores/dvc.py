@@ -59,7 +59,8 @@ class DvcVersions:
             try:
                 yield
             finally:
-                self._asked.exception()  # whoever needs them was told
+                if self._asked.exception():  # whoever needed them was told, and the next one asks again
+                    self._asked = None
                 self._waiting.close()
 
     def init(self) -> None:
