@@ -228,16 +228,17 @@ class LocalArtifacts(Artifacts):
 
     def refuse_unwritable(self) -> None:
         refuse_unwritable(self.root)
-        self.claim()
+        self.refuse_foreign()
 
     @contextlib.contextmanager
     def create(
         self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
         folder = self.folder(kind, key)
-        self.claim()
+        self.refuse_foreign()
         with contextlib.ExitStack() as until_moved, contextlib.suppress(_Present), new_folder(folder) as building:
             yield building
+            self.claim()
             manifest.seal(building, kind, identity, run)
             # held from this look until the move: without it a second writer could replace what the first one named
             until_moved.enter_context(locked(folder.parent / ".lock"))
@@ -257,9 +258,10 @@ class LocalArtifacts(Artifacts):
     ) -> Iterator[Path]:
         kind, files = source.manifest["kind"], source.manifest["files"]
         folder, origin = self.folder(kind, key), self._origin(source)
-        self.claim()
+        self.refuse_foreign()
         with contextlib.ExitStack() as until_moved, contextlib.suppress(_Present), new_folder(folder) as building:
             yield building
+            self.claim()
             same = {name: digest for name, digest in files.items() if not (building / name).exists()}
             for name in same:
                 (building / name).parent.mkdir(parents=True, exist_ok=True)

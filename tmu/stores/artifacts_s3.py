@@ -67,9 +67,10 @@ class S3Artifacts(Artifacts):
     def create(
         self, kind: str, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
-        self.claim()
+        self.refuse_foreign()
         with self.cache.create(kind, key, identity, run) as building:
             yield building
+        self.claim()
         self._publish(kind, key, self.cache.folder(kind, key))
 
     def manifests(self, kind: str) -> list[Held]:
@@ -89,9 +90,10 @@ class S3Artifacts(Artifacts):
         self, source: Held, key: str, identity: dict[str, Any], run: dict[str, Any] | None = None
     ) -> Iterator[Path]:
         kind = source.manifest["kind"]
-        self.claim()
+        self.refuse_foreign()
         with self.cache.derive(source, key, identity, run) as building:
             yield building
+        self.claim()
         folder = self.cache.folder(kind, key)
         ours = (folder / manifest.MANIFEST).read_bytes()
         content = hashlib.sha256(ours).hexdigest()
@@ -156,7 +158,7 @@ class S3Artifacts(Artifacts):
 
     def refuse_unwritable(self) -> None:
         name = f"probe-{secrets.token_hex(4)}"
-        self.claim()
+        self.refuse_foreign()
         self._put(name, b"")
         self.versions.destroy(self.versions.of(self.key(name)))
 

@@ -91,6 +91,8 @@ def test_a_store_of_an_earlier_version_is_claimed_and_a_moved_workspace_owns_it_
     anew = Workspace.open(first.root)
     anew.artifacts.remove("model/of-nobody")  # nobody's mark is there: nothing is refused
     anew.artifacts.refuse_unwritable()
+    assert not (first.artifacts.root / MARK).exists()  # what only looks claims nothing
+    made(anew, "c")
     assert (first.artifacts.root / MARK).read_bytes() == owner_of(first.root).as_bytes()
     shutil.move(first.root, tmp_path / "elsewhere")
     moved = Workspace.open(tmp_path / "elsewhere")

@@ -20,7 +20,6 @@ from tmu.purge.in_service import WHY, WHY_ELSEWHERE, in_service
 from tmu.purge.places.artifacts import Artifacts
 from tmu.purge.trace import Action, Trace
 from tmu.stores.artifacts_s3 import S3Artifacts
-from tmu.stores.owner import MARK
 from tmu.stores.purged import PurgedError
 from tmu.stores.s3_versions import S3Versions
 from tmu.workspace import Workspace
@@ -171,7 +170,7 @@ def test_a_locked_version_is_told_and_not_forced(in_s3, bucket):
 
 def test_a_probe_of_the_store_leaves_no_version(in_s3):
     in_s3.artifacts.refuse_unwritable()
-    assert versions(in_s3) == [f"tmu/{MARK}"]
+    assert versions(in_s3) == []
 
 
 def test_the_folder_of_a_stage_goes_and_no_other(place):
