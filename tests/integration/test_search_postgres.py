@@ -14,7 +14,8 @@ from tmu.search.ground import Ground
 from tmu.search.haystacks.databases import Databases
 from tmu.search.needles import of_keys
 from tmu.search.report import Outcome, SearchReport
-from tmu.search.search import Task, search
+from tmu.search.run import Task
+from tmu.search.search import search
 from tmu.settings import Settings
 from tmu.workspace import Workspace
 

@@ -48,7 +48,8 @@ def verify_erasure(
     """
     from tmu.search import inventory as inventories
     from tmu.search.needles import Needles
-    from tmu.search.search import Task, search
+    from tmu.search.run import Task
+    from tmu.search.search import search
     from tmu.search.sought import needles_of
 
     if before is not None and after is not None:

@@ -13,7 +13,8 @@ from tmu.search.declared import Declared
 from tmu.search.inventory import Inventory
 from tmu.search.needles import Needles, of_keys
 from tmu.search.report import Outcome, SearchReport
-from tmu.search.search import Task, search, survey
+from tmu.search.run import Task
+from tmu.search.search import search, survey
 from tmu.search.sought import secrets_of
 from tmu.workspace import Workspace
 

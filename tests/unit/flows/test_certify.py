@@ -81,7 +81,7 @@ def searching(workspace: Workspace, deletion: Deletion, monkeypatch: pytest.Monk
 
     def searching(away: int, lasting: bool = False) -> Store:
         store = Store(0)
-        monkeypatch.setattr("tmu.search.search.all_haystacks", lambda: [store])
+        monkeypatch.setattr("tmu.search.run.all_haystacks", lambda: [store])
         assert inventory_of(workspace, deletion) == ()
         store.away, store.lasting, store.searches = away, lasting, 0
         at = "2999-01-01T00:00:00+00:00"
@@ -243,7 +243,7 @@ def test_an_inventory_that_an_outage_cut_short_is_added_to(
     workspace: Workspace, deletion: Deletion, waited: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(1)
-    monkeypatch.setattr("tmu.search.search.all_haystacks", lambda: [store])
+    monkeypatch.setattr("tmu.search.run.all_haystacks", lambda: [store])
     certificate.inventory_of(workspace, deletion)
     assert (store.searches, waited) == (2, RETRY_DELAYS[:1])
     certificate.inventory_of(workspace, deletion)
@@ -254,7 +254,7 @@ def test_a_purge_does_not_wait_for_ever_for_its_inventory(
     workspace: Workspace, deletion: Deletion, waited: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, acted = Store(99), list[str]()
-    monkeypatch.setattr("tmu.search.search.all_haystacks", lambda: [store])
+    monkeypatch.setattr("tmu.search.run.all_haystacks", lambda: [store])
     record = find_record(workspace, deletion.id)
     monkeypatch.setattr(purge, "plan_purge", lambda *_: record)
     monkeypatch.setattr(purge, "act_purge", lambda _, request: acted.append(request))

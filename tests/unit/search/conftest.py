@@ -15,7 +15,8 @@ from tmu.search.ground import Ground
 from tmu.search.look import Looker, Seen, Thing
 from tmu.search.needles import Needles
 from tmu.search.report import By, SearchReport
-from tmu.search.search import Task, search
+from tmu.search.run import Task
+from tmu.search.search import search
 from tmu.search.sought import Given, needles_of
 from tmu.settings import Settings
 from tmu.workspace import Workspace

@@ -25,7 +25,8 @@ from tmu.search.haystacks import s3 as store_of_objects
 from tmu.search.haystacks.s3 import Buckets, places_of
 from tmu.search.needles import Needles
 from tmu.search.report import By, Learned, Outcome, SearchReport
-from tmu.search.search import Task, search, survey
+from tmu.search.run import Task
+from tmu.search.search import search, survey
 from tmu.search.sought import Given, needles_of
 from tmu.settings import Settings
 from tmu.workspace import Workspace
@@ -160,7 +161,7 @@ def test_a_version_of_which_the_store_does_not_say_that_it_is_gone_is_no_pass(
 ) -> None:
     s3.put_object(Bucket="store", Key="artifacts/a", Body=KEY)
     inventory = search(stored, Task(needles))[1]
-    monkeypatch.setattr("tmu.search.search.answer_of", lambda *_: "403")
+    monkeypatch.setattr("tmu.search.run.answer_of", lambda *_: "403")
     report = at(Workspace(stored.root, Settings()), needles, before=inventory)
     assert report.outcome is Outcome.FAILED
 
@@ -322,7 +323,7 @@ def test_a_store_that_does_not_say_whether_a_version_is_gone_is_asked_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(client, "head_object", away)
-        patch.setattr("tmu.search.search.s3_client", lambda _: (client, ""))
+        patch.setattr("tmu.search.run.s3_client", lambda _: (client, ""))
         report = at(stored, needles, before=inventory)
     assert (report.outcome, report.old_versions, len(report.unanswered)) == (Outcome.UNKNOWN, (), 1)
     assert at(stored, needles, before=inventory).outcome is Outcome.PASS

@@ -23,7 +23,8 @@ from tmu.search import inventory as inventories
 from tmu.search.declared import Declared
 from tmu.search.needles import Needles, of_keys
 from tmu.search.report import By, Hit, Learned, Outcome, SearchReport
-from tmu.search.search import Task, search
+from tmu.search.run import Task
+from tmu.search.search import search
 from tmu.search.sought import Given, needles_of, secrets_of
 from tmu.settings import Settings
 from tmu.workspace import Workspace

@@ -17,7 +17,8 @@ from tmu.data.keys import from_hex
 from tmu.data.shards import StoredShard, write_shard
 from tmu.search.look import Looker, Thing
 from tmu.search.report import By
-from tmu.search.search import Task, search
+from tmu.search.run import Task
+from tmu.search.search import search
 from tmu.search.sought import Given, needles_of
 from tmu.workspace import Workspace
 
